@@ -1,0 +1,38 @@
+/* OpenBLAS, linked statically, told which kernels to run before it looks for itself.
+ *
+ * It chooses its kernels in a constructor, by a list of processors that ends where its version was released: a newer
+ * one gets kernels from 2004, five times too slow. The environment variable OPENBLAS_CORETYPE overrides the choice, so
+ * a constructor that runs earlier sets it by what the processor can do, and a later one takes it back, so that no
+ * child process or other copy of the library sees it. A variable that the user has set stays. */
+#include "blas.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+
+#if defined(__x86_64__)
+
+static int set_by_us; /* written by the two constructors only */
+
+__attribute__((constructor(101))) static void choose_kernels(void) {
+  if (getenv("OPENBLAS_CORETYPE")) return;
+  const char *core = NULL;
+  __builtin_cpu_init();
+  if (__builtin_cpu_is("amd") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    core = "Zen";
+  else if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512cd"))
+    core = "SkylakeX";
+  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    core = "Haswell";
+  set_by_us = core && setenv("OPENBLAS_CORETYPE", core, 0) == 0;
+}
+
+__attribute__((constructor)) static void take_back(void) {
+  if (set_by_us) unsetenv("OPENBLAS_CORETYPE");
+}
+
+#endif
+
+const char *blas_description(void) { return openblas_get_config(); }
+const char *blas_core(void) { return openblas_get_corename(); }

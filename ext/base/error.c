@@ -1,0 +1,33 @@
+/* The error idiom: see error.h. */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+
+int error_set(Error *error, int code, const char *format, ...) {
+  if (error->code != SQLITE_OK) return error->code;
+  va_list arguments;
+  va_start(arguments, format);
+  error->code = code;
+  error->message = sqlite3_vmprintf(format, arguments);
+  va_end(arguments);
+  return code;
+}
+
+int error_no_memory(Error *error) {
+  if (error->code == SQLITE_OK) error->code = SQLITE_NOMEM;
+  return error->code;
+}
+
+int error_from_database(Error *error, sqlite3 *db, int code, const char *what) {
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  /* A misused or already cleared connection may say "not an error": the code's own text is better then. */
+  const char *said = (sqlite3_errcode(db) & 0xff) == (code & 0xff) ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  return what ? error_set(error, code, "%s: %s", what, said) : error_set(error, code, "%s", said);
+}
+
+void error_clear(Error *error) {
+  sqlite3_free(error->message);
+  error->message = NULL;
+  error->code = SQLITE_OK;
+}

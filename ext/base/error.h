@@ -1,0 +1,27 @@
+/* The one error idiom: a function returns an SQLite result code, and where it fails puts a sentence into an Error.
+ *
+ * The first message wins: a caller higher up that knows less does not overwrite it. Codes that SQLite gave us
+ * (BUSY, READONLY, FULL, INTERRUPT, NOMEM) travel unchanged. */
+#ifndef RECOMMEND_BASE_ERROR_H
+#define RECOMMEND_BASE_ERROR_H
+
+#include "sqlite.h"
+
+typedef struct Error {
+  int code;      /* an SQLite result code; SQLITE_OK while nothing has failed */
+  char *message; /* owned, from sqlite3_mprintf; NULL when memory ran out or there is none */
+} Error;
+
+/* Records code and message unless an error is recorded already; returns the recorded code.
+ * `format` is sqlite3_mprintf's (%q, %Q and %w included). */
+int error_set(Error *error, int code, const char *format, ...);
+
+/* The same for SQLITE_NOMEM, which needs no words. */
+int error_no_memory(Error *error);
+
+/* Records what the connection says of its last failure, prefixed with "what: " where what is not NULL. */
+int error_from_database(Error *error, sqlite3 *db, int code, const char *what);
+
+void error_clear(Error *error);
+
+#endif

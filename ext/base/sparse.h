@@ -1,0 +1,27 @@
+/* A sparse matrix in compressed rows: what users did with items, or items with users. */
+#ifndef RECOMMEND_BASE_SPARSE_H
+#define RECOMMEND_BASE_SPARSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct SparseMatrix {
+  size_t rows, columns;
+  size_t *start;   /* rows + 1 offsets into index and value; start[rows] is the number of entries */
+  uint32_t *index; /* columns, ascending and distinct within a row */
+  float *value;    /* NULL: every entry is 1 */
+} SparseMatrix;
+
+/* Allocates `start` (cleared), `index` and, if `with_values`, `value`. SQLITE_OK or SQLITE_NOMEM (nothing is kept). */
+int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entries, int with_values);
+
+/* The transpose of `matrix`, its rows ascending too. SQLITE_OK or SQLITE_NOMEM. */
+int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose);
+
+void sparse_free(SparseMatrix *matrix); /* a cleared matrix is fine; leaves it cleared */
+
+static inline size_t sparse_row_length(const SparseMatrix *matrix, size_t row) {
+  return matrix->start[row + 1] - matrix->start[row];
+}
+
+#endif

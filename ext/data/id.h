@@ -1,0 +1,42 @@
+/* The id of a user or an item: any SQLite value but NULL, compared as SQLite compares with BINARY collation
+ * (numbers before text before blobs; 1 and 1.0 are the same id, and kept as the integer). */
+#ifndef RECOMMEND_DATA_ID_H
+#define RECOMMEND_DATA_ID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/sqlite.h"
+
+typedef enum IdKind { ID_INTEGER, ID_REAL, ID_TEXT, ID_BLOB } IdKind;
+
+/* A view of a value: text and blobs are borrowed. */
+typedef struct Id {
+  IdKind kind;
+  uint32_t size; /* bytes of text or blob */
+  union {
+    int64_t integer;
+    double real;
+    const void *bytes;
+  } as;
+} Id;
+
+/* Column affinities, as SQLite determines them from a declared type (https://sqlite.org/datatype3.html §3.1). */
+typedef enum IdAffinity { ID_AFFINITY_BLOB, ID_AFFINITY_TEXT, ID_AFFINITY_NUMERIC, ID_AFFINITY_INTEGER, ID_AFFINITY_REAL } IdAffinity;
+
+IdAffinity id_affinity_of(const char *declared_type); /* NULL (an expression) gives ID_AFFINITY_BLOB */
+const char *id_affinity_name(IdAffinity affinity);    /* a type name that has it: "INTEGER", "", … */
+
+/* 1 and the view, which borrows from `value`; 0 for NULL. NaN can't occur. Text is taken as UTF-8. -1 where memory
+ * ran out. */
+int id_from_value(sqlite3_value *value, Id *id);
+
+/* The same after giving the value a column's affinity: '42' becomes 42 for a numeric one, 42 becomes '42' for text. */
+int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id);
+
+int id_compare(const Id *a, const Id *b); /* < 0, 0, > 0 */
+uint64_t id_hash(const Id *id);           /* equal ids have equal hashes, on every machine */
+int id_bind(sqlite3_stmt *statement, int parameter, const Id *id);       /* copies nothing: SQLITE_STATIC */
+void id_result(sqlite3_context *context, const Id *id);                  /* SQLITE_TRANSIENT */
+
+#endif

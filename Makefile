@@ -3,9 +3,16 @@
 BUILD   ?= build
 CC      ?= cc
 CFLAGS  ?= -O3
+PREFIX  ?= /usr/local
 VERSION := $(shell sed -n 's/.*RECOMMEND_VERSION "\(.*\)"/\1/p' ext/recommend.h)
 SYSTEM  := $(shell uname -s)
-MACHINE := $(shell $(CC) -dumpmachine)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+JOBS    := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+# A directory with the data sets that some tests and benchmarks read; those are skipped where it is missing.
+DATA_DIR ?= ../shared/data
+# 0 leaves the pass of the C tests under ASan and UBSan out of `make test`.
+SANITIZE ?= 1
 
 # ---- where the libraries are ---------------------------------------------------------------------------------------
 
@@ -15,26 +22,34 @@ ifeq ($(SYSTEM),Darwin)
   INCLUDES  := -I$(BREW)/opt/openblas/include -I$(BREW)/opt/sqlite/include -I$(BREW)/opt/cjson/include
   OPENBLAS  := $(BREW)/opt/openblas/lib/libopenblas.a
   LIBRARIES := -L$(BREW)/opt/cjson/lib -lcjson
+  SQLITE    := $(BREW)/opt/sqlite/bin/sqlite3
   SQLITE_LIBRARY := -L$(BREW)/opt/sqlite/lib -lsqlite3
   LINK      := -dynamiclib -Wl,-exported_symbol,_sqlite3_recommend_init
 else
   SHARED    := $(BUILD)/recommend.so
-  TRIPLET   := $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch)
-  INCLUDES  := -I/usr/include/$(TRIPLET)/openblas-serial
-  OPENBLAS  := /usr/lib/$(TRIPLET)/openblas-serial/libopenblas.a
+  TRIPLET   := $(or $(shell $(CC) -print-multiarch 2>/dev/null),$(shell gcc -print-multiarch 2>/dev/null))
+  # The single-threaded build where there is one: the threads are ours (base/parallel.h).
+  OPENBLAS  := $(firstword $(wildcard $(addsuffix /libopenblas.a,/usr/lib/$(TRIPLET)/openblas-serial \
+                 /usr/lib/$(TRIPLET)/openblas-pthread /usr/lib/$(TRIPLET) /usr/lib64 /usr/lib)))
+  INCLUDES  := -I/usr/include/$(TRIPLET)/$(notdir $(OPENBLAS:/libopenblas.a=)) -I/usr/include/openblas
   LIBRARIES := -lcjson -lpthread -lm
+  SQLITE    := sqlite3
   SQLITE_LIBRARY := -lsqlite3
-  LINK      := -shared -Wl,--exclude-libs,ALL -Wl,--no-undefined -Wl,-z,relro,-z,now
+  LINK      := -shared -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now
+  # Clang leaves a sanitizer's functions to the program that loads the library.
+  ifeq ($(findstring -fsanitize,$(CFLAGS)),)
+    LINK += -Wl,--no-undefined
+  endif
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wconversion \
             -Wno-sign-conversion -Werror
 FLAGS    := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARNINGS) $(INCLUDES) $(CFLAGS)
 
-# ---- sources -------------------------------------------------------------------------------------------------------
+# ---- the extension -------------------------------------------------------------------------------------------------
 
 # Compiled once for each instruction set: see ext/base/simd.h.
-KERNELS := $(wildcard ext/base/*_kernels.c)
+KERNELS := $(wildcard ext/*/*_kernels.c)
 SOURCES := $(filter-out $(KERNELS),$(wildcard ext/*.c ext/*/*.c))
 
 KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno -Wno-psabi
@@ -47,23 +62,169 @@ FLAGS_generic :=
 FLAGS_avx2    := -mavx2 -mfma -mf16c
 FLAGS_avx512  := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
 
-OBJECTS := $(SOURCES:ext/%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:ext/%.c=$(BUILD)/obj/%.$(l).o))
+# Twice: obj/ for the extension, which reaches SQLite through the table of functions it is handed; core/ for programs
+# that link it and SQLite together, as the C tests do.
+UNITS   := $(SOURCES:ext/%.c=%.o) $(foreach level,$(LEVELS),$(KERNELS:ext/%.c=%.$(level).o))
+OBJECTS := $(UNITS:%=$(BUILD)/obj/%)
+CORE    := $(UNITS:%=$(BUILD)/core/%)
+FLAGS_obj  :=
+FLAGS_core := -DSQLITE_CORE
+
+.SECONDARY: $(OBJECTS) $(CORE)
 
 .PHONY: all
-all: $(SHARED)
+all: $(SHARED) ## build/recommend.so (.dylib on macOS); the default
 
 $(SHARED): $(OBJECTS)
 	$(CC) $(LINK) $(CFLAGS) -o $@ $^ $(OPENBLAS) $(LIBRARIES)
 
-$(BUILD)/obj/%.o: ext/%.c
-	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
-
-define kernel_rule
-$(BUILD)/obj/%.$(1).o: ext/%.c
+define object_rules
+$(BUILD)/$(1)/%.o: ext/%.c | ready
 	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS) $$(KERNEL_FLAGS) $$(FLAGS_$(1)) -DSIMD_LEVEL=$(1) -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(FLAGS) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+$(foreach level,$(LEVELS),$(call kernel_rule,$(1),$(level)))
 endef
-$(foreach l,$(LEVELS),$(eval $(call kernel_rule,$(l))))
+define kernel_rule
 
--include $(OBJECTS:.o=.d)
+$(BUILD)/$(1)/%.$(2).o: ext/%.c | ready
+	@mkdir -p $$(@D)
+	$$(CC) $$(FLAGS) $$(FLAGS_$(1)) $$(KERNEL_FLAGS) $$(FLAGS_$(2)) -DSIMD_LEVEL=$(2) -MMD -MP -c -o $$@ $$<
+
+endef
+$(foreach kind,obj core,$(eval $(call object_rules,$(kind))))
+
+# Says what to do where something is missing, before the compiler complains of a header.
+.PHONY: ready
+ready:
+	@test -f "$(OPENBLAS)" && printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <sqlite3ext.h>\n' | \
+	  $(CC) $(INCLUDES) -E - >/dev/null 2>&1 || { echo "A compiler, or the headers of SQLite (3.38 or newer), OpenBLAS" \
+	  "(with libopenblas.a) or cJSON are missing: \`make setup\` installs them." >&2; exit 1; }
+
+# ---- set-up --------------------------------------------------------------------------------------------------------
+
+COMPILER := $(if $(findstring clang,$(CC)),clang)
+
+.PHONY: setup
+setup: ## install the packages the build needs (apt-get or brew; only those that are missing)
+	@sh tests/install.sh build $(COMPILER)
+
+# ---- the demo ------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## a made-up film catalogue, or DATA=path/to/ml-latest-small: train, recommend, evaluate
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@rm -f $(BUILD)/demo.db
+ifdef DATA
+	@$(SQLITE) -bail -cmd ".cd '$(DATA)'" "$(abspath $(BUILD))/demo.db" < sql/import_movielens.sql
+else
+	@$(SQLITE) -bail $(BUILD)/demo.db < sql/demo.sql
+endif
+	@sed 's|^\.load build/|.load $(BUILD)/|' examples/quickstart.sql | $(SQLITE) -bail $(BUILD)/demo.db
+
+# ---- tests ---------------------------------------------------------------------------------------------------------
+
+# Programs linked with the extension and SQLite, one a file.
+PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
+BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+
+define link_program
+@mkdir -p $(@D)
+$(CC) $(FLAGS) -DSQLITE_CORE -I. -Iext -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(CORE) $(OPENBLAS) $(LIBRARIES) \
+  $(SQLITE_LIBRARY)
+endef
+$(BUILD)/tests/%: tests/%.c $(CORE) | ready
+	$(link_program)
+$(BUILD)/bench/%: tests/bench/%.c $(CORE) | ready
+	$(link_program)
+
+.PHONY: programs benches
+programs: $(PROGRAMS)
+benches: $(BENCHES)
+
+# A Python whose sqlite3 can load extensions: Debian's and Homebrew's can, Apple's can't.
+PYTHON = $(shell for p in /usr/bin/python3 "$(BREW)/bin/python3" python3; do \
+  "$$p" -c 'import sqlite3; sqlite3.connect(":memory:").enable_load_extension(True)' 2>/dev/null && echo "$$p" && break; done)
+
+ASAN      := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow
+TSAN      := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+ASAN_RUN  := --no-print-directory BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
+SANITIZED := $(if $(filter 1,$(SANITIZE)),$(PROGRAMS:$(BUILD)/%=$(BUILD)/asan/%))
+
+.PHONY: test run
+test: ## all tests: C (also under ASan and UBSan, unless SANITIZE=0), faults, Python; sets up what they need
+	@sh tests/install.sh build test $(COMPILER)
+	@$(MAKE) --no-print-directory run
+
+# What is not built is a failed test, not the end of the run.
+run:
+	-@$(MAKE) --no-print-directory -s -k -j$(JOBS) all programs
+	-@$(if $(SANITIZED),$(MAKE) $(ASAN_RUN) -s -k -j$(JOBS) programs)
+	@PYTHON='$(PYTHON)' PYTHON_PRELOAD='$(PRELOAD)' RECOMMEND_SQLITE='$(SQLITE)' \
+	  RECOMMEND_EXTENSION='$(abspath $(basename $(SHARED)))' RECOMMEND_DATA='$(abspath $(wildcard $(DATA_DIR)))' \
+	  sh tests/run.sh $(PROGRAMS) $(SANITIZED)
+
+.PHONY: asan tsan coverage
+asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@sh tests/install.sh build test $(COMPILER)
+	@$(MAKE) $(ASAN_RUN) SANITIZE=0 PRELOAD='$(call sanitizer_library,asan)' run
+
+tsan: ## all tests under ThreadSanitizer
+	@sh tests/install.sh build test $(COMPILER)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='$(TSAN)' SANITIZE=0 \
+	  $(if $(COMPILER),PYTHON=,PRELOAD='$(call sanitizer_library,tsan)') run
+
+# Python is not built with the sanitizer, so the sanitizer's library has to be there first. (Clang's for threads can't.)
+sanitizer_library = $(shell $(CC) -print-file-name=$(if $(COMPILER),libclang_rt.$(1)-$(shell uname -m).so,lib$(1).so))
+
+coverage: ## line coverage of ext/ by all tests; fails below 90 %
+	@sh tests/install.sh build test coverage $(COMPILER)
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	-@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O1 -g --coverage -fprofile-update=atomic' SANITIZE=0 run
+	@gcovr --root . --filter ext/ --sort-uncovered --fail-under-line 90 $(BUILD)/coverage
+
+# ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: ## how fast it is, each figure beside its floor; PEERS=1 adds implicit, cmfrec and LIBMF
+	@sh tests/install.sh build test $(if $(PEERS),peers) $(COMPILER)
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all benches
+ifdef PEERS
+	@test -e $(BUILD)/peers/ready || { /usr/bin/python3 -m venv --system-site-packages $(BUILD)/peers && \
+	  $(BUILD)/peers/bin/pip install --quiet implicit cmfrec libmf && touch $(BUILD)/peers/ready; }
+endif
+	@RECOMMEND_DATA='$(abspath $(wildcard $(DATA_DIR)))' $(if $(PEERS),$(BUILD)/peers/bin/python,$(PYTHON)) \
+	  tests/bench/bench.py --extension $(abspath $(basename $(SHARED))) --build $(abspath $(BUILD)) $(if $(PEERS),--peers)
+
+# ---- care ----------------------------------------------------------------------------------------------------------
+
+C_FILES = $(wildcard ext/*.[ch] ext/*/*.[ch] tests/*/*.[ch])
+
+.PHONY: lint format install clean help
+lint: ## clang-format, cppcheck and clang-tidy, as errors
+	@sh tests/install.sh build lint
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -j$(JOBS) \
+	  --suppress=missingInclude --suppress=unknownMacro -DSIMD_LEVEL=generic -DSQLITE_CORE -Iext ext
+	printf '%s\n' $(SOURCES) $(KERNELS) | xargs -n 1 -P $(JOBS) sh -c 'clang-tidy --quiet --warnings-as-errors="*" \
+	  --checks="$(TIDY)" "$$0" -- $(filter-out -Werror,$(FLAGS)) -DSIMD_LEVEL=generic 2>/dev/null'
+
+# Left out: what C has no other way for (memcpy_s, void pointers), and matters of taste that .clang-format settles.
+TIDY := -*,bugprone-*,clang-analyzer-*,performance-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-performance-no-int-to-ptr
+
+format: ## lay the C files out as .clang-format says
+	clang-format -i $(C_FILES)
+
+install: all ## the extension to PREFIX/lib, its header to PREFIX/include (PREFIX=/usr/local, DESTDIR)
+	install -d "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/include"
+	install -m 755 $(SHARED) "$(DESTDIR)$(PREFIX)/lib/"
+	install -m 644 ext/recommend.h "$(DESTDIR)$(PREFIX)/include/"
+	@echo "In sqlite3: .load $(PREFIX)/lib/recommend"
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@echo "sqlite-recommend $(VERSION)"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+-include $(OBJECTS:.o=.d) $(CORE:.o=.d) $(PROGRAMS:%=%.d) $(BENCHES:%=%.d)

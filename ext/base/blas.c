@@ -1,17 +1,17 @@
 /* OpenBLAS, linked statically, told which kernels to run before it looks for itself.
  *
  * It chooses its kernels in a constructor, by a list of processors that ends where its version was released: a newer
- * one gets kernels from 2004, five times too slow. The environment variable OPENBLAS_CORETYPE overrides the choice, so
- * a constructor that runs earlier sets it by what the processor can do, and a later one takes it back, so that no
- * child process or other copy of the library sees it. A variable that the user has set stays. */
+ * one gets kernels from 2004, five times too slow. The environment variable OPENBLAS_CORETYPE overrides the choice. So
+ * a constructor that runs earlier sets it by what the processor can do, has OpenBLAS start up, and takes it back, so
+ * that no child process or other copy of the library sees it. A variable that the user has set stays. */
 #include "blas.h"
 
 #include <cblas.h>
 #include <stdlib.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__linux__)
 
-static int set_by_us; /* written by the two constructors only */
+void gotoblas_init(void); /* OpenBLAS's own constructor, in no header; running twice does no harm */
 
 __attribute__((constructor(101))) static void choose_kernels(void) {
   if (getenv("OPENBLAS_CORETYPE")) return;
@@ -25,11 +25,9 @@ __attribute__((constructor(101))) static void choose_kernels(void) {
     core = "SkylakeX";
   else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     core = "Haswell";
-  set_by_us = core && setenv("OPENBLAS_CORETYPE", core, 0) == 0;
-}
-
-__attribute__((constructor)) static void take_back(void) {
-  if (set_by_us) unsetenv("OPENBLAS_CORETYPE");
+  if (!core || setenv("OPENBLAS_CORETYPE", core, 0) != 0) return;
+  gotoblas_init();
+  unsetenv("OPENBLAS_CORETYPE");
 }
 
 #endif

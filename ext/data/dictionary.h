@@ -8,8 +8,8 @@ typedef struct Dictionary {
   size_t count;
   struct DictionaryEntry *entries; /* private to dictionary.c, like the rest */
   size_t capacity;
-  uint32_t *slots; /* open addressing: index + 1, or 0 */
-  size_t slot_count;
+  struct DictionarySlot *slots; /* open addressing; 2^slot_bits of them */
+  int slot_bits;
   char *bytes; /* text and blobs end to end */
   size_t bytes_used, bytes_capacity;
   uint32_t last; /* the index found last: rows often come in runs */

@@ -16,13 +16,19 @@ typedef struct Id {
   uint32_t size; /* bytes of text or blob */
   union {
     int64_t integer;
-    double real;
+    double real; /* never one that an integer could stand for */
     const void *bytes;
   } as;
 } Id;
 
 /* Column affinities, as SQLite determines them from a declared type (https://sqlite.org/datatype3.html §3.1). */
-typedef enum IdAffinity { ID_AFFINITY_BLOB, ID_AFFINITY_TEXT, ID_AFFINITY_NUMERIC, ID_AFFINITY_INTEGER, ID_AFFINITY_REAL } IdAffinity;
+typedef enum IdAffinity {
+  ID_AFFINITY_BLOB,
+  ID_AFFINITY_TEXT,
+  ID_AFFINITY_NUMERIC,
+  ID_AFFINITY_INTEGER,
+  ID_AFFINITY_REAL
+} IdAffinity;
 
 IdAffinity id_affinity_of(const char *declared_type); /* NULL (an expression) gives ID_AFFINITY_BLOB */
 const char *id_affinity_name(IdAffinity affinity);    /* a type name that has it: "INTEGER", "", … */
@@ -35,8 +41,17 @@ int id_from_value(sqlite3_value *value, Id *id);
 int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id);
 
 int id_compare(const Id *a, const Id *b); /* < 0, 0, > 0 */
-uint64_t id_hash(const Id *id);           /* equal ids have equal hashes, on every machine */
-int id_bind(sqlite3_stmt *statement, int parameter, const Id *id);       /* copies nothing: SQLITE_STATIC */
-void id_result(sqlite3_context *context, const Id *id);                  /* SQLITE_TRANSIENT */
+uint64_t id_hash(const Id *id);           /* equal ids have equal hashes, on every machine and in every version */
+
+int id_bind(sqlite3_stmt *statement, int parameter, const Id *id); /* copies nothing: SQLITE_STATIC */
+void id_result(sqlite3_context *context, const Id *id);            /* SQLITE_TRANSIENT */
+
+/* The id as a message shows it: 42, 'tt0111161', x'00ff', long ones cut short. Returns `text`. */
+#define ID_FORMAT_SIZE 96
+char *id_format(const Id *id, char text[ID_FORMAT_SIZE]);
+
+/* A uniform number in [0, 1) from a seed and a key of ids: the hash behind recommend_split and the option "test". The
+ * same on every machine and in every version. */
+double split_uniform(uint64_t seed, const Id *key, size_t length);
 
 #endif

@@ -21,21 +21,22 @@ typedef enum AlsSolver {
 } AlsSolver;
 
 typedef struct AlsOptions {
-  int rank;               /* 1 … 4096 */
-  double regularization;  /* λ > 0 */
-  double nu;              /* ν in 0 … 1 */
-  int biases;             /* rating loss only */
-  int nonnegative;        /* factors ≥ 0 (biases stay free); exact, by coordinate descent; solver is ignored */
+  int rank;              /* 1 … 4096 */
+  double regularization; /* λ > 0 */
+  double nu;             /* ν in 0 … 1 */
+  int biases;            /* rating loss only */
+  int nonnegative;       /* factors ≥ 0 (biases stay free); exact, by coordinate descent; solver is ignored */
   AlsSolver solver;
-  int ranking;            /* 0: the rating loss; 1: the ranking loss */
-  double mean;            /* rating loss: μ, subtracted from every value */
+  int ranking;                         /* 0: the rating loss; 1: the ranking loss */
+  double mean;                         /* rating loss: μ, subtracted from every value */
   double confidence, confidence_slope; /* ranking loss */
   double target, target_slope;         /* ranking loss */
   double missing_weight;               /* w₀ ≥ 0, ranking loss */
   int weigh_all_cells;                 /* ranking loss: w₀ on all cells, the observed too (Rendle et al. 2021) */
-  double init_scale;      /* standard deviation of the initial item factors times sqrt(rank); absolute values if nonnegative */
+  double
+      init_scale; /* standard deviation of the initial item factors times sqrt(rank); absolute values if nonnegative */
   uint64_t seed;
-  int threads;            /* already resolved: ≥ 1 */
+  int threads; /* already resolved: ≥ 1 */
 } AlsOptions;
 
 typedef struct AlsReport {

@@ -1,0 +1,47 @@
+/* What the extension keeps for one database connection: its open models.
+ *
+ * Prepared statements must end before sqlite3_close() looks for unfinished ones. SQLite disconnects virtual tables
+ * first, so everything with a statement hangs on an eponymous virtual table of our own, `recommend_connection`, which
+ * is connected when the first model is opened. */
+#ifndef RECOMMEND_API_CONNECTION_H
+#define RECOMMEND_API_CONNECTION_H
+
+#include "../model/model.h"
+
+struct TrainedModel;
+
+typedef struct Connection {
+  sqlite3 *db;
+  int references;              /* functions and modules that were registered with it */
+  int anchored;                /* recommend_connection is connected */
+  struct OpenModel *models;    /* those read so far */
+  sqlite3_stmt *databases;     /* PRAGMA database_list */
+  struct SchemaList *lists;    /* the statement that lists the virtual tables of a schema */
+  const struct TrainedModel *storing; /* what a nested CREATE VIRTUAL TABLE is to store: see model_table.c */
+} Connection;
+
+/* Makes the connection's state and registers recommend_connection. Its first reference is the caller's. */
+int connection_create(sqlite3 *db, Connection **connection);
+void connection_retain(Connection *connection);
+void connection_release(void *connection); /* a destructor for sqlite3_create_module_v2 and _function_v2 */
+
+/* Finds the model that an argument names ("taste", "aux.taste"), or the only one there is where it is absent (NULL or an SQL
+ * NULL). SQLITE_ERROR with a message that lists the candidates. `caller` is the function's name. The Model belongs to
+ * the connection and lives until the model is dropped. */
+int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model,
+                     Error *error);
+
+/* The same for a schema and name that are known to be right. */
+int connection_open(Connection *connection, ModelName name, Model **model, Error *error);
+
+/* Forgets a model that is dropped or renamed. */
+void connection_forget(Connection *connection, ModelName name);
+
+/* Calls `visit` for every model, main first, then temp, then the attached schemas, each by name. */
+typedef int (*ModelVisit)(void *context, ModelName name, Error *error);
+int connection_models(Connection *connection, ModelVisit visit, void *context, Error *error);
+
+/* Is there a model, or anything else, of this name? *is_model and *is_there receive the answer. */
+int connection_name_exists(Connection *connection, ModelName name, int *is_model, int *is_there, Error *error);
+
+#endif

@@ -1,0 +1,285 @@
+/* recommend_models: the models there are. recommend_factors(model, side [, head]): a model's vectors, as little-endian
+ * float32 blobs, the format that vector extensions read. */
+#include <string.h>
+
+#include "../base/bytes.h"
+#include "../base/memory.h"
+#include "../model/store.h"
+#include "register.h"
+#include "table_function.h"
+
+/* ---- recommend_models ------------------------------------------------------------------------------------------------------ */
+
+enum { MODEL_NAME, MODEL_SCHEMA, MODEL_TEXTS_FROM, MODEL_COLUMNS = 9 };
+
+/* The keys of m_config behind the columns from MODEL_TEXTS_FROM on. */
+static const char *const model_keys[] = {"family", "algorithm", "users", "items", "resolved", "metrics", "trained_at"};
+enum { MODEL_KEYS = sizeof model_keys / sizeof *model_keys };
+
+typedef struct ModelRow {
+  char *name, *schema;
+  sqlite3_value *value[MODEL_KEYS];
+} ModelRow;
+
+typedef struct ModelList {
+  Connection *connection;
+  ModelRow *rows;
+  size_t count, row;
+} ModelList;
+
+static int read_config(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = shadow_prepare(db, name, &statement, error, "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1",
+                            name.schema, name.name);
+  for (int i = 0; i < MODEL_KEYS && code == SQLITE_OK; i++) {
+    sqlite3_bind_text(statement, 1, model_keys[i], -1, SQLITE_STATIC);
+    int stepped = sqlite3_step(statement);
+    if (stepped == SQLITE_ROW && !(row->value[i] = sqlite3_value_dup(sqlite3_column_value(statement, 0))))
+      code = error_no_memory(error);
+    int reset = sqlite3_reset(statement);
+    if (code == SQLITE_OK && reset != SQLITE_OK) code = error_from_database(error, db, reset, NULL);
+  }
+  sqlite3_finalize(statement);
+  return code;
+}
+
+static int add_model(void *context, ModelName name, Error *error) {
+  ModelList *list = context;
+  size_t count = list->count;
+  if ((count & (count - 1)) == 0) { /* full at every power of two */
+    ModelRow *grown = memory_resize(list->rows, count ? 2 * count : 1, sizeof *grown);
+    if (!grown) return error_no_memory(error);
+    list->rows = grown;
+  }
+  ModelRow *row = &list->rows[list->count++];
+  *row = (ModelRow){sqlite3_mprintf("%s", name.name), sqlite3_mprintf("%s", name.schema), {0}};
+  if (!row->name || !row->schema) return error_no_memory(error);
+  int code = read_config(list->connection->db, name, row, error);
+  if ((code & 0xff) != SQLITE_CORRUPT) return code;
+  error_clear(error); /* a damaged model is listed too, with what can be read of it */
+  return SQLITE_OK;
+}
+
+static int models_start(TableCall *call, Error *error) {
+  ModelList *list = call->state;
+  list->connection = call->connection;
+  return connection_models(call->connection, add_model, list, error);
+}
+
+static int models_rewind(TableCall *call, Error *error) {
+  (void)error;
+  ((ModelList *)call->state)->row = 0;
+  return SQLITE_OK;
+}
+
+static int models_next(TableCall *call, Error *error) {
+  (void)error;
+  ((ModelList *)call->state)->row++;
+  return SQLITE_OK;
+}
+
+static int models_at_end(const TableCall *call) {
+  const ModelList *list = call->state;
+  return list->row >= list->count;
+}
+
+static void models_column(const TableCall *call, sqlite3_context *context, int column) {
+  const ModelList *list = call->state;
+  const ModelRow *row = &list->rows[list->row];
+  if (column == MODEL_NAME)
+    sqlite3_result_text(context, row->name, -1, SQLITE_TRANSIENT);
+  else if (column == MODEL_SCHEMA)
+    sqlite3_result_text(context, row->schema, -1, SQLITE_TRANSIENT);
+  else if (row->value[column - MODEL_TEXTS_FROM])
+    sqlite3_result_value(context, row->value[column - MODEL_TEXTS_FROM]);
+}
+
+static void models_end(TableCall *call) {
+  ModelList *list = call->state;
+  for (size_t i = 0; i < list->count; i++) {
+    sqlite3_free(list->rows[i].name);
+    sqlite3_free(list->rows[i].schema);
+    for (int key = 0; key < MODEL_KEYS; key++) sqlite3_value_free(list->rows[i].value[key]);
+  }
+  memory_free(list->rows);
+  *list = (ModelList){0};
+}
+
+static const TableFunction models_function = {
+    .name = "recommend_models",
+    .schema = "CREATE TABLE x(name TEXT, schema TEXT, family TEXT, algorithm TEXT, users INTEGER, items INTEGER, "
+              "options TEXT, metrics TEXT, trained_at TEXT)",
+    .usage = "recommend_models",
+    .outputs = MODEL_COLUMNS,
+    .rows = 5,
+    .cost = 10,
+    .state_size = sizeof(ModelList),
+    .start = models_start,
+    .rewind = models_rewind,
+    .next = models_next,
+    .at_end = models_at_end,
+    .column = models_column,
+    .end = models_end,
+};
+
+/* ---- recommend_factors ------------------------------------------------------------------------------------------------------- */
+
+enum { FACTOR_ID, FACTOR_BIAS, FACTOR_COUNT, FACTOR_VECTOR };
+
+typedef struct FactorList {
+  Connection *connection;
+  char *schema, *name;
+  ModelItems *items;
+  int64_t user_stamp;
+  int of_users, head;
+  int64_t row, count;
+  /* the current row of users; items are in the cache */
+  ModelUser user;
+  sqlite3_value *id;
+  int64_t n;
+  float *vector; /* scratch */
+} FactorList;
+
+static int read_user(FactorList *list, Error *error) {
+  Model *model = NULL;
+  ModelItems *items = NULL;
+  user_free(&list->user);
+  sqlite3_value_free(list->id);
+  list->id = NULL;
+  if (!list->of_users || list->row >= list->count) return SQLITE_OK;
+  int code = connection_open(list->connection, (ModelName){list->schema, list->name}, &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &items, error);
+  if (code != SQLITE_OK) return code;
+  if (items != list->items || model_user_stamp(model) != list->user_stamp)
+    code = error_set(error, SQLITE_ABORT,
+                     "recommend_factors: the model was changed while it was being read: run the query again");
+  if (code == SQLITE_OK) code = model_user_at(model, items, (uint32_t)list->row, &list->user, error);
+  if (code == SQLITE_OK) code = model_user_row(model, (uint32_t)list->row, &list->id, &list->n, error);
+  model_end(model);
+  items_release(items);
+  return code;
+}
+
+static int choose_side(const char *side, const char *head, FactorList *list, Error *error) {
+  if (side && sqlite3_stricmp(side, "user") == 0)
+    list->of_users = 1;
+  else if (!side || sqlite3_stricmp(side, "item") != 0)
+    return error_set(error, SQLITE_ERROR, "recommend_factors: the side must be 'user' or 'item', not '%s'",
+                     side ? side : "NULL");
+  const ModelShape *shape = &list->items->shape;
+  list->head = shape->score_head;
+  if (!head) return SQLITE_OK;
+  for (list->head = 0; list->head < HEADS && sqlite3_stricmp(head, head_names[list->head]) != 0;) list->head++;
+  if (list->head < HEADS && shape->rank[list->head]) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "recommend_factors: the model has no head '%s'; it has '%s'%s", head,
+                   head_names[shape->score_head],
+                   shape->rank[HEAD_RATING] && shape->rank[HEAD_RANKING] ? " and 'rating'" : "");
+}
+
+static int factors_start(TableCall *call, Error *error) {
+  FactorList *list = call->state;
+  Model *model = NULL;
+  const char *side = NULL, *head = NULL;
+  list->connection = call->connection;
+  int code = connection_model(call->connection, call->function->name, call->argument[0], &model, error);
+  if (code == SQLITE_OK) code = argument_text(call, 1, &side, error);
+  if (code == SQLITE_OK) code = argument_text(call, 2, &head, error);
+  if (code == SQLITE_OK) code = model_begin(model, &list->items, error);
+  if (code != SQLITE_OK) return code;
+  list->user_stamp = model_user_stamp(model);
+  model_end(model);
+  code = choose_side(side, head, list, error);
+  if (code != SQLITE_OK) return code;
+  list->schema = sqlite3_mprintf("%s", model_name(model).schema);
+  list->name = sqlite3_mprintf("%s", model_name(model).name);
+  list->vector = memory_alloc_aligned((size_t)shape_stride(&list->items->shape, list->head), sizeof(float));
+  if (!list->schema || !list->name || !list->vector) return error_no_memory(error);
+  list->count = list->of_users ? list->items->users : (int64_t)list->items->ids.count;
+  return read_user(list, error);
+}
+
+static int factors_rewind(TableCall *call, Error *error) {
+  FactorList *list = call->state;
+  list->row = 0;
+  return read_user(list, error);
+}
+
+static int factors_next(TableCall *call, Error *error) {
+  FactorList *list = call->state;
+  list->row++;
+  return read_user(list, error);
+}
+
+static int factors_at_end(const TableCall *call) {
+  const FactorList *list = call->state;
+  return list->row >= list->count;
+}
+
+static void result_vector(const FactorList *list, sqlite3_context *context) {
+  int rank = list->items->shape.rank[list->head];
+  if (list->of_users)
+    memcpy(list->vector, list->user.vector[list->head], (size_t)rank * sizeof(float));
+  else
+    score_panel_get(&list->items->panel[list->head], (size_t)list->row, list->vector);
+  bytes_to_little_endian(list->vector, (size_t)rank);
+  sqlite3_result_blob(context, list->vector, rank * (int)sizeof(float), SQLITE_TRANSIENT);
+}
+
+static void factors_column(const TableCall *call, sqlite3_context *context, int column) {
+  const FactorList *list = call->state;
+  const ModelShape *shape = &list->items->shape;
+  switch (column) {
+    case FACTOR_ID:
+      if (list->of_users) {
+        sqlite3_result_value(context, list->id);
+      } else {
+        Id id = dictionary_id(&list->items->ids, (size_t)list->row);
+        id_result(context, &id);
+      }
+      break;
+    case FACTOR_BIAS:
+      if (!shape->biases[list->head]) break;
+      sqlite3_result_double(context, list->of_users
+                                         ? list->user.offset[list->head] - shape->mean[list->head]
+                                         : (double)list->items->panel[list->head].bias[list->row]);
+      break;
+    case FACTOR_COUNT:
+      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->items->count[list->row]);
+      break;
+    case FACTOR_VECTOR: result_vector(list, context); break;
+  }
+}
+
+static void factors_end(TableCall *call) {
+  FactorList *list = call->state;
+  user_free(&list->user);
+  sqlite3_value_free(list->id);
+  items_release(list->items);
+  sqlite3_free(list->schema);
+  sqlite3_free(list->name);
+  memory_free_aligned(list->vector);
+  *list = (FactorList){0};
+}
+
+static const TableFunction factors_function = {
+    .name = "recommend_factors",
+    .schema = "CREATE TABLE x(id, bias REAL, count INTEGER, vector BLOB, model HIDDEN, side HIDDEN, head HIDDEN)",
+    .usage = "recommend_factors(model, side [, head])",
+    .outputs = 4,
+    .arguments = 3,
+    .required = 2,
+    .rows = 5000,
+    .cost = 5000,
+    .state_size = sizeof(FactorList),
+    .start = factors_start,
+    .rewind = factors_rewind,
+    .next = factors_next,
+    .at_end = factors_at_end,
+    .column = factors_column,
+    .end = factors_end,
+};
+
+int inspect_register(Connection *connection) {
+  int code = table_function_register(connection, &models_function);
+  return code == SQLITE_OK ? table_function_register(connection, &factors_function) : code;
+}

@@ -1,0 +1,365 @@
+/* The family mf: which algorithm fits which head from which data, and with what defaults.
+ *
+ * From ratings (als) two heads: the rating head minimises the squared error of the ratings there are; the ranking head
+ * is fitted to all cells, the missing ones weakly pulled towards `unobserved_rating` (Steck, "Training and testing of
+ * recommender systems on data missing not at random", KDD 2010). From implicit feedback (ials) one head (Hu, Koren &
+ * Volinsky, ICDM 2008; `"unobserved": "all"` as Rendle et al., "Revisiting the performance of iALS", 2021). */
+#include "mf.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../learn/als.h"
+#include "../learn/metrics.h"
+
+typedef enum MfAlgorithm { MF_ALS, MF_IALS } MfAlgorithm;
+typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING } MfObjective;
+
+#define ALGORITHMS "als|ials"
+#define OBJECTIVES "both|rating|ranking"
+#define SOLVERS "cg|cholesky"
+#define UNOBSERVED "missing|all"
+#define RANGES "clip|none"
+
+typedef struct MfOptions {
+  TrainOptions common;
+  int algorithm; /* -1: by the data */
+  int objective; /* -1: both, or what the algorithm can */
+  double regularization[HEADS], nu[HEADS]; /* NaN: the default */
+  int epochs;
+  int solver;
+  int nonnegative;
+  int biases;
+  double alpha;
+  double unobserved_weight, unobserved_rating; /* NaN: the default */
+  int unobserved;
+  double init_scale;
+  double tolerance;
+  int range;
+} MfOptions;
+
+static const Option mf_options[] = {
+    TRAIN_OPTIONS(MfOptions),
+    {.name = "algorithm", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, algorithm), .choices = ALGORITHMS},
+    {.name = "objective", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, objective), .choices = OBJECTIVES},
+    {.name = "regularization",
+     .type = OPTION_BY_HEAD,
+     .offset = offsetof(MfOptions, regularization),
+     .minimum = 1e-6,
+     .maximum = 1e9},
+    {.name = "nu", .type = OPTION_BY_HEAD, .offset = offsetof(MfOptions, nu), .maximum = 1},
+    {.name = "epochs",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(MfOptions, epochs),
+     .minimum = 1,
+     .maximum = 100000},
+    {.name = "solver", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, solver), .choices = SOLVERS},
+    {.name = "nonnegative", .type = OPTION_BOOLEAN, .offset = offsetof(MfOptions, nonnegative)},
+    {.name = "biases", .type = OPTION_BOOLEAN, .offset = offsetof(MfOptions, biases)},
+    {.name = "alpha", .type = OPTION_NUMBER, .offset = offsetof(MfOptions, alpha), .maximum = 1e9},
+    {.name = "unobserved_weight",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(MfOptions, unobserved_weight),
+     .maximum = 1e6},
+    {.name = "unobserved_rating",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(MfOptions, unobserved_rating),
+     .minimum = -1e9,
+     .maximum = 1e9},
+    {.name = "unobserved", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, unobserved), .choices = UNOBSERVED},
+    {.name = "init_scale",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(MfOptions, init_scale),
+     .minimum = 1e-6,
+     .maximum = 1000},
+    {.name = "tolerance", .type = OPTION_NUMBER, .offset = offsetof(MfOptions, tolerance), .maximum = 1},
+    {.name = "range", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, range), .choices = RANGES},
+};
+
+/* The defaults were chosen on validation splits: README, "How the defaults were chosen". */
+#define DEFAULT_EPOCHS 15
+#define DEFAULT_INIT_SCALE 0.5
+static const double default_regularization[HEADS] = {1.0, 0.05};
+static const double default_nu[HEADS] = {0.5, 1.0};
+#define DEFAULT_IALS_REGULARIZATION 0.05
+#define DEFAULT_IALS_NU 1.0
+#define DEFAULT_UNOBSERVED_WEIGHT 0.1
+#define DEFAULT_IALS_UNOBSERVED_WEIGHT 1.0
+#define DEFAULT_UNOBSERVED_PLACE 0.125 /* of unobserved_rating between the lowest rating and the highest */
+
+static void set_defaults(TrainOptions *common) {
+  MfOptions *options = (MfOptions *)common;
+  options->algorithm = options->objective = -1;
+  for (int head = 0; head < HEADS; head++) options->regularization[head] = options->nu[head] = NAN;
+  options->epochs = DEFAULT_EPOCHS;
+  options->biases = 1;
+  options->alpha = 1;
+  options->unobserved_weight = options->unobserved_rating = NAN;
+  options->init_scale = DEFAULT_INIT_SCALE;
+}
+
+/* ---- from options to a plan -------------------------------------------------------------------------------------------- */
+
+typedef struct MfState {
+  Head heads[HEADS]; /* to be fitted, in this order */
+  int head_count, current;
+  AlsOptions plan[HEADS];
+  Als *als; /* the current head's */
+  int epoch;
+  double previous_loss;
+  struct timespec began;
+} MfState;
+
+static int check(const Training *training, Error *error) {
+  const MfOptions *options = (const MfOptions *)training->options;
+  if (options->algorithm == MF_IALS && options->objective == OBJECTIVE_RATING)
+    return error_set(error, SQLITE_ERROR,
+                     "mf_train: \"ials\" ranks and does not predict ratings: use \"als\" for the objective \"rating\"");
+  return SQLITE_OK;
+}
+
+static int choose_algorithm(const Training *training, MfOptions *options, Error *error) {
+  const Interactions *data = &training->data;
+  if (options->algorithm < 0) options->algorithm = data->explicit_ratings ? MF_ALS : MF_IALS;
+  if (options->algorithm == MF_ALS && !data->explicit_ratings)
+    return error_set(error, SQLITE_ERROR,
+                     "mf_train: \"als\" needs ratings, and the source has none: name the column with the option "
+                     "\"rating\", or leave \"algorithm\" out to train on implicit feedback");
+  if (options->algorithm == MF_IALS && options->objective == OBJECTIVE_RATING) return check(training, error);
+  if (!data->explicit_ratings && options->objective == OBJECTIVE_RATING)
+    return error_set(error, SQLITE_ERROR,
+                     "mf_train: the objective \"rating\" needs ratings, and the source has none");
+  if (options->algorithm == MF_IALS && data->minimum < 0)
+    return error_set(error, SQLITE_ERROR,
+                     "mf_train: \"ials\" takes ratings as confidence, so they must not be negative, but the least is "
+                     "%g: use \"als\", or leave the rating out with the option \"rating\": null",
+                     data->minimum);
+  if (options->algorithm == MF_IALS) options->objective = OBJECTIVE_RANKING;
+  if (options->objective < 0) options->objective = OBJECTIVE_BOTH;
+  return SQLITE_OK;
+}
+
+static double given_or(double given, double otherwise) { return isnan(given) ? otherwise : given; }
+
+static void plan_head(const Training *training, const MfOptions *options, Head head, AlsOptions *plan) {
+  const Interactions *data = &training->data;
+  int implicit = options->algorithm == MF_IALS;
+  *plan = (AlsOptions){
+      .rank = (int)training->size,
+      .regularization = given_or(options->regularization[head],
+                                 implicit ? DEFAULT_IALS_REGULARIZATION : default_regularization[head]),
+      .nu = given_or(options->nu[head], implicit ? DEFAULT_IALS_NU : default_nu[head]),
+      .nonnegative = options->nonnegative,
+      .solver = options->solver ? ALS_CHOLESKY : ALS_CONJUGATE_GRADIENT,
+      .init_scale = options->init_scale,
+      .seed = options->common.seed,
+      .threads = training->threads,
+      .ranking = head == HEAD_RANKING,
+  };
+  if (head == HEAD_RATING) {
+    plan->biases = options->biases;
+    plan->mean = options->biases ? data->mean : 0;
+    return;
+  }
+  plan->weigh_all_cells = options->unobserved;
+  plan->missing_weight =
+      given_or(options->unobserved_weight, implicit ? DEFAULT_IALS_UNOBSERVED_WEIGHT : DEFAULT_UNOBSERVED_WEIGHT);
+  plan->confidence = 1;
+  if (implicit) {
+    plan->confidence_slope = options->unobserved ? 0 : options->alpha;
+    plan->target = 1;
+  } else {
+    double width = data->maximum - data->minimum;
+    double otherwise = width > 0 ? data->minimum + DEFAULT_UNOBSERVED_PLACE * width : data->minimum - 1;
+    plan->target = -given_or(options->unobserved_rating, otherwise);
+    plan->target_slope = 1;
+  }
+}
+
+static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
+                           ModelShape *shape) {
+  *shape = (ModelShape){.prediction_head = -1,
+                        .clip = options->range == 0,
+                        .minimum = training->data.minimum,
+                        .maximum = training->data.maximum,
+                        .average = training->data.mean};
+  for (int i = 0; i < state->head_count; i++) {
+    Head head = state->heads[i];
+    const AlsOptions *plan = &state->plan[head];
+    shape->rank[head] = plan->rank;
+    shape->biases[head] = plan->biases;
+    shape->mean[head] = head == HEAD_RATING ? plan->mean : plan->target_slope != 0 ? -plan->target : 0;
+  }
+  shape->score_head = options->objective == OBJECTIVE_RATING ? HEAD_RATING : HEAD_RANKING;
+  if (options->algorithm == MF_ALS)
+    shape->prediction_head = options->objective == OBJECTIVE_RANKING ? HEAD_RANKING : HEAD_RATING;
+}
+
+/* The options as they were resolved, made by SQLite's own JSON functions. */
+static int describe_options(const Training *training, const MfOptions *options, const MfState *state, char **json,
+                            Error *error) {
+  sqlite3_str *text = sqlite3_str_new(NULL);
+  char *algorithm = options_choice(ALGORITHMS, options->algorithm);
+  char *objective = options_choice(OBJECTIVES, options->objective);
+  sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d,\"solver\":\"%s\"",
+                      training->size, algorithm, objective, options->epochs, options->solver ? "cholesky" : "cg");
+  for (int i = 0; i < state->head_count; i++) {
+    const AlsOptions *plan = &state->plan[state->heads[i]];
+    sqlite3_str_appendf(text, ",\"%s\":{\"regularization\":%!.15g,\"nu\":%!.15g", head_names[state->heads[i]],
+                        plan->regularization, plan->nu);
+    if (plan->ranking)
+      sqlite3_str_appendf(text, ",\"unobserved_weight\":%!.15g,\"unobserved\":\"%s\"", plan->missing_weight,
+                          plan->weigh_all_cells ? "all" : "missing");
+    if (plan->ranking && plan->target_slope != 0)
+      sqlite3_str_appendf(text, ",\"unobserved_rating\":%!.15g", -plan->target);
+    if (plan->ranking && plan->target_slope == 0) sqlite3_str_appendf(text, ",\"alpha\":%!.15g", plan->confidence_slope);
+    if (!plan->ranking) sqlite3_str_appendf(text, ",\"biases\":%s", plan->biases ? "true" : "false");
+    sqlite3_str_appendall(text, "}");
+  }
+  sqlite3_str_appendf(text, ",\"nonnegative\":%s,\"init_scale\":%!.15g,\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}",
+                      options->nonnegative ? "true" : "false", options->init_scale, options->tolerance,
+                      options->common.test, options->common.seed);
+  sqlite3_free(algorithm);
+  sqlite3_free(objective);
+  *json = sqlite3_str_finish(text);
+  return *json && algorithm && objective ? SQLITE_OK : error_no_memory(error);
+}
+
+/* ---- the test metric ------------------------------------------------------------------------------------------------------ */
+
+enum { MOST_JUDGED_USERS = 4096, TEST_K = 10 };
+
+/* NDCG@10 of what was held out, among all items but those trained on, of up to 4,096 users spread over all. */
+static int ranking_test(Training *training, const Factors *factors, double *ndcg, Error *error) {
+  const SparseMatrix *held_out = &training->data.held_out, *trained = &training->data.by_user;
+  size_t users = held_out->rows, step = users / MOST_JUDGED_USERS + 1, count = 0;
+  RankingProtocol protocol = {.ks = 1, .k = {TEST_K}, .threads = training->threads};
+  RankingScores scores = {0};
+  ScorePanel panel = {0};
+  size_t stride = (size_t)factors->stride, most = users / step + 1;
+  float *vector = memory_alloc_aligned(most, stride * sizeof *vector);
+  Excluded *relevant = memory_alloc(most, sizeof *relevant), *excluded = memory_alloc(most, sizeof *excluded);
+  int code = vector && relevant && excluded ? score_panel_alloc(&panel, factors->items, factors->stride, 0)
+                                            : SQLITE_NOMEM;
+  for (size_t item = 0; code == SQLITE_OK && item < factors->items; item++)
+    score_panel_set(&panel, item, factors->item + item * stride, factors->stride);
+  for (size_t user = 0; code == SQLITE_OK && user < users; user += step) {
+    if (sparse_row_length(held_out, user) == 0) continue;
+    memcpy(vector + count * stride, factors->user + user * stride, stride * sizeof *vector);
+    relevant[count] = (Excluded){held_out->index + held_out->start[user], sparse_row_length(held_out, user)};
+    excluded[count++] = (Excluded){trained->index + trained->start[user], sparse_row_length(trained, user)};
+  }
+  RankingUsers block = {.count = count, .vector = vector, .excluded = excluded, .relevant = relevant};
+  if (code == SQLITE_OK)
+    code = ranking_scores_add(&scores, &panel, &block, &protocol, NULL, &training->interrupt.cancel);
+  *ndcg = scores.users ? scores.sum[METRIC_NDCG][0] / (double)scores.users : NAN;
+  score_panel_free(&panel);
+  memory_free_aligned(vector);
+  memory_free(relevant);
+  memory_free(excluded);
+  return interrupt_error(error, code);
+}
+
+static int test_head(Training *training, Head head, const Factors *factors, double *test, Error *error) {
+  *test = NAN;
+  if (!training->data.held_out.start) return SQLITE_OK;
+  if (head == HEAD_RANKING) return ranking_test(training, factors, test, error);
+  RatingErrors errors =
+      rating_errors_of(factors, &training->data.held_out, training->data.minimum, training->data.maximum);
+  *test = rating_rmse(&errors);
+  return SQLITE_OK;
+}
+
+/* ---- fitting ----------------------------------------------------------------------------------------------------------------- */
+
+static int start_head(Training *training, MfState *state, Error *error) {
+  Head head = state->heads[state->current];
+  state->epoch = 0;
+  state->previous_loss = INFINITY;
+  clock_gettime(CLOCK_MONOTONIC, &state->began);
+  return als_create(&state->als, &training->data.by_user, &training->by_item, &state->plan[head], error);
+}
+
+static int start(Training *training, Error *error) {
+  MfOptions *options = (MfOptions *)training->options;
+  MfState *state = training->state;
+  int code = choose_algorithm(training, options, error);
+  if (code != SQLITE_OK) return code;
+  if (options->objective != OBJECTIVE_RANKING) state->heads[state->head_count++] = HEAD_RATING;
+  if (options->objective != OBJECTIVE_RATING) state->heads[state->head_count++] = HEAD_RANKING;
+  for (int i = 0; i < state->head_count; i++)
+    plan_head(training, options, state->heads[i], &state->plan[state->heads[i]]);
+  training->trained.algorithm = options->algorithm == MF_ALS ? "als" : "ials";
+  describe_shape(training, options, state, &training->trained.shape);
+  code = describe_options(training, options, state, &training->trained.resolved, error);
+  return code == SQLITE_OK ? start_head(training, state, error) : code;
+}
+
+/* The head's factors go into the model, and the next head begins. */
+static int end_head(Training *training, MfState *state, int *done, Error *error) {
+  Head head = state->heads[state->current];
+  als_take(state->als, &training->trained.heads[head]);
+  training->trained.heads[head].mean = training->trained.shape.mean[head];
+  als_destroy(state->als);
+  state->als = NULL;
+  *done = ++state->current == state->head_count;
+  return *done ? SQLITE_OK : start_head(training, state, error);
+}
+
+static int step(Training *training, FitRow *row, int *done, Error *error) {
+  const MfOptions *options = (const MfOptions *)training->options;
+  MfState *state = training->state;
+  const Cancel *cancel = &training->interrupt.cancel;
+  Head head = state->heads[state->current];
+  AlsReport report;
+  *done = 0;
+  int code = als_epoch(state->als, &report, cancel, error);
+  if (code != SQLITE_OK) return interrupt_error(error, code);
+  double loss = report.loss_after_items;
+  int last = ++state->epoch == options->epochs || state->previous_loss - loss < options->tolerance * state->previous_loss;
+  if (options->tolerance == 0) last = state->epoch == options->epochs;
+  state->previous_loss = loss;
+  if (last) {
+    AlsReport final;
+    code = als_finish(state->als, &final, cancel, error);
+    report.loss_after_items = final.loss_after_users;
+    report.train_rmse = final.train_rmse;
+  }
+  if (code == SQLITE_OK) code = test_head(training, head, als_factors(state->als), &row->test, error);
+  if (code != SQLITE_OK) return interrupt_error(error, code);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  row->epoch = state->epoch;
+  row->head = head;
+  row->loss = report.loss_after_items;
+  row->train = report.train_rmse;
+  row->seconds = (double)(now.tv_sec - state->began.tv_sec) + 1e-9 * (double)(now.tv_nsec - state->began.tv_nsec);
+  return last ? end_head(training, state, done, error) : SQLITE_OK;
+}
+
+static void end(Training *training) {
+  MfState *state = training->state;
+  als_destroy(state->als);
+  state->als = NULL;
+}
+
+const Family mf_family = {
+    .name = "mf",
+    .function = "mf_train",
+    .usage = "mf_train(source, rank [, options])",
+    .size = "rank",
+    .size_minimum = 1,
+    .size_maximum = 4096,
+    .options = mf_options,
+    .option_count = sizeof mf_options / sizeof *mf_options,
+    .options_size = sizeof(MfOptions),
+    .state_size = sizeof(MfState),
+    .set_defaults = set_defaults,
+    .check = check,
+    .start = start,
+    .step = step,
+    .end = end,
+};

@@ -1,0 +1,56 @@
+/* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or item,
+ * and for a model of implicit feedback, which has no such scale. */
+#include "register.h"
+
+static int predict(Connection *connection, int count, sqlite3_value **values, double *prediction, int *known,
+                   Error *error) {
+  Model *model = NULL;
+  ModelItems *items = NULL;
+  ModelUser user = {0};
+  Id user_id, item_id;
+  int found = 0;
+  *known = 0;
+  int code = connection_model(connection, "predict", count > 2 ? values[2] : NULL, &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &items, error);
+  if (code != SQLITE_OK) return code;
+  int head = items->shape.prediction_head;
+  int user_there = id_from_value_as(values[0], items->user_affinity, &user_id);
+  int item_there = id_from_value_as(values[1], items->item_affinity, &item_id);
+  if (user_there < 0 || item_there < 0) code = error_no_memory(error);
+  uint32_t item = item_there > 0 ? dictionary_find(&items->ids, &item_id) : DICTIONARY_NONE;
+  if (code == SQLITE_OK && head >= 0 && user_there && item != DICTIONARY_NONE)
+    code = model_user(model, items, &user_id, &user, &found, error);
+  if (code == SQLITE_OK && found) {
+    double score = (double)score_panel_score(&items->panel[head], item, user.vector[head]) + user.offset[head];
+    *prediction = shape_clip(&items->shape, score);
+    *known = 1;
+  }
+  user_free(&user);
+  model_end(model);
+  items_release(items);
+  return code;
+}
+
+static void predict_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
+  Error error = {0};
+  double prediction = 0;
+  int known = 0;
+  int code = predict(sqlite3_user_data(context), count, values, &prediction, &known, &error);
+  if (code != SQLITE_OK) {
+    if (error.message) sqlite3_result_error(context, error.message, -1);
+    sqlite3_result_error_code(context, code);
+  } else if (known) {
+    sqlite3_result_double(context, prediction);
+  }
+  error_clear(&error);
+}
+
+int predict_register(Connection *connection) {
+  int code = SQLITE_OK;
+  for (int arguments = 2; arguments <= 3 && code == SQLITE_OK; arguments++) {
+    connection_retain(connection);
+    code = sqlite3_create_function_v2(connection->db, "predict", arguments, SQLITE_UTF8, connection, predict_scalar,
+                                      NULL, NULL, connection_release);
+  }
+  return code;
+}

@@ -1,0 +1,141 @@
+/* recommend(user, k [, model]): the items a user has not seen, best first.
+ *
+ * An unknown user, or one of whom nothing was learned, gets the most frequent items; the score is then their count and
+ * the reason 'popular'. Without k rows stream best first, and item = ? or item IN (…) is the set to choose from. */
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../data/interrupt.h"
+#include "ranking.h"
+#include "register.h"
+#include "table_function.h"
+
+enum { COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE, COLUMN_REASON };
+
+typedef struct Recommendation {
+  ModelItems *items;
+  Ranking ranking;
+  int popular;
+  int64_t k, row;
+} Recommendation;
+
+/* The ranking itself; the model has begun. */
+static int rank(TableCall *call, Model *model, Recommendation *state, const Cancel *cancel, Error *error) {
+  ModelItems *items = state->items;
+  ModelUser user = {0};
+  History history = {0};
+  Id id;
+  int found = 0;
+  RankingRequest request = {
+      .items = items,
+      .history = &history,
+      .seen = UNSEEN_ONLY,
+      .best_first = 1,
+      .limit = state->k < call->limit ? state->k : call->limit,
+      .threads = parallel_threads(0),
+      .cancel = cancel,
+  };
+  uint32_t *candidates = NULL;
+  int there = id_from_value_as(call->argument[0], items->user_affinity, &id);
+  int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
+  if (there > 0) code = model_user(model, items, &id, &user, &found, error);
+  if (code == SQLITE_OK && found) code = model_history(model, items, user.index, &history, error);
+  if (code == SQLITE_OK && call->has_candidates) {
+    request.has_candidates = 1;
+    code = ranking_candidates(items, call->candidate, call->candidates, &candidates, &request.candidate_count);
+    request.candidates = candidates;
+    if (code != SQLITE_OK) error_no_memory(error);
+  }
+  state->popular = !found || user.blank;
+  request.user = state->popular ? NULL : &user;
+  if (code == SQLITE_OK && there > 0) code = interrupt_error(error, ranking_start(&state->ranking, &request));
+  memory_free(candidates);
+  history_free(&history);
+  user_free(&user);
+  return code;
+}
+
+static int start(TableCall *call, Error *error) {
+  Recommendation *state = call->state;
+  Model *model = NULL;
+  Interrupt interrupt;
+  int code = argument_k(call, 1, &state->k, error);
+  if (code == SQLITE_OK)
+    code = connection_model(call->connection, call->function->name, call->argument[2], &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
+  if (code != SQLITE_OK) return code;
+  interrupt_begin(&interrupt, call->connection->db);
+  code = rank(call, model, state, &interrupt.cancel, error);
+  interrupt_end(&interrupt);
+  model_end(model);
+  return code;
+}
+
+static int rewind_rows(TableCall *call, Error *error) {
+  (void)error;
+  Recommendation *state = call->state;
+  state->row = 0;
+  ranking_rewind(&state->ranking);
+  return SQLITE_OK;
+}
+
+static int next(TableCall *call, Error *error) {
+  (void)error;
+  Recommendation *state = call->state;
+  state->row++;
+  ranking_next(&state->ranking);
+  return SQLITE_OK;
+}
+
+static int at_end(const TableCall *call) {
+  const Recommendation *state = call->state;
+  return state->row >= state->k || ranking_at_end(&state->ranking);
+}
+
+static void column(const TableCall *call, sqlite3_context *context, int which) {
+  const Recommendation *state = call->state;
+  Id id;
+  switch (which) {
+    case COLUMN_RANK: sqlite3_result_int64(context, state->row + 1); break;
+    case COLUMN_ITEM:
+      id = dictionary_id(&state->items->ids, ranking_item(&state->ranking));
+      id_result(context, &id);
+      break;
+    case COLUMN_SCORE: sqlite3_result_double(context, ranking_score(&state->ranking)); break;
+    case COLUMN_REASON: sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC); break;
+  }
+}
+
+static void end(TableCall *call) {
+  Recommendation *state = call->state;
+  ranking_free(&state->ranking);
+  items_release(state->items);
+  *state = (Recommendation){0};
+}
+
+static const TableFunction recommend_function = {
+    .name = "recommend",
+    .schema = "CREATE TABLE x(rank INTEGER, item, score REAL, reason TEXT, user HIDDEN, k HIDDEN, model HIDDEN)",
+    .usage = "recommend(user, k [, model])",
+    .outputs = 4,
+    .arguments = 3,
+    .required = 1,
+    .ordered = 1,
+    .limit_argument = 1,
+    .candidate_column = COLUMN_ITEM,
+    .rows = 5000,
+    .cost = 1000,
+    .state_size = sizeof(Recommendation),
+    .start = start,
+    .rewind = rewind_rows,
+    .next = next,
+    .at_end = at_end,
+    .column = column,
+    .end = end,
+};
+
+int recommend_register(Connection *connection) {
+  int code = table_function_register(connection, &recommend_function);
+  return code == SQLITE_OK ? recommend_all_register(connection) : code;
+}

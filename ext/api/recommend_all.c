@@ -1,0 +1,208 @@
+/* recommend_all(k [, model]): every user's k best unseen items.
+ *
+ * Users are read in blocks and scored by a matrix product fused with the selection; a block is read and computed when
+ * its first row is asked for, so that memory does not grow with the number of users. Users of whom nothing was learned
+ * get the most frequent items, as from recommend(). */
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../data/interrupt.h"
+#include "../model/store.h"
+#include "register.h"
+#include "table_function.h"
+
+enum { COLUMN_USER, COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE };
+enum { MOST_USERS = 64 * STORE_CHUNK, MOST_ENTRIES = 1 << 20 }; /* in a block */
+
+typedef struct Everyone {
+  Connection *connection;
+  char *schema, *name; /* of the model, which is opened afresh for each block: it may be dropped in between */
+  ModelItems *items;
+  int64_t user_stamp;
+  size_t k;
+  Interrupt interrupt;
+  /* the current block */
+  size_t first, block;  /* users first … first + users.count - 1; `block` is the size of a full one */
+  ModelUsers users;
+  Scored *best;         /* users.count × k */
+  size_t *found;
+  int *popular;
+  size_t user, row;     /* where in it */
+} Everyone;
+
+static void leave_block(Everyone *state) {
+  users_free(&state->users);
+  memory_free(state->best);
+  memory_free(state->found);
+  memory_free(state->popular);
+  state->best = NULL;
+  state->found = NULL;
+  state->popular = NULL;
+}
+
+static int is_blank(const float *vector, int stride) {
+  for (int lane = 0; lane < stride; lane++)
+    if (vector[lane] != 0) return 0;
+  return 1;
+}
+
+/* The k most frequent items that a user has not seen. */
+static void rank_popular(const ModelItems *items, const History *history, Scored *best, size_t k, size_t *found) {
+  TopK top;
+  top_k_init(&top, best, k);
+  for (uint32_t item = 0; item < items->ids.count; item++)
+    if (!history_find(history, item, NULL)) top_k_offer(&top, (float)items->count[item], item);
+  *found = top_k_sort(&top);
+}
+
+static int rank_block(Everyone *state, Error *error) {
+  ModelUsers *users = &state->users;
+  const ScorePanel *panel = &state->items->panel[state->items->shape.score_head];
+  Excluded *excluded = memory_alloc(users->count, sizeof *excluded);
+  state->best = memory_alloc(users->count, state->k * sizeof *state->best);
+  state->found = memory_alloc(users->count, sizeof *state->found);
+  state->popular = memory_alloc(users->count, sizeof *state->popular);
+  int code = excluded && state->best && state->found && state->popular ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK) {
+    for (size_t user = 0; user < users->count; user++)
+      excluded[user] = (Excluded){users->history[user].item, users->history[user].count};
+    code = score_panel_top_k(panel, users->vector, users->count, excluded, state->k, state->best, state->found,
+                             parallel_threads(0), &state->interrupt.cancel);
+    interrupt_error(error, code);
+  }
+  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
+    state->popular[user] = is_blank(users->vector + user * (size_t)panel->stride, panel->stride);
+    if (state->popular[user])
+      rank_popular(state->items, &users->history[user], state->best + user * state->k, state->k, &state->found[user]);
+  }
+  memory_free(excluded);
+  return code;
+}
+
+/* Reads and ranks the users from state->first on. */
+static int enter_block(Everyone *state, Error *error) {
+  ModelItems *items = NULL;
+  Model *model = NULL;
+  leave_block(state);
+  state->user = state->row = 0;
+  int code = connection_open(state->connection, (ModelName){state->schema, state->name}, &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &items, error);
+  if (code != SQLITE_OK) return code;
+  if (items != state->items || model_user_stamp(model) != state->user_stamp)
+    code = error_set(error, SQLITE_ABORT,
+                     "recommend_all: the model was changed while it was being read: run the query again");
+  if (code == SQLITE_OK)
+    code = model_users(model, items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES,
+                       &state->users, error);
+  model_end(model);
+  items_release(items);
+  return code == SQLITE_OK ? rank_block(state, error) : code;
+}
+
+/* To the next user who has a row, if the current one has none left. */
+static int seek_row(Everyone *state, Error *error) {
+  int code = SQLITE_OK;
+  while (code == SQLITE_OK) {
+    if (state->user < state->users.count) {
+      if (state->row < state->found[state->user]) return SQLITE_OK;
+      state->user++;
+      state->row = 0;
+    } else if (state->users.count == 0) {
+      return SQLITE_OK; /* behind the last block */
+    } else {
+      state->first += state->users.count;
+      code = enter_block(state, error);
+    }
+  }
+  return code;
+}
+
+static int rewind_rows(TableCall *call, Error *error) {
+  Everyone *state = call->state;
+  state->first = 0;
+  int code = enter_block(state, error);
+  return code == SQLITE_OK ? seek_row(state, error) : code;
+}
+
+static int start(TableCall *call, Error *error) {
+  Everyone *state = call->state;
+  int64_t k = 0;
+  Model *model = NULL;
+  state->connection = call->connection;
+  interrupt_begin(&state->interrupt, call->connection->db);
+  int code = argument_k(call, 0, &k, error);
+  if (code == SQLITE_OK)
+    code = connection_model(call->connection, call->function->name, call->argument[1], &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
+  if (code != SQLITE_OK) return code;
+  state->user_stamp = model_user_stamp(model);
+  model_end(model);
+  state->schema = sqlite3_mprintf("%s", model_name(model).schema);
+  state->name = sqlite3_mprintf("%s", model_name(model).name);
+  if (!state->schema || !state->name) return error_no_memory(error);
+  size_t items = state->items->ids.count;
+  state->k = k < (int64_t)items ? (size_t)k : items;
+  size_t fit = MOST_ENTRIES / (state->k ? state->k : 1) / STORE_CHUNK * STORE_CHUNK;
+  state->block = fit < STORE_CHUNK ? STORE_CHUNK : fit > MOST_USERS ? MOST_USERS : fit;
+  return rewind_rows(call, error);
+}
+
+static int next(TableCall *call, Error *error) {
+  Everyone *state = call->state;
+  state->row++;
+  return seek_row(state, error);
+}
+
+static int at_end(const TableCall *call) { return ((const Everyone *)call->state)->users.count == 0; }
+
+static void column(const TableCall *call, sqlite3_context *context, int which) {
+  const Everyone *state = call->state;
+  const Scored *entry = &state->best[state->user * state->k + state->row];
+  Id id;
+  switch (which) {
+    case COLUMN_USER:
+      id = dictionary_id(&state->users.ids, state->user);
+      id_result(context, &id);
+      break;
+    case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->row + 1); break;
+    case COLUMN_ITEM:
+      id = dictionary_id(&state->items->ids, entry->index);
+      id_result(context, &id);
+      break;
+    case COLUMN_SCORE:
+      sqlite3_result_double(
+          context, (double)entry->score + (state->popular[state->user] ? 0 : (double)state->users.offset[state->user]));
+      break;
+  }
+}
+
+static void end(TableCall *call) {
+  Everyone *state = call->state;
+  leave_block(state);
+  items_release(state->items);
+  interrupt_end(&state->interrupt);
+  sqlite3_free(state->schema);
+  sqlite3_free(state->name);
+  *state = (Everyone){0};
+}
+
+static const TableFunction recommend_all_function = {
+    .name = "recommend_all",
+    .schema = "CREATE TABLE x(user, rank INTEGER, item, score REAL, k HIDDEN, model HIDDEN)",
+    .usage = "recommend_all(k [, model])",
+    .outputs = 4,
+    .arguments = 2,
+    .required = 1,
+    .rows = 1e6,
+    .cost = 1e7,
+    .state_size = sizeof(Everyone),
+    .start = start,
+    .rewind = rewind_rows,
+    .next = next,
+    .at_end = at_end,
+    .column = column,
+    .end = end,
+};
+
+int recommend_all_register(Connection *connection) { return table_function_register(connection, &recommend_all_function); }

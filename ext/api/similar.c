@@ -1,0 +1,282 @@
+/* item_similar(item, k [, model]), user_similar(user, k [, model]): the nearest by the cosine of the score head's
+ * factors, itself left out. recommend_users(item, k [, model]): who would like this and has not seen it.
+ *
+ * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a bounded heap, so
+ * that memory does not grow with their number. */
+#include <math.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/simd.h"
+#include "../data/interrupt.h"
+#include "../model/store.h"
+#include "register.h"
+#include "table_function.h"
+
+enum { COLUMN_RANK, COLUMN_ID, COLUMN_VALUE };
+enum { BLOCK = 64 * STORE_CHUNK };
+
+typedef struct Nearest {
+  ModelItems *items;
+  Scored *entries; /* best first */
+  size_t count, row;
+  sqlite3_value **ids;  /* of users, one an entry; NULL where the entries are items */
+} Nearest;
+
+/* ---- vectors --------------------------------------------------------------------------------------------------------------- */
+
+static float dot(const float *a, const float *b, int stride) {
+  Float16 sums = {0};
+  for (int lane = 0; lane < stride; lane += 16) sums += FLOAT16_LOAD(a + lane) * FLOAT16_LOAD(b + lane);
+  float sum = 0;
+  for (int lane = 0; lane < 16; lane++) sum += sums[lane];
+  return sum;
+}
+
+/* a·b / (‖a‖ ‖b‖), and 0 where one of them is zero. */
+static float cosine(float product, float norm_a, float norm_b) {
+  return norm_a > 0 && norm_b > 0 ? product / (norm_a * norm_b) : 0;
+}
+
+static int keep_at_most(Nearest *state, int64_t k, size_t candidates, TopK *top) {
+  size_t kept = k < (int64_t)candidates ? (size_t)k : candidates;
+  state->entries = memory_alloc(kept, sizeof *state->entries);
+  if (!state->entries) return SQLITE_NOMEM;
+  top_k_init(top, state->entries, kept);
+  return SQLITE_OK;
+}
+
+/* ---- items -------------------------------------------------------------------------------------------------------------------- */
+
+static int nearest_items(TableCall *call, Nearest *state, int64_t k, Error *error) {
+  const ModelItems *items = state->items;
+  const ScorePanel *panel = &items->panel[items->shape.score_head];
+  Id id;
+  int there = id_from_value_as(call->argument[0], items->item_affinity, &id);
+  if (there < 0) return error_no_memory(error);
+  uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
+  if (item == DICTIONARY_NONE) return SQLITE_OK;
+  TopK top;
+  size_t room = (panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK;
+  float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
+  float *scores = memory_alloc_aligned(room, sizeof *scores);
+  int code = vector && scores ? keep_at_most(state, k, panel->count, &top) : SQLITE_NOMEM;
+  if (code == SQLITE_OK) {
+    score_panel_get(panel, item, vector);
+    score_panel_scores(panel, vector, scores);
+    for (uint32_t other = 0; other < panel->count; other++) {
+      float product = scores[other] - (panel->bias ? panel->bias[other] : 0);
+      if (other != item) top_k_offer(&top, cosine(product, items->norm[item], items->norm[other]), other);
+    }
+    state->count = top_k_sort(&top);
+  }
+  memory_free_aligned(vector);
+  memory_free_aligned(scores);
+  return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+/* ---- users --------------------------------------------------------------------------------------------------------------------- */
+
+/* Offers every user of the model to the heap: `score` says how good one is, NaN that she is out of the question. */
+typedef float (*UserScore)(const void *query, const float *vector, float offset, uint32_t user, int stride);
+
+static int scan_users(Model *model, const ModelItems *items, UserScore score, const void *query, TopK *top,
+                      const Cancel *cancel, Error *error) {
+  int stride = shape_stride(&items->shape, items->shape.score_head);
+  int code = SQLITE_OK;
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+    ModelUsers users;
+    code = model_users(model, items, first, BLOCK, 0, &users, error);
+    for (size_t user = 0; user < users.count; user++) {
+      uint32_t index = (uint32_t)(first + user);
+      top_k_offer(top, score(query, users.vector + user * (size_t)stride, users.offset[user], index, stride), index);
+    }
+    users_free(&users);
+    if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(cancel));
+  }
+  return code;
+}
+
+static int read_ids(Model *model, Nearest *state, Error *error) {
+  state->ids = memory_alloc_zero(state->count, sizeof *state->ids);
+  int code = state->ids ? SQLITE_OK : error_no_memory(error);
+  for (size_t i = 0; i < state->count && code == SQLITE_OK; i++)
+    code = model_user_row(model, state->entries[i].index, &state->ids[i], NULL, error);
+  return code;
+}
+
+typedef struct UserQuery {
+  const float *vector;
+  float norm, bias;
+  uint32_t self;
+} UserQuery;
+
+static float similarity_to(const void *context, const float *vector, float offset, uint32_t user, int stride) {
+  (void)offset;
+  const UserQuery *query = context;
+  if (user == query->self) return NAN;
+  return cosine(dot(query->vector, vector, stride), query->norm, sqrtf(dot(vector, vector, stride)));
+}
+
+static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel,
+                         Error *error) {
+  const ModelItems *items = state->items;
+  int head = items->shape.score_head, stride = shape_stride(&items->shape, head), found = 0;
+  ModelUser user = {0};
+  TopK top;
+  Id id;
+  int there = id_from_value_as(call->argument[0], items->user_affinity, &id);
+  int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
+  if (there > 0) code = model_user(model, items, &id, &user, &found, error);
+  if (code == SQLITE_OK && found) {
+    const float *vector = user.vector[head];
+    UserQuery query = {.vector = vector, .norm = sqrtf(dot(vector, vector, stride)), .self = user.index};
+    if (keep_at_most(state, k, (size_t)items->users, &top) != SQLITE_OK) code = error_no_memory(error);
+    if (code == SQLITE_OK) code = scan_users(model, items, similarity_to, &query, &top, cancel, error);
+    if (code == SQLITE_OK) {
+      state->count = top_k_sort(&top);
+      code = read_ids(model, state, error);
+    }
+  }
+  user_free(&user);
+  return code;
+}
+
+static float liking_of(const void *context, const float *vector, float offset, uint32_t user, int stride) {
+  (void)user;
+  const UserQuery *query = context;
+  if (dot(vector, vector, stride) == 0) return NAN; /* nothing was learned of her */
+  return dot(query->vector, vector, stride) + query->bias + offset;
+}
+
+/* Drops those who have seen the item, keeping at most k. */
+static int drop_seen(Model *model, Nearest *state, uint32_t item, int64_t k, Error *error) {
+  size_t kept = 0;
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < state->count && (int64_t)kept < k && code == SQLITE_OK; i++) {
+    History history;
+    code = model_history(model, state->items, state->entries[i].index, &history, error);
+    if (code == SQLITE_OK && !history_find(&history, item, NULL)) state->entries[kept++] = state->entries[i];
+    history_free(&history);
+  }
+  state->count = kept;
+  return code;
+}
+
+static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
+  const ModelItems *items = state->items;
+  const ScorePanel *panel = &items->panel[items->shape.score_head];
+  TopK top;
+  Id id;
+  int there = id_from_value_as(call->argument[0], items->item_affinity, &id);
+  if (there < 0) return error_no_memory(error);
+  uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
+  if (item == DICTIONARY_NONE) return SQLITE_OK;
+  float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
+  /* As many as have seen the item may be dropped afterwards. */
+  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + items->count[item] : INT64_MAX;
+  int code = vector && keep_at_most(state, enough, (size_t)items->users, &top) == SQLITE_OK ? SQLITE_OK
+                                                                                           : error_no_memory(error);
+  if (code == SQLITE_OK) {
+    UserQuery query = {.vector = vector, .bias = panel->bias ? panel->bias[item] : 0};
+    score_panel_get(panel, item, vector);
+    code = scan_users(model, items, liking_of, &query, &top, cancel, error);
+  }
+  if (code == SQLITE_OK) {
+    state->count = top_k_sort(&top);
+    code = drop_seen(model, state, item, k, error);
+  }
+  if (code == SQLITE_OK) code = read_ids(model, state, error);
+  memory_free_aligned(vector);
+  return code;
+}
+
+/* ---- the functions ------------------------------------------------------------------------------------------------------------- */
+
+static const TableFunction functions[3]; /* item_similar, user_similar, recommend_users */
+
+static int start(TableCall *call, Error *error) {
+  Nearest *state = call->state;
+  Model *model = NULL;
+  int64_t k = 0;
+  Interrupt interrupt;
+  int code = argument_k(call, 1, &k, error);
+  if (code == SQLITE_OK)
+    code = connection_model(call->connection, call->function->name, call->argument[2], &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
+  if (code != SQLITE_OK) return code;
+  interrupt_begin(&interrupt, call->connection->db);
+  if (call->function == &functions[0])
+    code = nearest_items(call, state, k, error);
+  else if (call->function == &functions[1])
+    code = nearest_users(call, model, state, k, &interrupt.cancel, error);
+  else
+    code = fans_of(call, model, state, k, &interrupt.cancel, error);
+  interrupt_end(&interrupt);
+  model_end(model);
+  return code;
+}
+
+static int rewind_rows(TableCall *call, Error *error) {
+  (void)error;
+  ((Nearest *)call->state)->row = 0;
+  return SQLITE_OK;
+}
+
+static int next(TableCall *call, Error *error) {
+  (void)error;
+  ((Nearest *)call->state)->row++;
+  return SQLITE_OK;
+}
+
+static int at_end(const TableCall *call) {
+  const Nearest *state = call->state;
+  return state->row >= state->count;
+}
+
+static void column(const TableCall *call, sqlite3_context *context, int which) {
+  const Nearest *state = call->state;
+  switch (which) {
+    case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->row + 1); break;
+    case COLUMN_ID:
+      if (state->ids) {
+        sqlite3_result_value(context, state->ids[state->row]);
+      } else {
+        Id id = dictionary_id(&state->items->ids, state->entries[state->row].index);
+        id_result(context, &id);
+      }
+      break;
+    case COLUMN_VALUE: sqlite3_result_double(context, (double)state->entries[state->row].score); break;
+  }
+}
+
+static void end(TableCall *call) {
+  Nearest *state = call->state;
+  for (size_t i = 0; state->ids && i < state->count; i++) sqlite3_value_free(state->ids[i]);
+  memory_free(state->ids);
+  memory_free(state->entries);
+  items_release(state->items);
+  *state = (Nearest){0};
+}
+
+#define NEAREST(function_name, argument, id, value)                                                              \
+  {                                                                                                              \
+    .name = function_name,                                                                                       \
+    .schema = "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " HIDDEN, k HIDDEN, model HIDDEN)", \
+    .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1,           \
+    .ordered = 1, .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start,                       \
+    .rewind = rewind_rows, .next = next, .at_end = at_end, .column = column, .end = end,                         \
+  }
+
+/* The argument of item_similar is called `of`, since `item` is what comes out. */
+static const TableFunction functions[3] = {
+    NEAREST("item_similar", "of", "item", "similarity"),
+    NEAREST("user_similar", "of", "user", "similarity"),
+    NEAREST("recommend_users", "of", "user", "score"),
+};
+
+int similar_register(Connection *connection) {
+  int code = SQLITE_OK;
+  for (int i = 0; i < 3 && code == SQLITE_OK; i++) code = table_function_register(connection, &functions[i]);
+  return code;
+}

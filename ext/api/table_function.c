@@ -1,0 +1,368 @@
+/* Table-valued functions: see table_function.h. */
+#include "table_function.h"
+
+#include <string.h>
+
+#include "../base/memory.h"
+
+typedef struct Table {
+  sqlite3_vtab base;
+  const TableFunction *function;
+  Connection *connection;
+} Table;
+
+typedef struct Cursor {
+  sqlite3_vtab_cursor base;
+  TableCall call;
+  int started; /* the state holds the rows of call.argument */
+  int64_t row;
+} Cursor;
+
+typedef struct Registration {
+  const TableFunction *function;
+  Connection *connection;
+} Registration;
+
+/* ---- connecting ------------------------------------------------------------------------------------------------------- */
+
+static int table_connect(sqlite3 *db, void *context, int count, const char *const *arguments, sqlite3_vtab **vtab,
+                         char **message) {
+  (void)count;
+  (void)arguments;
+  (void)message;
+  Registration *registration = context;
+  Table *table = memory_alloc_zero(1, sizeof *table);
+  int code = table ? sqlite3_declare_vtab(db, registration->function->schema) : SQLITE_NOMEM;
+  if (code == SQLITE_OK) {
+    if (registration->function->flags & TABLE_FUNCTION_DIRECT_ONLY) sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+    table->function = registration->function;
+    table->connection = registration->connection;
+    *vtab = &table->base;
+  } else {
+    memory_free(table);
+  }
+  return code;
+}
+
+static int table_disconnect(sqlite3_vtab *vtab) {
+  memory_free(vtab);
+  return SQLITE_OK;
+}
+
+/* ---- planning ----------------------------------------------------------------------------------------------------------- */
+
+/* A plan is a text with a letter for each value that xFilter gets, in order: '0' … '3' an argument, 'c' one candidate,
+ * 'i' a list of candidates, 'l' the LIMIT. */
+typedef struct Plan {
+  char letters[MOST_ARGUMENTS + 3];
+  int values;
+  double rows;
+} Plan;
+
+static void use(sqlite3_index_info *info, Plan *plan, int constraint, char letter, int omit) {
+  info->aConstraintUsage[constraint].argvIndex = plan->values + 1;
+  info->aConstraintUsage[constraint].omit = (unsigned char)omit;
+  plan->letters[plan->values++] = letter;
+}
+
+/* Arguments first. SQLITE_CONSTRAINT: this order of the join can't give them all. */
+static int plan_arguments(const TableFunction *function, sqlite3_index_info *info, Plan *plan, int *given) {
+  for (int i = 0; i < info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
+    int argument = constraint->iColumn - function->outputs;
+    if (constraint->op != SQLITE_INDEX_CONSTRAINT_EQ || argument < 0 || argument >= function->arguments) continue;
+    if (!constraint->usable) return SQLITE_CONSTRAINT;
+    if (*given & 1 << argument) continue;
+    *given |= 1 << argument;
+    use(info, plan, i, (char)('0' + argument), 1);
+  }
+  return SQLITE_OK;
+}
+
+/* Then the set to choose from, if nobody asks for the rank within the whole. */
+static void plan_candidates(const TableFunction *function, sqlite3_index_info *info, Plan *plan) {
+  for (int i = 0; i < info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
+    if (constraint->op != SQLITE_INDEX_CONSTRAINT_EQ || constraint->iColumn != function->candidate_column ||
+        !constraint->usable)
+      continue;
+    int is_list = sqlite3_vtab_in(info, i, 1);
+    use(info, plan, i, is_list ? 'i' : 'c', 1);
+    plan->rows = is_list ? 25 : 1;
+    return;
+  }
+}
+
+/* LIMIT says how many rows will be read only where nothing filters them afterwards. */
+static void plan_limit(sqlite3_index_info *info, Plan *plan, int ordered) {
+  int limit = -1;
+  for (int i = 0; i < info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
+    if (constraint->op == SQLITE_INDEX_CONSTRAINT_LIMIT && constraint->usable)
+      limit = i;
+    else if (!info->aConstraintUsage[i].argvIndex)
+      return;
+  }
+  if (limit >= 0 && (info->nOrderBy == 0 || ordered)) use(info, plan, limit, 'l', 0);
+}
+
+static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
+  Table *table = (Table *)vtab;
+  const TableFunction *function = table->function;
+  Plan plan = {.rows = function->rows};
+  int given = 0;
+  int code = plan_arguments(function, info, &plan, &given);
+  if (code != SQLITE_OK) return code;
+  for (int argument = 0; argument < function->required; argument++) {
+    if (given & 1 << argument) continue;
+    /* No argument at all, but other constraints: the planner is trying one arm of an OR by itself. */
+    if (!given && info->nConstraint) return SQLITE_CONSTRAINT;
+    sqlite3_free(vtab->zErrMsg);
+    vtab->zErrMsg = sqlite3_mprintf("%s: an argument is missing: call it as %s", function->name, function->usage);
+    return SQLITE_ERROR;
+  }
+  int ordered = function->ordered && info->nOrderBy == 1 && info->aOrderBy[0].iColumn == 0 && !info->aOrderBy[0].desc;
+  int open_ended = function->limit_argument && !(given & 1 << function->limit_argument);
+  if (open_ended && !(info->colUsed & 1)) plan_candidates(function, info, &plan);
+  if (open_ended) plan_limit(info, &plan, ordered);
+  if (function->limit_argument && !open_ended) plan.rows = 10;
+  info->orderByConsumed = ordered;
+  info->estimatedRows = (sqlite3_int64)plan.rows;
+  info->estimatedCost = function->cost + plan.rows;
+  info->idxStr = sqlite3_mprintf("%s", plan.letters);
+  info->needToFreeIdxStr = 1;
+  return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* ---- running -------------------------------------------------------------------------------------------------------------- */
+
+static void free_candidates(TableCall *call) {
+  for (size_t i = 0; i < call->candidates; i++) sqlite3_value_free(call->candidate[i]);
+  memory_free(call->candidate);
+  call->candidate = NULL;
+  call->candidates = 0;
+  call->has_candidates = 0;
+}
+
+static void end_call(Cursor *cursor) {
+  TableCall *call = &cursor->call;
+  if (call->state) call->function->end(call);
+  for (int i = 0; i < MOST_ARGUMENTS; i++) {
+    sqlite3_value_free(call->argument[i]);
+    call->argument[i] = NULL;
+  }
+  free_candidates(call);
+  cursor->started = 0;
+}
+
+/* Hands the error to SQLite: first the message, then the code. */
+static int report(sqlite3_vtab *vtab, Error *error) {
+  int code = error->code;
+  if (error->message) {
+    sqlite3_free(vtab->zErrMsg);
+    vtab->zErrMsg = error->message;
+    error->message = NULL;
+  }
+  error_clear(error);
+  return code;
+}
+
+static int add_candidate(TableCall *call, sqlite3_value *value) {
+  if ((call->candidates & (call->candidates - 1)) == 0) { /* full at every power of two */
+    size_t room = call->candidates ? 2 * call->candidates : 1;
+    sqlite3_value **grown = memory_resize(call->candidate, room, sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    call->candidate = grown;
+  }
+  sqlite3_value *copy = sqlite3_value_dup(value);
+  if (!copy) return SQLITE_NOMEM;
+  call->candidate[call->candidates++] = copy;
+  return SQLITE_OK;
+}
+
+static int take_list(TableCall *call, sqlite3_value *list) {
+  sqlite3_value *value = NULL;
+  int code = sqlite3_vtab_in_first(list, &value);
+  for (; code == SQLITE_OK && value; code = sqlite3_vtab_in_next(list, &value)) {
+    int added = add_candidate(call, value);
+    if (added != SQLITE_OK) return added;
+  }
+  return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int same_value(sqlite3_value *a, sqlite3_value *b) {
+  if (!a || !b) return a == b;
+  int type = sqlite3_value_type(a);
+  if (type != sqlite3_value_type(b)) return 0;
+  if (type == SQLITE_NULL) return 1;
+  if (type == SQLITE_INTEGER) return sqlite3_value_int64(a) == sqlite3_value_int64(b);
+  if (type == SQLITE_FLOAT) {
+    double x = sqlite3_value_double(a), y = sqlite3_value_double(b);
+    return memcmp(&x, &y, sizeof x) == 0;
+  }
+  const void *x = sqlite3_value_blob(a), *y = sqlite3_value_blob(b);
+  int size = sqlite3_value_bytes(a);
+  return size == sqlite3_value_bytes(b) && (size == 0 || (x && y && memcmp(x, y, (size_t)size) == 0));
+}
+
+/* A list of candidates, or a bound by LIMIT, is not compared: such a call always starts afresh. */
+static int same_call(const Cursor *cursor, const char *letters, sqlite3_value **values) {
+  sqlite3_value *argument[MOST_ARGUMENTS] = {0};
+  for (int i = 0; letters[i]; i++) {
+    if (letters[i] < '0' || letters[i] > '9') return 0;
+    argument[letters[i] - '0'] = values[i];
+  }
+  for (int i = 0; i < MOST_ARGUMENTS; i++)
+    if (!same_value(argument[i], cursor->call.argument[i])) return 0;
+  return !cursor->call.has_candidates && cursor->call.limit == INT64_MAX;
+}
+
+static int take_arguments(Cursor *cursor, const char *letters, sqlite3_value **values) {
+  TableCall *call = &cursor->call;
+  int code = SQLITE_OK;
+  call->limit = INT64_MAX;
+  for (int i = 0; letters[i] && code == SQLITE_OK; i++) {
+    switch (letters[i]) {
+      case 'c':
+        call->has_candidates = 1;
+        code = sqlite3_value_type(values[i]) == SQLITE_NULL ? SQLITE_OK : add_candidate(call, values[i]);
+        break;
+      case 'i':
+        call->has_candidates = 1;
+        code = take_list(call, values[i]);
+        break;
+      case 'l':
+        call->limit = sqlite3_value_int64(values[i]);
+        if (call->limit < 0) call->limit = INT64_MAX; /* LIMIT -1 is none */
+        break;
+      default:
+        call->argument[letters[i] - '0'] = sqlite3_value_dup(values[i]);
+        if (!call->argument[letters[i] - '0']) code = SQLITE_NOMEM;
+    }
+  }
+  return code;
+}
+
+static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letters, int count, sqlite3_value **values) {
+  (void)plan;
+  (void)count;
+  Cursor *cursor = (Cursor *)base;
+  TableCall *call = &cursor->call;
+  Error error = {0};
+  cursor->row = 0;
+  if (cursor->started && same_call(cursor, letters, values)) {
+    if (call->function->rewind(call, &error) == SQLITE_OK) return SQLITE_OK;
+    cursor->started = 0;
+    return report(base->pVtab, &error);
+  }
+  end_call(cursor);
+  if (!call->state && !(call->state = memory_alloc_zero(1, call->function->state_size))) return SQLITE_NOMEM;
+  int code = take_arguments(cursor, letters, values);
+  if (code == SQLITE_OK) code = call->function->start(call, &error);
+  if (code != SQLITE_OK) {
+    error_set(&error, code, "%s", sqlite3_errstr(code));
+    code = report(base->pVtab, &error);
+    end_call(cursor);
+    return code;
+  }
+  cursor->started = 1;
+  return SQLITE_OK;
+}
+
+static int cursor_next(sqlite3_vtab_cursor *base) {
+  Cursor *cursor = (Cursor *)base;
+  Error error = {0};
+  cursor->row++;
+  int code = cursor->call.function->next(&cursor->call, &error);
+  if (code == SQLITE_OK) return code;
+  cursor->started = 0;
+  error_set(&error, code, "%s", sqlite3_errstr(code));
+  return report(base->pVtab, &error);
+}
+
+static int cursor_eof(sqlite3_vtab_cursor *base) {
+  Cursor *cursor = (Cursor *)base;
+  return !cursor->started || cursor->call.function->at_end(&cursor->call);
+}
+
+static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
+  Cursor *cursor = (Cursor *)base;
+  const TableCall *call = &cursor->call;
+  if (column < call->function->outputs)
+    call->function->column(call, context, column);
+  else if (call->argument[column - call->function->outputs])
+    sqlite3_result_value(context, call->argument[column - call->function->outputs]);
+  return SQLITE_OK;
+}
+
+static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
+  *rowid = ((Cursor *)base)->row + 1;
+  return SQLITE_OK;
+}
+
+static int cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **base) {
+  Table *table = (Table *)vtab;
+  Cursor *cursor = memory_alloc_zero(1, sizeof *cursor);
+  if (!cursor) return SQLITE_NOMEM;
+  cursor->call.function = table->function;
+  cursor->call.connection = table->connection;
+  *base = &cursor->base;
+  return SQLITE_OK;
+}
+
+static int cursor_close(sqlite3_vtab_cursor *base) {
+  Cursor *cursor = (Cursor *)base;
+  end_call(cursor);
+  memory_free(cursor->call.state);
+  memory_free(cursor);
+  return SQLITE_OK;
+}
+
+/* ---- registering ------------------------------------------------------------------------------------------------------------ */
+
+static const sqlite3_module table_module = {
+    .xConnect = table_connect, /* and no xCreate: eponymous only */
+    .xBestIndex = table_best_index,
+    .xDisconnect = table_disconnect,
+    .xOpen = cursor_open,
+    .xClose = cursor_close,
+    .xFilter = cursor_filter,
+    .xNext = cursor_next,
+    .xEof = cursor_eof,
+    .xColumn = cursor_column,
+    .xRowid = cursor_rowid,
+};
+
+static void registration_free(void *context) {
+  Registration *registration = context;
+  connection_release(registration->connection);
+  memory_free(registration);
+}
+
+int table_function_register(Connection *connection, const TableFunction *function) {
+  Registration *registration = memory_alloc(1, sizeof *registration);
+  if (!registration) return SQLITE_NOMEM;
+  *registration = (Registration){function, connection};
+  connection_retain(connection);
+  return sqlite3_create_module_v2(connection->db, function->name, &table_module, registration, registration_free);
+}
+
+int argument_k(const TableCall *call, int argument, int64_t *k, Error *error) {
+  sqlite3_value *value = call->argument[argument];
+  *k = INT64_MAX;
+  if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
+  if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER && sqlite3_value_int64(value) >= 0) {
+    *k = sqlite3_value_int64(value);
+    return SQLITE_OK;
+  }
+  return error_set(error, SQLITE_ERROR, "%s: k must be a whole number from 0, not %s: call it as %s",
+                   call->function->name, sqlite3_value_text(value), call->function->usage);
+}
+
+int argument_text(const TableCall *call, int argument, const char **text, Error *error) {
+  sqlite3_value *value = call->argument[argument];
+  *text = NULL;
+  if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
+  *text = (const char *)sqlite3_value_text(value);
+  return *text ? SQLITE_OK : error_no_memory(error);
+}

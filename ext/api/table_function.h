@@ -1,0 +1,62 @@
+/* Table-valued functions: SELECT … FROM recommend(42, 10).
+ *
+ * A function is described by a TableFunction; table_function.c does the planning and the bookkeeping of DESIGN's
+ * planner contract: an argument that can't be used yet makes the planner look for another order of the join, hidden
+ * columns give back the arguments, a second run with the same arguments rewinds, rows come in order of `rank`. */
+#ifndef RECOMMEND_API_TABLE_FUNCTION_H
+#define RECOMMEND_API_TABLE_FUNCTION_H
+
+#include "connection.h"
+
+enum { MOST_ARGUMENTS = 4 };
+
+/* One run of a function: its arguments, and the rows that it hands out. */
+typedef struct TableCall {
+  const struct TableFunction *function;
+  Connection *connection;
+  sqlite3_value *argument[MOST_ARGUMENTS]; /* NULL: not given */
+  /* What the planner pushed down, for functions with a `candidates` column; see there. */
+  int has_candidates;
+  sqlite3_value **candidate; /* owned copies */
+  size_t candidates;
+  int64_t limit; /* no more rows than this will be read; INT64_MAX: unknown */
+  void *state;   /* the function's own, `state_size` bytes, cleared at the first start */
+} TableCall;
+
+typedef struct TableFunction {
+  const char *name;
+  const char *schema; /* CREATE TABLE x(outputs…, arguments HIDDEN…) */
+  int outputs;        /* columns before the arguments */
+  int arguments;      /* hidden columns */
+  int required;       /* of the arguments, the first so many must be given */
+  const char *usage;  /* "recommend(user, k [, model])" */
+  int ordered;        /* rows come in ascending order of column 0 (rank) */
+  /* Where argument number `limit_argument` (k) is absent, constraints `= ?` and `IN (…)` on column `candidate_column` are
+   * taken as the set to choose from, unless column 0 is used, and LIMIT bounds the rows. 0: never. */
+  int limit_argument;
+  int candidate_column;
+  double rows; /* how many rows to expect where k is not given */
+  double cost;
+  unsigned flags; /* TABLE_FUNCTION_DIRECT_ONLY */
+  size_t state_size;
+  /* Computes what is needed for the first row. Called again, on the same state, for other arguments. */
+  int (*start)(TableCall *call, Error *error);
+  int (*rewind)(TableCall *call, Error *error); /* back to the first row */
+  int (*next)(TableCall *call, Error *error);
+  int (*at_end)(const TableCall *call);
+  void (*column)(const TableCall *call, sqlite3_context *context, int column);
+  void (*end)(TableCall *call); /* frees what the state holds; a cleared state is fine */
+} TableFunction;
+
+enum { TABLE_FUNCTION_DIRECT_ONLY = 1 }; /* not from views and triggers: it runs SQL that its arguments hold */
+
+/* `function` must live as long as the connection: a static constant. */
+int table_function_register(Connection *connection, const TableFunction *function);
+
+/* k: a whole number from 0, INT64_MAX where it is not given or NULL. */
+int argument_k(const TableCall *call, int argument, int64_t *k, Error *error);
+
+/* A text argument, or NULL where it is not given or NULL. */
+int argument_text(const TableCall *call, int argument, const char **text, Error *error);
+
+#endif

@@ -1,0 +1,512 @@
+/* Training, whatever the family: see train.h.
+ *
+ * Compute first, write once: the source is read by one nested SELECT that is finalized, the model is trained with no
+ * lock held, and one nested statement stores it, which SQLite rolls back as a whole where it fails. No transaction of the
+ * user's is begun, ended or rolled back. */
+#include "train.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "mf.h"
+#include "model_table.h"
+#include "table_function.h"
+
+const Family *const families[] = {&mf_family, NULL};
+
+const Family *family_named(const char *name) {
+  for (int i = 0; families[i]; i++)
+    if (sqlite3_stricmp(name, families[i]->name) == 0) return families[i];
+  return NULL;
+}
+
+static double seconds_since(const struct timespec *then) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+}
+
+/* ---- beginning ----------------------------------------------------------------------------------------------------------- */
+
+static int parse_options(Training *training, const char *text, Error *error) {
+  const Family *family = training->family;
+  training->options = memory_alloc_zero(1, family->options_size);
+  training->state = memory_alloc_zero(1, family->state_size);
+  if (!training->options || !training->state) return error_no_memory(error);
+  training->options->duplicates = -1;
+  training->options->seed = 42;
+  training->options->history = 1;
+  family->set_defaults(training->options);
+  int code = options_parse(family->function, text, family->options, family->option_count, training->options, error);
+  if (code != SQLITE_OK) return code;
+  training->threads = parallel_threads(training->options->threads);
+  /* How many threads trained a model is no property of the model: the same bytes for any number. */
+  training->trained.options = options_without(text, "threads");
+  return training->trained.options ? SQLITE_OK : error_no_memory(error);
+}
+
+/* The model's name: as the caller or the option has it, or <source>_<family> in the source's schema. */
+static int choose_name(Training *training, const ModelName *given, Error *error) {
+  const char *option = training->options->model;
+  const char *dot = option ? strchr(option, '.') : NULL;
+  if (given) {
+    training->schema = sqlite3_mprintf("%s", given->schema);
+    training->name = sqlite3_mprintf("%s", given->name);
+  } else if (dot) {
+    training->schema = sqlite3_mprintf("%.*s", (int)(dot - option), option);
+    training->name = sqlite3_mprintf("%s", dot + 1);
+  } else if (option) {
+    training->schema = sqlite3_mprintf("%s", training->source.is_query ? "main" : training->source.schema);
+    training->name = sqlite3_mprintf("%s", option);
+  } else if (training->source.is_query) {
+    return error_set(error, SQLITE_ERROR,
+                     "%s: a model of a SELECT needs a name: give the option \"model\", as in '{\"model\": \"taste\"}'",
+                     training->family->function);
+  } else {
+    training->schema = sqlite3_mprintf("%s", training->source.schema);
+    training->name = sqlite3_mprintf("%s_%s", training->source.name, training->family->name);
+  }
+  return training->schema && training->name ? SQLITE_OK : error_no_memory(error);
+}
+
+static int check_name(Training *training, Error *error) {
+  ModelName name = {training->schema, training->name};
+  const char *function = training->family->function;
+  int is_there = 0;
+  if (sqlite3_db_readonly(training->connection->db, name.schema) < 0)
+    return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
+                     name.schema);
+  if (model_table_has_column(name.name) || !*name.name)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: a model can't be called \"%s\", which is a column of every model: choose another name with "
+                     "the option \"model\"",
+                     function, name.name);
+  int code = connection_name_exists(training->connection, name, &training->replaces, &is_there, error);
+  if (code == SQLITE_OK && is_there && !training->replaces)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: \"%s\" exists and is not a model: choose another name with the option \"model\"", function,
+                     name.name);
+  return code;
+}
+
+static int read_source(Training *training, Error *error) {
+  const TrainOptions *options = training->options;
+  const InteractionOptions reading = {
+      .caller = training->family->function,
+      .user = options->user.name,
+      .item = options->item.name,
+      .rating = options->rating.name,
+      .timestamp = options->timestamp.name,
+      .implicit = options->rating.is_null,
+      .duplicates = (DuplicatesRule)(options->duplicates + 1),
+      .test = options->test,
+      .seed = options->seed,
+      .threads = training->threads,
+  };
+  const Interactions *data = &training->data;
+  int code = interactions_read(training->connection->db, &training->source, &reading, &training->data,
+                               &training->interrupt.cancel, error);
+  if (code != SQLITE_OK) return code;
+  if (data->by_user.start[data->by_user.rows] == 0)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
+                     training->family->function, training->source.text, data->rows, data->left_out);
+  code = sparse_transpose(&data->by_user, &training->by_item);
+  return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {
+  const Family *family = request->family;
+  Training *training = memory_alloc_zero(1, sizeof *training);
+  *begun = training;
+  if (!training) return error_no_memory(error);
+  struct timespec began;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  training->connection = connection;
+  training->family = family;
+  training->size = request->size;
+  interrupt_begin(&training->interrupt, connection->db);
+  int code = SQLITE_OK;
+  if (request->size < family->size_minimum || request->size > family->size_maximum)
+    code = error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
+                     family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
+  if (code == SQLITE_OK) code = parse_options(training, request->options, error);
+  if (code == SQLITE_OK && family->check) code = family->check(training, error);
+  if (code == SQLITE_OK) code = source_resolve(connection->db, request->source, family->function, &training->source, error);
+  if (code == SQLITE_OK) code = choose_name(training, request->model, error);
+  if (code == SQLITE_OK && !request->model) code = check_name(training, error);
+  if (code == SQLITE_OK) code = read_source(training, error);
+  training->read_seconds = seconds_since(&began);
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  if (code == SQLITE_OK) code = family->start(training, error);
+  training->fit_seconds = seconds_since(&began);
+  return code;
+}
+
+/* ---- fitting ------------------------------------------------------------------------------------------------------------------ */
+
+static int keep_row(Training *training, const FitRow *row, Error *error) {
+  size_t count = training->row_count;
+  if ((count & (count - 1)) == 0) { /* full at every power of two */
+    FitRow *grown = memory_resize(training->rows, count ? 2 * count : 1, sizeof *grown);
+    if (!grown) return error_no_memory(error);
+    training->rows = grown;
+  }
+  training->rows[training->row_count++] = *row;
+  return SQLITE_OK;
+}
+
+/* All cells, trained on and held out: both count as seen. The training cells are given up. */
+static int gather_history(Training *training, Error *error) {
+  SparseMatrix *trained = &training->data.by_user, *held_out = &training->data.held_out;
+  SparseMatrix *history = &training->trained.history;
+  if (!held_out->start) {
+    *history = *trained;
+    *trained = (SparseMatrix){0};
+    return SQLITE_OK;
+  }
+  size_t entries = trained->start[trained->rows] + held_out->start[held_out->rows];
+  int with_values = trained->value || held_out->value;
+  int code = sparse_alloc(history, trained->rows, trained->columns, entries, with_values);
+  if (code != SQLITE_OK) return error_no_memory(error);
+  size_t to = 0;
+  for (size_t user = 0; user < history->rows; user++) {
+    size_t a = trained->start[user], b = held_out->start[user];
+    while (a < trained->start[user + 1] || b < held_out->start[user + 1]) {
+      int from_trained = b == held_out->start[user + 1] ||
+                         (a < trained->start[user + 1] && trained->index[a] < held_out->index[b]);
+      const SparseMatrix *from = from_trained ? trained : held_out;
+      size_t e = from_trained ? a++ : b++;
+      history->index[to] = from->index[e];
+      if (with_values) history->value[to] = from->value ? from->value[e] : 1;
+      to++;
+    }
+    history->start[user + 1] = to;
+  }
+  return SQLITE_OK;
+}
+
+static int count_entries(Training *training, Error *error) {
+  TrainedModel *trained = &training->trained;
+  const SparseMatrix *history = &trained->history;
+  trained->user_count = memory_alloc_zero(history->rows, sizeof *trained->user_count);
+  trained->item_count = memory_alloc_zero(history->columns, sizeof *trained->item_count);
+  if (!trained->user_count || !trained->item_count) return error_no_memory(error);
+  for (size_t user = 0; user < history->rows; user++)
+    trained->user_count[user] = (uint32_t)sparse_row_length(history, user);
+  for (size_t e = 0; e < history->start[history->rows]; e++) trained->item_count[history->index[e]]++;
+  return SQLITE_OK;
+}
+
+static void append_number(sqlite3_str *text, const char *before, double value) {
+  if (isfinite(value))
+    sqlite3_str_appendf(text, "%s%!.15g", before, value);
+  else
+    sqlite3_str_appendf(text, "%snull", before);
+}
+
+/* {"rating": {"loss": […], "train": […], "test": […]}, …} */
+static int describe_rows(Training *training, Error *error) {
+  sqlite3_str *text = sqlite3_str_new(NULL);
+  sqlite3_str_appendall(text, "{");
+  int heads = 0;
+  for (Head head = 0; head < HEADS; head++) {
+    if (!training->trained.shape.rank[head]) continue;
+    sqlite3_str_appendf(text, "%s\"%s\":{", heads++ ? "," : "", head_names[head]);
+    for (int what = 0; what < 3; what++) {
+      static const char *const names[] = {"\"loss\":[", ",\"train\":[", ",\"test\":["};
+      const char *comma = "";
+      sqlite3_str_appendall(text, names[what]);
+      for (size_t i = 0; i < training->row_count; i++) {
+        const FitRow *row = &training->rows[i];
+        if (row->head != head) continue;
+        append_number(text, comma, what == 0 ? row->loss : what == 1 ? row->train : row->test);
+        comma = ",";
+      }
+      sqlite3_str_appendall(text, "]");
+    }
+    sqlite3_str_appendall(text, "}");
+  }
+  sqlite3_str_appendall(text, "}");
+  training->trained.metrics = sqlite3_str_finish(text);
+  return training->trained.metrics ? SQLITE_OK : error_no_memory(error);
+}
+
+/* Moves what was read into the model, the last epoch being done. */
+static int complete(Training *training, Error *error) {
+  TrainedModel *trained = &training->trained;
+  Interactions *data = &training->data;
+  trained->family = training->family->name;
+  trained->size = training->size;
+  trained->source_is_query = training->source.is_query;
+  trained->source = sqlite3_mprintf("%s", training->source.is_query ? training->source.text : training->source.name);
+  int elsewhere = !training->source.is_query && sqlite3_stricmp(training->source.schema, training->schema) != 0;
+  trained->source_schema = sqlite3_mprintf("%s", elsewhere ? training->source.schema : "");
+  trained->user_affinity = data->user_affinity;
+  trained->item_affinity = data->item_affinity;
+  trained->ratings = (int64_t)data->by_user.start[data->by_user.rows];
+  sparse_free(&training->by_item);
+  int code = trained->source && trained->source_schema ? describe_rows(training, error) : error_no_memory(error);
+  if (code == SQLITE_OK) code = gather_history(training, error);
+  if (code == SQLITE_OK) code = count_entries(training, error);
+  if (code == SQLITE_OK && !training->options->history) sparse_free(&trained->history);
+  trained->users = data->users;
+  trained->items = data->items;
+  dictionary_init(&data->users);
+  dictionary_init(&data->items);
+  return code;
+}
+
+int training_step(Training *training, int *done, Error *error) {
+  struct timespec began;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  FitRow row = {.test = NAN, .train = NAN};
+  int code = training->family->step(training, &row, done, error);
+  if (code == SQLITE_OK) code = keep_row(training, &row, error);
+  if (code == SQLITE_OK && *done) code = complete(training, error);
+  training->fit_seconds += seconds_since(&began);
+  return code;
+}
+
+int training_run(Training *training, Error *error) {
+  int code = SQLITE_OK;
+  for (int done = 0; code == SQLITE_OK && !done;) code = training_step(training, &done, error);
+  return code;
+}
+
+/* ---- storing -------------------------------------------------------------------------------------------------------------------- */
+
+int training_store(Training *training, Error *error) {
+  struct timespec began;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  ModelName name = {training->schema, training->name};
+  int code = model_table_store(training->connection, name, &training->trained, training->replaces, error);
+  training->store_seconds = seconds_since(&began);
+  return code;
+}
+
+void training_end(Training *training) {
+  if (!training) return;
+  if (training->state) training->family->end(training);
+  interrupt_end(&training->interrupt);
+  source_free(&training->source);
+  interactions_free(&training->data);
+  sparse_free(&training->by_item);
+  trained_free(&training->trained);
+  if (training->options) {
+    sqlite3_free(training->options->model);
+    sqlite3_free(training->options->user.name);
+    sqlite3_free(training->options->item.name);
+    sqlite3_free(training->options->rating.name);
+    sqlite3_free(training->options->timestamp.name);
+  }
+  memory_free(training->options);
+  memory_free(training->state);
+  memory_free(training->rows);
+  sqlite3_free(training->schema);
+  sqlite3_free(training->name);
+  memory_free(training);
+}
+
+/* ---- the summary ------------------------------------------------------------------------------------------------------------------ */
+
+int training_summary(const Training *training, char **json, Error *error) {
+  const TrainedModel *trained = &training->trained;
+  const Interactions *data = &training->data;
+  sqlite3_stmt *statement = NULL;
+  *json = NULL;
+  sqlite3 *db = training->connection->db;
+  int code = sqlite3_prepare_v2(
+      db,
+      "SELECT json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', ?6, "
+      "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
+      "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
+      "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
+      "FROM json_each(?10)), "
+      "'seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3), 'store', round(?13, 3)))",
+      -1, &statement, NULL);
+  if (code == SQLITE_OK) {
+    int64_t held_out = data->held_out.start ? (int64_t)data->held_out.start[data->held_out.rows] : 0;
+    char *name = sqlite3_mprintf("%s.%s", training->schema, training->name);
+    sqlite3_bind_text(statement, 1, name, -1, sqlite3_free);
+    sqlite3_bind_text(statement, 2, trained->family, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, trained->algorithm, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 4, (sqlite3_int64)trained->users.count);
+    sqlite3_bind_int64(statement, 5, (sqlite3_int64)trained->items.count);
+    sqlite3_bind_int64(statement, 6, trained->ratings);
+    sqlite3_bind_int64(statement, 7, held_out);
+    sqlite3_bind_int64(statement, 8, data->left_out);
+    sqlite3_bind_int64(statement, 9, data->duplicates);
+    sqlite3_bind_text(statement, 10, trained->metrics, -1, SQLITE_STATIC);
+    sqlite3_bind_double(statement, 11, training->read_seconds);
+    sqlite3_bind_double(statement, 12, training->fit_seconds);
+    sqlite3_bind_double(statement, 13, training->store_seconds);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+      const char *text = (const char *)sqlite3_column_text(statement, 0);
+      if (text) *json = sqlite3_mprintf("%s", text);
+    }
+  }
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = finalized;
+  if (code != SQLITE_OK) return error_from_database(error, db, code, training->family->function);
+  return *json ? SQLITE_OK : error_no_memory(error);
+}
+
+/* ---- X_train as a scalar function ---------------------------------------------------------------------------------------------------- */
+
+typedef struct ScalarContext {
+  Connection *connection;
+  const Family *family;
+} ScalarContext;
+
+static void scalar_context_free(void *context) {
+  connection_release(((ScalarContext *)context)->connection);
+  memory_free(context);
+}
+
+/* Arguments as both forms have them: source, size, options. The texts are borrowed. */
+static int request_from_values(const Family *family, sqlite3_value *source, sqlite3_value *size,
+                               sqlite3_value *options, TrainRequest *request, Error *error) {
+  *request = (TrainRequest){.family = family};
+  if (!source || sqlite3_value_type(source) != SQLITE_TEXT)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: the source must be the name of a table or view, or a SELECT, in quotes: call it as %s",
+                     family->function, family->usage);
+  if (!size || sqlite3_value_numeric_type(size) != SQLITE_INTEGER)
+    return error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
+                     family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
+  request->source = (const char *)sqlite3_value_text(source);
+  request->size = sqlite3_value_int64(size);
+  if (!request->source) return error_no_memory(error);
+  if (options && sqlite3_value_type(options) != SQLITE_NULL) {
+    request->options = (const char *)sqlite3_value_text(options);
+    if (!request->options) return error_no_memory(error);
+    if (strlen(request->options) != (size_t)sqlite3_value_bytes(options))
+      return error_set(error, SQLITE_ERROR, "%s: the options hold a NUL character", family->function);
+  }
+  return SQLITE_OK;
+}
+
+static void train_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
+  const ScalarContext *scalar = sqlite3_user_data(context);
+  Error error = {0};
+  TrainRequest request;
+  Training *training = NULL;
+  char *summary = NULL;
+  int code = request_from_values(scalar->family, values[0], values[1], count > 2 ? values[2] : NULL, &request, &error);
+  if (code == SQLITE_OK) code = training_begin(scalar->connection, &request, &training, &error);
+  if (code == SQLITE_OK) code = training_run(training, &error);
+  if (code == SQLITE_OK) code = training_store(training, &error);
+  if (code == SQLITE_OK) code = training_summary(training, &summary, &error);
+  training_end(training);
+  if (code == SQLITE_OK) {
+    sqlite3_result_text(context, summary, -1, sqlite3_free);
+    sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
+  } else {
+    if (error.message) sqlite3_result_error(context, error.message, -1);
+    sqlite3_result_error_code(context, code);
+  }
+  error_clear(&error);
+}
+
+/* ---- X_train as a table ------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct TrainTable {
+  Training *training;
+  size_t row;
+  int done;
+} TrainTable;
+
+static int train_table_advance(TrainTable *table, Error *error) {
+  int code = training_step(table->training, &table->done, error);
+  if (code == SQLITE_OK && table->done) code = training_store(table->training, error);
+  return code;
+}
+
+static int train_table_start(TableCall *call, Error *error) {
+  TrainTable *table = call->state;
+  TrainRequest request;
+  int family = 0;
+  while (strcmp(families[family]->function, call->function->name) != 0) family++;
+  int code = request_from_values(families[family], call->argument[0], call->argument[1], call->argument[2], &request,
+                                 error);
+  if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
+  return code == SQLITE_OK ? train_table_advance(table, error) : code;
+}
+
+static int train_table_rewind(TableCall *call, Error *error) {
+  (void)error;
+  ((TrainTable *)call->state)->row = 0;
+  return SQLITE_OK;
+}
+
+static int train_table_next(TableCall *call, Error *error) {
+  TrainTable *table = call->state;
+  table->row++;
+  return table->done || table->row < table->training->row_count ? SQLITE_OK : train_table_advance(table, error);
+}
+
+static int train_table_at_end(const TableCall *call) {
+  const TrainTable *table = call->state;
+  return table->row >= table->training->row_count;
+}
+
+static void result_finite(sqlite3_context *context, double value) {
+  if (isfinite(value)) sqlite3_result_double(context, value);
+}
+
+static void train_table_column(const TableCall *call, sqlite3_context *context, int column) {
+  const TrainTable *table = call->state;
+  const FitRow *row = &table->training->rows[table->row];
+  switch (column) {
+    case 0: sqlite3_result_int(context, row->epoch); break;
+    case 1: sqlite3_result_text(context, head_names[row->head], -1, SQLITE_STATIC); break;
+    case 2: result_finite(context, row->loss); break;
+    case 3: result_finite(context, row->train); break;
+    case 4: result_finite(context, row->test); break;
+    case 5: sqlite3_result_double(context, row->seconds); break;
+  }
+}
+
+static void train_table_end(TableCall *call) {
+  TrainTable *table = call->state;
+  training_end(table->training);
+  *table = (TrainTable){0};
+}
+
+#define TRAIN_TABLE(family_name, size_name)                                                                        \
+  {                                                                                                                \
+    .name = family_name "_train",                                                                                  \
+    .schema = "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "          \
+              "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                              \
+    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,     \
+    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),            \
+    .start = train_table_start, .rewind = train_table_rewind, .next = train_table_next,                            \
+    .at_end = train_table_at_end, .column = train_table_column, .end = train_table_end,                            \
+  }
+
+static const TableFunction train_tables[] = {TRAIN_TABLE("mf", "rank")};
+
+/* ---- registering --------------------------------------------------------------------------------------------------------------------------- */
+
+static int register_scalar(Connection *connection, const Family *family, int arguments) {
+  ScalarContext *context = memory_alloc(1, sizeof *context);
+  if (!context) return SQLITE_NOMEM;
+  *context = (ScalarContext){connection, family};
+  connection_retain(connection);
+  return sqlite3_create_function_v2(connection->db, family->function, arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+                                    context, train_scalar, NULL, NULL, scalar_context_free);
+}
+
+int train_register(Connection *connection) {
+  int code = SQLITE_OK;
+  for (int i = 0; families[i] && code == SQLITE_OK; i++) {
+    code = register_scalar(connection, families[i], 2);
+    if (code == SQLITE_OK) code = register_scalar(connection, families[i], 3);
+    if (code == SQLITE_OK) code = table_function_register(connection, &train_tables[i]);
+  }
+  return code;
+}

@@ -1,0 +1,124 @@
+/* Training, whatever the family: read the source, fit epoch by epoch, store at once.
+ *
+ * A family of models (mf, …) is a row in families[] and a file that fills in the functions below. train.c does the rest
+ * for all of them: the scalar and the table-valued function, CREATE VIRTUAL TABLE … USING recommender(…), and the command
+ * 'retrain'. */
+#ifndef RECOMMEND_API_TRAIN_H
+#define RECOMMEND_API_TRAIN_H
+
+#include <stdint.h>
+
+#include "../data/interactions.h"
+#include "../data/interrupt.h"
+#include "../data/options.h"
+#include "connection.h"
+
+/* The options that every family has; the first member of a family's own options. */
+typedef struct TrainOptions {
+  char *model;
+  OptionColumn user, item, rating, timestamp;
+  int duplicates;  /* DuplicatesRule - 1, or -1: not given */
+  double test;
+  uint64_t seed;
+  int threads;
+  int history;
+} TrainOptions;
+
+/* For a family's table of options; `Options` is a struct with a member `common`. */
+#define TRAIN_OPTIONS(Options)                                                                              \
+  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                        \
+      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                    \
+      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                    \
+      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                \
+      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},          \
+      {.name = "duplicates",                                                                             \
+       .type = OPTION_CHOICE,                                                                            \
+       .offset = offsetof(Options, common.duplicates),                                                      \
+       .choices = "last|sum|mean|error"},                                                                \
+      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},   \
+      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                      \
+      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
+  {.name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history) }
+
+/* One epoch, as mf_train's rows show it. NaN: there is none. */
+typedef struct FitRow {
+  int epoch;
+  Head head;
+  double loss;
+  double train; /* RMSE over the cells trained on */
+  double test;  /* over those held out: RMSE of the rating head, NDCG@10 of the ranking head */
+  double seconds; /* since the head's training began */
+} FitRow;
+
+typedef struct Training {
+  Connection *connection;
+  const struct Family *family;
+  Source source;
+  int64_t size;        /* the second argument: a rank, a number of neighbours … */
+  TrainOptions *options; /* the family's struct */
+  char *schema, *name; /* of the model to be */
+  int replaces;        /* a model of that name exists */
+  Interactions data;
+  SparseMatrix by_item; /* the transpose of data.by_user */
+  Interrupt interrupt;
+  int threads;
+  void *state;          /* the family's */
+  TrainedModel trained; /* what is known so far */
+  FitRow *rows;         /* one an epoch */
+  size_t row_count;
+  double read_seconds, fit_seconds, store_seconds;
+} Training;
+
+typedef struct Family {
+  const char *name;     /* "mf" */
+  const char *function; /* "mf_train" */
+  const char *usage;    /* "mf_train(source, rank [, options])" */
+  const char *size;     /* what the second argument is called: "rank" */
+  int64_t size_minimum, size_maximum;
+  const Option *options;
+  size_t option_count;
+  size_t options_size;
+  size_t state_size;
+  void (*set_defaults)(TrainOptions *options);
+  /* Checks what can be checked before the source is read. */
+  int (*check)(const Training *training, Error *error);
+  /* Gets ready, the data being read: fills in algorithm, shape and the resolved options of training->trained. */
+  int (*start)(Training *training, Error *error);
+  /* Fits one epoch; *done with the last one, when training->trained is complete but for what train.c knows. */
+  int (*step)(Training *training, FitRow *row, int *done, Error *error);
+  void (*end)(Training *training); /* frees what the state holds; a cleared state is fine */
+} Family;
+
+/* What to train: the arguments of a training function. Texts are copied. */
+typedef struct TrainRequest {
+  const Family *family;
+  const char *source;
+  int64_t size;
+  const char *options;     /* may be NULL */
+  const ModelName *model;  /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
+} TrainRequest;
+
+const Family *family_named(const char *name); /* NULL where there is none */
+extern const Family *const families[];        /* NULL at the end */
+
+/* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
+int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);
+
+/* One epoch; *done with the last. */
+int training_step(Training *training, int *done, Error *error);
+
+/* All epochs. */
+int training_run(Training *training, Error *error);
+
+/* Stores the finished model by one nested statement: INSERT … SELECT 'store', or CREATE VIRTUAL TABLE. */
+int training_store(Training *training, Error *error);
+
+/* The summary that the scalar function returns: a JSON object, from sqlite3_malloc. */
+int training_summary(const Training *training, char **json, Error *error);
+
+void training_end(Training *training); /* NULL is fine */
+
+/* Registers X_train, scalar and table-valued, for every family. */
+int train_register(Connection *connection);
+
+#endif

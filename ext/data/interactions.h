@@ -1,0 +1,60 @@
+/* From the rows of a source to arrays: (user, item[, rating[, timestamp]]).
+ *
+ * The source is read with one nested SELECT that is finalized before this returns; no lock, statement or transaction is
+ * left. Ids become indexes (dictionaries sorted by id), pairs become one entry each, entries are sorted by
+ * (user, item): the result does not depend on the order of rows but where `duplicates` is "last". */
+#ifndef RECOMMEND_DATA_INTERACTIONS_H
+#define RECOMMEND_DATA_INTERACTIONS_H
+
+#include "../base/cancel.h"
+#include "../base/error.h"
+#include "../base/sparse.h"
+#include "dictionary.h"
+#include "source.h"
+
+typedef enum DuplicatesRule {
+  DUPLICATES_DEFAULT, /* last with ratings, sum without */
+  DUPLICATES_LAST,    /* by timestamp where there is one (ties by row order), else by row order */
+  DUPLICATES_SUM,
+  DUPLICATES_MEAN,
+  DUPLICATES_ERROR
+} DuplicatesRule;
+
+/* By position the columns are user, item, rating, timestamp. The timestamp is read only where there are ratings and
+ * the rule is LAST. It is a number, or text that reads as one (NULL and '' are older than any); a fourth column that
+ * holds anything else is no timestamp and wholly ignored, in a column named by `timestamp` that is an error. */
+typedef struct InteractionOptions {
+  const char *caller;                           /* the function's name, for messages: "mf_train" */
+  const char *user, *item, *rating, *timestamp; /* column names; NULL: by position */
+  int implicit;                                 /* "rating": null, every row counts 1; two columns mean the same */
+  DuplicatesRule duplicates;
+  double test;   /* fraction held out, 0 ≤ test < 1: those with split_uniform(seed, {user, item}, 2) < test */
+  uint64_t seed; /* of the split */
+  int threads;   /* for sorting; already resolved; below 1 counts as 1. The result does not depend on it */
+} InteractionOptions;
+
+typedef struct Interactions {
+  Dictionary users, items;
+  IdAffinity user_affinity, item_affinity; /* of the source's columns */
+  SparseMatrix by_user;          /* users × items, the entries to train on; value NULL where every entry is 1 */
+  SparseMatrix held_out;         /* users × items, the entries kept for testing; start NULL where test is 0 */
+  int explicit_ratings;          /* the source has ratings */
+  int64_t rows;                  /* rows read */
+  int64_t left_out;              /* rows whose user, item or rating is NULL or '' */
+  int64_t duplicates;            /* rows beyond the first of their pair */
+  double minimum, maximum, mean; /* of the training entries' values; 0 where there are none */
+} Interactions;
+
+/* Registers recommend_collect, the aggregate function that interactions_read reads with: once a connection. */
+int source_register(sqlite3 *db);
+
+/* Reads a source. An empty one gives empty matrices and SQLITE_OK. SQLITE_MISMATCH for a rating that is not a number,
+ * with a message that names the row, its user and its item; SQLITE_CONSTRAINT for a pair that occurs twice under
+ * DUPLICATES_ERROR; SQLITE_TOOBIG for 2^31 ids, or 2^32 rows with timestamps. Other codes as SQLite gave them.
+ * Memory: at most 20 bytes a row and the dictionaries, 28 with timestamps; 8 stay. On error nothing is kept. */
+int interactions_read(sqlite3 *db, const Source *source, const InteractionOptions *options, Interactions *interactions,
+                      const Cancel *cancel, Error *error);
+
+void interactions_free(Interactions *interactions); /* cleared memory is fine; leaves it cleared */
+
+#endif

@@ -1,0 +1,258 @@
+/* JSON options: see options.h. Parsed by cJSON, whose numbers are doubles: no id ever passes through here. */
+#include "options.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../base/memory.h"
+
+#define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
+
+/* ---- the nearest name ---------------------------------------------------------------------------------------------- */
+
+/* Letters to insert, delete, change or swap with their neighbour to make a of b (Damerau 1964), up to words of 31. */
+static int distance(const char *a, const char *b) {
+  enum { LONGEST = 31 };
+  int table[LONGEST + 1][LONGEST + 1];
+  int m = (int)strlen(a), n = (int)strlen(b);
+  if (m > LONGEST || n > LONGEST) return LONGEST + 1;
+  for (int i = 0; i <= m; i++) table[i][0] = i;
+  for (int j = 0; j <= n; j++) table[0][j] = j;
+  for (int i = 1; i <= m; i++)
+    for (int j = 1; j <= n; j++) {
+      int least = table[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+      if (table[i - 1][j] + 1 < least) least = table[i - 1][j] + 1;
+      if (table[i][j - 1] + 1 < least) least = table[i][j - 1] + 1;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && table[i - 2][j - 2] + 1 < least)
+        least = table[i - 2][j - 2] + 1;
+      table[i][j] = least;
+    }
+  return table[m][n];
+}
+
+const char *options_nearest(const char *word, const Option *options, size_t count) {
+  const char *nearest = NULL;
+  int least = (int)strlen(word) / 2 + 1;
+  for (size_t i = 0; i < count; i++) {
+    int letters = distance(word, options[i].name);
+    if (letters < least) {
+      least = letters;
+      nearest = options[i].name;
+    }
+  }
+  return nearest;
+}
+
+/* ---- choices --------------------------------------------------------------------------------------------------------- */
+
+char *options_choice(const char *choices, int index) {
+  for (; index > 0; index--) choices = strchr(choices, '|') + 1;
+  return sqlite3_mprintf("%.*s", (int)strcspn(choices, "|"), choices);
+}
+
+static int find_choice(const char *choices, const char *text) {
+  size_t length = strlen(text);
+  for (int index = 0;; index++) {
+    size_t n = strcspn(choices, "|");
+    if (n == length && memcmp(choices, text, n) == 0) return index;
+    if (!choices[n]) return -1;
+    choices += n + 1;
+  }
+}
+
+/* "a|b|c" as a sentence has it: "a", "b", "c". NULL where memory ran out. */
+static char *quote_choices(const char *choices) {
+  sqlite3_str *text = sqlite3_str_new(NULL);
+  for (;;) {
+    size_t n = strcspn(choices, "|");
+    sqlite3_str_appendf(text, "\"%.*s\"", (int)n, choices);
+    if (!choices[n]) break;
+    sqlite3_str_appendall(text, ", ");
+    choices += n + 1;
+  }
+  return sqlite3_str_finish(text);
+}
+
+/* ---- one value --------------------------------------------------------------------------------------------------------- */
+
+/* caller: option "key" must be <expected>, not <what came>. Frees nothing; `expected` NULL means that memory ran out. */
+static int refuse(const char *caller, const Option *option, const char *expected, const cJSON *value, Error *error) {
+  char *came = cJSON_PrintUnformatted(value);
+  int code = came && expected ? error_set(error, SQLITE_ERROR, "%s: option \"%s\" must be %s, not %.60s%s", caller,
+                                          option->name, expected, came, strlen(came) > 60 ? "…" : "")
+                              : error_no_memory(error);
+  cJSON_free(came);
+  return code;
+}
+
+static int refuse_number(const char *caller, const Option *option, const char *kind, const cJSON *value,
+                         Error *error) {
+  char *expected = option->maximum < INFINITY
+                       ? sqlite3_mprintf("%s from %g to %!.15g", kind, option->minimum, option->maximum)
+                       : sqlite3_mprintf("%s of at least %g", kind, option->minimum);
+  int code = refuse(caller, option, expected, value, error);
+  sqlite3_free(expected);
+  return code;
+}
+
+static int in_range(const Option *option, const cJSON *value) {
+  return cJSON_IsNumber(value) && value->valuedouble >= option->minimum && value->valuedouble <= option->maximum;
+}
+
+static int is_whole(const cJSON *value) { return value->valuedouble == floor(value->valuedouble); }
+
+static int take_text(const cJSON *value, char **text, Error *error) {
+  sqlite3_free(*text);
+  *text = sqlite3_mprintf("%s", value->valuestring);
+  return *text ? SQLITE_OK : error_no_memory(error);
+}
+
+static int take_by_head(const char *caller, const Option *option, const cJSON *value, double heads[2], Error *error) {
+  static const char *const names[] = {"rating", "ranking"};
+  if (in_range(option, value)) {
+    heads[0] = heads[1] = value->valuedouble;
+    return SQLITE_OK;
+  }
+  int taken = 0;
+  for (int head = 0; head < 2; head++) {
+    const cJSON *one = cJSON_GetObjectItemCaseSensitive(value, names[head]);
+    if (!one) continue;
+    if (!in_range(option, one)) return refuse_number(caller, option, "a number", one, error);
+    heads[head] = one->valuedouble;
+    taken++;
+  }
+  if (taken && taken == cJSON_GetArraySize(value)) return SQLITE_OK;
+  return refuse_number(caller, option, "a number, or {\"rating\": number, \"ranking\": number},", value, error);
+}
+
+static int take_integers(const char *caller, const Option *option, const cJSON *value, OptionIntegers *integers,
+                         Error *error) {
+  const cJSON *one = cJSON_IsArray(value) ? value->child : value;
+  int count = 0;
+  int right = one != NULL;
+  for (; one && right; one = cJSON_IsArray(value) ? one->next : NULL) {
+    right = count < OPTION_MOST_INTEGERS && in_range(option, one) && is_whole(one);
+    if (right) integers->value[count++] = (int)one->valuedouble;
+  }
+  integers->count = count;
+  return right ? SQLITE_OK : refuse_number(caller, option, "an integer (or an array of at most 16)", value, error);
+}
+
+static int take_choice(const char *caller, const Option *option, const cJSON *value, int *choice, Error *error) {
+  int index = cJSON_IsString(value) ? find_choice(option->choices, value->valuestring) : -1;
+  if (index >= 0) {
+    *choice = index;
+    return SQLITE_OK;
+  }
+  char *quoted = quote_choices(option->choices);
+  char *expected = quoted ? sqlite3_mprintf("one of %s", quoted) : NULL;
+  int code = refuse(caller, option, expected, value, error);
+  sqlite3_free(expected);
+  sqlite3_free(quoted);
+  return code;
+}
+
+static int take(const char *caller, const Option *option, const cJSON *value, void *to, Error *error) {
+  switch (option->type) {
+    case OPTION_INTEGER:
+      if (!in_range(option, value) || !is_whole(value))
+        return refuse_number(caller, option, "an integer", value, error);
+      *(int *)to = (int)value->valuedouble;
+      return SQLITE_OK;
+    case OPTION_SEED:
+      if (!cJSON_IsNumber(value) || !is_whole(value) || value->valuedouble < 0 || value->valuedouble > LARGEST_EXACT)
+        return refuse(caller, option, "an integer from 0 to 9007199254740992", value, error);
+      *(uint64_t *)to = (uint64_t)value->valuedouble;
+      return SQLITE_OK;
+    case OPTION_NUMBER:
+      if (!in_range(option, value)) return refuse_number(caller, option, "a number", value, error);
+      *(double *)to = value->valuedouble;
+      return SQLITE_OK;
+    case OPTION_BOOLEAN:
+      if (!cJSON_IsBool(value)) return refuse(caller, option, "true or false", value, error);
+      *(int *)to = cJSON_IsTrue(value);
+      return SQLITE_OK;
+    case OPTION_CHOICE:
+      return take_choice(caller, option, value, to, error);
+    case OPTION_TEXT:
+      if (!cJSON_IsString(value)) return refuse(caller, option, "a text", value, error);
+      return take_text(value, to, error);
+    case OPTION_COLUMN: {
+      OptionColumn *column = to;
+      column->is_null = cJSON_IsNull(value);
+      if (column->is_null) return SQLITE_OK;
+      if (!cJSON_IsString(value)) return refuse(caller, option, "the name of a column", value, error);
+      return take_text(value, &column->name, error);
+    }
+    case OPTION_BY_HEAD:
+      return take_by_head(caller, option, value, to, error);
+    case OPTION_INTEGERS:
+      return take_integers(caller, option, value, to, error);
+  }
+  return SQLITE_OK;
+}
+
+/* ---- the object ---------------------------------------------------------------------------------------------------------- */
+
+static int refuse_key(const char *caller, const char *key, const Option *options, size_t count, Error *error) {
+  const char *nearest = options_nearest(key, options, count);
+  if (nearest)
+    return error_set(error, SQLITE_ERROR, "%s: option \"%s\" is unknown, did you mean \"%s\"?", caller, key, nearest);
+  sqlite3_str *names = sqlite3_str_new(NULL);
+  for (size_t i = 0; i < count; i++) sqlite3_str_appendf(names, "%s%s", i ? ", " : "", options[i].name);
+  char *list = sqlite3_str_finish(names);
+  int code = list ? error_set(error, SQLITE_ERROR, "%s: option \"%s\" is unknown; there are %s", caller, key, list)
+                  : error_no_memory(error);
+  sqlite3_free(list);
+  return code;
+}
+
+static const Option *find_option(const char *key, const Option *options, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(key, options[i].name) == 0) return &options[i];
+  return NULL;
+}
+
+static int take_all(const char *caller, const cJSON *object, const Option *options, size_t count, void *target,
+                    Error *error) {
+  int code = SQLITE_OK;
+  for (const cJSON *value = object->child; value && code == SQLITE_OK; value = value->next) {
+    const Option *option = find_option(value->string, options, count);
+    if (!option) return refuse_key(caller, value->string, options, count, error);
+    for (const cJSON *other = object->child; other != value; other = other->next)
+      if (strcmp(other->string, value->string) == 0)
+        return error_set(error, SQLITE_ERROR, "%s: option \"%s\" is given twice", caller, value->string);
+    code = take(caller, option, value, (char *)target + option->offset, error);
+  }
+  return code;
+}
+
+int options_parse(const char *caller, const char *json, const Option *options, size_t count, void *target,
+                  Error *error) {
+  if (!json || !*json) return SQLITE_OK;
+  const char *end = NULL;
+  cJSON *object = cJSON_ParseWithOpts(json, &end, 1);
+  int code;
+  if (!object)
+    code = error_set(error, SQLITE_ERROR, "%s: the options are not valid JSON near '%.20s': they should look like %s",
+                     caller, end ? end : json, "'{\"epochs\": 20}'");
+  else if (!cJSON_IsObject(object))
+    code = error_set(error, SQLITE_ERROR, "%s: the options must be a JSON object like '{\"epochs\": 20}'", caller);
+  else
+    code = take_all(caller, object, options, count, target, error);
+  cJSON_Delete(object);
+  return code;
+}
+
+char *options_without(const char *json, const char *key) {
+  if (!json || !*json) return sqlite3_mprintf("{}");
+  cJSON *object = cJSON_Parse(json);
+  if (object) cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+  char *printed = object ? cJSON_PrintUnformatted(object) : NULL;
+  char *text = printed ? sqlite3_mprintf("%s", printed) : NULL;
+  cJSON_free(printed);
+  cJSON_Delete(object);
+  return text;
+}

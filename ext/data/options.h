@@ -1,0 +1,63 @@
+/* The last argument of training and evaluating functions: a JSON object of options, described by a table.
+ *
+ *     static const Option options[] = {
+ *         {"epochs", OPTION_INTEGER, offsetof(MfOptions, epochs), .minimum = 1, .maximum = 100000},
+ *         {"solver", OPTION_CHOICE, offsetof(MfOptions, solver), .choices = "cg|cholesky"},
+ *     };
+ *     options_parse("mf_train", json, options, count, &target, error)
+ *
+ * What the object does not name stays as the target had it: fill in the defaults first. */
+#ifndef RECOMMEND_DATA_OPTIONS_H
+#define RECOMMEND_DATA_OPTIONS_H
+
+#include <stddef.h>
+
+#include "../base/error.h"
+
+typedef enum OptionType {
+  OPTION_INTEGER,  /* int */
+  OPTION_SEED,     /* uint64_t; an integer from 0 to 2^53 */
+  OPTION_NUMBER,   /* double */
+  OPTION_BOOLEAN,  /* int, 0 or 1 */
+  OPTION_CHOICE,   /* int: which of `choices` */
+  OPTION_TEXT,     /* char *, owned by the target, from sqlite3_mprintf */
+  OPTION_COLUMN,   /* OptionColumn: a name, or null for "there is none" */
+  OPTION_BY_HEAD,  /* double[2]: a number for both heads, or {"rating": number, "ranking": number} */
+  OPTION_INTEGERS, /* OptionIntegers: an integer, or an array of them */
+} OptionType;
+
+typedef struct OptionColumn {
+  char *name;  /* owned by the target */
+  int is_null; /* given as null */
+} OptionColumn;
+
+enum { OPTION_MOST_INTEGERS = 16 };
+typedef struct OptionIntegers {
+  int count;
+  int value[OPTION_MOST_INTEGERS];
+} OptionIntegers;
+
+typedef struct Option {
+  const char *name;
+  OptionType type;
+  size_t offset;           /* of the value in the target */
+  double minimum, maximum; /* of numbers; both bounds allowed */
+  const char *choices;     /* "als|ials" */
+} Option;
+
+/* Parses `json` (NULL or '' are no options) into `target`. An unknown key, a key given twice, a wrong type, a value out
+ * of range or text behind the object is SQLITE_ERROR, with a message that starts with `caller` and names the key, what was expected
+ * and what came; texts parsed before the error are in the target and to be freed with it. */
+int options_parse(const char *caller, const char *json, const Option *options, size_t count, void *target,
+                  Error *error);
+
+/* The object again, less one key, compact; NULL where memory ran out. From sqlite3_malloc. */
+char *options_without(const char *json, const char *key);
+
+/* The text of choice number `index` of "a|b|c", as sqlite3_mprintf gives it. */
+char *options_choice(const char *choices, int index);
+
+/* The name nearest to `word` (fewest letters changed, two letters swapped counting as one change), or NULL where none is near enough to be meant. */
+const char *options_nearest(const char *word, const Option *options, size_t count);
+
+#endif

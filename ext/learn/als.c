@@ -1,0 +1,305 @@
+/* Alternating least squares for matrix factorization: see als.h.
+ *
+ * With one side's factors fixed the loss is a least-squares problem for each row of the other on its own; solving for
+ * the users, then for the items, lowers it with every half-step (Koren, Bell & Volinsky, "Matrix factorization
+ * techniques for recommender systems", Computer 2009). The ranking loss runs over all cells, yet costs only the
+ * observed ones, because Σ_all (q·x)² = xᵀ(QᵀQ)x (Hu, Koren & Volinsky, "Collaborative filtering for implicit feedback
+ * datasets", ICDM 2008; Steck, "Training and testing of recommender systems on data missing not at random", KDD 2010;
+ * Rendle et al., "Revisiting the performance of iALS", 2021). How a row is solved is in als_row.c.
+ *
+ * Rows are handed out in blocks of about equal cost that depend on the data only, and the losses are added up in the
+ * order of blocks: any number of threads gives the same bytes. */
+#include "als.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../base/random.h"
+#include "als_row.h"
+
+#define BLOCK_COST 8e6     /* multiplications a block: well below a millisecond */
+#define START_FLOATS 65536 /* initial factors drawn a block: a millisecond or two */
+#define BIAS_DAMPING 5.0   /* ratings of zero that an item's first bias is shrunk by */
+
+/* Blocks of rows: block b is start[b] … start[b + 1]. */
+typedef struct Blocks {
+  size_t count;
+  size_t *start;
+  AlsLoss *loss; /* of each block */
+} Blocks;
+
+struct Als {
+  AlsOptions options;
+  Factors factors;
+  AlsSide side[2]; /* users, items */
+  Blocks blocks[2];
+  double penalty[2]; /* Σ λ' (‖x‖² + b²) of each side as it stands */
+  double size[2];    /* Σ n ‖x‖² of each side */
+  AlsScratch *scratch;
+  float *gram;
+  atomic_int stopped;
+  int epochs; /* completed */
+  int started;
+  int exact_scratch;
+};
+
+/* ---- setting up ----------------------------------------------------------------------------------------------------
+ */
+
+/* Cuts a side into blocks: once to count them, then to note them. */
+static int blocks_cut(const AlsSide *side, Blocks *blocks) {
+  for (;;) {
+    double cost = 0;
+    blocks->count = 0;
+    for (size_t row = 0; row < side->matrix->rows; row++) {
+      if (row == 0 || cost >= BLOCK_COST) {
+        if (blocks->start) blocks->start[blocks->count] = row;
+        blocks->count++;
+        cost = 0;
+      }
+      if (!als_row_is_giant(side, row)) cost += als_row_cost(side, row);
+    }
+    if (blocks->start) break;
+    blocks->start = memory_alloc(blocks->count + 1, sizeof *blocks->start);
+    blocks->loss = memory_alloc(blocks->count, sizeof *blocks->loss);
+    if (!blocks->start || !blocks->loss) return SQLITE_NOMEM;
+  }
+  blocks->start[blocks->count] = side->matrix->rows;
+  return SQLITE_OK;
+}
+
+/* Adds the exact methods' scratch where it is not there yet. */
+static int exact_scratch_alloc(Als *als) {
+  int code = SQLITE_OK;
+  for (int i = 0; i < als->options.threads && !als->exact_scratch && code == SQLITE_OK; i++)
+    code = als_scratch_exact(&als->scratch[i], als->factors.stride);
+  if (code == SQLITE_OK) als->exact_scratch = 1;
+  return code;
+}
+
+static int als_alloc(Als *als, const SparseMatrix *by_user, const SparseMatrix *by_item) {
+  const AlsOptions *options = &als->options;
+  Factors *factors = &als->factors;
+  int biases = options->biases && !options->ranking;
+  int code = factors_alloc(factors, by_user->rows, by_item->rows, options->rank, biases);
+  if (code != SQLITE_OK) return code;
+  factors->mean = options->ranking ? 0 : options->mean;
+  als->scratch = memory_alloc_zero((size_t)options->threads, sizeof *als->scratch);
+  if (!als->scratch) return SQLITE_NOMEM;
+  for (int i = 0; i < options->threads && code == SQLITE_OK; i++)
+    code = als_scratch_alloc(&als->scratch[i], factors->stride);
+  if (code != SQLITE_OK) return code;
+  if (options->ranking && options->missing_weight > 0) {
+    als->gram = memory_alloc_aligned((size_t)factors->stride, (size_t)factors->stride * sizeof(float));
+    if (!als->gram) return SQLITE_NOMEM;
+  }
+  AlsMethod method = options->nonnegative              ? ALS_METHOD_NONNEGATIVE
+                     : options->solver == ALS_CHOLESKY ? ALS_METHOD_CHOLESKY
+                                                       : ALS_METHOD_GRADIENT;
+  if (method != ALS_METHOD_GRADIENT && exact_scratch_alloc(als) != SQLITE_OK) return SQLITE_NOMEM;
+  AlsSide common = {.options = options,
+                    .kernels = panel_kernels(),
+                    .method = method,
+                    .stride = factors->stride,
+                    .gram = als->gram,
+                    .scratch = als->scratch,
+                    .stopped = &als->stopped};
+  als->side[0] = als->side[1] = common;
+  als->side[0].matrix = by_user;
+  als->side[1].matrix = by_item;
+  als->side[0].factors = factors->user, als->side[0].bias = factors->user_bias;
+  als->side[0].other = factors->item, als->side[0].other_bias = factors->item_bias;
+  als->side[1].factors = factors->item, als->side[1].bias = factors->item_bias;
+  als->side[1].other = factors->user, als->side[1].other_bias = factors->user_bias;
+  for (int s = 0; s < 2 && code == SQLITE_OK; s++) code = blocks_cut(&als->side[s], &als->blocks[s]);
+  return code;
+}
+
+int als_create(Als **out, const SparseMatrix *by_user, const SparseMatrix *by_item, const AlsOptions *options,
+               Error *error) {
+  *out = NULL;
+  Als *als = memory_alloc_zero(1, sizeof *als);
+  if (!als) return error_no_memory(error);
+  als->options = *options;
+  if (als_alloc(als, by_user, by_item) != SQLITE_OK) {
+    als_destroy(als);
+    return error_no_memory(error);
+  }
+  *out = als;
+  return SQLITE_OK;
+}
+
+void als_destroy(Als *als) {
+  if (!als) return;
+  for (int i = 0; als->scratch && i < als->options.threads; i++) als_scratch_free(&als->scratch[i]);
+  for (int s = 0; s < 2; s++) {
+    memory_free(als->blocks[s].start);
+    memory_free(als->blocks[s].loss);
+  }
+  memory_free(als->scratch);
+  memory_free_aligned(als->gram);
+  factors_free(&als->factors);
+  memory_free(als);
+}
+
+/* ---- the start -----------------------------------------------------------------------------------------------------
+ */
+
+static size_t start_rows(const Als *als) {
+  size_t rows = START_FLOATS / (size_t)als->factors.stride;
+  return rows < 16 ? 16 : rows;
+}
+
+/* Draws a block of items' factors, and sets their biases to damped means. */
+static int start_block(void *context, size_t block, int worker) {
+  Als *als = context;
+  const AlsOptions *options = &als->options;
+  const SparseMatrix *by_item = als->side[1].matrix;
+  Factors *factors = &als->factors;
+  size_t begin = block * start_rows(als), rank = (size_t)options->rank;
+  size_t end = begin + start_rows(als) < by_item->rows ? begin + start_rows(als) : by_item->rows;
+  double scale = options->init_scale / sqrt((double)rank);
+  (void)worker;
+  for (size_t item = begin; item < end; item++) {
+    size_t n = sparse_row_length(by_item, item);
+    if (n == 0) continue;
+    for (size_t lane = 0; lane < rank; lane++) {
+      double drawn = scale * random_normal(options->seed, item * rank + lane);
+      factors->item[item * (size_t)factors->stride + lane] = (float)(options->nonnegative ? fabs(drawn) : drawn);
+    }
+    if (!factors->item_bias) continue;
+    double sum = 0;
+    for (size_t e = by_item->start[item]; e < by_item->start[item + 1]; e++)
+      sum += (by_item->value ? (double)by_item->value[e] : 1.0) - options->mean;
+    factors->item_bias[item] = (float)(sum / ((double)n + BIAS_DAMPING));
+  }
+  return SQLITE_OK;
+}
+
+static int start(Als *als, const Cancel *cancel) {
+  const AlsSide *items = &als->side[1];
+  size_t blocks = (items->matrix->rows + start_rows(als) - 1) / start_rows(als);
+  int code = parallel_for(als->options.threads, blocks, start_block, als, cancel);
+  als->penalty[1] = als->size[1] = 0;
+  for (size_t item = 0; item < items->matrix->rows && code == SQLITE_OK; item++) {
+    const float *x = items->factors + item * (size_t)items->stride;
+    double bias = items->bias ? (double)items->bias[item] : 0;
+    double size = (double)items->kernels->dot((size_t)items->stride, x, x);
+    als->penalty[1] += als_row_penalty(items, item) * (size + bias * bias);
+    als->size[1] += (double)sparse_row_length(items->matrix, item) * size;
+  }
+  als->started = code == SQLITE_OK;
+  return code;
+}
+
+/* ---- half-steps ----------------------------------------------------------------------------------------------------
+ */
+
+typedef struct HalfStep {
+  const AlsSide *side;
+  const Blocks *blocks;
+} HalfStep;
+
+static void loss_add(AlsLoss *sum, const AlsLoss *loss) {
+  sum->fit += loss->fit;
+  sum->squared += loss->squared;
+  sum->penalty += loss->penalty;
+  sum->size += loss->size;
+}
+
+static int solve_block(void *context, size_t block, int worker) {
+  const HalfStep *half = context;
+  AlsLoss sum = {0}, loss;
+  int code = SQLITE_OK;
+  for (size_t row = half->blocks->start[block]; row < half->blocks->start[block + 1] && code == SQLITE_OK; row++) {
+    if (als_row_is_giant(half->side, row)) continue;
+    code = als_row_solve(half->side, row, worker, &loss);
+    loss_add(&sum, &loss);
+  }
+  half->blocks->loss[block] = sum;
+  return code;
+}
+
+/* Solves for users (s = 0) or items (s = 1); the loss over all cells without the other side's penalty. */
+static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Cancel *cancel) {
+  AlsSide side = als->side[s];
+  side.cancel = cancel;
+  side.method = method;
+  size_t entries = side.matrix->start[side.matrix->rows];
+  if (entries) side.other_square = (float)(als->size[1 - s] / (double)entries / als->options.rank);
+  *sum = (AlsLoss){0};
+  for (int i = 0; i < als->options.threads; i++) als->scratch[i].row = SIZE_MAX;
+  int code = side.gram ? als_side_gram(&side) : SQLITE_OK;
+  if (code != SQLITE_OK) return code;
+  HalfStep half = {.side = &side, .blocks = &als->blocks[s]};
+  code = parallel_for(als->options.threads, half.blocks->count, solve_block, &half, cancel);
+  for (size_t block = 0; block < half.blocks->count && code == SQLITE_OK; block++)
+    loss_add(sum, &half.blocks->loss[block]);
+  for (size_t row = 0; row < side.matrix->rows && code == SQLITE_OK; row++) {
+    if (!als_row_is_giant(&side, row)) continue;
+    AlsLoss loss;
+    code = als_row_solve(&side, row, 0, &loss);
+    loss_add(sum, &loss);
+  }
+  als->penalty[s] = sum->penalty;
+  als->size[s] = sum->size;
+  return code;
+}
+
+static double train_rmse(const Als *als, const AlsLoss *loss) {
+  const SparseMatrix *by_user = als->side[0].matrix;
+  size_t entries = by_user->start[by_user->rows];
+  return entries ? sqrt(loss->squared / (double)entries) : 0;
+}
+
+/* Turns a half-step's code, and numbers that are none, into the error that says so. */
+static int check(const Als *als, int code, double loss, Error *error) {
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  if (code != SQLITE_OK) return error_set(error, code, "interrupted");
+  if (isfinite(loss)) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "the factors are no longer finite after epoch %d: raise \"regularization\" (it is %g), or look for "
+                   "ratings that are far too large",
+                   als->epochs + 1, als->options.regularization);
+}
+
+int als_epoch(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
+  AlsMethod method = als->side[0].method;
+  AlsLoss sum;
+  *report = (AlsReport){0};
+  int code = als->started ? SQLITE_OK : start(als, cancel);
+  if (code == SQLITE_OK) code = half_step(als, 0, method, &sum, cancel);
+  if (code == SQLITE_OK) report->loss_after_users = sum.fit + als->penalty[0] + als->penalty[1];
+  code = check(als, code, report->loss_after_users, error);
+  if (code != SQLITE_OK) return code;
+  code = half_step(als, 1, method, &sum, cancel);
+  if (code == SQLITE_OK) report->loss_after_items = sum.fit + als->penalty[0] + als->penalty[1];
+  code = check(als, code, report->loss_after_items, error);
+  if (code != SQLITE_OK) return code;
+  report->train_rmse = train_rmse(als, &sum);
+  als->epochs++;
+  return SQLITE_OK;
+}
+
+int als_finish(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
+  AlsMethod method = als->options.nonnegative ? ALS_METHOD_NONNEGATIVE : ALS_METHOD_CHOLESKY;
+  AlsLoss sum;
+  int code = als->started ? SQLITE_OK : start(als, cancel);
+  if (code == SQLITE_OK) code = exact_scratch_alloc(als);
+  if (code == SQLITE_OK) code = half_step(als, 0, method, &sum, cancel);
+  double loss = code == SQLITE_OK ? sum.fit + als->penalty[0] + als->penalty[1] : 0;
+  code = check(als, code, loss, error);
+  if (code != SQLITE_OK) return code;
+  if (report)
+    *report = (AlsReport){.loss_after_users = loss, .loss_after_items = loss, .train_rmse = train_rmse(als, &sum)};
+  return SQLITE_OK;
+}
+
+const Factors *als_factors(const Als *als) { return &als->factors; }
+
+void als_take(Als *als, Factors *factors) {
+  *factors = als->factors;
+  als->factors = (Factors){0};
+}

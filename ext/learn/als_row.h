@@ -1,0 +1,71 @@
+/* One row's factors given the other side's: the inner problem of alternating least squares. Used by als.c only.
+ *
+ * With q_j the other side's factors of the row's entries, c_j, t_j their confidence and target, w_m the weight of a
+ * missing cell (0 for the rating loss), the row minimises
+ *     Σ_j c_j (t_j − b − b_j − q_j·x)² − w_m Σ_j (q_j·x)² + w₀ xᵀG x + λ' (‖x‖² + b²)
+ * where G = Σ q qᵀ over the whole other side and w_m = w₀, or 0 where all cells carry w₀, the observed too. */
+#ifndef RECOMMEND_LEARN_ALS_ROW_H
+#define RECOMMEND_LEARN_ALS_ROW_H
+
+#include <stdatomic.h>
+
+#include "../base/panel.h"
+#include "als.h"
+
+typedef enum AlsMethod { ALS_METHOD_GRADIENT, ALS_METHOD_CHOLESKY, ALS_METHOD_NONNEGATIVE } AlsMethod;
+
+/* Where a worker works. */
+typedef struct AlsScratch {
+  float *panel;                        /* the gathered rows of one piece of a row */
+  float *target, *weight, *base;       /* its t_j less the biases, c_j − w_m, c_j t_j */
+  float *dot, *change;                 /* its predictions, and how they change along a direction */
+  float *residual, *direction, *other; /* vectors of `stride` */
+  float *sums;                         /* one section's sums: see als_row.c */
+  size_t row, begin;                   /* which piece the panel holds; row SIZE_MAX: none */
+} AlsScratch;
+
+/* One half-step: `matrix`'s rows are solved for, `other` is given. */
+typedef struct AlsSide {
+  const AlsOptions *options;
+  const PanelKernels *kernels;
+  const Cancel *cancel;
+  AlsMethod method;
+  int stride;
+  const SparseMatrix *matrix;
+  float *factors, *bias;           /* rows × stride, and rows or NULL */
+  const float *other, *other_bias; /* columns × stride, and columns or NULL */
+  float other_square;              /* mean square of other's factors, each row as often as it has entries */
+  float *gram;                     /* w₀ G, whole; NULL where w₀ is 0 */
+  AlsScratch *scratch;             /* one a worker */
+  atomic_int *stopped;             /* the code that ends the work, for workers amid a long row */
+} AlsSide;
+
+/* What a row adds to the losses. */
+typedef struct AlsLoss {
+  double fit;     /* the row's objective above without λ' */
+  double squared; /* Σ_j (t_j − ŷ_j)² */
+  double penalty; /* λ' (‖x‖² + b²) */
+  double size;    /* n ‖x‖² */
+} AlsLoss;
+
+/* Scratch for one worker; SQLITE_OK or SQLITE_NOMEM. als_scratch_exact adds what exact methods need. */
+int als_scratch_alloc(AlsScratch *scratch, int stride);
+int als_scratch_exact(AlsScratch *scratch, int stride);
+void als_scratch_free(AlsScratch *scratch); /* a cleared one is fine */
+
+/* Nonzero: so long that it must be solved outside parallel_for, because it runs one of its own. */
+int als_row_is_giant(const AlsSide *side, size_t row);
+
+/* Roughly how many multiplications a row costs. */
+double als_row_cost(const AlsSide *side, size_t row);
+
+/* λ' of a row. */
+double als_row_penalty(const AlsSide *side, size_t row);
+
+/* Solves for one row, on worker `worker`. SQLITE_OK, SQLITE_NOMEM or the code of the cancellation. */
+int als_row_solve(const AlsSide *side, size_t row, int worker, AlsLoss *loss);
+
+/* gram = w₀ Σ q qᵀ over all rows of the other side. */
+int als_side_gram(const AlsSide *side);
+
+#endif

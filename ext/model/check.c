@@ -1,0 +1,61 @@
+/* The integrity check of a model: reads every row as queries would. See model.h. */
+#include "reader.h"
+#include "store.h"
+
+/* The count of a user is the length of the history, where histories are kept: reading one has checked that. Here: that
+ * there is exactly one row a user, and one vector. */
+static int check_counts(Model *model, const ModelItems *items, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int64_t users = 0, chunks = 0;
+  int code = shadow_prepare(model->db, model_name(model), &statement, error,
+                            "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
+                            "(SELECT count(*) FROM \"%w\".\"%w_user_factor\")",
+                            model->schema, model->name, model->schema, model->name);
+  if (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW) {
+    users = sqlite3_column_int64(statement, 0);
+    chunks = sqlite3_column_int64(statement, 1);
+    code = SQLITE_OK;
+  }
+  sqlite3_finalize(statement);
+  if (code != SQLITE_OK) return code;
+  if (users != items->users)
+    return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, items->users);
+  if (chunks != (items->users + STORE_CHUNK - 1) / STORE_CHUNK)
+    return shadow_damaged(error, model_name(model), "it has too many user factors");
+  return SQLITE_OK;
+}
+
+/* A user must be found by the id that stands in its row: the UNIQUE index may be damaged apart from the table. */
+static int check_lookups(Model *model, const ModelItems *items, const ModelUsers *users, size_t first, Error *error) {
+  int code = SQLITE_OK;
+  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
+    Id id = dictionary_id(&users->ids, user);
+    uint32_t index = 0;
+    int found = 0;
+    code = model_user_index(model, items, &id, &index, &found, error);
+    if (code == SQLITE_OK && (!found || index != first + user))
+      code = shadow_damaged(error, model_name(model), "a user is not found by its id");
+  }
+  return code;
+}
+
+int model_check(Model *model, const Cancel *cancel, Error *error) {
+  enum { BLOCK = 16 * STORE_CHUNK };
+  ModelItems *items = NULL;
+  /* What is cached was right when it was read; the check is of what is stored. */
+  items_release(model->items);
+  model->items = NULL;
+  int code = model_begin(model, &items, error);
+  if (code != SQLITE_OK) return code;
+  code = check_counts(model, items, error);
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+    ModelUsers users;
+    code = model_users(model, items, first, BLOCK, USERS_WITH_IDS | USERS_WITH_HISTORIES, &users, error);
+    if (code == SQLITE_OK) code = check_lookups(model, items, &users, first, error);
+    users_free(&users);
+    if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
+  }
+  model_end(model);
+  items_release(items);
+  return code;
+}

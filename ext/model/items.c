@@ -1,0 +1,267 @@
+/* Loading the item side of a model: m_config, m_item and m_item_factor. See model.h, and store.c for the bytes. */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "reader.h"
+#include "store.h"
+
+#define MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
+#define MOST_ITEMS INT32_MAX
+#define MOST_RANK 4096
+
+/* ---- m_config ----------------------------------------------------------------------------------------------------- */
+
+typedef struct Config {
+  int64_t format, users, items;
+  int64_t rank[HEADS], biases[HEADS], clip;
+  double mean[HEADS], minimum, maximum, average;
+  const char *user_affinity, *item_affinity; /* static names */
+  int score_head, prediction_head;
+} Config;
+
+typedef struct ConfigInteger {
+  const char *key;
+  size_t offset;
+  int64_t minimum, maximum;
+} ConfigInteger;
+
+static const ConfigInteger config_integers[] = {
+    {"format", offsetof(Config, format), 0, INT64_MAX},
+    {"users", offsetof(Config, users), 0, MOST_USERS},
+    {"items", offsetof(Config, items), 0, MOST_ITEMS},
+    {"rating_rank", offsetof(Config, rank[HEAD_RATING]), 0, MOST_RANK},
+    {"ranking_rank", offsetof(Config, rank[HEAD_RANKING]), 0, MOST_RANK},
+    {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
+    {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
+    {"clip", offsetof(Config, clip), 0, 1},
+};
+
+static const struct {
+  const char *key;
+  size_t offset;
+} config_reals[] = {
+    {"rating_mean", offsetof(Config, mean[HEAD_RATING])}, {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
+    {"minimum", offsetof(Config, minimum)},               {"maximum", offsetof(Config, maximum)},
+    {"average", offsetof(Config, average)},
+};
+
+#define INTEGERS (sizeof config_integers / sizeof *config_integers)
+#define REALS (sizeof config_reals / sizeof *config_reals)
+enum { TEXTS = 4 }; /* user_affinity, item_affinity, score_head, prediction_head */
+
+static const char *affinity_of_name(const char *text) {
+  for (int affinity = ID_AFFINITY_BLOB; affinity <= ID_AFFINITY_REAL; affinity++)
+    if (strcmp(text, id_affinity_name((IdAffinity)affinity)) == 0) return id_affinity_name((IdAffinity)affinity);
+  return NULL;
+}
+
+static int head_of_name(const char *text) {
+  for (int head = 0; head < HEADS; head++)
+    if (strcmp(text, head_names[head]) == 0) return head;
+  return *text ? -2 : -1;
+}
+
+/* Takes in one text row of m_config if it is one of ours; *known counts those. */
+static int config_text(Model *model, const char *key, const char *value, Config *config, int *known, Error *error) {
+  int right = 1;
+  if (strcmp(key, "user_affinity") == 0)
+    right = (config->user_affinity = affinity_of_name(value)) != NULL;
+  else if (strcmp(key, "item_affinity") == 0)
+    right = (config->item_affinity = affinity_of_name(value)) != NULL;
+  else if (strcmp(key, "score_head") == 0)
+    right = (config->score_head = head_of_name(value)) >= 0;
+  else if (strcmp(key, "prediction_head") == 0)
+    right = (config->prediction_head = head_of_name(value)) >= -1;
+  else
+    return SQLITE_OK;
+  ++*known;
+  return right ? SQLITE_OK : shadow_damaged(error, model_name(model), "%s can't be \"%s\"", key, value);
+}
+
+static int config_row(Model *model, sqlite3_stmt *statement, Config *config, int *known, Error *error) {
+  const char *key = (const char *)sqlite3_column_text(statement, 0);
+  if (!key) return SQLITE_OK;
+  for (size_t i = 0; i < INTEGERS; i++) {
+    const ConfigInteger *integer = &config_integers[i];
+    if (strcmp(key, integer->key) != 0) continue;
+    ++*known;
+    return reader_integer(model, statement, 1, integer->minimum, integer->maximum, integer->key,
+                          (int64_t *)(void *)((char *)config + integer->offset), error);
+  }
+  for (size_t i = 0; i < REALS; i++) {
+    if (strcmp(key, config_reals[i].key) != 0) continue;
+    ++*known;
+    double value = sqlite3_column_double(statement, 1);
+    memcpy((char *)config + config_reals[i].offset, &value, sizeof value);
+    int type = sqlite3_column_type(statement, 1);
+    if ((type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(value)) return SQLITE_OK;
+    return shadow_damaged(error, model_name(model), "%s is not a finite number", key);
+  }
+  if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return SQLITE_OK;
+  const char *value = (const char *)sqlite3_column_text(statement, 1);
+  return value ? config_text(model, key, value, config, known, error) : error_no_memory(error);
+}
+
+static int check_config(Model *model, const Config *config, int known, Error *error) {
+  ModelName name = model_name(model);
+  if (config->format != STORE_FORMAT)
+    return error_set(error, SQLITE_CORRUPT_VTAB,
+                     "model \"%s\" has format %lld, and this version of recommend reads format %d: train it again, or "
+                     "load the version that wrote it",
+                     name.name, config->format, STORE_FORMAT);
+  if (known != (int)(INTEGERS + REALS) + TEXTS) return shadow_damaged(error, name, "its configuration is incomplete");
+  if (config->rank[config->score_head] == 0 ||
+      (config->prediction_head >= 0 && config->rank[config->prediction_head] == 0))
+    return shadow_damaged(error, name, "its configuration names a head that was not fitted");
+  return SQLITE_OK;
+}
+
+static int load_config(Model *model, Config *config, Error *error) {
+  *config = (Config){.format = -1};
+  sqlite3_stmt *statement = NULL;
+  int known = 0;
+  int code = reader_statement(model, STATEMENT_CONFIG, &statement, error);
+  while (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW)
+    code = config_row(model, statement, config, &known, error);
+  sqlite3_reset(statement);
+  return code == SQLITE_DONE ? check_config(model, config, known, error) : code;
+}
+
+static void shape_from_config(const Config *config, ModelItems *items) {
+  ModelShape *shape = &items->shape;
+  for (int head = 0; head < HEADS; head++) {
+    shape->rank[head] = (int)config->rank[head];
+    shape->biases[head] = (int)config->biases[head];
+    shape->mean[head] = config->mean[head];
+  }
+  shape->score_head = config->score_head;
+  shape->prediction_head = config->prediction_head;
+  shape->clip = (int)config->clip;
+  shape->minimum = config->minimum;
+  shape->maximum = config->maximum;
+  shape->average = config->average;
+  items->users = config->users;
+  items->user_affinity = id_affinity_of(config->user_affinity);
+  items->item_affinity = id_affinity_of(config->item_affinity);
+}
+
+/* ---- m_item and m_item_factor -------------------------------------------------------------------------------------- */
+
+static int load_ids(Model *model, size_t count, ModelItems *items, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  size_t item = 0;
+  int code = reader_statement(model, STATEMENT_ITEMS, &statement, error);
+  while (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW) {
+    int64_t index, n;
+    Id id;
+    uint32_t added = 0;
+    code = reader_integer(model, statement, 0, (int64_t)item, (int64_t)item, "the index of an item", &index, error);
+    if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, model_name(model), "it has too many items");
+    if (code == SQLITE_OK) code = reader_integer(model, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
+    if (code != SQLITE_OK) break;
+    int there = id_from_value(sqlite3_column_value(statement, 1), &id);
+    if (there < 0) code = error_no_memory(error);
+    if (there == 0) code = shadow_damaged(error, model_name(model), "an item has no id");
+    if (code == SQLITE_OK && dictionary_add(&items->ids, &id, &added) != SQLITE_OK) code = error_no_memory(error);
+    if (code == SQLITE_OK && added != item) code = shadow_damaged(error, model_name(model), "two items share an id");
+    if (code == SQLITE_OK) items->count[item++] = (uint32_t)n;
+  }
+  sqlite3_reset(statement);
+  if (code != SQLITE_DONE) return code;
+  return item == count ? SQLITE_OK
+                       : shadow_damaged(error, model_name(model), "it has %lld items, not %lld", (sqlite3_int64)item,
+                                        (sqlite3_int64)count);
+}
+
+/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
+static int unpack_item(Model *model, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+  const ModelShape *shape = &items->shape;
+  int code = reader_floats(model, from, store_row_floats(shape), "an item's factor", row, error);
+  if (code != SQLITE_OK) return code;
+  double square = 0;
+  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++) {
+    double x = row[(shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0) + lane];
+    square += x * x;
+  }
+  items->norm[item] = (float)sqrt(square);
+  for (int head = 0; head < HEADS; head++) {
+    if (shape->rank[head]) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
+    row += shape->rank[head];
+  }
+  for (int head = 0; head < HEADS; head++)
+    if (shape->biases[head]) items->panel[head].bias[item] = *row++;
+  return SQLITE_OK;
+}
+
+static int load_factors(Model *model, size_t count, ModelItems *items, Error *error) {
+  size_t row_floats = store_row_floats(&items->shape);
+  float *row = memory_alloc(row_floats, sizeof *row);
+  sqlite3_stmt *statement = NULL;
+  size_t item = 0;
+  int code = row ? reader_statement(model, STATEMENT_ITEM_CHUNKS, &statement, error) : error_no_memory(error);
+  while (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW) {
+    size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
+    const char *data = NULL;
+    if (n == 0) code = shadow_damaged(error, model_name(model), "it has too many item factors");
+    else code = reader_chunk(model, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
+    for (size_t end = item + n; code == SQLITE_OK && item < end; item++, data += row_floats * sizeof(float))
+      code = unpack_item(model, items, item, data, row, error);
+  }
+  if (statement) sqlite3_reset(statement);
+  memory_free(row);
+  if (code != SQLITE_DONE) return code;
+  return item == count ? SQLITE_OK : shadow_damaged(error, model_name(model), "item factors are missing");
+}
+
+static int items_alloc(size_t count, ModelItems *items) {
+  const ModelShape *shape = &items->shape;
+  items->count = memory_alloc(count, sizeof *items->count);
+  items->norm = memory_alloc(count, sizeof *items->norm);
+  int code = items->count && items->norm ? SQLITE_OK : SQLITE_NOMEM;
+  for (int head = 0; head < HEADS && code == SQLITE_OK; head++)
+    if (shape->rank[head])
+      code = score_panel_alloc(&items->panel[head], count, shape_stride(shape, head), shape->biases[head]);
+  return code;
+}
+
+int items_load(Model *model, int64_t stamp, ModelItems **loaded, Error *error) {
+  Config config;
+  ModelItems *items = NULL;
+  int code = load_config(model, &config, error);
+  if (code == SQLITE_OK && !(items = memory_alloc_zero(1, sizeof *items))) code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    items->references = 1;
+    items->stamp = stamp;
+    shape_from_config(&config, items);
+    /* A damaged count must not make us ask for terabytes: what is stored bounds it. */
+    sqlite3_stmt *statement = NULL;
+    code = shadow_prepare(model->db, model_name(model), &statement, error, "SELECT count(*) FROM \"%w\".\"%w_item\"",
+                          model->schema, model->name);
+    if (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW)
+      code = sqlite3_column_int64(statement, 0) == config.items
+                 ? SQLITE_OK
+                 : shadow_damaged(error, model_name(model), "it has %lld items, not %lld",
+                                  sqlite3_column_int64(statement, 0), config.items);
+    sqlite3_finalize(statement);
+  }
+  if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK) code = load_ids(model, (size_t)config.items, items, error);
+  if (code == SQLITE_OK) code = load_factors(model, (size_t)config.items, items, error);
+  if (code != SQLITE_OK) {
+    items_release(items);
+    items = NULL;
+  }
+  *loaded = items;
+  return code;
+}
+
+void items_release(ModelItems *items) {
+  if (!items || --items->references > 0) return;
+  dictionary_free(&items->ids);
+  memory_free(items->count);
+  memory_free(items->norm);
+  for (int head = 0; head < HEADS; head++) score_panel_free(&items->panel[head]);
+  memory_free(items);
+}

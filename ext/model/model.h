@@ -1,0 +1,99 @@
+/* A model as it is read back: the item side cached, the user side read by key.
+ *
+ * A Model belongs to one connection. Reading happens between model_begin and model_end, under one snapshot:
+ *
+ *     code = model_begin(model, &items, error);       the cache is valid now; a read statement stays stepped
+ *     … model_user, model_history, model_users …
+ *     model_end(model);
+ *
+ * `items` is counted and may be kept (and read by threads) after model_end, until items_release. */
+#ifndef RECOMMEND_MODEL_MODEL_H
+#define RECOMMEND_MODEL_MODEL_H
+
+#include "../base/cancel.h"
+#include "../base/score.h"
+#include "shadow.h"
+#include "trained.h"
+
+/* The item side of a model, shared by everything that reads it. Never changed after loading. */
+typedef struct ModelItems {
+  int references;
+  int64_t stamp;
+  ModelShape shape;
+  IdAffinity user_affinity, item_affinity;
+  int64_t users;         /* how many users the model has */
+  Dictionary ids;        /* index ↔ id of the items */
+  uint32_t *count;       /* entries of each item: its popularity */
+  ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
+  float *norm;           /* ‖item‖ in the score head */
+} ModelItems;
+
+/* One user, read by key. Vectors are stride floats, aligned, zero beyond the rank. */
+typedef struct ModelUser {
+  uint32_t index;
+  float *vector[HEADS]; /* owned; NULL for unfitted heads */
+  double offset[HEADS]; /* what a head's score is beyond the panel's: mean + user bias */
+  int blank;            /* nothing was learned of this user: all factors of the score head are zero */
+} ModelUser;
+
+/* What a user did, items ascending. */
+typedef struct History {
+  size_t count;
+  uint32_t *item;  /* owned */
+  float *rating;   /* owned; NULL: all 1 */
+} History;
+
+/* A run of consecutive users. */
+typedef struct ModelUsers {
+  size_t count;
+  float *vector;  /* count × stride of the score head, aligned */
+  float *offset;  /* count; the score head's mean + user bias */
+  Dictionary ids; /* filled where asked for: ids.count == count */
+  History *history; /* count, where asked for, else NULL */
+} ModelUsers;
+
+typedef struct Model Model;
+
+/* Names a model of this connection. Touches nothing in the database: whether there is such a model shows at begin. */
+int model_create(Model **model, sqlite3 *db, ModelName name, Error *error);
+void model_destroy(Model *model); /* finalizes the statements; NULL is fine */
+ModelName model_name(const Model *model);
+
+/* SQLITE_CORRUPT_VTAB with a message for damage, a format version that is not ours, or missing shadow tables. */
+int model_begin(Model *model, ModelItems **items, Error *error);
+void model_end(Model *model);
+int64_t model_user_stamp(const Model *model); /* as of the last model_begin */
+
+/* *found = 0 where the id is unknown. The user must be freed in either case. */
+int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, int *found, Error *error);
+int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error);
+int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error);
+
+/* The id of a user, as a copy to be freed by sqlite3_value_free, and (n may be NULL) the number of entries. */
+int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, Error *error);
+
+/* Only the id's index. */
+int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error);
+
+/* Users first … first + count - 1 (`first` a multiple of STORE_CHUNK; cut at the last user). */
+enum { USERS_WITH_IDS = 1, USERS_WITH_HISTORIES = 2 };
+int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
+                Error *error);
+
+/* Reads everything and says what is wrong with the first thing that is: SQLITE_CORRUPT_VTAB. */
+int model_check(Model *model, const Cancel *cancel, Error *error);
+
+void user_free(ModelUser *user);
+void history_free(History *history);
+void users_free(ModelUsers *users);
+void items_release(ModelItems *items); /* NULL is fine */
+
+/* Is the item in the history? Where `rating` is not NULL it receives the rating. */
+int history_find(const History *history, uint32_t item, double *rating);
+
+static inline int shape_stride(const ModelShape *shape, int head) { return factors_stride(shape->rank[head]); }
+
+/* A prediction as users see it: clipped where the model clips. */
+double shape_clip(const ModelShape *shape, double prediction);
+
+#endif

@@ -1,0 +1,121 @@
+/* The shadow tables of a model: see shadow.h. */
+#include "shadow.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#define SHADOW_TABLES (sizeof shadow_tables / sizeof *shadow_tables)
+
+static const struct {
+  const char *suffix;
+  const char *columns;
+} shadow_tables[] = {
+    {"config", "key TEXT PRIMARY KEY, value"},
+    {"user", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER, history BLOB"},
+    {"item", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER"},
+    {"user_factor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
+    {"item_factor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
+    {"neighbor", "item INTEGER, rank INTEGER, neighbor INTEGER, similarity REAL, support INTEGER, "
+                 "PRIMARY KEY(item, rank)"},
+    {"term", "idx INTEGER PRIMARY KEY, term TEXT UNIQUE, df INTEGER, idf REAL"},
+    {"weight", "name TEXT PRIMARY KEY, shape TEXT, data BLOB"},
+};
+
+int shadow_execute(sqlite3 *db, Error *error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *sql = sqlite3_vmprintf(format, arguments);
+  va_end(arguments);
+  if (!sql) return error_no_memory(error);
+  int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+  if (code != SQLITE_OK) error_from_database(error, db, code, NULL);
+  sqlite3_free(sql);
+  return code;
+}
+
+int shadow_damaged(Error *error, ModelName model, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *what = sqlite3_vmprintf(format, arguments);
+  va_end(arguments);
+  if (!what) return error_no_memory(error);
+  int code = error_set(error, SQLITE_CORRUPT_VTAB,
+                       "model \"%s\" is damaged: %s (train it again, or restore the database from a backup)",
+                       model.name, what);
+  sqlite3_free(what);
+  return code;
+}
+
+int shadow_prepare(sqlite3 *db, ModelName model, sqlite3_stmt **statement, Error *error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *sql = sqlite3_vmprintf(format, arguments);
+  va_end(arguments);
+  if (!sql) return error_no_memory(error);
+  int code = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+  sqlite3_free(sql);
+  if (code == SQLITE_ERROR) return shadow_damaged(error, model, "%s", sqlite3_errmsg(db));
+  if (code != SQLITE_OK) return error_from_database(error, db, code, NULL);
+  return SQLITE_OK;
+}
+
+int shadow_is_suffix(const char *suffix) {
+  for (size_t i = 0; i < SHADOW_TABLES; i++)
+    if (sqlite3_stricmp(suffix, shadow_tables[i].suffix) == 0) return 1;
+  return 0;
+}
+
+/* Is there anything called <model>_<suffix> in the model's schema? */
+static int name_is_taken(sqlite3 *db, ModelName model, const char *suffix, int *taken, Error *error) {
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_schema WHERE name = '%q_%q' COLLATE NOCASE", model.schema,
+                              model.name, suffix);
+  if (!sql) return error_no_memory(error);
+  sqlite3_stmt *statement = NULL;
+  int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+  sqlite3_free(sql);
+  if (code == SQLITE_OK) *taken = sqlite3_step(statement) == SQLITE_ROW;
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = finalized;
+  return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
+}
+
+int shadow_create(sqlite3 *db, ModelName model, Error *error) {
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < SHADOW_TABLES && code == SQLITE_OK; i++) {
+    int taken = 0;
+    code = name_is_taken(db, model, shadow_tables[i].suffix, &taken, error);
+    if (code == SQLITE_OK && taken)
+      code = error_set(error, SQLITE_ERROR,
+                       "model \"%s\" needs the name \"%s_%s\" for its own data, but there is a table of that name: "
+                       "choose another name with the option \"model\"",
+                       model.name, model.name, shadow_tables[i].suffix);
+  }
+  for (size_t i = 0; i < SHADOW_TABLES && code == SQLITE_OK; i++)
+    code = shadow_execute(db, error, "CREATE TABLE \"%w\".\"%w_%s\"(%s)", model.schema, model.name,
+                          shadow_tables[i].suffix, shadow_tables[i].columns);
+  return code;
+}
+
+int shadow_clear(sqlite3 *db, ModelName model, Error *error) {
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < SHADOW_TABLES && code == SQLITE_OK; i++)
+    code = shadow_execute(db, error, "DELETE FROM \"%w\".\"%w_%s\"", model.schema, model.name,
+                          shadow_tables[i].suffix);
+  return code;
+}
+
+int shadow_drop(sqlite3 *db, ModelName model, Error *error) {
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < SHADOW_TABLES && code == SQLITE_OK; i++)
+    code = shadow_execute(db, error, "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"", model.schema, model.name,
+                          shadow_tables[i].suffix);
+  return code;
+}
+
+int shadow_rename(sqlite3 *db, ModelName model, const char *new_name, Error *error) {
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < SHADOW_TABLES && code == SQLITE_OK; i++)
+    code = shadow_execute(db, error, "ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"", model.schema, model.name,
+                          shadow_tables[i].suffix, new_name, shadow_tables[i].suffix);
+  return code;
+}

@@ -1,0 +1,37 @@
+/* The shadow tables of a model: their names and their making, and the one way to run SQL on them.
+ *
+ *   m_config        key, value                     what the model is: see store.c
+ *   m_user, m_item  idx, id, n[, history]          the dictionaries
+ *   m_user_factor, m_item_factor  chunk, n, data   64 vectors a row
+ *   m_neighbor, m_term, m_weight                   of other families; empty here
+ *
+ * Every model has all of them, whatever its family. */
+#ifndef RECOMMEND_MODEL_SHADOW_H
+#define RECOMMEND_MODEL_SHADOW_H
+
+#include "../base/error.h"
+
+/* Where a model lives. Both borrowed. */
+typedef struct ModelName {
+  const char *schema; /* "main" */
+  const char *name;   /* "ratings_mf" */
+} ModelName;
+
+/* Runs one or more statements. `format` is sqlite3_mprintf's. */
+int shadow_execute(sqlite3 *db, Error *error, const char *format, ...);
+
+/* Prepares a statement whose text names shadow tables; a missing table or column is SQLITE_CORRUPT_VTAB. */
+int shadow_prepare(sqlite3 *db, ModelName model, sqlite3_stmt **statement, Error *error, const char *format, ...);
+
+/* SQLITE_CORRUPT_VTAB and: model "m" is damaged: <format>. */
+int shadow_damaged(Error *error, ModelName model, const char *format, ...);
+
+int shadow_is_suffix(const char *suffix); /* for xShadowName: 1 for "config", "user", … */
+
+/* SQLITE_ERROR where one of the tables' names is taken already, by whatever. */
+int shadow_create(sqlite3 *db, ModelName model, Error *error);
+int shadow_clear(sqlite3 *db, ModelName model, Error *error); /* empties them all */
+int shadow_drop(sqlite3 *db, ModelName model, Error *error); /* those that are there */
+int shadow_rename(sqlite3 *db, ModelName model, const char *new_name, Error *error);
+
+#endif

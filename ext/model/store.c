@@ -1,0 +1,268 @@
+/* A trained model's bytes on disk. All numbers in blobs are little-endian.
+ *
+ * m_config   format          STORE_FORMAT
+ *            item_stamp      64 bits, changed by every change of the item side (items, factors, shape)
+ *            user_stamp      64 bits, changed by every change at all
+ *            family, algorithm, version (of the extension), trained_at (UTC), source, source_schema ("": the
+ *            model's own), source_is_query, size
+ *            options, resolved, metrics          JSON
+ *            users, items, ratings               counts
+ *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
+ *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
+ *            score_head, prediction_head         "rating", "ranking" or ""
+ *            clip, minimum, maximum, average     of the ratings
+ * m_user     idx 0 … users-1 in order of id; n: the user's entries; history: n × uint32 item indexes, ascending, then
+ *            n × float32 ratings (none where every rating is 1), then the checksum; NULL where no history is kept
+ * m_item     idx 0 … items-1 in order of id; n: the item's entries
+ * m_user_factor, m_item_factor
+ *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
+ *            ranking head's factors, and each head's bias where it has biases; then the checksum
+ *
+ * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
+ * wrong answer.
+ *
+ * The stamps are hashes of what was written, not random: the same training gives the same bytes, and equal stamps mean
+ * equal contents, which is all that a cache needs to know. */
+#include "store.h"
+
+#include "../base/bytes.h"
+#include "../base/memory.h"
+#include "../recommend.h"
+
+typedef struct Writer {
+  sqlite3 *db;
+  ModelName name;
+  const TrainedModel *model;
+  uint64_t hash; /* of everything written so far */
+  Error *error;
+} Writer;
+
+size_t store_row_floats(const ModelShape *shape) {
+  size_t floats = 0;
+  for (int head = 0; head < HEADS; head++) floats += (size_t)shape->rank[head] + (size_t)(shape->biases[head] != 0);
+  return floats;
+}
+
+static int step_and_reset(Writer *writer, sqlite3_stmt *statement) {
+  sqlite3_step(statement);
+  int code = sqlite3_reset(statement);
+  return code == SQLITE_OK ? SQLITE_OK : error_from_database(writer->error, writer->db, code, NULL);
+}
+
+static void hash_id(Writer *writer, const Id *id) {
+  uint64_t hash = id_hash(id);
+  writer->hash = bytes_hash(writer->hash, &hash, sizeof hash);
+}
+
+/* Binds a blob of `size` bytes with its checksum behind it; the buffer has room for it. */
+static int bind_checked(Writer *writer, sqlite3_stmt *insert, int parameter, void *blob, size_t size) {
+  uint64_t checksum = bytes_hash(0, blob, size);
+  bytes_store64((char *)blob + size, checksum);
+  writer->hash = bytes_hash(writer->hash, &checksum, sizeof checksum);
+  return sqlite3_bind_blob64(insert, parameter, blob, size + STORE_CHECKSUM, SQLITE_STATIC);
+}
+
+/* ---- dictionaries and histories --------------------------------------------------------------------------------- */
+
+static int write_history(Writer *writer, sqlite3_stmt *insert, size_t user, char *buffer) {
+  const SparseMatrix *history = &writer->model->history;
+  size_t first = history->start[user], n = sparse_row_length(history, user);
+  bytes_copy_words(buffer, history->index + first, n);
+  if (history->value) bytes_copy_words(buffer + 4 * n, history->value + first, n);
+  return bind_checked(writer, insert, 4, buffer, (history->value ? 8 : 4) * n);
+}
+
+static int write_users(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  size_t longest = 0;
+  for (size_t user = 0; user < model->users.count; user++)
+    if (model->user_count[user] > longest) longest = model->user_count[user];
+  char *buffer = model->history.start ? memory_alloc(longest + 1, 8) : NULL;
+  sqlite3_stmt *insert = NULL;
+  int code = model->history.start && !buffer ? error_no_memory(writer->error) : SQLITE_OK;
+  if (code == SQLITE_OK)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_user\"(idx, id, n, history) VALUES(?1, ?2, ?3, ?4)",
+                          writer->name.schema, writer->name.name);
+  for (size_t user = 0; code == SQLITE_OK && user < model->users.count; user++) {
+    Id id = dictionary_id(&model->users, user);
+    hash_id(writer, &id);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)user);
+    code = id_bind(insert, 2, &id);
+    if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->user_count[user]);
+    if (code == SQLITE_OK && model->history.start) code = write_history(writer, insert, user, buffer);
+    code = code == SQLITE_OK ? step_and_reset(writer, insert)
+                             : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  memory_free(buffer);
+  return code;
+}
+
+static int write_items(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  sqlite3_stmt *insert = NULL;
+  int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                            "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) VALUES(?1, ?2, ?3)", writer->name.schema,
+                            writer->name.name);
+  for (size_t item = 0; code == SQLITE_OK && item < model->items.count; item++) {
+    Id id = dictionary_id(&model->items, item);
+    hash_id(writer, &id);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)item);
+    code = id_bind(insert, 2, &id);
+    if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->item_count[item]);
+    code = code == SQLITE_OK ? step_and_reset(writer, insert)
+                             : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  return code;
+}
+
+/* ---- factors ----------------------------------------------------------------------------------------------------- */
+
+/* One vector as it is stored. Returns the place behind it. */
+static float *pack_row(const TrainedModel *model, int of_users, size_t row, float *to) {
+  for (int head = 0; head < HEADS; head++) {
+    const Factors *factors = &model->heads[head];
+    const float *from = of_users ? factors->user : factors->item;
+    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
+    to += model->shape.rank[head];
+  }
+  for (int head = 0; head < HEADS; head++) {
+    if (!model->shape.biases[head]) continue;
+    const Factors *factors = &model->heads[head];
+    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
+  }
+  return to;
+}
+
+static int write_factors(Writer *writer, int of_users) {
+  const TrainedModel *model = writer->model;
+  size_t rows = of_users ? model->users.count : model->items.count;
+  size_t row_floats = store_row_floats(&model->shape);
+  float *chunk = memory_alloc(STORE_CHUNK * row_floats + STORE_CHECKSUM / sizeof(float), sizeof *chunk);
+  sqlite3_stmt *insert = NULL;
+  int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_%s_factor\"(chunk, n, data) VALUES(?1, ?2, ?3)",
+                          writer->name.schema, writer->name.name, of_users ? "user" : "item");
+  for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
+    size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
+    float *end = chunk;
+    for (size_t row = first; row < first + n; row++) end = pack_row(model, of_users, row, end);
+    bytes_to_little_endian(chunk, (size_t)(end - chunk));
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
+    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
+    code = bind_checked(writer, insert, 3, chunk, n * row_floats * sizeof(float));
+    code = code == SQLITE_OK ? step_and_reset(writer, insert)
+                             : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  memory_free(chunk);
+  return code;
+}
+
+/* ---- m_config ---------------------------------------------------------------------------------------------------- */
+
+static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
+  int code = bound == SQLITE_OK ? sqlite3_bind_text(insert, 1, key, -1, SQLITE_STATIC) : bound;
+  return code == SQLITE_OK ? step_and_reset(writer, insert)
+                           : error_from_database(writer->error, writer->db, code, NULL);
+}
+
+static int put_integer(Writer *writer, sqlite3_stmt *insert, const char *key, int64_t value) {
+  writer->hash = bytes_hash(writer->hash, &value, sizeof value);
+  return put(writer, insert, key, sqlite3_bind_int64(insert, 2, value));
+}
+
+static int put_real(Writer *writer, sqlite3_stmt *insert, const char *key, double value) {
+  writer->hash = bytes_hash(writer->hash, &value, sizeof value);
+  return put(writer, insert, key, sqlite3_bind_double(insert, 2, value));
+}
+
+static int put_text(Writer *writer, sqlite3_stmt *insert, const char *key, const char *value) {
+  if (value) writer->hash = bytes_hash(writer->hash, value, strlen(value));
+  return put(writer, insert, key, sqlite3_bind_text(insert, 2, value, -1, SQLITE_STATIC));
+}
+
+static const char *head_name_or_empty(int head) { return head < 0 ? "" : head_names[head]; }
+
+static int write_config(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  const ModelShape *shape = &model->shape;
+  sqlite3_stmt *insert = NULL;
+  int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                            "INSERT INTO \"%w\".\"%w_config\"(key, value) VALUES(?1, ?2)", writer->name.schema,
+                            writer->name.name);
+  if (code != SQLITE_OK) return code;
+  const struct {
+    const char *key, *value;
+  } texts[] = {
+      {"family", model->family},
+      {"algorithm", model->algorithm},
+      {"version", RECOMMEND_VERSION},
+      {"source", model->source},
+      {"source_schema", model->source_schema},
+      {"options", model->options},
+      {"resolved", model->resolved},
+      {"metrics", model->metrics},
+      {"user_affinity", id_affinity_name(model->user_affinity)},
+      {"item_affinity", id_affinity_name(model->item_affinity)},
+      {"score_head", head_name_or_empty(shape->score_head)},
+      {"prediction_head", head_name_or_empty(shape->prediction_head)},
+  };
+  const struct {
+    const char *key;
+    int64_t value;
+  } integers[] = {
+      {"format", STORE_FORMAT},
+      {"source_is_query", model->source_is_query},
+      {"size", model->size},
+      {"users", (int64_t)model->users.count},
+      {"items", (int64_t)model->items.count},
+      {"ratings", model->ratings},
+      {"rating_rank", shape->rank[HEAD_RATING]},
+      {"rating_biases", shape->biases[HEAD_RATING]},
+      {"ranking_rank", shape->rank[HEAD_RANKING]},
+      {"ranking_biases", shape->biases[HEAD_RANKING]},
+      {"clip", shape->clip},
+  };
+  const struct {
+    const char *key;
+    double value;
+  } reals[] = {
+      {"rating_mean", shape->mean[HEAD_RATING]}, {"ranking_mean", shape->mean[HEAD_RANKING]},
+      {"minimum", shape->minimum},               {"maximum", shape->maximum},
+      {"average", shape->average},
+  };
+  for (size_t i = 0; code == SQLITE_OK && i < sizeof texts / sizeof *texts; i++)
+    code = put_text(writer, insert, texts[i].key, texts[i].value);
+  for (size_t i = 0; code == SQLITE_OK && i < sizeof integers / sizeof *integers; i++)
+    code = put_integer(writer, insert, integers[i].key, integers[i].value);
+  for (size_t i = 0; code == SQLITE_OK && i < sizeof reals / sizeof *reals; i++)
+    code = put_real(writer, insert, reals[i].key, reals[i].value);
+  /* The stamps last, when the hash has seen everything. The time is not part of them. */
+  if (code == SQLITE_OK) code = put(writer, insert, "item_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
+  if (code == SQLITE_OK) code = put(writer, insert, "user_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
+  sqlite3_finalize(insert);
+  if (code == SQLITE_OK)
+    code = shadow_execute(writer->db, writer->error,
+                          "INSERT INTO \"%w\".\"%w_config\"(key, value) "
+                          "VALUES('trained_at', strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now'))",
+                          writer->name.schema, writer->name.name);
+  return code;
+}
+
+int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *error) {
+  Writer writer = {.db = db, .name = name, .model = model, .error = error};
+  sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
+  int code = shadow_clear(db, name, error);
+  if (code == SQLITE_OK) code = write_users(&writer);
+  if (code == SQLITE_OK) code = write_items(&writer);
+  if (code == SQLITE_OK) code = write_factors(&writer, 1);
+  if (code == SQLITE_OK) code = write_factors(&writer, 0);
+  if (code == SQLITE_OK) code = write_config(&writer);
+  sqlite3_set_last_insert_rowid(db, last_rowid);
+  return code;
+}

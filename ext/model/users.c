@@ -1,0 +1,283 @@
+/* Reading users: one by key, or a run of them. Never cached, so that a folded-in rating is seen at once. See model.h. */
+#include <math.h>
+#include <string.h>
+
+#include "../base/bytes.h"
+#include "../base/memory.h"
+#include "reader.h"
+#include "store.h"
+
+/* ---- vectors ------------------------------------------------------------------------------------------------------ */
+
+/* Where head's factors, and its bias, stand in a stored row. */
+static size_t factors_place(const ModelShape *shape, int head) {
+  return head == HEAD_RANKING ? (size_t)shape->rank[HEAD_RATING] : 0;
+}
+
+static size_t bias_place(const ModelShape *shape, int head) {
+  size_t place = (size_t)shape->rank[HEAD_RATING] + (size_t)shape->rank[HEAD_RANKING];
+  return place + (size_t)(head == HEAD_RANKING && shape->biases[HEAD_RATING]);
+}
+
+static double head_offset(const ModelShape *shape, int head, const float *row) {
+  return shape->mean[head] + (shape->biases[head] ? (double)row[bias_place(shape, head)] : 0);
+}
+
+static size_t chunk_length(const ModelItems *items, int64_t chunk) {
+  int64_t left = items->users - chunk * STORE_CHUNK;
+  return left < STORE_CHUNK ? (size_t)left : STORE_CHUNK;
+}
+
+/* Steps to the row of chunk `chunk` of a bound statement. */
+static int step_to_chunk(Model *model, const ModelItems *items, sqlite3_stmt *statement, int64_t chunk,
+                         const char **data, Error *error) {
+  int code = reader_step(model, statement, error);
+  if (code == SQLITE_DONE) return shadow_damaged(error, model_name(model), "user factors are missing");
+  if (code != SQLITE_ROW) return code;
+  return reader_chunk(model, statement, &items->shape, chunk, chunk_length(items, chunk), data, error);
+}
+
+static int bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
+  int code = reader_statement(model, STATEMENT_USER_CHUNKS, statement, error);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_int64(*statement, 1, first);
+    sqlite3_bind_int64(*statement, 2, last);
+  }
+  return code;
+}
+
+static int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape->rank[head]) continue;
+    user->vector[head] = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof(float));
+    if (!user->vector[head]) return SQLITE_NOMEM;
+    memcpy(user->vector[head], row + factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
+    user->offset[head] = head_offset(shape, head, row);
+  }
+  const float *score = user->vector[shape->score_head];
+  user->blank = 1;
+  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
+    if (score[lane] != 0) user->blank = 0;
+  return SQLITE_OK;
+}
+
+int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error) {
+  size_t row_floats = store_row_floats(&items->shape);
+  float *row = memory_alloc(row_floats, sizeof *row);
+  sqlite3_stmt *statement = NULL;
+  const char *data = NULL;
+  *user = (ModelUser){.index = index};
+  int code = row ? bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error)
+                 : error_no_memory(error);
+  if (code == SQLITE_OK) code = step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
+  if (code == SQLITE_OK)
+    code = reader_floats(model, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats, "a user's factor",
+                         row, error);
+  if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
+  if (statement) sqlite3_reset(statement);
+  memory_free(row);
+  return code;
+}
+
+void user_free(ModelUser *user) {
+  for (int head = 0; head < HEADS; head++) memory_free_aligned(user->vector[head]);
+  *user = (ModelUser){0};
+}
+
+/* ---- ids ----------------------------------------------------------------------------------------------------------- */
+
+int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int64_t value = 0;
+  *found = 0;
+  int code = reader_statement(model, STATEMENT_USER_BY_ID, &statement, error);
+  if (code == SQLITE_OK && id_bind(statement, 1, id) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    code = reader_step(model, statement, error);
+    if (code == SQLITE_ROW) {
+      *found = 1;
+      code = reader_integer(model, statement, 0, 0, items->users - 1, "the index of a user", &value, error);
+    } else if (code == SQLITE_DONE) {
+      code = SQLITE_OK;
+    }
+  }
+  if (statement) {
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement); /* the id's bytes are not ours */
+  }
+  *index = (uint32_t)value;
+  return code;
+}
+
+int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, int *found, Error *error) {
+  uint32_t index;
+  *user = (ModelUser){0};
+  int code = model_user_index(model, items, id, &index, found, error);
+  return code == SQLITE_OK && *found ? model_user_at(model, items, index, user, error) : code;
+}
+
+/* ---- histories ------------------------------------------------------------------------------------------------------ */
+
+/* Takes the history out of the current row (idx, id, n, history). A model without histories gives empty ones. */
+static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt *statement, History *history,
+                            Error *error) {
+  *history = (History){0};
+  if (sqlite3_column_type(statement, 3) == SQLITE_NULL) return SQLITE_OK;
+  int64_t n = 0;
+  const void *blob = NULL;
+  int code = reader_integer(model, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
+  if (code != SQLITE_OK) return code;
+  int with_ratings = n && sqlite3_column_bytes(statement, 3) != n * 4 + STORE_CHECKSUM;
+  code = reader_blob(model, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
+  if (code != SQLITE_OK) return code;
+  history->item = memory_alloc((size_t)n, sizeof *history->item);
+  if (with_ratings) history->rating = memory_alloc((size_t)n, sizeof *history->rating);
+  if (!history->item || (with_ratings && !history->rating)) return error_no_memory(error);
+  history->count = (size_t)n;
+  bytes_copy_words(history->item, blob, history->count);
+  for (size_t i = 0; i < history->count; i++)
+    if (history->item[i] >= items->ids.count || (i && history->item[i] <= history->item[i - 1]))
+      return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
+  return with_ratings ? reader_floats(model, (const char *)blob + 4 * history->count, history->count,
+                                      "a rating in a user's history", history->rating, error)
+                      : SQLITE_OK;
+}
+
+static int bind_users(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
+  int code = reader_statement(model, STATEMENT_USERS, statement, error);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_int64(*statement, 1, first);
+    sqlite3_bind_int64(*statement, 2, last);
+  }
+  return code;
+}
+
+/* Steps to one user's row (idx, id, n, history): SQLITE_OK, and the caller resets the statement. */
+static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, Error *error) {
+  int code = bind_users(model, user, user, statement, error);
+  if (code == SQLITE_OK) code = reader_step(model, *statement, error);
+  if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "a user is missing");
+  return code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  *history = (History){0};
+  int code = step_to_user(model, user, &statement, error);
+  if (code == SQLITE_OK) code = history_from_row(model, items, statement, history, error);
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  *id = NULL;
+  int code = step_to_user(model, user, &statement, error);
+  if (code == SQLITE_OK && !(*id = sqlite3_value_dup(sqlite3_column_value(statement, 1)))) code = error_no_memory(error);
+  if (code == SQLITE_OK && n) *n = sqlite3_column_int64(statement, 2);
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+void history_free(History *history) {
+  memory_free(history->item);
+  memory_free(history->rating);
+  *history = (History){0};
+}
+
+int history_find(const History *history, uint32_t item, double *rating) {
+  size_t low = 0, high = history->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (history->item[middle] < item)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == history->count || history->item[low] != item) return 0;
+  if (rating) *rating = history->rating ? (double)history->rating[low] : 1;
+  return 1;
+}
+
+/* ---- runs of users --------------------------------------------------------------------------------------------------- */
+
+static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
+  const ModelShape *shape = &items->shape;
+  int head = shape->score_head;
+  size_t row_floats = store_row_floats(shape), stride = (size_t)shape_stride(shape, head);
+  float *row = memory_alloc(row_floats, sizeof *row);
+  sqlite3_stmt *statement = NULL;
+  int code = row ? bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
+                               &statement, error)
+                 : error_no_memory(error);
+  const char *data = NULL;
+  for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
+    size_t place = (first + user) % STORE_CHUNK;
+    if (place == 0)
+      code = step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
+    if (code == SQLITE_OK)
+      code = reader_floats(model, data + place * row_floats * sizeof(float), row_floats, "a user's factor", row, error);
+    if (code != SQLITE_OK) break;
+    memcpy(users->vector + user * stride, row + factors_place(shape, head),
+           (size_t)shape->rank[head] * sizeof(float));
+    users->offset[user] = (float)head_offset(shape, head, row);
+  }
+  if (statement) sqlite3_reset(statement);
+  memory_free(row);
+  return code;
+}
+
+static int read_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = bind_users(model, (int64_t)first, (int64_t)(first + users->count - 1), &statement, error);
+  for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
+    int64_t index;
+    code = reader_step(model, statement, error);
+    if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "users are missing");
+    if (code != SQLITE_ROW) break;
+    code = reader_integer(model, statement, 0, (int64_t)(first + user), (int64_t)(first + user), "the index of a user",
+                          &index, error);
+    if (code == SQLITE_OK && what & USERS_WITH_IDS) {
+      Id id;
+      uint32_t added = 0;
+      int there = id_from_value(sqlite3_column_value(statement, 1), &id);
+      if (there == 0) code = shadow_damaged(error, model_name(model), "a user has no id");
+      if (there < 0 || (there > 0 && dictionary_add(&users->ids, &id, &added) != SQLITE_OK))
+        code = error_no_memory(error);
+      if (code == SQLITE_OK && added != user) code = shadow_damaged(error, model_name(model), "two users share an id");
+    }
+    if (code == SQLITE_OK && what & USERS_WITH_HISTORIES)
+      code = history_from_row(model, items, statement, &users->history[user], error);
+  }
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
+                Error *error) {
+  *users = (ModelUsers){0};
+  if ((int64_t)first >= items->users || count == 0) return SQLITE_OK;
+  if (count > (size_t)items->users - first) count = (size_t)items->users - first;
+  /* A damaged count of users must not make us ask for memory without end: the caller's blocks are small. */
+  size_t stride = (size_t)shape_stride(&items->shape, items->shape.score_head);
+  users->vector = memory_alloc_aligned(count, stride * sizeof(float));
+  users->offset = memory_alloc(count, sizeof *users->offset);
+  if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
+  users->count = count;
+  int code = SQLITE_OK;
+  if (!users->vector || !users->offset || (what & USERS_WITH_HISTORIES && !users->history))
+    code = error_no_memory(error);
+  if (code == SQLITE_OK) code = read_vectors(model, items, first, users, error);
+  if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
+  if (code != SQLITE_OK) users_free(users);
+  return code;
+}
+
+void users_free(ModelUsers *users) {
+  for (size_t user = 0; users->history && user < users->count; user++) history_free(&users->history[user]);
+  memory_free(users->history);
+  memory_free_aligned(users->vector);
+  memory_free(users->offset);
+  dictionary_free(&users->ids);
+  *users = (ModelUsers){0};
+}

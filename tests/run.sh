@@ -1,0 +1,68 @@
+#!/bin/sh
+# Runs all tests, whatever fails, and prints the totals: 'N passed, N failed, N skipped' alone on the last line.
+#
+#     sh tests/run.sh program…        C tests: each prints "N passed, N failed" as its last line
+#
+# From the environment: RECOMMEND_EXTENSION, the extension without its suffix; PYTHON, which runs tests/sql (empty: they
+# are left out); PYTHON_PRELOAD, a library to put in front of it (a sanitizer's); TIME_LIMIT, seconds for each program.
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+limited=
+command -v timeout >/dev/null && limited="timeout ${TIME_LIMIT:-300}"
+
+# count NAME PASSED FAILED SKIPPED: adds to the totals; the output is shown where something failed.
+count() {
+  passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+  if [ "$3" -gt 0 ]; then tail -n 100 "$log"; fi
+  printf '%-44s %7d passed %4d failed %4d skipped\n' "$1" "$2" "$3" "$4"
+}
+
+# The extension exports its entry point and nothing else.
+library=$(ls "$RECOMMEND_EXTENSION".so "$RECOMMEND_EXTENSION".dylib 2>/dev/null | head -n 1)
+case $library in
+  *.dylib) nm -gU "$library" ;;
+  ?*) nm -D --defined-only "$library" ;;
+esac | awk '{ print $NF }' >"$log" 2>&1
+if [ "$(sed 's/^_//' "$log")" = sqlite3_recommend_init ]; then count 'exported symbols' 1 0 0; else count 'exported symbols' 0 1 0; fi
+
+for program in "$@"; do
+  if [ ! -x "$program" ]; then
+    echo "$program was not built" >"$log"
+    count "$program" 0 1 0
+    continue
+  fi
+  $limited "$program" >"$log" 2>&1
+  code=$?
+  totals=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+  good=$(echo "$totals" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
+  bad=$(echo "$totals" | sed -n 's/.*, \([0-9]*\) failed.*/\1/p')
+  # A crash, a sanitizer's report or a missing last line is a failure even where every check held.
+  if [ "${bad:-0}" -eq 0 ] && { [ $code -ne 0 ] || [ -z "$totals" ]; }; then
+    echo "$program ended with code $code" >>"$log"
+    bad=1
+  fi
+  count "$program" "${good:-0}" "${bad:-0}" 0
+done
+
+if [ -n "$PYTHON" ] && ls tests/sql/test_*.py >/dev/null 2>&1; then
+  if [ -n "$PYTHON_PRELOAD" ]; then
+    env LD_PRELOAD="$PYTHON_PRELOAD" ASAN_OPTIONS=detect_leaks=0 "$PYTHON" -B -m unittest discover -s tests/sql >"$log" 2>&1
+  else
+    "$PYTHON" -B -m unittest discover -s tests/sql >"$log" 2>&1
+  fi
+  code=$?
+  # unittest ends with "Ran 12 tests in 0.1s" and "FAILED (failures=1, errors=2, skipped=3)" or "OK (skipped=3)".
+  number() { echo "$(sed -n -e '/^OK/p' -e '/^FAILED/p' "$log" | sed -n "s/.*[( ]$1=\([0-9]*\).*/\1/p")" 0 | awk '{ print $1 }'; }
+  ran=$(sed -n 's/^Ran \([0-9]*\) test.*/\1/p' "$log" | tail -n 1)
+  left=$(number skipped)
+  bad=$(($(number failures) + $(number errors) + $(number 'unexpected successes')))
+  if [ $bad -eq 0 ] && [ $code -ne 0 ]; then bad=1; fi
+  good=$((${ran:-0} - bad - ${left:-0}))
+  [ $good -ge 0 ] || good=0
+  count 'tests/sql (Python)' $good $bad "${left:-0}"
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

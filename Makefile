@@ -63,13 +63,10 @@ FLAGS_avx2    := -mavx2 -mfma -mf16c
 FLAGS_avx512  := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
 
 # Twice: obj/ for the extension, which reaches SQLite through the table of functions it is handed; core/ for programs
-# that link it and SQLite together, as the C tests do.
-UNITS   := $(SOURCES:ext/%.c=%.o) $(foreach level,$(LEVELS),$(KERNELS:ext/%.c=%.$(level).o))
-OBJECTS := $(UNITS:%=$(BUILD)/obj/%)
-CORE    := $(UNITS:%=$(BUILD)/core/%)
-FLAGS_obj  :=
-FLAGS_core := -DSQLITE_CORE
-
+# that link it and SQLite together, as the C tests do. The kernels call neither, and are compiled once.
+KERNEL_OBJECTS := $(foreach level,$(LEVELS),$(KERNELS:ext/%.c=$(BUILD)/kernels/%.$(level).o))
+OBJECTS := $(SOURCES:ext/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
+CORE    := $(SOURCES:ext/%.c=$(BUILD)/core/%.o) $(KERNEL_OBJECTS)
 .SECONDARY: $(OBJECTS) $(CORE)
 
 .PHONY: all
@@ -78,20 +75,20 @@ all: $(SHARED) ## build/recommend.so (.dylib on macOS); the default
 $(SHARED): $(OBJECTS)
 	$(CC) $(LINK) $(CFLAGS) -o $@ $^ $(OPENBLAS) $(LIBRARIES)
 
-define object_rules
-$(BUILD)/$(1)/%.o: ext/%.c | ready
-	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
-$(foreach level,$(LEVELS),$(call kernel_rule,$(1),$(level)))
-endef
+$(BUILD)/obj/%.o: ext/%.c | ready
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/core/%.o: ext/%.c | ready
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -DSQLITE_CORE -MMD -MP -c -o $@ $<
+
 define kernel_rule
-
-$(BUILD)/$(1)/%.$(2).o: ext/%.c | ready
+$(BUILD)/kernels/%.$(1).o: ext/%.c | ready
 	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS) $$(FLAGS_$(1)) $$(KERNEL_FLAGS) $$(FLAGS_$(2)) -DSIMD_LEVEL=$(2) -MMD -MP -c -o $$@ $$<
-
+	$$(CC) $$(FLAGS) $$(KERNEL_FLAGS) $$(FLAGS_$(1)) -DSIMD_LEVEL=$(1) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach kind,obj core,$(eval $(call object_rules,$(kind))))
+$(foreach level,$(LEVELS),$(eval $(call kernel_rule,$(level))))
 
 # Says what to do where something is missing, before the compiler complains of a header.
 .PHONY: ready

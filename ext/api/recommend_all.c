@@ -58,7 +58,8 @@ static void rank_popular(const ModelItems *items, const History *history, Scored
 
 static int rank_block(Everyone *state, Error *error) {
   ModelUsers *users = &state->users;
-  const ScorePanel *panel = &state->items->panel[state->items->shape.score_head];
+  int head = state->items->shape.score_head;
+  const ScorePanel *panel = &state->items->panel[head];
   Excluded *excluded = memory_alloc(users->count, sizeof *excluded);
   state->best = memory_alloc(users->count, state->k * sizeof *state->best);
   state->found = memory_alloc(users->count, sizeof *state->found);
@@ -67,12 +68,12 @@ static int rank_block(Everyone *state, Error *error) {
   if (code == SQLITE_OK) {
     for (size_t user = 0; user < users->count; user++)
       excluded[user] = (Excluded){users->history[user].item, users->history[user].count};
-    code = score_panel_top_k(panel, users->vector, users->count, excluded, state->k, state->best, state->found,
+    code = score_panel_top_k(panel, users->vector[head], users->count, excluded, state->k, state->best, state->found,
                              parallel_threads(0), &state->interrupt.cancel);
     interrupt_error(error, code);
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
-    state->popular[user] = is_blank(users->vector + user * (size_t)panel->stride, panel->stride);
+    state->popular[user] = is_blank(users->vector[head] + user * (size_t)panel->stride, panel->stride);
     if (state->popular[user])
       rank_popular(state->items, &users->history[user], state->best + user * state->k, state->k, &state->found[user]);
   }
@@ -158,6 +159,7 @@ static int at_end(const TableCall *call) { return ((const Everyone *)call->state
 
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const Everyone *state = call->state;
+  int head = state->items->shape.score_head;
   const Scored *entry = &state->best[state->user * state->k + state->row];
   Id id;
   switch (which) {
@@ -172,7 +174,7 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
       break;
     case COLUMN_SCORE:
       sqlite3_result_double(
-          context, (double)entry->score + (state->popular[state->user] ? 0 : (double)state->users.offset[state->user]));
+          context, (double)entry->score + (state->popular[state->user] ? 0 : (double)state->users.offset[head][state->user]));
       break;
   }
 }

@@ -82,14 +82,14 @@ typedef float (*UserScore)(const void *query, const float *vector, float offset,
 
 static int scan_users(Model *model, const ModelItems *items, UserScore score, const void *query, TopK *top,
                       const Cancel *cancel, Error *error) {
-  int stride = shape_stride(&items->shape, items->shape.score_head);
+  int head = items->shape.score_head, stride = shape_stride(&items->shape, head);
   int code = SQLITE_OK;
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, 0, &users, error);
     for (size_t user = 0; user < users.count; user++) {
       uint32_t index = (uint32_t)(first + user);
-      top_k_offer(top, score(query, users.vector + user * (size_t)stride, users.offset[user], index, stride), index);
+      top_k_offer(top, score(query, users.vector[head] + user * (size_t)stride, users.offset[head][user], index, stride), index);
     }
     users_free(&users);
     if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(cancel));

@@ -145,23 +145,43 @@ static int append(Dictionary *dictionary, const Id *id, uint32_t hash) {
   return SQLITE_OK;
 }
 
-int dictionary_add(Dictionary *dictionary, const Id *id, uint32_t *index) {
-  if (dictionary->count) {
-    if (entry_is(dictionary, &dictionary->entries[dictionary->last], id)) {
-      *index = dictionary->last;
-      return SQLITE_OK;
-    }
-  }
-  uint32_t hash = (uint32_t)(id_hash(id) >> 32);
-  if (dictionary->count) {
-    const Slot *slot = find_slot(dictionary, id, hash);
-    if (slot->number) {
-      *index = dictionary->last = slot->number - 1;
-      return SQLITE_OK;
-    }
+static int add_hashed(Dictionary *dictionary, const Id *id, uint32_t hash, uint32_t *index) {
+  const Slot *slot = dictionary->count ? find_slot(dictionary, id, hash) : NULL;
+  if (slot && slot->number) {
+    *index = dictionary->last = slot->number - 1;
+    return SQLITE_OK;
   }
   int code = append(dictionary, id, hash);
   if (code == SQLITE_OK) *index = dictionary->last = (uint32_t)(dictionary->count - 1);
+  return code;
+}
+
+int dictionary_add(Dictionary *dictionary, const Id *id, uint32_t *index) {
+  if (dictionary->count && entry_is(dictionary, &dictionary->entries[dictionary->last], id)) {
+    *index = dictionary->last;
+    return SQLITE_OK;
+  }
+  return add_hashed(dictionary, id, (uint32_t)(id_hash(id) >> 32), index);
+}
+
+/* A lookup waits for memory three times: for the slot, the entry, and the bytes of a text. Each wait is begun for all
+ * ids before the first is needed. What is fetched is only a guess, and the table may grow meanwhile. */
+int dictionary_add_batch(Dictionary *dictionary, const Id *ids, size_t n, uint32_t *indexes) {
+  uint32_t hashes[DICTIONARY_BATCH], numbers[DICTIONARY_BATCH];
+  int bits = dictionary->slot_bits;
+  for (size_t i = 0; i < n; i++) {
+    hashes[i] = (uint32_t)(id_hash(&ids[i]) >> 32);
+    if (bits) __builtin_prefetch(&dictionary->slots[slot_of(hashes[i], bits)]);
+  }
+  for (size_t i = 0; i < n; i++) {
+    numbers[i] = bits ? dictionary->slots[slot_of(hashes[i], bits)].number : 0;
+    if (numbers[i]) __builtin_prefetch(&dictionary->entries[numbers[i] - 1]);
+  }
+  for (size_t i = 0; i < n; i++)
+    if (numbers[i] && ids[i].kind >= ID_TEXT)
+      __builtin_prefetch(dictionary->bytes + dictionary->entries[numbers[i] - 1].as.offset);
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++) code = add_hashed(dictionary, &ids[i], hashes[i], &indexes[i]);
   return code;
 }
 

@@ -23,6 +23,10 @@ void dictionary_free(Dictionary *dictionary); /* leaves it cleared */
 /* Finds or appends. SQLITE_OK, SQLITE_NOMEM, or SQLITE_TOOBIG at 2^31 - 1 ids. */
 int dictionary_add(Dictionary *dictionary, const Id *id, uint32_t *index);
 
+/* The same for n ids at once, in order: faster, since the waits for memory overlap. After an error some may be in. */
+#define DICTIONARY_BATCH 64 /* a good n, and the most */
+int dictionary_add_batch(Dictionary *dictionary, const Id *ids, size_t n, uint32_t *indexes);
+
 /* DICTIONARY_NONE where it is not there. Does not change the dictionary: threads may share it. */
 uint32_t dictionary_find(const Dictionary *dictionary, const Id *id);
 

@@ -21,7 +21,7 @@
 
 #define PANEL_FLOATS (1 << 17)   /* the most a panel holds: 512 KB, so that it stays in L2 */
 #define PIECE_FLOATS (1 << 12)   /* of a row that does not fit: half of L1 */
-#define GIANT_FLOATS (1 << 23)   /* rows from here on are shared among threads */
+#define GIANT_FLOATS (1 << 21)   /* rows from here on are shared among threads */
 #define MOST_SECTIONS 64         /* that a giant row is cut into */
 #define SECTION_FLOATS (1 << 22) /* the most memory for the sums of all sections, but for one */
 #define RATING_STEPS 2           /* more do not pay: the next half-step moves the target anyway … */
@@ -96,7 +96,7 @@ int als_row_is_giant(const AlsSide *side, size_t row) {
   return n * (size_t)side->stride >= GIANT_FLOATS && n > panel_capacity(side->stride);
 }
 
-static size_t most_sections(int stride, size_t width) {
+static size_t most_sections(size_t width) {
   size_t sections = SECTION_FLOATS / width;
   (void)stride;
   return sections < 1 ? 1 : sections > MOST_SECTIONS ? MOST_SECTIONS : sections;
@@ -480,7 +480,7 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
 
 int als_side_gram(const AlsSide *side) {
   size_t stride = (size_t)side->stride, rows = side->matrix->columns, width = matrix_sums(side->stride);
-  Row row = {.n = rows, .piece = 256, .sections = most_sections(side->stride, width)};
+  Row row = {.n = rows, .piece = 256, .sections = most_sections(width)};
   if (row.sections > (rows + row.piece - 1) / row.piece) row.sections = (rows + row.piece - 1) / row.piece;
   float *gram = side->gram;
   memset(gram, 0, stride * stride * sizeof(float));

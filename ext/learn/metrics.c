@@ -1,7 +1,7 @@
 /* Errors and ranking metrics.
  *
  * With r_1 < r_2 < … the ranks, from 1, of a user's n relevant items among the candidates (ties by item index; relevant
- * items that can't be recommended have no rank), and hits(k) the number of r_j ≤ k (Manning, Raghavan & Schütze,
+ * items that the model has never seen have no rank), and hits(k) the number of r_j ≤ k (Manning, Raghavan & Schütze,
  * "Introduction to Information Retrieval", ch. 8; Järvelin & Kekäläinen 2002 for NDCG):
  *
  *   precision@k = hits(k) / k                           recall@k   = hits(k) / n, or / min(k, n)
@@ -146,9 +146,9 @@ static int judge_user(void *context, size_t index, int worker) {
   const RankingProtocol *protocol = judging->protocol;
   const Excluded *excluded = users->excluded ? &users->excluded[index] : NULL;
   const Excluded *relevant = &users->relevant[index];
-  size_t all_relevant = relevant->count + (users->unknown ? users->unknown[index] : 0);
+  size_t unknown = users->unknown ? users->unknown[index] : 0;
   UserScores *result = &judging->result[index];
-  if (all_relevant == 0) return SQLITE_OK;
+  if (relevant->count + unknown == 0) return SQLITE_OK;
 
   size_t room = (judging->panel->count + 15) / 16 * 16;
   float *scores = memory_alloc_aligned(room, sizeof *scores);
@@ -167,9 +167,9 @@ static int judge_user(void *context, size_t index, int worker) {
       above += rank[j];
       rank[j] = above + j + 1;
     }
-    for (int slot = 0; slot < protocol->ks; slot++)
-      judge_at(rank, count, all_relevant, protocol->k[slot], protocol->recall_by_shorter, slot, result);
-    result->judged = 1;
+    result->judged = count + unknown > 0;
+    for (int slot = 0; slot < protocol->ks && result->judged; slot++)
+      judge_at(rank, count, count + unknown, protocol->k[slot], protocol->recall_by_shorter, slot, result);
     if (count && others) {
       result->auc_judged = 1;
       result->auc = right / ((double)count * (double)others);

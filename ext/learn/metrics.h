@@ -60,7 +60,7 @@ typedef struct RankingUsers {
   size_t count;
   const float *vector;       /* count × panel->stride, aligned */
   const Excluded *excluded;  /* count: items that may not be recommended; NULL: none */
-  const Excluded *relevant;  /* count: what the user went on to like, ascending; excluded ones count as missed */
+  const Excluded *relevant;  /* count: what the user went on to like, ascending; excluded ones are no part of it */
   const uint32_t *unknown;   /* count: relevant items that the model has never seen: missed too; NULL: none */
 } RankingUsers;
 

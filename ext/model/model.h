@@ -46,8 +46,8 @@ typedef struct History {
 /* A run of consecutive users. */
 typedef struct ModelUsers {
   size_t count;
-  float *vector;  /* count × stride of the score head, aligned */
-  float *offset;  /* count; the score head's mean + user bias */
+  float *vector[HEADS];  /* count × stride of each fitted head, aligned */
+  float *offset[HEADS];  /* count; the head's mean + user bias */
   Dictionary ids; /* filled where asked for: ids.count == count */
   History *history; /* count, where asked for, else NULL */
 } ModelUsers;

@@ -203,8 +203,7 @@ int history_find(const History *history, uint32_t item, double *rating) {
 
 static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   const ModelShape *shape = &items->shape;
-  int head = shape->score_head;
-  size_t row_floats = store_row_floats(shape), stride = (size_t)shape_stride(shape, head);
+  size_t row_floats = store_row_floats(shape);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   int code = row ? bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
@@ -218,9 +217,12 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
     if (code == SQLITE_OK)
       code = reader_floats(model, data + place * row_floats * sizeof(float), row_floats, "a user's factor", row, error);
     if (code != SQLITE_OK) break;
-    memcpy(users->vector + user * stride, row + factors_place(shape, head),
-           (size_t)shape->rank[head] * sizeof(float));
-    users->offset[user] = (float)head_offset(shape, head, row);
+    for (int head = 0; head < HEADS; head++) {
+      if (!shape->rank[head]) continue;
+      memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + factors_place(shape, head),
+             (size_t)shape->rank[head] * sizeof(float));
+      users->offset[head][user] = (float)head_offset(shape, head, row);
+    }
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
@@ -253,20 +255,25 @@ static int read_rows(Model *model, const ModelItems *items, size_t first, int wh
   return code;
 }
 
+static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUsers *users) {
+  int complete = 1;
+  users->count = count;
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape->rank[head]) continue;
+    users->vector[head] = memory_alloc_aligned(count, (size_t)shape_stride(shape, head) * sizeof(float));
+    users->offset[head] = memory_alloc(count, sizeof(float));
+    complete = complete && users->vector[head] && users->offset[head];
+  }
+  if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error) {
   *users = (ModelUsers){0};
   if ((int64_t)first >= items->users || count == 0) return SQLITE_OK;
   if (count > (size_t)items->users - first) count = (size_t)items->users - first;
-  /* A damaged count of users must not make us ask for memory without end: the caller's blocks are small. */
-  size_t stride = (size_t)shape_stride(&items->shape, items->shape.score_head);
-  users->vector = memory_alloc_aligned(count, stride * sizeof(float));
-  users->offset = memory_alloc(count, sizeof *users->offset);
-  if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
-  users->count = count;
-  int code = SQLITE_OK;
-  if (!users->vector || !users->offset || (what & USERS_WITH_HISTORIES && !users->history))
-    code = error_no_memory(error);
+  int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) code = read_vectors(model, items, first, users, error);
   if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
   if (code != SQLITE_OK) users_free(users);
@@ -276,8 +283,10 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
 void users_free(ModelUsers *users) {
   for (size_t user = 0; users->history && user < users->count; user++) history_free(&users->history[user]);
   memory_free(users->history);
-  memory_free_aligned(users->vector);
-  memory_free(users->offset);
+  for (int head = 0; head < HEADS; head++) {
+    memory_free_aligned(users->vector[head]);
+    memory_free(users->offset[head]);
+  }
   dictionary_free(&users->ids);
   *users = (ModelUsers){0};
 }

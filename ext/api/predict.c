@@ -1,6 +1,7 @@
 /* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or item,
  * and for a model of implicit feedback, which has no such scale. */
 #include "register.h"
+#include "report.h"
 
 static int predict(Connection *connection, int count, sqlite3_value **values, double *prediction, int *known,
                    Error *error) {
@@ -36,13 +37,10 @@ static void predict_scalar(sqlite3_context *context, int count, sqlite3_value **
   double prediction = 0;
   int known = 0;
   int code = predict(sqlite3_user_data(context), count, values, &prediction, &known, &error);
-  if (code != SQLITE_OK) {
-    if (error.message) sqlite3_result_error(context, error.message, -1);
-    sqlite3_result_error_code(context, code);
-  } else if (known) {
+  if (code != SQLITE_OK)
+    scalar_report(context, &error);
+  else if (known)
     sqlite3_result_double(context, prediction);
-  }
-  error_clear(&error);
 }
 
 int predict_register(Connection *connection) {

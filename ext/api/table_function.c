@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "report.h"
 
 typedef struct Table {
   sqlite3_vtab base;
@@ -155,18 +156,6 @@ static void end_call(Cursor *cursor) {
   cursor->started = 0;
 }
 
-/* Hands the error to SQLite: first the message, then the code. */
-static int report(sqlite3_vtab *vtab, Error *error) {
-  int code = error->code;
-  if (error->message) {
-    sqlite3_free(vtab->zErrMsg);
-    vtab->zErrMsg = error->message;
-    error->message = NULL;
-  }
-  error_clear(error);
-  return code;
-}
-
 static int add_candidate(TableCall *call, sqlite3_value *value) {
   if ((call->candidates & (call->candidates - 1)) == 0) { /* full at every power of two */
     size_t room = call->candidates ? 2 * call->candidates : 1;
@@ -253,7 +242,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   if (cursor->started && same_call(cursor, letters, values)) {
     if (call->function->rewind(call, &error) == SQLITE_OK) return SQLITE_OK;
     cursor->started = 0;
-    return report(base->pVtab, &error);
+    return vtab_report(base->pVtab, &error);
   }
   end_call(cursor);
   if (!call->state && !(call->state = memory_alloc_zero(1, call->function->state_size))) return SQLITE_NOMEM;
@@ -261,7 +250,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   if (code == SQLITE_OK) code = call->function->start(call, &error);
   if (code != SQLITE_OK) {
     error_set(&error, code, "%s", sqlite3_errstr(code));
-    code = report(base->pVtab, &error);
+    code = vtab_report(base->pVtab, &error);
     end_call(cursor);
     return code;
   }
@@ -277,7 +266,7 @@ static int cursor_next(sqlite3_vtab_cursor *base) {
   if (code == SQLITE_OK) return code;
   cursor->started = 0;
   error_set(&error, code, "%s", sqlite3_errstr(code));
-  return report(base->pVtab, &error);
+  return vtab_report(base->pVtab, &error);
 }
 
 static int cursor_eof(sqlite3_vtab_cursor *base) {

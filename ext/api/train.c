@@ -13,6 +13,7 @@
 #include "../base/parallel.h"
 #include "mf.h"
 #include "model_table.h"
+#include "report.h"
 #include "table_function.h"
 
 const Family *const families[] = {&mf_family, NULL};
@@ -406,10 +407,8 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
     sqlite3_result_text(context, summary, -1, sqlite3_free);
     sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
   } else {
-    if (error.message) sqlite3_result_error(context, error.message, -1);
-    sqlite3_result_error_code(context, code);
+    scalar_report(context, &error);
   }
-  error_clear(&error);
 }
 
 /* ---- X_train as a table ------------------------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,10 @@ static size_t panel_capacity(int stride) {
 static size_t vector_sums(int stride) { return (size_t)stride + 16; }
 static size_t matrix_sums(int stride) { return (size_t)stride * stride + (size_t)stride * 2 + 16; }
 
+static size_t sums_width(const AlsSide *side) {
+  return side->method == ALS_METHOD_GRADIENT ? vector_sums(side->stride) : matrix_sums(side->stride);
+}
+
 int als_scratch_alloc(AlsScratch *scratch, int stride) {
   size_t rows = panel_capacity(stride);
   *scratch = (AlsScratch){.row = SIZE_MAX};
@@ -98,7 +102,6 @@ int als_row_is_giant(const AlsSide *side, size_t row) {
 
 static size_t most_sections(size_t width) {
   size_t sections = SECTION_FLOATS / width;
-  (void)stride;
   return sections < 1 ? 1 : sections > MOST_SECTIONS ? MOST_SECTIONS : sections;
 }
 
@@ -111,9 +114,7 @@ static Row row_of(const AlsSide *side, size_t number) {
     size_t rows = PIECE_FLOATS / (size_t)side->stride / PANEL_ROWS * PANEL_ROWS;
     row.piece = rows < 64 ? 64 : rows;
   }
-  if (als_row_is_giant(side, number))
-    row.sections = most_sections(
-        side->stride, side->method == ALS_METHOD_GRADIENT ? vector_sums(side->stride) : matrix_sums(side->stride));
+  if (als_row_is_giant(side, number)) row.sections = most_sections(sums_width(side));
   return row;
 }
 
@@ -463,8 +464,7 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
   Row row = row_of(side, number);
   Solve solve = {.worker = worker, .x = x, .penalty = (float)als_row_penalty(side, number)};
   if (side->bias) solve.bias = side->bias[number];
-  solve.pass = (Pass){.side = side, .row = &row, .sums = side->scratch[worker].sums};
-  solve.pass.width = side->method == ALS_METHOD_GRADIENT ? vector_sums(side->stride) : matrix_sums(side->stride);
+  solve.pass = (Pass){.side = side, .row = &row, .sums = side->scratch[worker].sums, .width = sums_width(side)};
   int code = SQLITE_OK;
   if (row.sections > 1) {
     sums = memory_alloc_aligned(row.sections, solve.pass.width * sizeof(float));

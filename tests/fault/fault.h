@@ -1,0 +1,427 @@
+/* What the fault tests share: small data, every statement a user would run on them, what a statement came to, a hash of
+ * all that a database holds, and a file system that fails or kills at a given write.
+ *
+ * Everything is deterministic: a fault is the nth of its kind, never one at a time. FAULT_FULL=1 in the environment
+ * tries every n; without it, and under a sanitizer, some are left out. Included by one file of a program. */
+#ifndef RECOMMEND_TESTS_FAULT_H
+#define RECOMMEND_TESTS_FAULT_H
+
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "recommend.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FAULT_SLOW 8 /* a sanitizer's program runs that much slower */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FAULT_SLOW 8
+#endif
+#endif
+#ifndef FAULT_SLOW
+#define FAULT_SLOW 1
+#endif
+
+/* ---- how many ------------------------------------------------------------------------------------------------------ */
+
+/* The n to try after n: all of them up to `dense`, then steps of 1/`fineness` of n. */
+static inline long next_fault(long n, long dense, long fineness) {
+  if (getenv("FAULT_FULL") || n < dense / FAULT_SLOW) return n + 1;
+  long step = n * FAULT_SLOW / fineness;
+  return n + (step > 0 ? step : 1);
+}
+
+/* ---- what a statement came to -------------------------------------------------------------------------------------- */
+
+typedef struct Outcome {
+  int code; /* extended; SQLITE_OK: ran to its end */
+  long rows;
+  uint64_t hash; /* of all values of all rows, in order */
+  char message[240];
+} Outcome;
+
+static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) { /* FNV-1a */
+  const unsigned char *from = bytes;
+  for (size_t i = 0; i < size; i++) hash = (hash ^ from[i]) * UINT64_C(0x100000001b3);
+  return hash;
+}
+
+static inline uint64_t hash_column(uint64_t hash, sqlite3_stmt *statement, int column) {
+  char type = (char)sqlite3_column_type(statement, column);
+  hash = hash_bytes(hash, &type, 1);
+  if (type == SQLITE_INTEGER) {
+    sqlite3_int64 value = sqlite3_column_int64(statement, column);
+    return hash_bytes(hash, &value, sizeof value);
+  }
+  if (type == SQLITE_FLOAT) {
+    double value = sqlite3_column_double(statement, column);
+    return hash_bytes(hash, &value, sizeof value);
+  }
+  const void *bytes = sqlite3_column_blob(statement, column);
+  int size = sqlite3_column_bytes(statement, column);
+  hash = hash_bytes(hash, &size, sizeof size);
+  return bytes ? hash_bytes(hash, bytes, (size_t)size) : hash;
+}
+
+/* Runs every statement of `sql` to its end, or up to the first that fails. */
+static inline Outcome run(sqlite3 *db, const char *sql) {
+  Outcome outcome = {.hash = UINT64_C(0xcbf29ce484222325)};
+  while (*sql && outcome.code == SQLITE_OK) {
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, &sql);
+    if (code == SQLITE_OK && !statement) break; /* blanks behind the last */
+    while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+      for (int column = 0; column < sqlite3_column_count(statement); column++)
+        outcome.hash = hash_column(outcome.hash, statement, column);
+      outcome.rows++;
+      code = SQLITE_OK;
+    }
+    if (code != SQLITE_OK && code != SQLITE_DONE) {
+      outcome.code = sqlite3_extended_errcode(db);
+      if ((outcome.code & 0xff) != (code & 0xff)) outcome.code = code;
+      snprintf(outcome.message, sizeof outcome.message, "%s", sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(statement);
+  }
+  return outcome;
+}
+
+static inline int primary(int code) { return code & 0xff; }
+
+static inline int same_rows(const Outcome *a, const Outcome *b) {
+  return a->code == SQLITE_OK && b->code == SQLITE_OK && a->rows == b->rows && a->hash == b->hash;
+}
+
+/* A statement that must succeed. */
+static inline Outcome must(sqlite3 *db, const char *sql) {
+  Outcome outcome = run(db, sql);
+  if (!CHECK(outcome.code == SQLITE_OK)) printf("  %.100s: code %d, %s\n", sql, outcome.code, outcome.message);
+  return outcome;
+}
+
+/* Closes, which must succeed: nothing of ours is left open. */
+static inline void must_close(sqlite3 *db) {
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+/* ---- data and statements ------------------------------------------------------------------------------------------------ */
+
+/* 12 users and 10 items with ratings; and 9 people and 8 songs known only by what was played, ids being texts. */
+static const char make_data[] =
+    "CREATE TABLE ratings(user INTEGER, item INTEGER, rating REAL);"
+    "WITH RECURSIVE u(u) AS (SELECT 1 UNION ALL SELECT u + 1 FROM u WHERE u < 12),"
+    " i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 10)"
+    " INSERT INTO ratings SELECT u, i, 1 + (u * 7 + i * 3 + (u % 3) * (i % 4)) % 5 FROM u, i WHERE (u * 5 + i * 11) % 3 > 0;"
+    "CREATE TABLE plays(person TEXT, song TEXT);"
+    "WITH RECURSIVE u(u) AS (SELECT 1 UNION ALL SELECT u + 1 FROM u WHERE u < 9),"
+    " i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 8)"
+    " INSERT INTO plays SELECT 'person ' || u, 'song ' || i FROM u, i WHERE (u * 5 + i * 3) % 4 < 2;";
+
+static const char train_ratings[] = "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":3}')";
+static const char train_plays[] = "SELECT mf_train('plays', 3, '{\"threads\":1,\"epochs\":3}')";
+
+/* Everything that only reads, once both are trained. Their rows are the same each time. */
+static const char *const serving[] = {
+    "SELECT * FROM recommend(3, 4, 'ratings_mf')",
+    "SELECT * FROM recommend('nobody', 4, 'ratings_mf')",
+    "SELECT item, score, reason FROM recommend WHERE user = 4 AND model = 'ratings_mf' AND item IN (1, 5, 7, 99)",
+    "SELECT * FROM recommend('person 2', 3, 'plays_mf')",
+    "SELECT * FROM recommend_all(3, 'ratings_mf')",
+    "SELECT * FROM recommend_all(2, 'plays_mf')",
+    "SELECT * FROM recommend_users(2, 3, 'ratings_mf')",
+    "SELECT * FROM recommend_users('song 3', 3, 'plays_mf')",
+    "SELECT * FROM item_similar(2, 3, 'ratings_mf')",
+    "SELECT * FROM item_similar('song 2', 3, 'plays_mf')",
+    "SELECT * FROM user_similar(2, 3, 'ratings_mf')",
+    "SELECT * FROM user_similar('person 5', 3, 'plays_mf')",
+    "SELECT user, item, predict(user, item, 'ratings_mf') FROM ratings WHERE user < 4",
+    "SELECT rowid, * FROM ratings_mf",
+    "SELECT rowid, * FROM plays_mf",
+    "SELECT * FROM ratings_mf WHERE user = 3 AND item = 4",
+    "SELECT * FROM ratings_mf WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 3",
+    "SELECT * FROM ratings_mf WHERE user = 5 AND rating IS NULL AND item IN (SELECT item FROM ratings WHERE item > 3) "
+    "ORDER BY score DESC",
+    "SELECT * FROM plays_mf WHERE user = 'person 4' ORDER BY score DESC, item",
+    "SELECT * FROM recommend_factors('ratings_mf', 'user')",
+    "SELECT * FROM recommend_factors('ratings_mf', 'item', 'rating')",
+    "SELECT * FROM recommend_factors('plays_mf', 'item')",
+    "SELECT name, schema, family, algorithm, users, items, options, metrics FROM recommend_models",
+    "INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')",
+    "INSERT INTO plays_mf(plays_mf) VALUES('integrity-check')",
+    "SELECT * FROM recommend_evaluate('ratings_mf', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
+};
+enum { SERVING = sizeof serving / sizeof *serving };
+
+static inline int has_function(sqlite3 *db, const char *name) {
+  sqlite3_stmt *statement = NULL;
+  int found = 0;
+  if (sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_module_list WHERE name = ?1", -1, &statement, NULL) == SQLITE_OK) {
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    found = sqlite3_step(statement) == SQLITE_ROW;
+  }
+  sqlite3_finalize(statement);
+  return found;
+}
+
+/* The statement, or NULL where it needs a function that is not registered. */
+static inline const char *serving_statement(sqlite3 *db, int which) {
+  if (strstr(serving[which], "recommend_evaluate") && !has_function(db, "recommend_evaluate")) return NULL;
+  return serving[which];
+}
+
+/* ---- images: a database as bytes, opened as often as needed --------------------------------------------------------- */
+
+typedef struct Image {
+  unsigned char *bytes;
+  sqlite3_int64 size;
+} Image;
+
+static inline Image take_image(sqlite3 *db) {
+  Image image = {0};
+  unsigned char *bytes = sqlite3_serialize(db, "main", &image.size, 0);
+  image.bytes = malloc((size_t)image.size + 1); /* outside SQLite's allocator, which the tests watch */
+  CHECK(bytes && image.bytes);
+  if (bytes && image.bytes) memcpy(image.bytes, bytes, (size_t)image.size);
+  sqlite3_free(bytes);
+  return image;
+}
+
+static inline sqlite3 *open_image(const Image *image) {
+  sqlite3 *db = NULL;
+  unsigned char *copy = sqlite3_malloc64((sqlite3_uint64)image->size);
+  if (!CHECK(copy && sqlite3_open(":memory:", &db) == SQLITE_OK)) exit(1);
+  memcpy(copy, image->bytes, (size_t)image->size);
+  CHECK(sqlite3_deserialize(db, "main", copy, image->size, image->size,
+                            SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) == SQLITE_OK);
+  return db;
+}
+
+/* Both tables, and both models if `trained`. */
+static inline Image make_image(int trained) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  must(db, make_data);
+  if (trained) {
+    must(db, train_ratings);
+    must(db, train_plays);
+  }
+  Image image = take_image(db);
+  must_close(db);
+  return image;
+}
+
+/* ---- all that a database holds ------------------------------------------------------------------------------------------ */
+
+/* The schema and every row of every table that is not virtual, but for the time of training. */
+static inline uint64_t hash_database(sqlite3 *db) {
+  uint64_t hash = must(db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").hash;
+  sqlite3_stmt *tables = NULL;
+  CHECK(sqlite3_prepare_v2(db,
+                           "SELECT name, name LIKE '%\\_config' ESCAPE '\\' FROM sqlite_schema WHERE type = 'table' AND "
+                           "sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
+                           -1, &tables, NULL) == SQLITE_OK);
+  while (sqlite3_step(tables) == SQLITE_ROW) {
+    char *sql = sqlite3_mprintf("SELECT rowid, * FROM \"%w\" %s ORDER BY 2, 1", sqlite3_column_text(tables, 0),
+                                sqlite3_column_int(tables, 1) ? "WHERE key <> 'trained_at'" : "");
+    uint64_t rows = must(db, sql).hash;
+    hash = hash_bytes(hash, &rows, sizeof rows);
+    sqlite3_free(sql);
+  }
+  sqlite3_finalize(tables);
+  return hash;
+}
+
+/* SQLite's own check, and ours of every model there is. */
+static inline void check_integrity(sqlite3 *db) {
+  Outcome fine = run(db, "SELECT 'ok'"), found = run(db, "PRAGMA integrity_check");
+  if (!CHECK(same_rows(&fine, &found))) printf("  integrity_check: %d, %s\n", found.code, found.message);
+  sqlite3_stmt *models = NULL;
+  CHECK(sqlite3_prepare_v2(db, "SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%recommender%'", -1, &models,
+                           NULL) == SQLITE_OK);
+  while (sqlite3_step(models) == SQLITE_ROW) {
+    char *sql = sqlite3_mprintf("INSERT INTO \"%w\"(\"%w\") VALUES('integrity-check')", sqlite3_column_text(models, 0),
+                                sqlite3_column_text(models, 0));
+    must(db, sql);
+    sqlite3_free(sql);
+  }
+  sqlite3_finalize(models);
+}
+
+/* ---- a file system with faults -------------------------------------------------------------------------------------------- */
+
+enum { DISK_WRITE = 1, DISK_READ = 2, DISK_SYNC = 4, DISK_TRUNCATE = 8 };
+
+/* The nth operation of the kinds in `what` fails, with those after it if `persistent`; or the process is killed. */
+static struct {
+  int what, persistent, kill;
+  long at;   /* 0: never */
+  long seen; /* operations of these kinds since disk_arm */
+  long faults;
+} disk;
+
+static inline void disk_arm(int what, long at, int persistent, int kill_at) {
+  disk.what = what;
+  disk.at = at;
+  disk.persistent = persistent;
+  disk.kill = kill_at;
+  disk.seen = disk.faults = 0;
+}
+
+static inline void disk_disarm(void) { disk.at = 0; }
+
+static inline int disk_fails(int what) {
+  if (!(disk.what & what)) return 0;
+  long n = ++disk.seen;
+  if (!disk.at || n < disk.at || (n > disk.at && !disk.persistent)) return 0;
+  if (disk.kill) kill(getpid(), SIGKILL);
+  disk.faults++;
+  return 1;
+}
+
+typedef struct DiskFile {
+  sqlite3_file base;
+  sqlite3_file *real; /* lies behind this struct */
+} DiskFile;
+
+static sqlite3_file *real_file(sqlite3_file *file) { return ((DiskFile *)file)->real; }
+
+static int disk_close(sqlite3_file *file) { return real_file(file)->pMethods->xClose(real_file(file)); }
+
+static int disk_read(sqlite3_file *file, void *to, int size, sqlite3_int64 offset) {
+  if (disk_fails(DISK_READ)) return SQLITE_IOERR_READ;
+  return real_file(file)->pMethods->xRead(real_file(file), to, size, offset);
+}
+
+static int disk_write(sqlite3_file *file, const void *from, int size, sqlite3_int64 offset) {
+  if (disk_fails(DISK_WRITE)) return SQLITE_IOERR_WRITE;
+  return real_file(file)->pMethods->xWrite(real_file(file), from, size, offset);
+}
+
+static int disk_truncate(sqlite3_file *file, sqlite3_int64 size) {
+  if (disk_fails(DISK_TRUNCATE)) return SQLITE_IOERR_TRUNCATE;
+  return real_file(file)->pMethods->xTruncate(real_file(file), size);
+}
+
+static int disk_sync(sqlite3_file *file, int flags) {
+  if (disk_fails(DISK_SYNC)) return SQLITE_IOERR_FSYNC;
+  return real_file(file)->pMethods->xSync(real_file(file), flags);
+}
+
+static int disk_size(sqlite3_file *file, sqlite3_int64 *size) {
+  return real_file(file)->pMethods->xFileSize(real_file(file), size);
+}
+
+static int disk_lock(sqlite3_file *file, int lock) { return real_file(file)->pMethods->xLock(real_file(file), lock); }
+static int disk_unlock(sqlite3_file *file, int lock) { return real_file(file)->pMethods->xUnlock(real_file(file), lock); }
+
+static int disk_reserved(sqlite3_file *file, int *reserved) {
+  return real_file(file)->pMethods->xCheckReservedLock(real_file(file), reserved);
+}
+
+static int disk_control(sqlite3_file *file, int what, void *argument) {
+  return real_file(file)->pMethods->xFileControl(real_file(file), what, argument);
+}
+
+static int disk_sector(sqlite3_file *file) { return real_file(file)->pMethods->xSectorSize(real_file(file)); }
+
+static int disk_device(sqlite3_file *file) { return real_file(file)->pMethods->xDeviceCharacteristics(real_file(file)); }
+
+static int disk_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **to) {
+  return real_file(file)->pMethods->xShmMap(real_file(file), page, size, extend, to);
+}
+
+static int disk_shm_lock(sqlite3_file *file, int offset, int n, int flags) {
+  return real_file(file)->pMethods->xShmLock(real_file(file), offset, n, flags);
+}
+
+static void disk_shm_barrier(sqlite3_file *file) { real_file(file)->pMethods->xShmBarrier(real_file(file)); }
+
+static int disk_shm_unmap(sqlite3_file *file, int remove) {
+  return real_file(file)->pMethods->xShmUnmap(real_file(file), remove);
+}
+
+/* Version 2: no memory mapping, so that every read and write passes here. */
+static const sqlite3_io_methods disk_methods = {
+    .iVersion = 2,
+    .xClose = disk_close,
+    .xRead = disk_read,
+    .xWrite = disk_write,
+    .xTruncate = disk_truncate,
+    .xSync = disk_sync,
+    .xFileSize = disk_size,
+    .xLock = disk_lock,
+    .xUnlock = disk_unlock,
+    .xCheckReservedLock = disk_reserved,
+    .xFileControl = disk_control,
+    .xSectorSize = disk_sector,
+    .xDeviceCharacteristics = disk_device,
+    .xShmMap = disk_shm_map,
+    .xShmLock = disk_shm_lock,
+    .xShmBarrier = disk_shm_barrier,
+    .xShmUnmap = disk_shm_unmap,
+};
+
+static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags) {
+  sqlite3_vfs *real = vfs->pAppData;
+  DiskFile *wrapped = (DiskFile *)file;
+  wrapped->real = (sqlite3_file *)(wrapped + 1);
+  int code = real->xOpen(real, name, wrapped->real, flags, out_flags);
+  file->pMethods = code == SQLITE_OK || wrapped->real->pMethods ? &disk_methods : NULL;
+  return code;
+}
+
+/* The default file system with a shim, as "disk"; not the default. */
+static inline void disk_register(void) {
+  static sqlite3_vfs shim;
+  sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+  shim = *real;
+  shim.zName = "disk";
+  shim.pNext = NULL;
+  shim.pAppData = real;
+  shim.szOsFile = real->szOsFile + (int)sizeof(DiskFile);
+  shim.xOpen = disk_open;
+  CHECK(sqlite3_vfs_register(&shim, 0) == SQLITE_OK);
+}
+
+static inline sqlite3 *disk_database(const char *path) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "disk") == SQLITE_OK);
+  return db;
+}
+
+/* A name for this program's own database, in $TMPDIR. */
+static inline const char *temporary_path(const char *what) {
+  static char path[512];
+  const char *directory = getenv("TMPDIR");
+  snprintf(path, sizeof path, "%s/recommend-%s-%ld.db", directory ? directory : "/tmp", what, (long)getpid());
+  return path;
+}
+
+static inline void remove_database(const char *path) {
+  static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    char name[600];
+    snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+    unlink(name);
+  }
+}
+
+/* The image as a file, with its journal mode. */
+static inline void write_image(const Image *image, const char *path) {
+  remove_database(path);
+  FILE *file = fopen(path, "wb");
+  CHECK(file && fwrite(image->bytes, 1, (size_t)image->size, file) == (size_t)image->size);
+  if (file) CHECK(fclose(file) == 0);
+}
+
+/* Every connection opened from now on has the extension. */
+static inline void load_everywhere(void) {
+  CHECK(sqlite3_auto_extension((void (*)(void))sqlite3_recommend_init) == SQLITE_OK);
+}
+
+#endif

@@ -77,7 +77,11 @@ static int check_name(Training *training, Error *error) {
   ModelName name = {training->schema, training->name};
   const char *function = training->family->function;
   int is_there = 0;
-  if (sqlite3_db_readonly(training->connection->db, name.schema) < 0)
+  int readonly = sqlite3_db_readonly(training->connection->db, name.schema);
+  if (readonly > 0)
+    return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it", function,
+                     name.schema);
+  if (readonly < 0)
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
   if (model_table_has_column(name.name) || !*name.name)
@@ -115,8 +119,8 @@ static int read_source(Training *training, Error *error) {
     return error_set(error, SQLITE_ERROR,
                      "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
                      training->family->function, training->source.text, data->rows, data->left_out);
-  code = sparse_transpose(&data->by_user, &training->by_item);
-  return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  return interrupt_error(error, sparse_transpose(&data->by_user, &training->by_item, training->threads,
+                                                 &training->interrupt.cancel));
 }
 
 int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {

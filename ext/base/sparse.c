@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "parallel.h"
 #include "sqlite.h"
 
 int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entries, int with_values) {
@@ -16,25 +17,95 @@ int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entri
   return SQLITE_NOMEM;
 }
 
-int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose) {
-  size_t entries = matrix->start[matrix->rows];
-  int code = sparse_alloc(transpose, matrix->columns, matrix->rows, entries, matrix->value != NULL);
-  if (code != SQLITE_OK) return code;
-  /* Counting sort: rows are visited in order, so every column receives them in order. start[c] is used as the place
-   * of column c's next entry and afterwards is moved back by one column. */
-  size_t *start = transpose->start;
-  for (size_t e = 0; e < entries; e++) start[matrix->index[e] + 1]++;
-  for (size_t c = 0; c < transpose->rows; c++) start[c + 1] += start[c];
-  for (size_t row = 0; row < matrix->rows; row++) {
+/* ---- transposing ---------------------------------------------------------------------------------------------------
+ *
+ * A counting sort in parts: each part of the rows counts its entries by column, the counts are turned into places, and
+ * each part then puts its entries there. Rows are visited in order, so every column receives them in order, whatever
+ * the parts. */
+
+enum { MOST_PARTS = 16, ENTRIES_A_BLOCK = 1 << 18 };
+
+typedef struct Transposing {
+  const SparseMatrix *matrix;
+  SparseMatrix *transpose;
+  size_t parts;
+  size_t *place;      /* parts × columns: first how many entries, then where the next one goes */
+  size_t *part_start; /* parts + 1 rows */
+} Transposing;
+
+static int count_part(void *context, size_t part, int worker) {
+  (void)worker;
+  const Transposing *work = context;
+  const SparseMatrix *matrix = work->matrix;
+  size_t *count = work->place + part * matrix->columns;
+  size_t end = matrix->start[work->part_start[part + 1]];
+  for (size_t e = matrix->start[work->part_start[part]]; e < end; e++) count[matrix->index[e]]++;
+  return SQLITE_OK;
+}
+
+static int place_part(void *context, size_t part, int worker) {
+  (void)worker;
+  const Transposing *work = context;
+  const SparseMatrix *matrix = work->matrix;
+  SparseMatrix *transpose = work->transpose;
+  size_t *next = work->place + part * matrix->columns;
+  for (size_t row = work->part_start[part]; row < work->part_start[part + 1]; row++) {
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
-      size_t place = start[matrix->index[e]]++;
+      size_t place = next[matrix->index[e]]++;
       transpose->index[place] = (uint32_t)row;
       if (matrix->value) transpose->value[place] = matrix->value[e];
     }
   }
-  memmove(start + 1, start, transpose->rows * sizeof *start);
-  start[0] = 0;
   return SQLITE_OK;
+}
+
+/* Counts become places: column by column, and within a column part by part. */
+static void counts_to_places(Transposing *work) {
+  size_t columns = work->matrix->columns, at = 0;
+  for (size_t column = 0; column < columns; column++) {
+    work->transpose->start[column] = at;
+    for (size_t part = 0; part < work->parts; part++) {
+      size_t *place = &work->place[part * columns + column], count = *place;
+      *place = at;
+      at += count;
+    }
+  }
+  work->transpose->start[columns] = at;
+}
+
+/* Parts of about equally many entries; few where there are many columns, whose counters each part has for itself. */
+static void cut_parts(Transposing *work) {
+  const SparseMatrix *matrix = work->matrix;
+  size_t entries = matrix->start[matrix->rows], row = 0;
+  for (size_t part = 0; part < work->parts; part++) {
+    size_t enough = (size_t)((double)entries * (double)part / (double)work->parts);
+    while (row < matrix->rows && matrix->start[row] < enough) row++;
+    work->part_start[part] = row;
+  }
+  work->part_start[work->parts] = matrix->rows;
+}
+
+int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose, int threads, const Cancel *cancel) {
+  size_t entries = matrix->start[matrix->rows];
+  size_t part_start[MOST_PARTS + 1];
+  Transposing work = {.matrix = matrix, .transpose = transpose, .part_start = part_start};
+  work.parts = entries / (ENTRIES_A_BLOCK + 2 * matrix->columns) + 1;
+  if (work.parts > MOST_PARTS) work.parts = MOST_PARTS;
+  int code = sparse_alloc(transpose, matrix->columns, matrix->rows, entries, matrix->value != NULL);
+  if (code != SQLITE_OK) return code;
+  work.place = memory_alloc_zero(work.parts, matrix->columns * sizeof *work.place);
+  if (!work.place) code = SQLITE_NOMEM;
+  if (code == SQLITE_OK) {
+    cut_parts(&work);
+    code = parallel_for(threads, work.parts, count_part, &work, cancel);
+  }
+  if (code == SQLITE_OK) {
+    counts_to_places(&work);
+    code = parallel_for(threads, work.parts, place_part, &work, cancel);
+  }
+  memory_free(work.place);
+  if (code != SQLITE_OK) sparse_free(transpose);
+  return code;
 }
 
 void sparse_free(SparseMatrix *matrix) {

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cancel.h"
+
 typedef struct SparseMatrix {
   size_t rows, columns;
   size_t *start;   /* rows + 1 offsets into index and value; start[rows] is the number of entries */
@@ -15,8 +17,8 @@ typedef struct SparseMatrix {
 /* Allocates `start` (cleared), `index` and, if `with_values`, `value`. SQLITE_OK or SQLITE_NOMEM (nothing is kept). */
 int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entries, int with_values);
 
-/* The transpose of `matrix`, its rows ascending too. SQLITE_OK or SQLITE_NOMEM. */
-int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose);
+/* The transpose of `matrix`, its rows ascending too. SQLITE_OK, SQLITE_NOMEM or what cancel says (nothing is kept). */
+int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose, int threads, const Cancel *cancel);
 
 void sparse_free(SparseMatrix *matrix); /* a cleared matrix is fine; leaves it cleared */
 

@@ -73,7 +73,7 @@ static void scatter(Build *build, size_t c, const uint32_t *item_index) {
   }
 }
 
-/* Step 1. */
+/* Step 1. The chunks' users become indexes in order of id while they are counted. */
 static int sort_by_user(Build *build) {
   Interactions *result = build->result;
   size_t users = result->users.count, items = result->items.count;

@@ -66,7 +66,7 @@ static Data make_data(size_t users, size_t items, double share, int with_values)
       if (pass == 1) data.by_user.start[user + 1] = entries;
     }
   }
-  CHECK(sparse_transpose(&data.by_user, &data.by_item) == SQLITE_OK);
+  CHECK(sparse_transpose(&data.by_user, &data.by_item, 2, NULL) == SQLITE_OK);
   return data;
 }
 
@@ -528,7 +528,7 @@ static void test_not_finite(void) {
   Data data = make_data(30, 20, .5, 1);
   data.by_user.value[3] = 3e38f;
   sparse_free(&data.by_item);
-  CHECK(sparse_transpose(&data.by_user, &data.by_item) == SQLITE_OK);
+  CHECK(sparse_transpose(&data.by_user, &data.by_item, 2, NULL) == SQLITE_OK);
   for (int solver = 0; solver < 2; solver++) {
     AlsOptions options = rating_options(5);
     options.solver = (AlsSolver)solver;

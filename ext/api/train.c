@@ -318,6 +318,9 @@ void training_end(Training *training) {
 
 /* ---- the summary ------------------------------------------------------------------------------------------------------------------ */
 
+/* Room behind a summary for the one number that is known last. */
+enum { STORE_SECONDS_ROOM = 64 };
+
 int training_summary(const Training *training, char **json, Error *error) {
   const TrainedModel *trained = &training->trained;
   const Interactions *data = &training->data;
@@ -331,7 +334,7 @@ int training_summary(const Training *training, char **json, Error *error) {
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
       "FROM json_each(?10)), "
-      "'seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3), 'store', round(?13, 3)))",
+      "'seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3)))",
       -1, &statement, NULL);
   if (code == SQLITE_OK) {
     int64_t held_out = data->held_out.start ? (int64_t)data->held_out.start[data->held_out.rows] : 0;
@@ -348,16 +351,20 @@ int training_summary(const Training *training, char **json, Error *error) {
     sqlite3_bind_text(statement, 10, trained->metrics, -1, SQLITE_STATIC);
     sqlite3_bind_double(statement, 11, training->read_seconds);
     sqlite3_bind_double(statement, 12, training->fit_seconds);
-    sqlite3_bind_double(statement, 13, training->store_seconds);
-    if (sqlite3_step(statement) == SQLITE_ROW) {
+    if (name && sqlite3_step(statement) == SQLITE_ROW) {
       const char *text = (const char *)sqlite3_column_text(statement, 0);
-      if (text) *json = sqlite3_mprintf("%s", text);
+      if (text) *json = sqlite3_mprintf("%s%*s", text, STORE_SECONDS_ROOM, "");
     }
   }
   int finalized = sqlite3_finalize(statement);
   if (code == SQLITE_OK) code = finalized;
   if (code != SQLITE_OK) return error_from_database(error, db, code, training->family->function);
   return *json ? SQLITE_OK : error_no_memory(error);
+}
+
+void training_summary_end(const Training *training, char *json) {
+  char *end = strrchr(json, '}') - 1; /* of "seconds", the last member */
+  sqlite3_snprintf(STORE_SECONDS_ROOM, end, ",\"store\":%.3f}}", training->store_seconds);
 }
 
 /* ---- X_train as a scalar function ---------------------------------------------------------------------------------------------------- */
@@ -404,9 +411,14 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
   int code = request_from_values(scalar->family, values[0], values[1], count > 2 ? values[2] : NULL, &request, &error);
   if (code == SQLITE_OK) code = training_begin(scalar->connection, &request, &training, &error);
   if (code == SQLITE_OK) code = training_run(training, &error);
-  if (code == SQLITE_OK) code = training_store(training, &error);
   if (code == SQLITE_OK) code = training_summary(training, &summary, &error);
+  if (code == SQLITE_OK) code = training_store(training, &error); /* last: nothing may fail once a model is stored */
+  if (code == SQLITE_OK) training_summary_end(training, summary);
   training_end(training);
+  if (code != SQLITE_OK) {
+    sqlite3_free(summary);
+    summary = NULL;
+  }
   if (code == SQLITE_OK) {
     sqlite3_result_text(context, summary, -1, sqlite3_free);
     sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */

@@ -309,21 +309,35 @@ static void gram(const float *panel, size_t n, int stride, const float *weight, 
     gram_plain(panel, n, stride, a);
 }
 
-INLINE int factorize_(const int stride, float *a, int first, float least) {
-  for (int j = first; j < first + 16; j++) {
-    float *row = a + (size_t)j * stride;
-    if (!(row[j] >= least)) return 0;
-    float inverse = 1 / sqrtf(row[j]);
-    for (int lane = first; lane < stride; lane += LANES) store(row + lane, load(row + lane) * inverse);
-    row[j] = inverse;
-    for (int i = j + 1; i < first + 16; i++) {
-      float *below = a + (size_t)i * stride;
-      float factor = row[i];
-      for (int lane = first; lane < stride; lane += LANES)
-        store(below + lane, load(below + lane) - factor * load(row + lane));
+/* LANES columns of 16 rows of U, held in registers: u points to the rows' diagonal block, rows to the columns. In the
+ * diagonal block itself, `pivot` is the row whose pivot is the first of these columns, and the pivots' inverses come
+ * out; to the right of it they are known. Returns 0 where a pivot is below `least`. */
+INLINE int factorize_columns(const int stride, float *u, float *rows, const int diagonal, int pivot, float least,
+                             float *inverse) {
+  Vector row[16];
+  UNROLL for (int i = 0; i < 16; i++) row[i] = load(rows + (size_t)i * stride);
+  UNROLL for (int j = 0; j < 16; j++) {
+    if (diagonal && j >= pivot && j < pivot + LANES) {
+      store(rows + (size_t)j * stride, row[j]);
+      float square = rows[(size_t)j * stride + j - pivot];
+      if (!(square >= least)) return 0;
+      inverse[j] = 1 / sqrtf(square);
     }
+    row[j] *= inverse[j];
+    store(rows + (size_t)j * stride, row[j]);
+    UNROLL for (int i = j + 1; i < 16; i++) row[i] -= u[(size_t)j * stride + i] * row[j];
   }
+  return 1;
+}
+
+INLINE int factorize_(const int stride, float *a, int first, float least) {
+  float *u = a + (size_t)first * stride + first, inverse[16] = {0};
+  for (int column = 0; column < 16; column += LANES)
+    if (!factorize_columns(stride, u, u + column, 1, column, least, inverse)) return 0;
+  for (int column = 16; column < stride - first; column += LANES)
+    factorize_columns(stride, u, u + column, 0, 0, least, inverse);
   gram_(stride, a + (size_t)first * stride, 16, GRAM_MINUS, NULL, first + 16, a);
+  for (int j = 0; j < 16; j++) u[(size_t)j * stride + j] = inverse[j];
   return 1;
 }
 

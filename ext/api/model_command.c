@@ -3,6 +3,7 @@
 #include "../data/interrupt.h"
 #include "../model/store.h"
 #include "model_module.h"
+#include "model_store.h"
 #include "report.h"
 #include "train.h"
 

@@ -19,12 +19,17 @@ typedef struct Plan {
   int other; /* constraints that are left to SQLite */
 } Plan;
 
-static void find_constraints(const sqlite3_index_info *info, Plan *plan) {
+/* Ids are looked up byte by byte: a comparison that ignores case is left to SQLite. */
+static int compares_bytes(sqlite3_index_info *info, int constraint) {
+  return sqlite3_stricmp(sqlite3_vtab_collation(info, constraint), "BINARY") == 0;
+}
+
+static void find_constraints(sqlite3_index_info *info, Plan *plan) {
   *plan = (Plan){.user = -1, .item = -1, .seen = -1, .rating = -1, .rowid = -1, .limit = -1};
   for (int i = 0; i < info->nConstraint; i++) {
     const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
     int *slot = NULL;
-    if (constraint->op == SQLITE_INDEX_CONSTRAINT_EQ)
+    if (constraint->op == SQLITE_INDEX_CONSTRAINT_EQ && compares_bytes(info, i))
       slot = constraint->iColumn == COLUMN_USER   ? &plan->user
              : constraint->iColumn == COLUMN_ITEM ? &plan->item
              : constraint->iColumn == COLUMN_SEEN ? &plan->seen

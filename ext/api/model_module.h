@@ -17,9 +17,6 @@ enum {
   COLUMN_PAYLOAD
 };
 
-/* The type under which a TrainedModel is bound to the column payload. */
-#define PAYLOAD_TYPE "recommend_trained_model"
-
 typedef struct ModelTable {
   sqlite3_vtab base;
   Connection *connection;

@@ -16,15 +16,9 @@
 #include "../base/memory.h"
 #include "../model/store.h"
 #include "model_module.h"
+#include "model_store.h"
 #include "report.h"
 #include "train.h"
-
-int model_table_has_column(const char *name) {
-  static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
-  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-    if (sqlite3_stricmp(name, columns[i]) == 0) return 1;
-  return 0;
-}
 
 /* ---- connecting --------------------------------------------------------------------------------------------------------- */
 
@@ -214,7 +208,7 @@ static int table_create(sqlite3 *db, void *context, int count, const char *const
   ModelTable *table = NULL;
   Error error = {0};
   int code = table_new(connection, arguments, &table, &error);
-  if (code == SQLITE_OK && model_table_has_column(table->name))
+  if (code == SQLITE_OK && model_name_is_column(table->name))
     code = error_set(&error, SQLITE_ERROR,
                      "recommender: a model can't be called \"%s\", which is a column of every model", table->name);
   if (code == SQLITE_OK)
@@ -243,41 +237,13 @@ static int table_rename(sqlite3_vtab *vtab, const char *new_name) {
   Error error = {0};
   connection_forget(table->connection, table_name(table));
   int code = SQLITE_OK;
-  if (model_table_has_column(new_name))
+  if (model_name_is_column(new_name))
     code = error_set(&error, SQLITE_ERROR, "a model can't be called \"%s\", which is a column of every model", new_name);
   if (code == SQLITE_OK) code = shadow_rename(table->connection->db, table_name(table), new_name, &error);
   return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
 }
 
 static int table_shadow_name(const char *suffix) { return shadow_is_suffix(suffix); }
-
-/* ---- storing -------------------------------------------------------------------------------------------------------------------- */
-
-static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *trained, Error *error) {
-  sqlite3_stmt *statement = NULL;
-  int code = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
-  if (code == SQLITE_OK && sqlite3_bind_parameter_count(statement))
-    code = sqlite3_bind_pointer(statement, 1, (void *)(uintptr_t)trained, PAYLOAD_TYPE, NULL);
-  if (code == SQLITE_OK) sqlite3_step(statement);
-  int finalized = sqlite3_finalize(statement);
-  if (code == SQLITE_OK) code = finalized;
-  return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
-}
-
-int model_table_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces,
-                      Error *error) {
-  char *sql = replaces ? sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT 'store', ?1", name.schema,
-                                         name.name, name.name)
-                       : sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
-                                         "size=%lld, options=%Q)",
-                                         name.schema, name.name, trained->family, trained->source, trained->size,
-                                         trained->options);
-  if (!replaces) connection->storing = trained;
-  int code = run_with_payload(connection->db, sql, trained, error);
-  connection->storing = NULL;
-  sqlite3_free(sql);
-  return code;
-}
 
 #if SQLITE_VERSION_NUMBER >= 3044000
 /* PRAGMA integrity_check. Damage is a finding, in *message; anything else is an error. */

@@ -85,8 +85,8 @@ static void plan_candidates(const TableFunction *function, sqlite3_index_info *i
   for (int i = 0; i < info->nConstraint; i++) {
     const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
     if (constraint->op != SQLITE_INDEX_CONSTRAINT_EQ || constraint->iColumn != function->candidate_column ||
-        !constraint->usable)
-      continue;
+        !constraint->usable || sqlite3_stricmp(sqlite3_vtab_collation(info, i), "BINARY") != 0)
+      continue; /* ids are looked up byte by byte */
     int is_list = sqlite3_vtab_in(info, i, 1);
     use(info, plan, i, is_list ? 'i' : 'c', 1);
     plan->rows = is_list ? 25 : 1;

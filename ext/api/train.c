@@ -12,9 +12,7 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "mf.h"
-#include "model_table.h"
-#include "report.h"
-#include "table_function.h"
+#include "model_store.h"
 
 const Family *const families[] = {&mf_family, NULL};
 
@@ -84,7 +82,7 @@ static int check_name(Training *training, Error *error) {
   if (readonly < 0)
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
-  if (model_table_has_column(name.name) || !*name.name)
+  if (model_name_is_column(name.name) || !*name.name)
     return error_set(error, SQLITE_ERROR,
                      "%s: a model can't be called \"%s\", which is a column of every model: choose another name with "
                      "the option \"model\"",
@@ -288,7 +286,7 @@ int training_store(Training *training, Error *error) {
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
   ModelName name = {training->schema, training->name};
-  int code = model_table_store(training->connection, name, &training->trained, training->replaces, error);
+  int code = model_store(training->connection, name, &training->trained, training->replaces, error);
   training->store_seconds = seconds_since(&began);
   return code;
 }
@@ -365,163 +363,4 @@ int training_summary(const Training *training, char **json, Error *error) {
 void training_summary_end(const Training *training, char *json) {
   char *end = strrchr(json, '}') - 1; /* of "seconds", the last member */
   sqlite3_snprintf(STORE_SECONDS_ROOM, end, ",\"store\":%.3f}}", training->store_seconds);
-}
-
-/* ---- X_train as a scalar function ---------------------------------------------------------------------------------------------------- */
-
-typedef struct ScalarContext {
-  Connection *connection;
-  const Family *family;
-} ScalarContext;
-
-static void scalar_context_free(void *context) {
-  connection_release(((ScalarContext *)context)->connection);
-  memory_free(context);
-}
-
-/* Arguments as both forms have them: source, size, options. The texts are borrowed. */
-static int request_from_values(const Family *family, sqlite3_value *source, sqlite3_value *size,
-                               sqlite3_value *options, TrainRequest *request, Error *error) {
-  *request = (TrainRequest){.family = family};
-  if (!source || sqlite3_value_type(source) != SQLITE_TEXT)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: the source must be the name of a table or view, or a SELECT, in quotes: call it as %s",
-                     family->function, family->usage);
-  if (!size || sqlite3_value_numeric_type(size) != SQLITE_INTEGER)
-    return error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
-                     family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
-  request->source = (const char *)sqlite3_value_text(source);
-  request->size = sqlite3_value_int64(size);
-  if (!request->source) return error_no_memory(error);
-  if (options && sqlite3_value_type(options) != SQLITE_NULL) {
-    request->options = (const char *)sqlite3_value_text(options);
-    if (!request->options) return error_no_memory(error);
-    if (strlen(request->options) != (size_t)sqlite3_value_bytes(options))
-      return error_set(error, SQLITE_ERROR, "%s: the options hold a NUL character", family->function);
-  }
-  return SQLITE_OK;
-}
-
-static void train_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
-  const ScalarContext *scalar = sqlite3_user_data(context);
-  Error error = {0};
-  TrainRequest request;
-  Training *training = NULL;
-  char *summary = NULL;
-  int code = request_from_values(scalar->family, values[0], values[1], count > 2 ? values[2] : NULL, &request, &error);
-  if (code == SQLITE_OK) code = training_begin(scalar->connection, &request, &training, &error);
-  if (code == SQLITE_OK) code = training_run(training, &error);
-  if (code == SQLITE_OK) code = training_summary(training, &summary, &error);
-  if (code == SQLITE_OK) code = training_store(training, &error); /* last: nothing may fail once a model is stored */
-  if (code == SQLITE_OK) training_summary_end(training, summary);
-  training_end(training);
-  if (code != SQLITE_OK) {
-    sqlite3_free(summary);
-    summary = NULL;
-  }
-  if (code == SQLITE_OK) {
-    sqlite3_result_text(context, summary, -1, sqlite3_free);
-    sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
-  } else {
-    scalar_report(context, &error);
-  }
-}
-
-/* ---- X_train as a table ------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct TrainTable {
-  Training *training;
-  size_t row;
-  int done;
-} TrainTable;
-
-static int train_table_advance(TrainTable *table, Error *error) {
-  int code = training_step(table->training, &table->done, error);
-  if (code == SQLITE_OK && table->done) code = training_store(table->training, error);
-  return code;
-}
-
-static int train_table_start(TableCall *call, Error *error) {
-  TrainTable *table = call->state;
-  TrainRequest request;
-  int family = 0;
-  while (strcmp(families[family]->function, call->function->name) != 0) family++;
-  int code = request_from_values(families[family], call->argument[0], call->argument[1], call->argument[2], &request,
-                                 error);
-  if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
-  return code == SQLITE_OK ? train_table_advance(table, error) : code;
-}
-
-static int train_table_rewind(TableCall *call, Error *error) {
-  (void)error;
-  ((TrainTable *)call->state)->row = 0;
-  return SQLITE_OK;
-}
-
-static int train_table_next(TableCall *call, Error *error) {
-  TrainTable *table = call->state;
-  table->row++;
-  return table->done || table->row < table->training->row_count ? SQLITE_OK : train_table_advance(table, error);
-}
-
-static int train_table_at_end(const TableCall *call) {
-  const TrainTable *table = call->state;
-  return table->row >= table->training->row_count;
-}
-
-static void result_finite(sqlite3_context *context, double value) {
-  if (isfinite(value)) sqlite3_result_double(context, value);
-}
-
-static void train_table_column(const TableCall *call, sqlite3_context *context, int column) {
-  const TrainTable *table = call->state;
-  const FitRow *row = &table->training->rows[table->row];
-  switch (column) {
-    case 0: sqlite3_result_int(context, row->epoch); break;
-    case 1: sqlite3_result_text(context, head_names[row->head], -1, SQLITE_STATIC); break;
-    case 2: result_finite(context, row->loss); break;
-    case 3: result_finite(context, row->train); break;
-    case 4: result_finite(context, row->test); break;
-    case 5: sqlite3_result_double(context, row->seconds); break;
-  }
-}
-
-static void train_table_end(TableCall *call) {
-  TrainTable *table = call->state;
-  training_end(table->training);
-  *table = (TrainTable){0};
-}
-
-#define TRAIN_TABLE(family_name, size_name)                                                                        \
-  {                                                                                                                \
-    .name = family_name "_train",                                                                                  \
-    .schema = "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "          \
-              "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                              \
-    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,     \
-    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),            \
-    .start = train_table_start, .rewind = train_table_rewind, .next = train_table_next,                            \
-    .at_end = train_table_at_end, .column = train_table_column, .end = train_table_end,                            \
-  }
-
-static const TableFunction train_tables[] = {TRAIN_TABLE("mf", "rank")};
-
-/* ---- registering --------------------------------------------------------------------------------------------------------------------------- */
-
-static int register_scalar(Connection *connection, const Family *family, int arguments) {
-  ScalarContext *context = memory_alloc(1, sizeof *context);
-  if (!context) return SQLITE_NOMEM;
-  *context = (ScalarContext){connection, family};
-  connection_retain(connection);
-  return sqlite3_create_function_v2(connection->db, family->function, arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-                                    context, train_scalar, NULL, NULL, scalar_context_free);
-}
-
-int train_register(Connection *connection) {
-  int code = SQLITE_OK;
-  for (int i = 0; families[i] && code == SQLITE_OK; i++) {
-    code = register_scalar(connection, families[i], 2);
-    if (code == SQLITE_OK) code = register_scalar(connection, families[i], 3);
-    if (code == SQLITE_OK) code = table_function_register(connection, &train_tables[i]);
-  }
-  return code;
 }

@@ -113,8 +113,10 @@ int training_run(Training *training, Error *error);
 /* Stores the finished model by one nested statement: INSERT … SELECT 'store', or CREATE VIRTUAL TABLE. */
 int training_store(Training *training, Error *error);
 
-/* The summary that the scalar function returns: a JSON object, from sqlite3_malloc. */
+/* The summary that the scalar function returns: a JSON object, from sqlite3_malloc. It is made before the model is
+ * stored, since nothing may fail afterwards; the seconds that storing took are then put in. */
 int training_summary(const Training *training, char **json, Error *error);
+void training_summary_end(const Training *training, char *json);
 
 void training_end(Training *training); /* NULL is fine */
 

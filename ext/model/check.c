@@ -1,5 +1,5 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
-#include "reader.h"
+#include "model.h"
 #include "store.h"
 
 /* The count of a user is the length of the history, where histories are kept: reading one has checked that. Here: that
@@ -7,11 +7,11 @@
 static int check_counts(Model *model, const ModelItems *items, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t users = 0, chunks = 0;
-  int code = shadow_prepare(model->db, model_name(model), &statement, error,
+  int code = shadow_prepare(model->reader.db, model_name(model), &statement, error,
                             "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
                             "(SELECT count(*) FROM \"%w\".\"%w_user_factor\")",
-                            model->schema, model->name, model->schema, model->name);
-  if (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW) {
+                            model->reader.name.schema, model->reader.name.name, model->reader.name.schema, model->reader.name.name);
+  if (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
     users = sqlite3_column_int64(statement, 0);
     chunks = sqlite3_column_int64(statement, 1);
     code = SQLITE_OK;

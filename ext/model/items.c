@@ -1,10 +1,11 @@
-/* Loading the item side of a model: m_config, m_item and m_item_factor. See model.h, and store.c for the bytes. */
+/* Loading the item side of a model: m_config, m_item and m_item_factor. See store.c for the bytes. */
+#include "items.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "../base/memory.h"
-#include "reader.h"
 #include "store.h"
 
 #define MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
@@ -64,7 +65,7 @@ static int head_of_name(const char *text) {
 }
 
 /* Takes in one text row of m_config if it is one of ours; *known counts those. */
-static int config_text(Model *model, const char *key, const char *value, Config *config, int *known, Error *error) {
+static int config_text(Reader *reader, const char *key, const char *value, Config *config, int *known, Error *error) {
   int right = 1;
   if (strcmp(key, "user_affinity") == 0)
     right = (config->user_affinity = affinity_of_name(value)) != NULL;
@@ -77,17 +78,17 @@ static int config_text(Model *model, const char *key, const char *value, Config 
   else
     return SQLITE_OK;
   ++*known;
-  return right ? SQLITE_OK : shadow_damaged(error, model_name(model), "%s can't be \"%s\"", key, value);
+  return right ? SQLITE_OK : shadow_damaged(error, reader->name, "%s can't be \"%s\"", key, value);
 }
 
-static int config_row(Model *model, sqlite3_stmt *statement, Config *config, int *known, Error *error) {
+static int config_row(Reader *reader, sqlite3_stmt *statement, Config *config, int *known, Error *error) {
   const char *key = (const char *)sqlite3_column_text(statement, 0);
   if (!key) return SQLITE_OK;
   for (size_t i = 0; i < INTEGERS; i++) {
     const ConfigInteger *integer = &config_integers[i];
     if (strcmp(key, integer->key) != 0) continue;
     ++*known;
-    return reader_integer(model, statement, 1, integer->minimum, integer->maximum, integer->key,
+    return reader_integer(reader, statement, 1, integer->minimum, integer->maximum, integer->key,
                           (int64_t *)(void *)((char *)config + integer->offset), error);
   }
   for (size_t i = 0; i < REALS; i++) {
@@ -97,15 +98,15 @@ static int config_row(Model *model, sqlite3_stmt *statement, Config *config, int
     memcpy((char *)config + config_reals[i].offset, &value, sizeof value);
     int type = sqlite3_column_type(statement, 1);
     if ((type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(value)) return SQLITE_OK;
-    return shadow_damaged(error, model_name(model), "%s is not a finite number", key);
+    return shadow_damaged(error, reader->name, "%s is not a finite number", key);
   }
   if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return SQLITE_OK;
   const char *value = (const char *)sqlite3_column_text(statement, 1);
-  return value ? config_text(model, key, value, config, known, error) : error_no_memory(error);
+  return value ? config_text(reader, key, value, config, known, error) : error_no_memory(error);
 }
 
-static int check_config(Model *model, const Config *config, int known, Error *error) {
-  ModelName name = model_name(model);
+static int check_config(Reader *reader, const Config *config, int known, Error *error) {
+  ModelName name = reader->name;
   if (config->format != STORE_FORMAT)
     return error_set(error, SQLITE_CORRUPT_VTAB,
                      "model \"%s\" has format %lld, and this version of recommend reads format %d: train it again, or "
@@ -118,15 +119,15 @@ static int check_config(Model *model, const Config *config, int known, Error *er
   return SQLITE_OK;
 }
 
-static int load_config(Model *model, Config *config, Error *error) {
+static int load_config(Reader *reader, Config *config, Error *error) {
   *config = (Config){.format = -1};
   sqlite3_stmt *statement = NULL;
   int known = 0;
-  int code = reader_statement(model, STATEMENT_CONFIG, &statement, error);
-  while (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW)
-    code = config_row(model, statement, config, &known, error);
+  int code = reader_statement(reader, STATEMENT_CONFIG, &statement, error);
+  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW)
+    code = config_row(reader, statement, config, &known, error);
   sqlite3_reset(statement);
-  return code == SQLITE_DONE ? check_config(model, config, known, error) : code;
+  return code == SQLITE_DONE ? check_config(reader, config, known, error) : code;
 }
 
 static void shape_from_config(const Config *config, ModelItems *items) {
@@ -149,36 +150,36 @@ static void shape_from_config(const Config *config, ModelItems *items) {
 
 /* ---- m_item and m_item_factor -------------------------------------------------------------------------------------- */
 
-static int load_ids(Model *model, size_t count, ModelItems *items, Error *error) {
+static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *error) {
   sqlite3_stmt *statement = NULL;
   size_t item = 0;
-  int code = reader_statement(model, STATEMENT_ITEMS, &statement, error);
-  while (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW) {
+  int code = reader_statement(reader, STATEMENT_ITEMS, &statement, error);
+  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
     int64_t index, n;
     Id id;
     uint32_t added = 0;
-    code = reader_integer(model, statement, 0, (int64_t)item, (int64_t)item, "the index of an item", &index, error);
-    if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, model_name(model), "it has too many items");
-    if (code == SQLITE_OK) code = reader_integer(model, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
+    code = reader_integer(reader, statement, 0, (int64_t)item, (int64_t)item, "the index of an item", &index, error);
+    if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, reader->name, "it has too many items");
+    if (code == SQLITE_OK) code = reader_integer(reader, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
     if (code != SQLITE_OK) break;
     int there = id_from_value(sqlite3_column_value(statement, 1), &id);
     if (there < 0) code = error_no_memory(error);
-    if (there == 0) code = shadow_damaged(error, model_name(model), "an item has no id");
+    if (there == 0) code = shadow_damaged(error, reader->name, "an item has no id");
     if (code == SQLITE_OK && dictionary_add(&items->ids, &id, &added) != SQLITE_OK) code = error_no_memory(error);
-    if (code == SQLITE_OK && added != item) code = shadow_damaged(error, model_name(model), "two items share an id");
+    if (code == SQLITE_OK && added != item) code = shadow_damaged(error, reader->name, "two items share an id");
     if (code == SQLITE_OK) items->count[item++] = (uint32_t)n;
   }
   sqlite3_reset(statement);
   if (code != SQLITE_DONE) return code;
   return item == count ? SQLITE_OK
-                       : shadow_damaged(error, model_name(model), "it has %lld items, not %lld", (sqlite3_int64)item,
+                       : shadow_damaged(error, reader->name, "it has %lld items, not %lld", (sqlite3_int64)item,
                                         (sqlite3_int64)count);
 }
 
 /* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
-static int unpack_item(Model *model, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
   const ModelShape *shape = &items->shape;
-  int code = reader_floats(model, from, store_row_floats(shape), "an item's factor", row, error);
+  int code = reader_floats(reader, from, store_row_floats(shape), "an item's factor", row, error);
   if (code != SQLITE_OK) return code;
   double square = 0;
   for (int lane = 0; lane < shape->rank[shape->score_head]; lane++) {
@@ -195,24 +196,24 @@ static int unpack_item(Model *model, ModelItems *items, size_t item, const char 
   return SQLITE_OK;
 }
 
-static int load_factors(Model *model, size_t count, ModelItems *items, Error *error) {
+static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *error) {
   size_t row_floats = store_row_floats(&items->shape);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   size_t item = 0;
-  int code = row ? reader_statement(model, STATEMENT_ITEM_CHUNKS, &statement, error) : error_no_memory(error);
-  while (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW) {
+  int code = row ? reader_statement(reader, STATEMENT_ITEM_CHUNKS, &statement, error) : error_no_memory(error);
+  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
     size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
     const char *data = NULL;
-    if (n == 0) code = shadow_damaged(error, model_name(model), "it has too many item factors");
-    else code = reader_chunk(model, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
+    if (n == 0) code = shadow_damaged(error, reader->name, "it has too many item factors");
+    else code = reader_chunk(reader, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
     for (size_t end = item + n; code == SQLITE_OK && item < end; item++, data += row_floats * sizeof(float))
-      code = unpack_item(model, items, item, data, row, error);
+      code = unpack_item(reader, items, item, data, row, error);
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
   if (code != SQLITE_DONE) return code;
-  return item == count ? SQLITE_OK : shadow_damaged(error, model_name(model), "item factors are missing");
+  return item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item factors are missing");
 }
 
 static int items_alloc(size_t count, ModelItems *items) {
@@ -226,10 +227,10 @@ static int items_alloc(size_t count, ModelItems *items) {
   return code;
 }
 
-int items_load(Model *model, int64_t stamp, ModelItems **loaded, Error *error) {
+int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error) {
   Config config;
   ModelItems *items = NULL;
-  int code = load_config(model, &config, error);
+  int code = load_config(reader, &config, error);
   if (code == SQLITE_OK && !(items = memory_alloc_zero(1, sizeof *items))) code = error_no_memory(error);
   if (code == SQLITE_OK) {
     items->references = 1;
@@ -237,18 +238,18 @@ int items_load(Model *model, int64_t stamp, ModelItems **loaded, Error *error) {
     shape_from_config(&config, items);
     /* A damaged count must not make us ask for terabytes: what is stored bounds it. */
     sqlite3_stmt *statement = NULL;
-    code = shadow_prepare(model->db, model_name(model), &statement, error, "SELECT count(*) FROM \"%w\".\"%w_item\"",
-                          model->schema, model->name);
-    if (code == SQLITE_OK && (code = reader_step(model, statement, error)) == SQLITE_ROW)
+    code = shadow_prepare(reader->db, reader->name, &statement, error, "SELECT count(*) FROM \"%w\".\"%w_item\"",
+                          reader->name.schema, reader->name.name);
+    if (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW)
       code = sqlite3_column_int64(statement, 0) == config.items
                  ? SQLITE_OK
-                 : shadow_damaged(error, model_name(model), "it has %lld items, not %lld",
+                 : shadow_damaged(error, reader->name, "it has %lld items, not %lld",
                                   sqlite3_column_int64(statement, 0), config.items);
     sqlite3_finalize(statement);
   }
   if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
-  if (code == SQLITE_OK) code = load_ids(model, (size_t)config.items, items, error);
-  if (code == SQLITE_OK) code = load_factors(model, (size_t)config.items, items, error);
+  if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK) code = load_factors(reader, (size_t)config.items, items, error);
   if (code != SQLITE_OK) {
     items_release(items);
     items = NULL;

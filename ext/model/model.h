@@ -11,22 +11,7 @@
 #define RECOMMEND_MODEL_MODEL_H
 
 #include "../base/cancel.h"
-#include "../base/score.h"
-#include "shadow.h"
-#include "trained.h"
-
-/* The item side of a model, shared by everything that reads it. Never changed after loading. */
-typedef struct ModelItems {
-  int references;
-  int64_t stamp;
-  ModelShape shape;
-  IdAffinity user_affinity, item_affinity;
-  int64_t users;         /* how many users the model has */
-  Dictionary ids;        /* index ↔ id of the items */
-  uint32_t *count;       /* entries of each item: its popularity */
-  ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
-  float *norm;           /* ‖item‖ in the score head */
-} ModelItems;
+#include "items.h"
 
 /* One user, read by key. Vectors are stride floats, aligned, zero beyond the rank. */
 typedef struct ModelUser {
@@ -52,7 +37,12 @@ typedef struct ModelUsers {
   History *history; /* count, where asked for, else NULL */
 } ModelUsers;
 
-typedef struct Model Model;
+/* Its members are private to model/. */
+typedef struct Model {
+  Reader reader;
+  ModelItems *items; /* the cache; NULL until the first model_begin */
+  int64_t user_stamp;
+} Model;
 
 /* Names a model of this connection. Touches nothing in the database: whether there is such a model shows at begin. */
 int model_create(Model **model, sqlite3 *db, ModelName name, Error *error);
@@ -86,14 +76,8 @@ int model_check(Model *model, const Cancel *cancel, Error *error);
 void user_free(ModelUser *user);
 void history_free(History *history);
 void users_free(ModelUsers *users);
-void items_release(ModelItems *items); /* NULL is fine */
 
 /* Is the item in the history? Where `rating` is not NULL it receives the rating. */
 int history_find(const History *history, uint32_t item, double *rating);
-
-static inline int shape_stride(const ModelShape *shape, int head) { return factors_stride(shape->rank[head]); }
-
-/* A prediction as users see it: clipped where the model clips. */
-double shape_clip(const ModelShape *shape, double prediction);
 
 #endif

@@ -1,10 +1,11 @@
-/* What the files that read a model share; nobody else includes it. */
+/* Reading the shadow tables of one model with care. The files of model/ are built on it; nobody else includes it. */
 #ifndef RECOMMEND_MODEL_READER_H
 #define RECOMMEND_MODEL_READER_H
 
-#include "model.h"
+#include "shadow.h"
+#include "trained.h"
 
-typedef enum ModelStatement {
+typedef enum ReaderStatement {
   STATEMENT_STAMPS,
   STATEMENT_CONFIG,
   STATEMENT_ITEMS,
@@ -13,38 +14,38 @@ typedef enum ModelStatement {
   STATEMENT_USERS,
   STATEMENT_USER_CHUNKS,
   STATEMENTS
-} ModelStatement;
+} ReaderStatement;
 
-struct Model {
+typedef struct Reader {
   sqlite3 *db;
-  char *schema, *name;
+  ModelName name;                       /* its texts are owned */
   sqlite3_stmt *statements[STATEMENTS]; /* prepared when first needed */
-  ModelItems *items;                    /* the cache; NULL until the first model_begin */
-  int64_t user_stamp;
-};
+} Reader;
+
+/* Copies the name. SQLITE_NOMEM leaves a reader that may be ended. */
+int reader_begin(Reader *reader, sqlite3 *db, ModelName name, Error *error);
+void reader_reset(Reader *reader); /* ends what the statements read */
+void reader_end(Reader *reader);   /* finalizes them; cleared is fine */
 
 /* The statement, prepared and reset, without parameters. */
-int reader_statement(Model *model, ModelStatement which, sqlite3_stmt **statement, Error *error);
+int reader_statement(Reader *reader, ReaderStatement which, sqlite3_stmt **statement, Error *error);
 
 /* Steps: SQLITE_ROW, SQLITE_DONE, or the code of an error that has been recorded. */
-int reader_step(Model *model, sqlite3_stmt *statement, Error *error);
+int reader_step(Reader *reader, sqlite3_stmt *statement, Error *error);
 
 /* An INTEGER column within limits, else damage. `what` names it in the message. */
-int reader_integer(Model *model, sqlite3_stmt *statement, int column, int64_t minimum, int64_t maximum,
+int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t minimum, int64_t maximum,
                    const char *what, int64_t *value, Error *error);
 
 /* A BLOB column of exactly `size` bytes before its checksum, which must be right. Borrowed from the statement. */
-int reader_blob(Model *model, sqlite3_stmt *statement, int column, size_t size, const char *what, const void **blob,
+int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size, const char *what, const void **blob,
                 Error *error);
 
 /* Copies n floats out of a blob; damage where one is not finite. */
-int reader_floats(Model *model, const char *from, size_t n, const char *what, float *to, Error *error);
+int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error);
 
 /* One row of a chunk statement (chunk, n, data): must be chunk `chunk` with `n` vectors. */
-int reader_chunk(Model *model, sqlite3_stmt *statement, const ModelShape *shape, int64_t chunk, size_t n,
+int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shape, int64_t chunk, size_t n,
                  const char **data, Error *error);
-
-/* Reads m_config and the item side afresh. */
-int items_load(Model *model, int64_t stamp, ModelItems **items, Error *error);
 
 #endif

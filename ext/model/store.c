@@ -21,6 +21,9 @@
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
  *
+ * Rows are written by INSERT … SELECT, never VALUES: a single-row VALUES has no statement journal, and where it finds the
+ * disk full or no memory, SQLite rolls back the whole transaction, with what the user did in it before.
+ *
  * The stamps are hashes of what was written, not random: the same training gives the same bytes, and equal stamps mean
  * equal contents, which is all that a cache needs to know. */
 #include "store.h"
@@ -82,7 +85,7 @@ static int write_users(Writer *writer) {
   int code = model->history.start && !buffer ? error_no_memory(writer->error) : SQLITE_OK;
   if (code == SQLITE_OK)
     code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_user\"(idx, id, n, history) VALUES(?1, ?2, ?3, ?4)",
+                          "INSERT INTO \"%w\".\"%w_user\"(idx, id, n, history) SELECT ?1, ?2, ?3, ?4",
                           writer->name.schema, writer->name.name);
   for (size_t user = 0; code == SQLITE_OK && user < model->users.count; user++) {
     Id id = dictionary_id(&model->users, user);
@@ -103,7 +106,7 @@ static int write_items(Writer *writer) {
   const TrainedModel *model = writer->model;
   sqlite3_stmt *insert = NULL;
   int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                            "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) VALUES(?1, ?2, ?3)", writer->name.schema,
+                            "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) SELECT ?1, ?2, ?3", writer->name.schema,
                             writer->name.name);
   for (size_t item = 0; code == SQLITE_OK && item < model->items.count; item++) {
     Id id = dictionary_id(&model->items, item);
@@ -145,7 +148,7 @@ static int write_factors(Writer *writer, int of_users) {
   int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
   if (code == SQLITE_OK)
     code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_%s_factor\"(chunk, n, data) VALUES(?1, ?2, ?3)",
+                          "INSERT INTO \"%w\".\"%w_%s_factor\"(chunk, n, data) SELECT ?1, ?2, ?3",
                           writer->name.schema, writer->name.name, of_users ? "user" : "item");
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
     size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
@@ -193,7 +196,7 @@ static int write_config(Writer *writer) {
   const ModelShape *shape = &model->shape;
   sqlite3_stmt *insert = NULL;
   int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                            "INSERT INTO \"%w\".\"%w_config\"(key, value) VALUES(?1, ?2)", writer->name.schema,
+                            "INSERT INTO \"%w\".\"%w_config\"(key, value) SELECT ?1, ?2", writer->name.schema,
                             writer->name.name);
   if (code != SQLITE_OK) return code;
   const struct {
@@ -249,7 +252,7 @@ static int write_config(Writer *writer) {
   if (code == SQLITE_OK)
     code = shadow_execute(writer->db, writer->error,
                           "INSERT INTO \"%w\".\"%w_config\"(key, value) "
-                          "VALUES('trained_at', strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now'))",
+                          "SELECT 'trained_at', strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now')",
                           writer->name.schema, writer->name.name);
   return code;
 }

@@ -19,3 +19,8 @@ void trained_free(TrainedModel *model) {
   sqlite3_free(model->metrics);
   *model = (TrainedModel){0};
 }
+
+double shape_clip(const ModelShape *shape, double prediction) {
+  if (!shape->clip) return prediction;
+  return prediction < shape->minimum ? shape->minimum : prediction > shape->maximum ? shape->maximum : prediction;
+}

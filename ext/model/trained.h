@@ -23,6 +23,11 @@ typedef struct ModelShape {
   double average;     /* the mean rating, the estimate for an unknown user and item */
 } ModelShape;
 
+static inline int shape_stride(const ModelShape *shape, int head) { return factors_stride(shape->rank[head]); }
+
+/* A prediction as users see it: clipped where the model clips. */
+double shape_clip(const ModelShape *shape, double prediction);
+
 typedef struct TrainedModel {
   const char *family;    /* static */
   const char *algorithm; /* static */

@@ -4,7 +4,7 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
-#include "reader.h"
+#include "model.h"
 #include "store.h"
 
 /* ---- vectors ------------------------------------------------------------------------------------------------------ */
@@ -31,14 +31,14 @@ static size_t chunk_length(const ModelItems *items, int64_t chunk) {
 /* Steps to the row of chunk `chunk` of a bound statement. */
 static int step_to_chunk(Model *model, const ModelItems *items, sqlite3_stmt *statement, int64_t chunk,
                          const char **data, Error *error) {
-  int code = reader_step(model, statement, error);
+  int code = reader_step(&model->reader, statement, error);
   if (code == SQLITE_DONE) return shadow_damaged(error, model_name(model), "user factors are missing");
   if (code != SQLITE_ROW) return code;
-  return reader_chunk(model, statement, &items->shape, chunk, chunk_length(items, chunk), data, error);
+  return reader_chunk(&model->reader, statement, &items->shape, chunk, chunk_length(items, chunk), data, error);
 }
 
 static int bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
-  int code = reader_statement(model, STATEMENT_USER_CHUNKS, statement, error);
+  int code = reader_statement(&model->reader, STATEMENT_USER_CHUNKS, statement, error);
   if (code == SQLITE_OK) {
     sqlite3_bind_int64(*statement, 1, first);
     sqlite3_bind_int64(*statement, 2, last);
@@ -71,7 +71,7 @@ int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUs
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
   if (code == SQLITE_OK)
-    code = reader_floats(model, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats, "a user's factor",
+    code = reader_floats(&model->reader, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats, "a user's factor",
                          row, error);
   if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
   if (statement) sqlite3_reset(statement);
@@ -90,13 +90,13 @@ int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32
   sqlite3_stmt *statement = NULL;
   int64_t value = 0;
   *found = 0;
-  int code = reader_statement(model, STATEMENT_USER_BY_ID, &statement, error);
+  int code = reader_statement(&model->reader, STATEMENT_USER_BY_ID, &statement, error);
   if (code == SQLITE_OK && id_bind(statement, 1, id) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) {
-    code = reader_step(model, statement, error);
+    code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_ROW) {
       *found = 1;
-      code = reader_integer(model, statement, 0, 0, items->users - 1, "the index of a user", &value, error);
+      code = reader_integer(&model->reader, statement, 0, 0, items->users - 1, "the index of a user", &value, error);
     } else if (code == SQLITE_DONE) {
       code = SQLITE_OK;
     }
@@ -125,10 +125,10 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   if (sqlite3_column_type(statement, 3) == SQLITE_NULL) return SQLITE_OK;
   int64_t n = 0;
   const void *blob = NULL;
-  int code = reader_integer(model, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
+  int code = reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
   if (code != SQLITE_OK) return code;
   int with_ratings = n && sqlite3_column_bytes(statement, 3) != n * 4 + STORE_CHECKSUM;
-  code = reader_blob(model, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
+  code = reader_blob(&model->reader, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
   if (code != SQLITE_OK) return code;
   history->item = memory_alloc((size_t)n, sizeof *history->item);
   if (with_ratings) history->rating = memory_alloc((size_t)n, sizeof *history->rating);
@@ -138,13 +138,13 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   for (size_t i = 0; i < history->count; i++)
     if (history->item[i] >= items->ids.count || (i && history->item[i] <= history->item[i - 1]))
       return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
-  return with_ratings ? reader_floats(model, (const char *)blob + 4 * history->count, history->count,
+  return with_ratings ? reader_floats(&model->reader, (const char *)blob + 4 * history->count, history->count,
                                       "a rating in a user's history", history->rating, error)
                       : SQLITE_OK;
 }
 
 static int bind_users(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
-  int code = reader_statement(model, STATEMENT_USERS, statement, error);
+  int code = reader_statement(&model->reader, STATEMENT_USERS, statement, error);
   if (code == SQLITE_OK) {
     sqlite3_bind_int64(*statement, 1, first);
     sqlite3_bind_int64(*statement, 2, last);
@@ -155,7 +155,7 @@ static int bind_users(Model *model, int64_t first, int64_t last, sqlite3_stmt **
 /* Steps to one user's row (idx, id, n, history): SQLITE_OK, and the caller resets the statement. */
 static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, Error *error) {
   int code = bind_users(model, user, user, statement, error);
-  if (code == SQLITE_OK) code = reader_step(model, *statement, error);
+  if (code == SQLITE_OK) code = reader_step(&model->reader, *statement, error);
   if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "a user is missing");
   return code == SQLITE_ROW ? SQLITE_OK : code;
 }
@@ -215,7 +215,7 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
     if (place == 0)
       code = step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
     if (code == SQLITE_OK)
-      code = reader_floats(model, data + place * row_floats * sizeof(float), row_floats, "a user's factor", row, error);
+      code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor", row, error);
     if (code != SQLITE_OK) break;
     for (int head = 0; head < HEADS; head++) {
       if (!shape->rank[head]) continue;
@@ -234,10 +234,10 @@ static int read_rows(Model *model, const ModelItems *items, size_t first, int wh
   int code = bind_users(model, (int64_t)first, (int64_t)(first + users->count - 1), &statement, error);
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     int64_t index;
-    code = reader_step(model, statement, error);
+    code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "users are missing");
     if (code != SQLITE_ROW) break;
-    code = reader_integer(model, statement, 0, (int64_t)(first + user), (int64_t)(first + user), "the index of a user",
+    code = reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user), "the index of a user",
                           &index, error);
     if (code == SQLITE_OK && what & USERS_WITH_IDS) {
       Id id;

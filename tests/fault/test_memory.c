@@ -124,7 +124,7 @@ static void sweep(const Image *image, Step step) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (int for_good = 0; for_good < 2; for_good++) {
     long passes = 0;
-    for (long at = 1; one_fault(image, &step, &expected, before, after, at, for_good) > 0; at = next_fault(at, 400, 40))
+    for (long at = 1; one_fault(image, &step, &expected, before, after, at, for_good) > 0; at = next_fault(at, 100, 30))
       passes++;
     CHECK(passes > 5);
   }
@@ -184,7 +184,7 @@ int main(void) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (int i = 0; i < TRAINING; i++) sweep(&image, training[i]);
   for (int for_good = 0; for_good < 2; for_good++)
-    for (long at = 1; live(&image, at, for_good) > 0;) at = next_fault(at, 40, 20);
+    for (long at = 1; live(&image, at, for_good) > 0;) at = next_fault(at, 20, 10);
   CHECK(injected > 1000);
   free(image.bytes);
   sqlite3_reset_auto_extension();

@@ -76,10 +76,11 @@ class Rows(TestCase):
 
     def test_stored_before_the_last_row_is_returned(self):
         db = rated()
-        cursor = db.execute("SELECT epoch FROM mf_train('ratings', 4, '{\"epochs\": 2, \"objective\": \"rating\"}')")
-        self.assertEqual(cursor.fetchone(), (1,))
+        cursor = db.execute("SELECT epoch FROM mf_train('ratings', 4, '{\"epochs\": 4, \"objective\": \"rating\"}')")
+        self.assertEqual([cursor.fetchone(), cursor.fetchone()], [(1,), (2,)])
+        # Python has asked for the third row by now.
         self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (0,))
-        self.assertEqual(cursor.fetchone(), (2,))
+        self.assertEqual([cursor.fetchone(), cursor.fetchone()], [(3,), (4,)])
         self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (1,))
         self.assertIsNone(cursor.fetchone())
 
@@ -230,7 +231,7 @@ class Sources(TestCase):
                                     "max(value) FILTER (WHERE key = 'maximum') maximum FROM ratings_mf_config)").fetchone(), (1, 5))
 
     def test_what_is_no_rating(self):
-        for value, shown in (("abc", "abc"), ("4.5x", "4.5x"), (float("inf"), "nf"), (b"4", "x'34'"), (1e300, "1e+300")):
+        for value, shown in (("abc", "abc"), ("4.5x", "4.5x"), (float("inf"), "nf"), (b"4", "x'34'"), (1e300, "e+300")):
             db = rated([(1, 2, 3), (7, "x9", value)])
             message = self.assert_error(db, "SELECT mf_train('ratings', 2)", "mf_train", "row 2", "user 7", "item 'x9'")
             self.assertIn(shown, message)

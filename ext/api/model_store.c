@@ -1,0 +1,35 @@
+/* Storing a trained model: see model_store.h. */
+#include "model_store.h"
+
+int model_name_is_column(const char *name) {
+  static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+    if (sqlite3_stricmp(name, columns[i]) == 0) return 1;
+  return 0;
+}
+
+static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *trained, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
+  if (code == SQLITE_OK && sqlite3_bind_parameter_count(statement))
+    code = sqlite3_bind_pointer(statement, 1, (void *)(uintptr_t)trained, PAYLOAD_TYPE, NULL);
+  if (code == SQLITE_OK) sqlite3_step(statement);
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = finalized;
+  return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
+}
+
+int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces,
+                      Error *error) {
+  char *sql = replaces ? sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT 'store', ?1", name.schema,
+                                         name.name, name.name)
+                       : sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
+                                         "size=%lld, options=%Q)",
+                                         name.schema, name.name, trained->family, trained->source, trained->size,
+                                         trained->options);
+  if (!replaces) connection->storing = trained;
+  int code = run_with_payload(connection->db, sql, trained, error);
+  connection->storing = NULL;
+  sqlite3_free(sql);
+  return code;
+}

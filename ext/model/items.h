@@ -1,0 +1,25 @@
+/* The item side of a model in memory. */
+#ifndef RECOMMEND_MODEL_ITEMS_H
+#define RECOMMEND_MODEL_ITEMS_H
+
+#include "../base/score.h"
+#include "reader.h"
+
+/* The item side of a model, shared by everything that reads it. Never changed after loading. */
+typedef struct ModelItems {
+  int references;
+  int64_t stamp;
+  ModelShape shape;
+  IdAffinity user_affinity, item_affinity;
+  int64_t users;         /* how many users the model has */
+  Dictionary ids;        /* index ↔ id of the items */
+  uint32_t *count;       /* entries of each item: its popularity */
+  ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
+  float *norm;           /* ‖item‖ in the score head */
+} ModelItems;
+
+/* Reads m_config, m_item and m_item_factor; `stamp` is theirs. */
+int items_load(Reader *reader, int64_t stamp, ModelItems **items, Error *error);
+void items_release(ModelItems *items); /* NULL is fine */
+
+#endif

@@ -1,0 +1,185 @@
+/* A full disk at every page limit, and a disk that fails at every write, read, sync and truncation.
+ *
+ * Full: SQLITE_FULL, the old model as it was, and what the user had done earlier in the transaction still there.
+ * Failing: an error of SQLite's I/O family or success, and afterwards the old model or the new one, complete. */
+#include "fault.h"
+
+static long full, failed;
+
+static sqlite3_int64 number(sqlite3 *db, const char *sql) {
+  sqlite3_stmt *statement = NULL;
+  sqlite3_int64 value = -1;
+  CHECK(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK);
+  if (CHECK(sqlite3_step(statement) == SQLITE_ROW)) value = sqlite3_column_int64(statement, 0);
+  sqlite3_finalize(statement);
+  return value;
+}
+
+/* ---- full --------------------------------------------------------------------------------------------------------------- */
+
+/* Small pages, so that there are many limits. */
+static Image small_pages(int trained) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  must(db, "PRAGMA page_size = 512");
+  must(db, make_data);
+  if (trained) {
+    must(db, train_ratings);
+    must(db, train_plays);
+  }
+  Image image = take_image(db);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  return image;
+}
+
+static const char earlier[] = "INSERT INTO ratings VALUES(100, 1, 3); CREATE TABLE mine(x); INSERT INTO mine VALUES(7)";
+
+/* Whether it succeeded with `room` more pages than there are. */
+static int with_room(const Image *image, const char *sql, sqlite3_int64 room, int in_transaction) {
+  sqlite3 *db = open_image(image);
+  if (in_transaction) {
+    must(db, "BEGIN");
+    must(db, earlier);
+  }
+  uint64_t before = hash_database(db);
+  char *limit = sqlite3_mprintf("PRAGMA max_page_count = %lld", number(db, "PRAGMA page_count") + room);
+  must(db, limit);
+  sqlite3_free(limit);
+  Outcome outcome = run(db, sql);
+  if (outcome.code != SQLITE_OK) {
+    full++;
+    if (!CHECK(primary(outcome.code) == SQLITE_FULL))
+      printf("  %s with %lld pages: code %d, %s\n", sql, room, outcome.code, outcome.message);
+    if (!CHECK(sqlite3_get_autocommit(db) == !in_transaction))
+      printf("  %.60s with %lld pages: the user's transaction was ended\n", sql, room);
+    CHECK(hash_database(db) == before);
+  }
+  must(db, "PRAGMA max_page_count = 1000000");
+  check_integrity(db);
+  if (in_transaction) {
+    CHECK(number(db, "SELECT x FROM mine") == 7 && number(db, "SELECT count(*) FROM ratings WHERE user = 100") == 1);
+    if (!sqlite3_get_autocommit(db)) must(db, "COMMIT");
+    check_integrity(db);
+  }
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  return outcome.code == SQLITE_OK;
+}
+
+static void sweep_full(const Image *image, const char *sql) {
+  for (int in_transaction = 0; in_transaction < 2; in_transaction++) {
+    long before = full;
+    for (long room = 0; !with_room(image, sql, room, in_transaction);) room = next_fault(room, 30, 10);
+    CHECK(full > before);
+  }
+}
+
+/* ---- failing ------------------------------------------------------------------------------------------------------------- */
+
+static const char new_model[] = "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":1,\"model\":\"new\"}')";
+
+static sqlite3 *open_disk(const char *path, const char *mode) {
+  sqlite3 *db = disk_database(path);
+  must(db, mode);
+  must(db, "PRAGMA cache_size = 2; PRAGMA cache_spill = 2"); /* dirty pages are written early */
+  return db;
+}
+
+static uint64_t hash_of(const char *path) {
+  sqlite3 *db = disk_database(path);
+  uint64_t hash = hash_database(db);
+  check_integrity(db);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  return hash;
+}
+
+/* One failure; returns how many there were. `sql` changes the database at one stroke. */
+static long one_failure(const Image *image, const char *path, const char *mode, const char *sql, int what, long at,
+                        int persistent, const uint64_t states[2]) {
+  write_image(image, path);
+  sqlite3 *db = open_disk(path, mode);
+  must(db, "SELECT count(*) FROM sqlite_schema");
+  disk_arm(what, at, persistent, 0);
+  Outcome outcome = run(db, sql);
+  disk_disarm();
+  long faults = disk.faults;
+  failed += faults;
+  int code = primary(outcome.code);
+  if (!CHECK(code == SQLITE_OK || (faults && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL))))
+    printf("  operation %ld of %.60s: code %d, %s\n", at, sql, outcome.code, outcome.message);
+  if (!sqlite3_get_autocommit(db)) run(db, "ROLLBACK");
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  uint64_t hash = hash_of(path);
+  if (!CHECK(hash == states[1] || (outcome.code != SQLITE_OK && hash == states[0])))
+    printf("  operation %ld of kind %d of %.60s (%s): code %d, and neither the old nor the new model is there\n", at,
+           what, sql, mode, outcome.code);
+  return faults;
+}
+
+static void sweep_failing(const Image *image, const char *path, const char *mode, const char *sql) {
+  uint64_t states[2];
+  write_image(image, path);
+  states[0] = hash_of(path);
+  sqlite3 *db = open_disk(path, mode);
+  must(db, sql);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  states[1] = hash_of(path);
+  static const int kinds[] = {DISK_WRITE, DISK_READ, DISK_SYNC, DISK_TRUNCATE};
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
+    for (int persistent = 0; persistent < 2; persistent++)
+      for (long at = 1; one_failure(image, path, mode, sql, kinds[kind], at, persistent, states) > 0;)
+        at = next_fault(at, 30, 8);
+}
+
+/* Serving from a disk that can't be read. */
+static void sweep_serving(const Image *image, const char *path, const char *mode) {
+  write_image(image, path);
+  sqlite3 *db = open_disk(path, mode);
+  for (int i = 0; i < SERVING; i++) {
+    const char *sql = serving_statement(db, i);
+    if (!sql) continue;
+    Outcome expected = must(db, sql);
+    long faults = 1;
+    for (long at = 1; faults > 0; at = next_fault(at, 20, 4)) {
+      sqlite3 *other = open_disk(path, mode);
+      disk_arm(DISK_READ, at, 0, 0);
+      Outcome outcome = run(other, sql);
+      disk_disarm();
+      faults = disk.faults;
+      failed += faults;
+      if (!CHECK(same_rows(&outcome, &expected) || (faults && primary(outcome.code) == SQLITE_IOERR)))
+        printf("  read %ld of %s: code %d, %s\n", at, sql, outcome.code, outcome.message);
+      Outcome again = run(other, sql);
+      CHECK(same_rows(&again, &expected));
+      CHECK(sqlite3_close(other) == SQLITE_OK);
+    }
+  }
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+int main(void) {
+  load_everywhere();
+  disk_register();
+  Image untrained = small_pages(0), trained = small_pages(1);
+  sweep_full(&untrained, train_ratings);
+  sweep_full(&untrained, "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=plays, size=3, "
+                         "options='{\"threads\":1,\"epochs\":1}')");
+  sweep_full(&untrained, "SELECT count(*) FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":1}')");
+  sweep_full(&trained, "SELECT mf_train('ratings', 32, '{\"threads\":1,\"epochs\":1}')");
+  CHECK(full > 50);
+  printf("the disk was full %ld times\n", full);
+
+  const char *path = temporary_path("disk");
+  static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"};
+  for (int mode = 0; mode < 2; mode++) {
+    sweep_failing(&trained, path, modes[mode], new_model);
+    sweep_failing(&trained, path, modes[mode], "SELECT mf_train('ratings', 4, '{\"threads\":1,\"epochs\":1}')");
+    sweep_failing(&trained, path, modes[mode], "DROP TABLE ratings_mf");
+    sweep_serving(&trained, path, modes[mode]);
+  }
+  CHECK(failed > 200);
+  printf("the disk failed %ld times\n", failed);
+  remove_database(path);
+  free(untrained.bytes);
+  free(trained.bytes);
+  return check_report();
+}

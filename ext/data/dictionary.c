@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../base/parallel.h"
 
 #define MOST_IDS ((size_t)INT32_MAX)
 #define FIRST_SLOT_BITS 8
@@ -220,28 +221,69 @@ static inline int key_before(const Dictionary *dictionary, const SortKey *a, con
   return id_compare(&first, &second) < 0;
 }
 
-/* Merges from[0 … middle-1] and from[middle … n-1] into `to`. */
-static void merge(const Dictionary *dictionary, const SortKey *from, size_t middle, size_t n, SortKey *to) {
+/* A merge sort from the bottom up, in blocks on several threads: first stretches of CHUNK keys, all passes of a stretch
+ * in one block; then pass after pass over the whole, a block for each pair of stretches. */
+enum { CHUNK = 1 << 14, KEYS_A_POLL = 1 << 16 };
+
+typedef struct Sorting {
+  const Dictionary *dictionary;
+  SortKey *from, *to; /* n keys each; swapped after each pass */
+  size_t n, width;    /* stretches of so many keys are in order */
+  const Cancel *cancel;
+} Sorting;
+
+/* Merges from[0 … middle-1] and from[middle … n-1] into `to`. The calling thread's worker asks now and then whether to
+ * go on. */
+static int merge(const Sorting *sorting, const SortKey *from, size_t middle, size_t n, SortKey *to, int worker) {
   size_t a = 0, b = middle;
-  for (size_t i = 0; i < n; i++) {
-    int second = a == middle || (b < n && key_before(dictionary, &from[b], &from[a]));
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+    int second = a == middle || (b < n && key_before(sorting->dictionary, &from[b], &from[a]));
     to[i] = second ? from[b++] : from[a++];
+    if (worker == 0 && i % KEYS_A_POLL == KEYS_A_POLL - 1) code = cancel_poll(sorting->cancel);
   }
+  return code;
 }
 
-/* A merge sort from the bottom up; returns which of the two arrays of n the result is in. */
-static SortKey *sort_keys(const Dictionary *dictionary, SortKey *keys, SortKey *scratch, size_t n) {
-  for (size_t width = 1; width < n; width *= 2) {
-    for (size_t start = 0; start < n; start += 2 * width) {
-      size_t length = n - start < 2 * width ? n - start : 2 * width;
-      size_t middle = length < width ? length : width;
-      merge(dictionary, keys + start, middle, length, scratch + start);
-    }
-    SortKey *sorted = scratch;
-    scratch = keys;
-    keys = sorted;
+static int merge_pair(const Sorting *sorting, const SortKey *from, SortKey *to, size_t start, size_t width, size_t n,
+                      int worker) {
+  size_t length = n - start < 2 * width ? n - start : 2 * width;
+  return merge(sorting, from + start, length < width ? length : width, length, to + start, worker);
+}
+
+/* All passes of one chunk. Their number is even, so that the result is where the keys were. */
+static int sort_chunk(void *context, size_t block, int worker) {
+  const Sorting *sorting = context;
+  size_t first = block * CHUNK, n = sorting->n - first < CHUNK ? sorting->n - first : CHUNK;
+  SortKey *from = sorting->from + first, *to = sorting->to + first;
+  int code = SQLITE_OK;
+  for (size_t width = 1; width < CHUNK; width *= 2) {
+    for (size_t start = 0; start < n && code == SQLITE_OK; start += 2 * width)
+      code = merge_pair(sorting, from, to, start, width, n, worker);
+    SortKey *sorted = to;
+    to = from;
+    from = sorted;
   }
-  return keys;
+  return code;
+}
+
+static int merge_block(void *context, size_t block, int worker) {
+  const Sorting *sorting = context;
+  return merge_pair(sorting, sorting->from, sorting->to, block * 2 * sorting->width, sorting->width, sorting->n, worker);
+}
+
+/* Leaves the result in sorting->from. */
+static int sort_keys(Sorting *sorting, int threads) {
+  size_t n = sorting->n;
+  int code = parallel_for(threads, (n + CHUNK - 1) / CHUNK, sort_chunk, sorting, sorting->cancel);
+  for (sorting->width = CHUNK; sorting->width < n && code == SQLITE_OK; sorting->width *= 2) {
+    code = parallel_for(threads, (n + 2 * sorting->width - 1) / (2 * sorting->width), merge_block, sorting,
+                        sorting->cancel);
+    SortKey *sorted = sorting->to;
+    sorting->to = sorting->from;
+    sorting->from = sorted;
+  }
+  return code;
 }
 
 /* Puts the entries into the order of the keys. The slots stay where they are: a hash does not change. */
@@ -256,27 +298,29 @@ static void rearrange(Dictionary *dictionary, const SortKey *keys, Entry *entrie
   }
 }
 
-int dictionary_sort(Dictionary *dictionary, uint32_t *new_index) {
+int dictionary_sort(Dictionary *dictionary, uint32_t *new_index, int threads, const Cancel *cancel) {
   size_t count = dictionary->count;
   if (count == 0) return SQLITE_OK;
-  int code = SQLITE_NOMEM;
   SortKey *keys = memory_alloc(count, sizeof *keys);
   SortKey *scratch = memory_alloc(count, sizeof *scratch);
   Entry *entries = memory_alloc(count, sizeof *entries);
-  if (!keys || !scratch || !entries) goto done;
+  Sorting sorting = {.dictionary = dictionary, .from = keys, .to = scratch, .n = count, .cancel = cancel};
+  int code = keys && scratch && entries ? SQLITE_OK : SQLITE_NOMEM;
   int sorted = 1;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
     keys[i] = sort_key(dictionary, i);
     if (i) sorted = sorted && key_before(dictionary, &keys[i - 1], &keys[i]);
+    if (i % KEYS_A_POLL == KEYS_A_POLL - 1) code = cancel_poll(cancel);
   }
-  rearrange(dictionary, sorted ? keys : sort_keys(dictionary, keys, scratch, count), entries, new_index);
-  memory_free(dictionary->entries);
-  dictionary->entries = entries;
-  dictionary->capacity = count;
-  dictionary->last = 0;
-  entries = NULL;
-  code = SQLITE_OK;
-done:
+  if (code == SQLITE_OK && !sorted) code = sort_keys(&sorting, threads);
+  if (code == SQLITE_OK) {
+    rearrange(dictionary, sorting.from, entries, new_index);
+    memory_free(dictionary->entries);
+    dictionary->entries = entries;
+    dictionary->capacity = count;
+    dictionary->last = 0;
+    entries = NULL;
+  }
   memory_free(keys);
   memory_free(scratch);
   memory_free(entries);

@@ -2,6 +2,7 @@
 #ifndef RECOMMEND_DATA_DICTIONARY_H
 #define RECOMMEND_DATA_DICTIONARY_H
 
+#include "../base/cancel.h"
 #include "id.h"
 
 typedef struct Dictionary {
@@ -33,7 +34,8 @@ uint32_t dictionary_find(const Dictionary *dictionary, const Id *id);
 /* The id at an index: a view that lives until the next dictionary_add, dictionary_sort or dictionary_free. */
 Id dictionary_id(const Dictionary *dictionary, size_t index);
 
-/* Sorts by id. new_index (room for count) maps old indexes to new ones. SQLITE_OK or SQLITE_NOMEM (unchanged). */
-int dictionary_sort(Dictionary *dictionary, uint32_t *new_index);
+/* Sorts by id. new_index (room for count) maps old indexes to new ones. SQLITE_OK, SQLITE_NOMEM or what cancel says
+ * (unchanged). */
+int dictionary_sort(Dictionary *dictionary, uint32_t *new_index, int threads, const Cancel *cancel);
 
 #endif

@@ -84,8 +84,9 @@ static int sort_by_user(Build *build) {
   build->keys = memory_alloc(build->rows.kept, sizeof *build->keys);
   int code = SQLITE_NOMEM;
   if (!user_index || !item_index || !counts || !build->start || !build->keys) goto done;
-  if (dictionary_sort(&result->users, user_index) != SQLITE_OK) goto done;
-  if (dictionary_sort(&result->items, item_index) != SQLITE_OK) goto done;
+  code = dictionary_sort(&result->users, user_index, build->options->threads, build->cancel);
+  if (code == SQLITE_OK) code = dictionary_sort(&result->items, item_index, build->options->threads, build->cancel);
+  if (code != SQLITE_OK) goto done;
   while (build->item_bits < 31 && items > (size_t)1 << build->item_bits) build->item_bits++;
 
   for (size_t c = 0; c < build->rows.chunk_count; c++) {
@@ -98,7 +99,6 @@ static int sort_by_user(Build *build) {
     build->start[u] = sum;
     sum += counts[u];
   }
-  code = SQLITE_OK;
   for (size_t c = 0; c < build->rows.chunk_count && code == SQLITE_OK; c++) {
     scatter(build, c, item_index);
     if (!build->rows.with_times) { /* the keys hold all of it */

@@ -7,36 +7,17 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../base/nearest.h"
 
 #define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
 
 /* ---- the nearest name ---------------------------------------------------------------------------------------------- */
 
-/* Letters to insert, delete, change or swap with their neighbour to make a of b (Damerau 1964), up to words of 31. */
-static int distance(const char *a, const char *b) {
-  enum { LONGEST = 31 };
-  int table[LONGEST + 1][LONGEST + 1];
-  int m = (int)strlen(a), n = (int)strlen(b);
-  if (m > LONGEST || n > LONGEST) return LONGEST + 1;
-  for (int i = 0; i <= m; i++) table[i][0] = i;
-  for (int j = 0; j <= n; j++) table[0][j] = j;
-  for (int i = 1; i <= m; i++)
-    for (int j = 1; j <= n; j++) {
-      int least = table[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-      if (table[i - 1][j] + 1 < least) least = table[i - 1][j] + 1;
-      if (table[i][j - 1] + 1 < least) least = table[i][j - 1] + 1;
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && table[i - 2][j - 2] + 1 < least)
-        least = table[i - 2][j - 2] + 1;
-      table[i][j] = least;
-    }
-  return table[m][n];
-}
-
 const char *options_nearest(const char *word, const Option *options, size_t count) {
   const char *nearest = NULL;
-  int least = (int)strlen(word) / 2 + 1;
+  int least = nearest_limit(word) + 1;
   for (size_t i = 0; i < count; i++) {
-    int letters = distance(word, options[i].name);
+    int letters = nearest_distance(word, options[i].name);
     if (letters < least) {
       least = letters;
       nearest = options[i].name;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../base/nearest.h"
 
 void source_free(Source *source) {
   memory_free(source->schema);
@@ -185,29 +186,6 @@ static int split_name(const char *text, char *first, char *second) {
 
 /* ---- what it might have meant ---------------------------------------------------------------------------------- */
 
-#define LONGEST_COMPARED 64
-
-static int lower(char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : (unsigned char)c; }
-
-/* Levenshtein's distance, in any case of letters; large for names too long to be typing errors. */
-static int edit_distance(const char *a, const char *b) {
-  int row[LONGEST_COMPARED + 1];
-  int length = (int)strlen(b);
-  if (length > LONGEST_COMPARED || strlen(a) > LONGEST_COMPARED) return LONGEST_COMPARED;
-  for (int j = 0; j <= length; j++) row[j] = j;
-  for (int i = 1; a[i - 1]; i++) {
-    int diagonal = row[0]; /* the row above, one to the left */
-    row[0] = i;
-    for (int j = 1; j <= length; j++) {
-      int change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-      diagonal = row[j];
-      int insertion = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-      row[j] = change < insertion ? change : insertion;
-    }
-  }
-  return row[length];
-}
-
 typedef struct Nearest {
   const char *wanted;
   int distance; /* of the best so far; only nearer ones are taken */
@@ -218,7 +196,7 @@ static int compare_name(void *context, sqlite3_stmt *statement) {
   Nearest *nearest = context;
   const char *name = (const char *)sqlite3_column_text(statement, 0);
   if (!name) return SQLITE_NOMEM;
-  int distance = edit_distance(nearest->wanted, name);
+  int distance = nearest_distance(nearest->wanted, name);
   if (distance >= nearest->distance) return SQLITE_OK;
   nearest->distance = distance;
   sqlite3_free(nearest->name);
@@ -229,8 +207,7 @@ static int compare_name(void *context, sqlite3_stmt *statement) {
 /* The error for a name that is not there, with the nearest that is. */
 static int not_found(sqlite3 *db, const Schemas *schemas, const char *schema, const char *name, const char *caller,
                      Error *error) {
-  int length = (int)strlen(name);
-  Nearest nearest = {.wanted = name, .distance = length < 4 ? 2 : length < 9 ? 3 : 4};
+  Nearest nearest = {.wanted = name, .distance = nearest_limit(name) + 1};
   const char *nearest_schema = NULL;
   int code = SQLITE_OK;
   for (int s = 0; s < schemas->count && code == SQLITE_OK; s++) {

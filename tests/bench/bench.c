@@ -11,8 +11,8 @@
  * Operations are those that a method can't do without, additions and multiplications both counted, with n the ratings,
  * U + I rows and k the rank:
  *
- *     conjugate gradient, s steps    each side   (s + 1) · 4 n k       each pass: products with n vectors, and their sum
- *     … for all cells                + (s + 1) · 2 k² (U or I)         each pass: the product with the Gram matrix
+ *     conjugate gradient, s steps    each side   (s + 1) · 4 n k       each pass: products with n vectors, and their
+ * sum … for all cells                + (s + 1) · 2 k² (U or I)         each pass: the product with the Gram matrix
  *                                    + k² (I or U)                     the upper half of that matrix
  *     Cholesky                       n k² + 4 n k + (k³/3 + 2 k²)(U or I)
  *
@@ -75,14 +75,14 @@ static double median(double *values, int count) {
 
 /* Twelve independent chains of fused multiply-adds, all in registers: what the units do at most. Operations a round. */
 #if defined(__x86_64__)
-#define FMA_LOOP(level, features, vector, set, fma, lanes)                              \
+#define FMA_LOOP(level, features, vector, set, fma, lanes)                                \
   __attribute__((target(features))) static double fma_##level(long rounds, float *sink) { \
-    vector sum[FMA_CHAINS], scale = set(0.999F), step = set(0.001F);                    \
-    for (int c = 0; c < FMA_CHAINS; c++) sum[c] = set((float)c);                        \
-    for (long r = 0; r < rounds; r++)                                                   \
-      for (int c = 0; c < FMA_CHAINS; c++) sum[c] = fma(sum[c], scale, step);           \
-    for (int c = 0; c < FMA_CHAINS; c++) *sink += ((const float *)&sum[c])[c % (lanes)]; \
-    return 2.0 * FMA_CHAINS * (lanes);                                                  \
+    vector sum[FMA_CHAINS], scale = set(0.999F), step = set(0.001F);                      \
+    for (int c = 0; c < FMA_CHAINS; c++) sum[c] = set((float)c);                          \
+    for (long r = 0; r < rounds; r++)                                                     \
+      for (int c = 0; c < FMA_CHAINS; c++) sum[c] = fma(sum[c], scale, step);             \
+    for (int c = 0; c < FMA_CHAINS; c++) *sink += ((const float *)&sum[c])[c % (lanes)];  \
+    return 2.0 * FMA_CHAINS * (lanes);                                                    \
   }
 FMA_LOOP(avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps, 8)
 FMA_LOOP(avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
@@ -209,7 +209,7 @@ static Ratings ratings_read(sqlite3 *db, const char *table, int threads) {
   InteractionOptions options = {.caller = "bench", .threads = threads};
   require(source_resolve(db, table, "bench", &source, &error), &error, table);
   require(interactions_read(db, &source, &options, &ratings.data, NULL, &error), &error, table);
-  require(sparse_transpose(&ratings.data.by_user, &ratings.by_item), NULL, table);
+  require(sparse_transpose(&ratings.data.by_user, &ratings.by_item, threads, NULL), NULL, table);
   source_free(&source);
   return ratings;
 }
@@ -283,8 +283,14 @@ static void train(const char *file, const char *table, int rank, int threads, in
   Gemm gemm = gemm_create(threads);
   gemm_rate(&gemm);
   const Interactions *data = &ratings.data;
-  AlsOptions rating = {.rank = rank, .regularization = 1, .nu = 0.5, .biases = 1, .mean = data->mean,
-                       .init_scale = 0.5, .seed = 42, .threads = threads};
+  AlsOptions rating = {.rank = rank,
+                       .regularization = 1,
+                       .nu = 0.5,
+                       .biases = 1,
+                       .mean = data->mean,
+                       .init_scale = 0.5,
+                       .seed = 42,
+                       .threads = threads};
   AlsOptions exact = rating, implicit = rating, ranking;
   exact.solver = ALS_CHOLESKY;
   implicit.biases = 0;
@@ -388,8 +394,9 @@ int main(int count, char **arguments) {
   int threads = wanted > 5 && last ? number(arguments, count - 2, 256) : 1;
   int rank = wanted > 6 && last ? number(arguments, 4, 4096) : 1;
   if (!last || !threads || !rank) {
-    fprintf(stderr, "usage: bench peak THREADS | read FILE TABLE THREADS RUNS | epoch FILE TABLE RANK THREADS RUNS | "
-                    "load FILE MODEL RUNS\n");
+    fprintf(stderr,
+            "usage: bench peak THREADS | read FILE TABLE THREADS RUNS | epoch FILE TABLE RANK THREADS RUNS | "
+            "load FILE MODEL RUNS\n");
     return 2;
   }
   if (wanted == 3) peak(last);

@@ -272,7 +272,7 @@ static void test_all_kinds(void) {
     CHECK(dictionary.count == distinct);
     CHECK(dictionary_add(&dictionary, &ids[a], &index) == SQLITE_OK && index == found[a]);
   }
-  CHECK(dictionary_sort(&dictionary, new_index) == SQLITE_OK);
+  CHECK(dictionary_sort(&dictionary, new_index, 2, NULL) == SQLITE_OK);
   for (size_t i = 0; i + 1 < distinct; i++) {
     Id a = dictionary_id(&dictionary, i), b = dictionary_id(&dictionary, i + 1);
     CHECK(id_compare(&a, &b) < 0);
@@ -286,7 +286,7 @@ static void test_all_kinds(void) {
   }
   dictionary_free(&dictionary);
   CHECK(dictionary.count == 0 && dictionary_find(&dictionary, &ids[0]) == DICTIONARY_NONE);
-  CHECK(dictionary_sort(&dictionary, new_index) == SQLITE_OK);
+  CHECK(dictionary_sort(&dictionary, new_index, 2, NULL) == SQLITE_OK);
 }
 
 /* Many, in a scattered order, so that the table grows; then sorted, and added to again. */
@@ -303,7 +303,7 @@ static void test_many(void) {
     wrong += dictionary_add(&dictionary, &id, &index) != SQLITE_OK || index != i;
   }
   CHECK(wrong == 0 && dictionary.count == MANY);
-  CHECK(dictionary_sort(&dictionary, new_index) == SQLITE_OK);
+  CHECK(dictionary_sort(&dictionary, new_index, 2, NULL) == SQLITE_OK);
   for (uint32_t i = 0; i + 1 < MANY; i++) {
     Id a = dictionary_id(&dictionary, i), b = dictionary_id(&dictionary, i + 1);
     wrong += id_compare(&a, &b) >= 0;

@@ -14,7 +14,7 @@ __declspec(dllexport)
 #else
 __attribute__((visibility("default")))
 #endif
-int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+    int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
   SQLITE_EXTENSION_INIT2(api);
   if (sqlite3_libversion_number() < OLDEST_SQLITE) {
     *message = sqlite3_mprintf("recommend needs SQLite 3.38.0 or newer, and this is %s", sqlite3_libversion());
@@ -22,16 +22,16 @@ int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api_routin
   }
   Connection *connection = NULL;
   int code = connection_create(db, &connection);
-  if (code == SQLITE_OK) code = source_register(db);            /* how sources are read */
-  if (code == SQLITE_OK) code = about_register(db);             /* recommend_version, recommend_debug */
-  if (code == SQLITE_OK) code = split_register(db);             /* recommend_split */
+  if (code == SQLITE_OK) code = source_register(db);              /* how sources are read */
+  if (code == SQLITE_OK) code = about_register(db);               /* recommend_version, recommend_debug */
+  if (code == SQLITE_OK) code = split_register(db);               /* recommend_split */
   if (code == SQLITE_OK) code = model_table_register(connection); /* the module recommender */
-  if (code == SQLITE_OK) code = train_register(connection);     /* mf_train */
-  if (code == SQLITE_OK) code = recommend_register(connection); /* recommend, recommend_all */
-  if (code == SQLITE_OK) code = similar_register(connection);   /* item_similar, user_similar, recommend_users */
-  if (code == SQLITE_OK) code = predict_register(connection);   /* predict */
-  if (code == SQLITE_OK) code = inspect_register(connection);   /* recommend_models, recommend_factors */
-  if (code == SQLITE_OK) code = evaluate_register(connection);  /* recommend_evaluate */
+  if (code == SQLITE_OK) code = train_register(connection);       /* mf_train */
+  if (code == SQLITE_OK) code = recommend_register(connection);   /* recommend, recommend_all */
+  if (code == SQLITE_OK) code = similar_register(connection);     /* item_similar, user_similar, recommend_users */
+  if (code == SQLITE_OK) code = predict_register(connection);     /* predict */
+  if (code == SQLITE_OK) code = inspect_register(connection);     /* recommend_models, recommend_factors */
+  if (code == SQLITE_OK) code = evaluate_register(connection);    /* recommend_evaluate */
   if (connection) connection_release(connection);
   return code;
 }

@@ -16,9 +16,10 @@ static void version(sqlite3_context *context, int count, sqlite3_value **values)
 static void debug(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   (void)values;
-  char *text = sqlite3_mprintf("recommend %s\nSQLite %s (compiled against %s)\nBLAS %s, core %s\nSIMD %s\nthreads %d\ncJSON %s",
-                               RECOMMEND_VERSION, sqlite3_libversion(), SQLITE_VERSION, blas_description(), blas_core(),
-                               simd_level_name(), parallel_threads(0), cJSON_Version());
+  char *text =
+      sqlite3_mprintf("recommend %s\nSQLite %s (compiled against %s)\nBLAS %s, core %s\nSIMD %s\nthreads %d\ncJSON %s",
+                      RECOMMEND_VERSION, sqlite3_libversion(), SQLITE_VERSION, blas_description(), blas_core(),
+                      simd_level_name(), parallel_threads(0), cJSON_Version());
   if (text)
     sqlite3_result_text(context, text, -1, sqlite3_free);
   else
@@ -29,6 +30,7 @@ int about_register(sqlite3 *db) {
   int flags = SQLITE_UTF8 | SQLITE_INNOCUOUS;
   int code = sqlite3_create_function_v2(db, "recommend_version", 0, flags | SQLITE_DETERMINISTIC, NULL, version, NULL,
                                         NULL, NULL);
-  if (code == SQLITE_OK) code = sqlite3_create_function_v2(db, "recommend_debug", 0, flags, NULL, debug, NULL, NULL, NULL);
+  if (code == SQLITE_OK)
+    code = sqlite3_create_function_v2(db, "recommend_debug", 0, flags, NULL, debug, NULL, NULL, NULL);
   return code;
 }

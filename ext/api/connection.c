@@ -17,7 +17,7 @@ typedef struct SchemaList {
   sqlite3_stmt *statement;
 } SchemaList;
 
-/* ---- recommend_connection, which ends the statements ------------------------------------------------------------------ */
+/* ---- recommend_connection, which ends the statements ------------------------------------------------------------- */
 
 typedef struct Anchor {
   sqlite3_vtab base;
@@ -131,10 +131,11 @@ static int make_anchored(Connection *connection, Error *error) {
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return error_from_database(error, connection->db, code, NULL);
   if (connection->anchored) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "a table called recommend_connection hides one that recommend needs: rename it");
+  return error_set(error, SQLITE_ERROR,
+                   "a table called recommend_connection hides one that recommend needs: rename it");
 }
 
-/* ---- the state itself ----------------------------------------------------------------------------------------------------- */
+/* ---- the state itself -------------------------------------------------------------------------------------------- */
 
 int connection_create(sqlite3 *db, Connection **created) {
   Connection *connection = memory_alloc_zero(1, sizeof *connection);
@@ -154,7 +155,7 @@ void connection_release(void *context) {
   memory_free(connection);
 }
 
-/* ---- which models there are -------------------------------------------------------------------------------------------------- */
+/* ---- which models there are -------------------------------------------------------------------------------------- */
 
 /* Behind white space and comments. */
 static const char *skip_space(const char *sql) {
@@ -210,9 +211,10 @@ static int schema_list(Connection *connection, const char *schema, sqlite3_stmt 
       return SQLITE_OK;
     }
   SchemaList *list = memory_alloc_zero(1, sizeof *list);
-  char *sql = sqlite3_mprintf("SELECT name, sql FROM \"%w\".sqlite_schema "
-                              "WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%%' ORDER BY name",
-                              schema);
+  char *sql = sqlite3_mprintf(
+      "SELECT name, sql FROM \"%w\".sqlite_schema "
+      "WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%%' ORDER BY name",
+      schema);
   int code = list && sql && (list->schema = sqlite3_mprintf("%s", schema)) ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) {
     code = sqlite3_prepare_v3(connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &list->statement, NULL);
@@ -287,7 +289,7 @@ int connection_models(Connection *connection, ModelVisit visit, void *context, E
   return code;
 }
 
-/* ---- finding one ------------------------------------------------------------------------------------------------------------- */
+/* ---- finding one ------------------------------------------------------------------------------------------------- */
 
 int connection_open(Connection *connection, ModelName name, Model **model, Error *error) {
   for (OpenModel *open = connection->models; open; open = open->next) {
@@ -370,8 +372,7 @@ static int refuse_search(Connection *connection, const char *caller, const char 
   return code;
 }
 
-int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model,
-                     Error *error) {
+int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model, Error *error) {
   const char *name = NULL;
   Search search = {0};
   if (argument && sqlite3_value_type(argument) != SQLITE_NULL) {
@@ -400,8 +401,8 @@ int connection_model(Connection *connection, const char *caller, sqlite3_value *
 int connection_name_exists(Connection *connection, ModelName name, int *is_model, int *is_there, Error *error) {
   sqlite3_stmt *statement = NULL;
   *is_model = *is_there = 0;
-  char *sql = sqlite3_mprintf("SELECT sql FROM \"%w\".sqlite_schema WHERE name = %Q COLLATE NOCASE", name.schema,
-                              name.name);
+  char *sql =
+      sqlite3_mprintf("SELECT sql FROM \"%w\".sqlite_schema WHERE name = %Q COLLATE NOCASE", name.schema, name.name);
   if (!sql) return error_no_memory(error);
   int code = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
   sqlite3_free(sql);

@@ -12,11 +12,11 @@ struct TrainedModel;
 
 typedef struct Connection {
   sqlite3 *db;
-  int references;              /* functions and modules that were registered with it */
-  int anchored;                /* recommend_connection is connected */
-  struct OpenModel *models;    /* those read so far */
-  sqlite3_stmt *databases;     /* PRAGMA database_list */
-  struct SchemaList *lists;    /* the statement that lists the virtual tables of a schema */
+  int references;                     /* functions and modules that were registered with it */
+  int anchored;                       /* recommend_connection is connected */
+  struct OpenModel *models;           /* those read so far */
+  sqlite3_stmt *databases;            /* PRAGMA database_list */
+  struct SchemaList *lists;           /* the statement that lists the virtual tables of a schema */
   const struct TrainedModel *storing; /* what a nested CREATE VIRTUAL TABLE is to store: see model_table.c */
 } Connection;
 
@@ -25,11 +25,10 @@ int connection_create(sqlite3 *db, Connection **connection);
 void connection_retain(Connection *connection);
 void connection_release(void *connection); /* a destructor for sqlite3_create_module_v2 and _function_v2 */
 
-/* Finds the model that an argument names ("taste", "aux.taste"), or the only one there is where it is absent (NULL or an SQL
- * NULL). SQLITE_ERROR with a message that lists the candidates. `caller` is the function's name. The Model belongs to
- * the connection and lives until the model is dropped. */
-int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model,
-                     Error *error);
+/* Finds the model that an argument names ("taste", "aux.taste"), or the only one there is where it is absent (NULL or
+ * an SQL NULL). SQLITE_ERROR with a message that lists the candidates. `caller` is the function's name. The Model
+ * belongs to the connection and lives until the model is dropped. */
+int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model, Error *error);
 
 /* The same for a schema and name that are known to be right. */
 int connection_open(Connection *connection, ModelName name, Model **model, Error *error);

@@ -24,8 +24,8 @@ typedef struct EvaluateOptions {
   OptionIntegers k;
   double threshold; /* NaN: every row is relevant */
   int exclude_seen;
-  int cold_start;   /* COLD_DROP or COLD_ESTIMATE */
-  int recall;       /* 1: by min(k, relevant) */
+  int cold_start; /* COLD_DROP or COLD_ESTIMATE */
+  int recall;     /* 1: by min(k, relevant) */
   int threads;
 } EvaluateOptions;
 
@@ -67,16 +67,16 @@ typedef struct Evaluation {
   int count, row;
 } Evaluation;
 
-/* ---- gathering ----------------------------------------------------------------------------------------------------------------- */
+/* ---- gathering --------------------------------------------------------------------------------------------------- */
 
 /* Everything that lives while the source is judged. */
 typedef struct Judge {
   const EvaluateOptions *options;
-  Interactions data;      /* the source, in its own indexes */
+  Interactions data; /* the source, in its own indexes */
   ModelItems *items;
-  uint32_t *item_index;   /* the model's index of each item of the source, or DICTIONARY_NONE */
-  uint32_t *tested;       /* for each user of the model: the source's index + 1, or 0 */
-  ScorePanel popularity;  /* scores nothing but the items' counts: for users of whom nothing was learned */
+  uint32_t *item_index;  /* the model's index of each item of the source, or DICTIONARY_NONE */
+  uint32_t *tested;      /* for each user of the model: the source's index + 1, or 0 */
+  ScorePanel popularity; /* scores nothing but the items' counts: for users of whom nothing was learned */
   double *surprise;
   uint16_t *recommended;
   RatingErrors errors;
@@ -120,8 +120,8 @@ static int block_alloc(Block *block, int stride, size_t items) {
 static void block_clear(Block *block) { block->count = block->item_count = 0; }
 
 /* Puts a user of the source into a block. `history` is NULL for users that the model does not know. */
-static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history,
-                      const float *vector, int stride) {
+static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const float *vector,
+                      int stride) {
   const SparseMatrix *cells = &judge->data.by_user;
   const EvaluateOptions *options = judge->options;
   size_t at = block->count++, first = block->item_count;
@@ -152,7 +152,7 @@ static int judge_block(Judge *judge, const Block *block, const ScorePanel *panel
              : SQLITE_OK;
 }
 
-/* ---- predicted ratings ----------------------------------------------------------------------------------------------------------- */
+/* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
 /* The estimate where the user or the item is unknown: the constant and the biases that are known. */
 static double estimate(const ModelItems *items, double user_offset, int user_known, uint32_t item) {
@@ -186,7 +186,7 @@ static void judge_ratings(Judge *judge, size_t source_user, const float *vector,
   }
 }
 
-/* ---- all users --------------------------------------------------------------------------------------------------------------------- */
+/* ---- all users --------------------------------------------------------------------------------------------------- */
 
 static int is_zero(const float *vector, int stride) {
   for (int lane = 0; lane < stride; lane++)
@@ -307,7 +307,7 @@ static void judge_free(Judge *judge) {
   score_panel_free(&judge->popularity);
 }
 
-/* ---- the answer ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static void add_row(Evaluation *evaluation, const char *metric, int k, double value, int64_t n,
                     const char *definition) {
@@ -324,10 +324,11 @@ static void describe_ratings(Evaluation *evaluation, const Judge *judge) {
             "share of predictions within 0.5 of the rating");
   }
   int64_t cells = (int64_t)judge->data.by_user.start[judge->data.by_user.rows];
-  add_row(evaluation, "unknown", 0, (double)judge->unknown_rows, cells,
-          judge->options->cold_start == COLD_ESTIMATE
-              ? "ratings whose user or item the model does not know: estimated from the biases, and never found in a list"
-              : "ratings whose user or item the model does not know: dropped");
+  add_row(
+      evaluation, "unknown", 0, (double)judge->unknown_rows, cells,
+      judge->options->cold_start == COLD_ESTIMATE
+          ? "ratings whose user or item the model does not know: estimated from the biases, and never found in a list"
+          : "ratings whose user or item the model does not know: dropped");
 }
 
 static void describe_lists(Evaluation *evaluation, const Judge *judge) {
@@ -337,7 +338,8 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
   } described[] = {
       {METRIC_PRECISION, "precision", "relevant items among the first k / k, mean over users"},
       {METRIC_RECALL, "recall", "relevant items among the first k / relevant items, mean over users"},
-      {METRIC_MAP, "map", "mean over users of: sum of the precisions at each relevant item's rank <= k / min(k, relevant)"},
+      {METRIC_MAP, "map",
+       "mean over users of: sum of the precisions at each relevant item's rank <= k / min(k, relevant)"},
       {METRIC_NDCG, "ndcg", "binary gain 1/log2(1+rank) of the first k / that of the ideal list, mean over users"},
       {METRIC_MRR, "mrr", "1 / rank of the first relevant item, 0 beyond k, mean over users"},
       {METRIC_HIT_RATE, "hit_rate", "share of users with a relevant item among the first k"},
@@ -363,7 +365,7 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
           "share of (relevant, other) pairs of candidates in the right order, ties half, mean over users");
 }
 
-/* ---- the function ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the function ------------------------------------------------------------------------------------------------ */
 
 static int read_source(TableCall *call, const EvaluateOptions *options, const Cancel *cancel, Interactions *data,
                        Error *error) {
@@ -411,9 +413,8 @@ static int start(TableCall *call, Error *error) {
     code = connection_model(call->connection, call->function->name, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &judge.items, error);
   if (code == SQLITE_OK) {
-    judge.protocol = (RankingProtocol){.ks = options.k.count,
-                                       .recall_by_shorter = options.recall,
-                                       .threads = parallel_threads(options.threads)};
+    judge.protocol = (RankingProtocol){
+        .ks = options.k.count, .recall_by_shorter = options.recall, .threads = parallel_threads(options.threads)};
     memcpy(judge.protocol.k, options.k.value, sizeof judge.protocol.k);
     code = judge_all(&judge, model, error);
     model_end(model);
@@ -465,8 +466,9 @@ static void end(TableCall *call) { *(Evaluation *)call->state = (Evaluation){0};
 
 static const TableFunction evaluate_function = {
     .name = "recommend_evaluate",
-    .schema = "CREATE TABLE x(metric TEXT, k INTEGER, value REAL, n INTEGER, definition TEXT, "
-              "model HIDDEN, source HIDDEN, options HIDDEN)",
+    .schema =
+        "CREATE TABLE x(metric TEXT, k INTEGER, value REAL, n INTEGER, definition TEXT, "
+        "model HIDDEN, source HIDDEN, options HIDDEN)",
     .usage = "recommend_evaluate(model, source [, options])",
     .outputs = 5,
     .arguments = 3,

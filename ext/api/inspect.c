@@ -8,7 +8,7 @@
 #include "register.h"
 #include "table_function.h"
 
-/* ---- recommend_models ------------------------------------------------------------------------------------------------------ */
+/* ---- recommend_models -------------------------------------------------------------------------------------------- */
 
 enum { MODEL_NAME, MODEL_SCHEMA, MODEL_TEXTS_FROM, MODEL_COLUMNS = 9 };
 
@@ -107,8 +107,9 @@ static void models_end(TableCall *call) {
 
 static const TableFunction models_function = {
     .name = "recommend_models",
-    .schema = "CREATE TABLE x(name TEXT, schema TEXT, family TEXT, algorithm TEXT, users INTEGER, items INTEGER, "
-              "options TEXT, metrics TEXT, trained_at TEXT)",
+    .schema =
+        "CREATE TABLE x(name TEXT, schema TEXT, family TEXT, algorithm TEXT, users INTEGER, items INTEGER, "
+        "options TEXT, metrics TEXT, trained_at TEXT)",
     .usage = "recommend_models",
     .outputs = MODEL_COLUMNS,
     .rows = 5,
@@ -122,7 +123,7 @@ static const TableFunction models_function = {
     .end = models_end,
 };
 
-/* ---- recommend_factors ------------------------------------------------------------------------------------------------------- */
+/* ---- recommend_factors ------------------------------------------------------------------------------------------- */
 
 enum { FACTOR_ID, FACTOR_BIAS, FACTOR_COUNT, FACTOR_VECTOR };
 
@@ -239,9 +240,8 @@ static void factors_column(const TableCall *call, sqlite3_context *context, int 
       break;
     case FACTOR_BIAS:
       if (!shape->biases[list->head]) break;
-      sqlite3_result_double(context, list->of_users
-                                         ? list->user.offset[list->head] - shape->mean[list->head]
-                                         : (double)list->items->panel[list->head].bias[list->row]);
+      sqlite3_result_double(context, list->of_users ? list->user.offset[list->head] - shape->mean[list->head]
+                                                    : (double)list->items->panel[list->head].bias[list->row]);
       break;
     case FACTOR_COUNT:
       sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->items->count[list->row]);

@@ -26,8 +26,8 @@ typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING }
 
 typedef struct MfOptions {
   TrainOptions common;
-  int algorithm; /* -1: by the data */
-  int objective; /* -1: both, or what the algorithm can */
+  int algorithm;                           /* -1: by the data */
+  int objective;                           /* -1: both, or what the algorithm can */
   double regularization[HEADS], nu[HEADS]; /* NaN: the default */
   int epochs;
   int solver;
@@ -51,11 +51,7 @@ static const Option mf_options[] = {
      .minimum = 1e-6,
      .maximum = 1e9},
     {.name = "nu", .type = OPTION_BY_HEAD, .offset = offsetof(MfOptions, nu), .maximum = 1},
-    {.name = "epochs",
-     .type = OPTION_INTEGER,
-     .offset = offsetof(MfOptions, epochs),
-     .minimum = 1,
-     .maximum = 100000},
+    {.name = "epochs", .type = OPTION_INTEGER, .offset = offsetof(MfOptions, epochs), .minimum = 1, .maximum = 100000},
     {.name = "solver", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, solver), .choices = SOLVERS},
     {.name = "nonnegative", .type = OPTION_BOOLEAN, .offset = offsetof(MfOptions, nonnegative)},
     {.name = "biases", .type = OPTION_BOOLEAN, .offset = offsetof(MfOptions, biases)},
@@ -101,7 +97,7 @@ static void set_defaults(TrainOptions *common) {
   options->init_scale = DEFAULT_INIT_SCALE;
 }
 
-/* ---- from options to a plan -------------------------------------------------------------------------------------------- */
+/* ---- from options to a plan -------------------------------------------------------------------------------------- */
 
 typedef struct MfState {
   Head heads[HEADS]; /* to be fitted, in this order */
@@ -130,8 +126,7 @@ static int choose_algorithm(const Training *training, MfOptions *options, Error 
                      "\"rating\", or leave \"algorithm\" out to train on implicit feedback");
   if (options->algorithm == MF_IALS && options->objective == OBJECTIVE_RATING) return check(training, error);
   if (!data->explicit_ratings && options->objective == OBJECTIVE_RATING)
-    return error_set(error, SQLITE_ERROR,
-                     "mf_train: the objective \"rating\" needs ratings, and the source has none");
+    return error_set(error, SQLITE_ERROR, "mf_train: the objective \"rating\" needs ratings, and the source has none");
   if (options->algorithm == MF_IALS && data->minimum < 0)
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"ials\" takes ratings as confidence, so they must not be negative, but the least is "
@@ -215,11 +210,13 @@ static int describe_options(const Training *training, const MfOptions *options, 
                           plan->weigh_all_cells ? "all" : "missing");
     if (plan->ranking && plan->target_slope != 0)
       sqlite3_str_appendf(text, ",\"unobserved_rating\":%!.15g", -plan->target);
-    if (plan->ranking && plan->target_slope == 0) sqlite3_str_appendf(text, ",\"alpha\":%!.15g", plan->confidence_slope);
+    if (plan->ranking && plan->target_slope == 0)
+      sqlite3_str_appendf(text, ",\"alpha\":%!.15g", plan->confidence_slope);
     if (!plan->ranking) sqlite3_str_appendf(text, ",\"biases\":%s", plan->biases ? "true" : "false");
     sqlite3_str_appendall(text, "}");
   }
-  sqlite3_str_appendf(text, ",\"nonnegative\":%s,\"init_scale\":%!.15g,\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}",
+  sqlite3_str_appendf(text,
+                      ",\"nonnegative\":%s,\"init_scale\":%!.15g,\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}",
                       options->nonnegative ? "true" : "false", options->init_scale, options->tolerance,
                       options->common.test, options->common.seed);
   sqlite3_free(algorithm);
@@ -228,7 +225,7 @@ static int describe_options(const Training *training, const MfOptions *options, 
   return *json && algorithm && objective ? SQLITE_OK : error_no_memory(error);
 }
 
-/* ---- the test metric ------------------------------------------------------------------------------------------------------ */
+/* ---- the test metric --------------------------------------------------------------------------------------------- */
 
 enum { MOST_JUDGED_USERS = 4096, TEST_K = 10 };
 
@@ -242,8 +239,8 @@ static int ranking_test(Training *training, const Factors *factors, double *ndcg
   size_t stride = (size_t)factors->stride, most = users / step + 1;
   float *vector = memory_alloc_aligned(most, stride * sizeof *vector);
   Excluded *relevant = memory_alloc(most, sizeof *relevant), *excluded = memory_alloc(most, sizeof *excluded);
-  int code = vector && relevant && excluded ? score_panel_alloc(&panel, factors->items, factors->stride, 0)
-                                            : SQLITE_NOMEM;
+  int code =
+      vector && relevant && excluded ? score_panel_alloc(&panel, factors->items, factors->stride, 0) : SQLITE_NOMEM;
   for (size_t item = 0; code == SQLITE_OK && item < factors->items; item++)
     score_panel_set(&panel, item, factors->item + item * stride, factors->stride);
   for (size_t user = 0; code == SQLITE_OK && user < users; user += step) {
@@ -273,7 +270,7 @@ static int test_head(Training *training, Head head, const Factors *factors, doub
   return SQLITE_OK;
 }
 
-/* ---- fitting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- fitting ----------------------------------------------------------------------------------------------------- */
 
 static int start_head(Training *training, MfState *state, Error *error) {
   Head head = state->heads[state->current];
@@ -319,7 +316,8 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   int code = als_epoch(state->als, &report, cancel, error);
   if (code != SQLITE_OK) return interrupt_error(error, code);
   double loss = report.loss_after_items;
-  int last = ++state->epoch == options->epochs || state->previous_loss - loss < options->tolerance * state->previous_loss;
+  int last =
+      ++state->epoch == options->epochs || state->previous_loss - loss < options->tolerance * state->previous_loss;
   if (options->tolerance == 0) last = state->epoch == options->epochs;
   state->previous_loss = loss;
   if (last) {

@@ -24,12 +24,13 @@ static void origin_free(Origin *origin) {
 static int read_origin(ModelTable *table, Origin *origin, Error *error) {
   sqlite3 *db = table->connection->db;
   sqlite3_stmt *statement = NULL;
-  int code = shadow_prepare(db, table_name(table), &statement, error,
-                            "SELECT max(value) FILTER (WHERE key = 'family'), max(value) FILTER (WHERE key = 'source'), "
-                            "max(value) FILTER (WHERE key = 'source_schema'), "
-                            "max(value) FILTER (WHERE key = 'options'), max(value) FILTER (WHERE key = 'size'), "
-                            "max(value) FILTER (WHERE key = 'source_is_query') FROM \"%w\".\"%w_config\"",
-                            table->schema, table->name);
+  int code =
+      shadow_prepare(db, table_name(table), &statement, error,
+                     "SELECT max(value) FILTER (WHERE key = 'family'), max(value) FILTER (WHERE key = 'source'), "
+                     "max(value) FILTER (WHERE key = 'source_schema'), "
+                     "max(value) FILTER (WHERE key = 'options'), max(value) FILTER (WHERE key = 'size'), "
+                     "max(value) FILTER (WHERE key = 'source_is_query') FROM \"%w\".\"%w_config\"",
+                     table->schema, table->name);
   if (code != SQLITE_OK) return code;
   code = sqlite3_step(statement);
   if (code == SQLITE_ROW) {
@@ -105,8 +106,9 @@ static int run_command(ModelTable *table, const char *command, sqlite3_value *pa
   }
   if (sqlite3_stricmp(command, "retrain") == 0) return command_retrain(table, error);
   if (sqlite3_stricmp(command, "integrity-check") == 0) return model_integrity(table, error);
-  return error_set(error, SQLITE_ERROR, "model \"%s\": there is no command '%s'; there are 'retrain' and 'integrity-check'",
-                   table->name, command);
+  return error_set(error, SQLITE_ERROR,
+                   "model \"%s\": there is no command '%s'; there are 'retrain' and 'integrity-check'", table->name,
+                   command);
 }
 
 int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_int64 *rowid) {
@@ -127,4 +129,3 @@ int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_
   }
   return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
 }
-

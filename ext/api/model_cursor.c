@@ -8,7 +8,7 @@
 #include "ranking.h"
 #include "report.h"
 
-/* ---- planning ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 /* A plan is a text. Small letters take a value of xFilter's, in order: u user, c one item, i a list of items, s seen,
  * r rowid, l LIMIT, n a NULL for rating IS NULL. Capitals take none: B best first. */
@@ -16,7 +16,7 @@ typedef struct Plan {
   char letters[12];
   int length, values;
   int user, item, seen, rating, rowid, limit; /* constraints, or -1 */
-  int other; /* constraints that are left to SQLite */
+  int other;                                  /* constraints that are left to SQLite */
 } Plan;
 
 /* Ids are looked up byte by byte: a comparison that ignores case is left to SQLite. */
@@ -93,7 +93,7 @@ int model_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct ModelCursor {
   sqlite3_vtab_cursor base;
@@ -276,7 +276,8 @@ static int take_plan(ModelCursor *cursor, Model *model, const char *letters, sql
       case 'B': cursor->best_first = 1; break;
     }
   /* No rating is the same as not seen. */
-  if (cursor->rating_is_null) cursor->seen = cursor->seen == SEEN_ONLY || cursor->seen == SEEN_NEITHER ? SEEN_NEITHER : UNSEEN_ONLY;
+  if (cursor->rating_is_null)
+    cursor->seen = cursor->seen == SEEN_ONLY || cursor->seen == SEEN_NEITHER ? SEEN_NEITHER : UNSEEN_ONLY;
   return code;
 }
 

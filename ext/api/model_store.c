@@ -19,14 +19,13 @@ static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *tr
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
 }
 
-int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces,
-                      Error *error) {
+int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {
   char *sql = replaces ? sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT 'store', ?1", name.schema,
                                          name.name, name.name)
-                       : sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
-                                         "size=%lld, options=%Q)",
-                                         name.schema, name.name, trained->family, trained->source, trained->size,
-                                         trained->options);
+                       : sqlite3_mprintf(
+                             "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
+                             "size=%lld, options=%Q)",
+                             name.schema, name.name, trained->family, trained->source, trained->size, trained->options);
   if (!replaces) connection->storing = trained;
   int code = run_with_payload(connection->db, sql, trained, error);
   connection->storing = NULL;

@@ -1,4 +1,5 @@
-/* The module `recommender`: CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=ratings, size=32, options='{}').
+/* The module `recommender`: CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=ratings, size=32,
+ * options='{}').
  *
  * The table has a row for every user and item; SELECT computes those that are asked for:
  *
@@ -20,13 +21,15 @@
 #include "report.h"
 #include "train.h"
 
-/* ---- connecting --------------------------------------------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------------------------------------- */
 
-/* The affinities of the id columns, for the declaration. A damaged model must still connect, or it could not be dropped. */
+/* The affinities of the id columns, for the declaration. A damaged model must still connect, or it could not be
+ * dropped. */
 static void read_affinities(sqlite3 *db, ModelName name, IdAffinity *user, IdAffinity *item) {
   *user = *item = ID_AFFINITY_BLOB;
-  char *sql = sqlite3_mprintf("SELECT key, value FROM \"%w\".\"%w_config\" WHERE key IN ('user_affinity', 'item_affinity')",
-                              name.schema, name.name);
+  char *sql =
+      sqlite3_mprintf("SELECT key, value FROM \"%w\".\"%w_config\" WHERE key IN ('user_affinity', 'item_affinity')",
+                      name.schema, name.name);
   sqlite3_stmt *statement = NULL;
   if (sql && sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)
     while (sqlite3_step(statement) == SQLITE_ROW) {
@@ -39,9 +42,10 @@ static void read_affinities(sqlite3 *db, ModelName name, IdAffinity *user, IdAff
 }
 
 static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item, Error *error) {
-  char *sql = sqlite3_mprintf("CREATE TABLE x(user %s, item %s, score REAL, prediction REAL, rating REAL, seen INTEGER, "
-                              "\"%w\" HIDDEN, payload HIDDEN)",
-                              id_affinity_name(user), id_affinity_name(item), name.name);
+  char *sql = sqlite3_mprintf(
+      "CREATE TABLE x(user %s, item %s, score REAL, prediction REAL, rating REAL, seen INTEGER, "
+      "\"%w\" HIDDEN, payload HIDDEN)",
+      id_affinity_name(user), id_affinity_name(item), name.name);
   if (!sql) return error_no_memory(error);
   int code = sqlite3_declare_vtab(db, sql);
   sqlite3_free(sql);
@@ -92,7 +96,7 @@ static int table_connect(sqlite3 *db, void *context, int count, const char *cons
   return finish_connect(table, code, &error, vtab, message);
 }
 
-/* ---- CREATE VIRTUAL TABLE --------------------------------------------------------------------------------------------------- */
+/* ---- CREATE VIRTUAL TABLE ---------------------------------------------------------------------------------------- */
 
 /* The value of "key=value", without quotes or parentheses, if the key is this one. NULL in *value where it is not;
  * SQLITE_NOMEM. */
@@ -107,7 +111,10 @@ static int module_argument(const char *argument, const char *key, char **value) 
   while (*argument == ' ' || (*argument >= '\t' && *argument <= '\r')) argument++;
   size_t end = strlen(argument);
   while (end && (argument[end - 1] == ' ' || (argument[end - 1] >= '\t' && argument[end - 1] <= '\r'))) end--;
-  char open = *argument, close = open == '[' ? ']' : open == '(' ? ')' : open == '\'' || open == '"' || open == '`' ? open : 0;
+  char open = *argument, close = open == '['                                  ? ']'
+                                 : open == '('                                ? ')'
+                                 : open == '\'' || open == '"' || open == '`' ? open
+                                                                              : 0;
   sqlite3_free(*value);
   char *text = *value = sqlite3_mprintf("%.*s", (int)end, argument);
   if (!text) return SQLITE_NOMEM;
@@ -153,7 +160,8 @@ static int read_module_arguments(int count, const char *const *arguments, Module
       return error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i], usage);
   }
   if (!given->train || !given->source || !given->size)
-    return error_set(error, SQLITE_ERROR, "recommender: \"train\", \"source\" and \"size\" are needed: write %s", usage);
+    return error_set(error, SQLITE_ERROR, "recommender: \"train\", \"source\" and \"size\" are needed: write %s",
+                     usage);
   return SQLITE_OK;
 }
 
@@ -238,7 +246,8 @@ static int table_rename(sqlite3_vtab *vtab, const char *new_name) {
   connection_forget(table->connection, table_name(table));
   int code = SQLITE_OK;
   if (model_name_is_column(new_name))
-    code = error_set(&error, SQLITE_ERROR, "a model can't be called \"%s\", which is a column of every model", new_name);
+    code =
+        error_set(&error, SQLITE_ERROR, "a model can't be called \"%s\", which is a column of every model", new_name);
   if (code == SQLITE_OK) code = shadow_rename(table->connection->db, table_name(table), new_name, &error);
   return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
 }

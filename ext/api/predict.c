@@ -1,5 +1,5 @@
-/* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or item,
- * and for a model of implicit feedback, which has no such scale. */
+/* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or
+ * item, and for a model of implicit feedback, which has no such scale. */
 #include "register.h"
 #include "report.h"
 

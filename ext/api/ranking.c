@@ -28,8 +28,7 @@ static int start_best(Ranking *ranking, const RankingRequest *request, size_t k)
 }
 
 /* All scores at once, if there are many items to score; NULL in *scores where not. */
-static int score_all(const ScorePanel *panel, const float *vector, size_t candidates,
-                     float **scores) {
+static int score_all(const ScorePanel *panel, const float *vector, size_t candidates, float **scores) {
   *scores = NULL;
   if (!vector || candidates < panel->count / 8) return SQLITE_OK;
   *scores = memory_alloc_aligned((panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK, sizeof **scores);

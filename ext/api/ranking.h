@@ -9,14 +9,14 @@ typedef enum SeenFilter { SEEN_OR_NOT, UNSEEN_ONLY, SEEN_ONLY, SEEN_NEITHER } Se
 /* What is to be ranked, and how. Everything is borrowed, and only until ranking_start returns. */
 typedef struct RankingRequest {
   const ModelItems *items;
-  const ModelUser *user;     /* NULL: by popularity, the score being the item's count */
-  const History *history;    /* what the user has seen; NULL: nothing */
+  const ModelUser *user;  /* NULL: by popularity, the score being the item's count */
+  const History *history; /* what the user has seen; NULL: nothing */
   SeenFilter seen;
   int has_candidates;
   const uint32_t *candidates; /* the set to choose from, ascending and distinct */
   size_t candidate_count;
-  int best_first;            /* else in order of item */
-  int64_t limit;             /* with best_first: no more than this will be read */
+  int best_first; /* else in order of item */
+  int64_t limit;  /* with best_first: no more than this will be read */
   int threads;
   const Cancel *cancel;
 } RankingRequest;
@@ -24,8 +24,8 @@ typedef struct RankingRequest {
 typedef struct Ranking {
   Scored *entries; /* those handed out already stand behind `left`, if they come best first */
   size_t count, left, position;
-  int heaped;      /* entries[0 … left-1] is a heap, of which the best comes next */
-  double offset;   /* of every score */
+  int heaped;    /* entries[0 … left-1] is a heap, of which the best comes next */
+  double offset; /* of every score */
 } Ranking;
 
 /* Computes the scores. SQLITE_OK, SQLITE_NOMEM or what cancel says. The ranking must be freed in either case. */

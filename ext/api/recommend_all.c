@@ -23,12 +23,12 @@ typedef struct Everyone {
   size_t k;
   Interrupt interrupt;
   /* the current block */
-  size_t first, block;  /* users first … first + users.count - 1; `block` is the size of a full one */
+  size_t first, block; /* users first … first + users.count - 1; `block` is the size of a full one */
   ModelUsers users;
-  Scored *best;         /* users.count × k */
+  Scored *best; /* users.count × k */
   size_t *found;
   int *popular;
-  size_t user, row;     /* where in it */
+  size_t user, row; /* where in it */
 } Everyone;
 
 static void leave_block(Everyone *state) {
@@ -94,8 +94,8 @@ static int enter_block(Everyone *state, Error *error) {
     code = error_set(error, SQLITE_ABORT,
                      "recommend_all: the model was changed while it was being read: run the query again");
   if (code == SQLITE_OK)
-    code = model_users(model, items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES,
-                       &state->users, error);
+    code = model_users(model, items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES, &state->users,
+                       error);
   model_end(model);
   items_release(items);
   return code == SQLITE_OK ? rank_block(state, error) : code;
@@ -174,7 +174,8 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
       break;
     case COLUMN_SCORE:
       sqlite3_result_double(
-          context, (double)entry->score + (state->popular[state->user] ? 0 : (double)state->users.offset[head][state->user]));
+          context,
+          (double)entry->score + (state->popular[state->user] ? 0 : (double)state->users.offset[head][state->user]));
       break;
   }
 }
@@ -207,4 +208,6 @@ static const TableFunction recommend_all_function = {
     .end = end,
 };
 
-int recommend_all_register(Connection *connection) { return table_function_register(connection, &recommend_all_function); }
+int recommend_all_register(Connection *connection) {
+  return table_function_register(connection, &recommend_all_function);
+}

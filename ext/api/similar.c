@@ -20,10 +20,10 @@ typedef struct Nearest {
   ModelItems *items;
   Scored *entries; /* best first */
   size_t count, row;
-  sqlite3_value **ids;  /* of users, one an entry; NULL where the entries are items */
+  sqlite3_value **ids; /* of users, one an entry; NULL where the entries are items */
 } Nearest;
 
-/* ---- vectors --------------------------------------------------------------------------------------------------------------- */
+/* ---- vectors ----------------------------------------------------------------------------------------------------- */
 
 static float dot(const float *a, const float *b, int stride) {
   Float16 sums = {0};
@@ -46,7 +46,7 @@ static int keep_at_most(Nearest *state, int64_t k, size_t candidates, TopK *top)
   return SQLITE_OK;
 }
 
-/* ---- items -------------------------------------------------------------------------------------------------------------------- */
+/* ---- items ------------------------------------------------------------------------------------------------------- */
 
 static int nearest_items(TableCall *call, Nearest *state, int64_t k, Error *error) {
   const ModelItems *items = state->items;
@@ -75,7 +75,7 @@ static int nearest_items(TableCall *call, Nearest *state, int64_t k, Error *erro
   return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
-/* ---- users --------------------------------------------------------------------------------------------------------------------- */
+/* ---- users ------------------------------------------------------------------------------------------------------- */
 
 /* Offers every user of the model to the heap: `score` says how good one is, NaN that she is out of the question. */
 typedef float (*UserScore)(const void *query, const float *vector, float offset, uint32_t user, int stride);
@@ -89,7 +89,9 @@ static int scan_users(Model *model, const ModelItems *items, UserScore score, co
     code = model_users(model, items, first, BLOCK, 0, &users, error);
     for (size_t user = 0; user < users.count; user++) {
       uint32_t index = (uint32_t)(first + user);
-      top_k_offer(top, score(query, users.vector[head] + user * (size_t)stride, users.offset[head][user], index, stride), index);
+      top_k_offer(top,
+                  score(query, users.vector[head] + user * (size_t)stride, users.offset[head][user], index, stride),
+                  index);
     }
     users_free(&users);
     if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(cancel));
@@ -118,8 +120,7 @@ static float similarity_to(const void *context, const float *vector, float offse
   return cosine(dot(query->vector, vector, stride), query->norm, sqrtf(dot(vector, vector, stride)));
 }
 
-static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel,
-                         Error *error) {
+static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
   int head = items->shape.score_head, stride = shape_stride(&items->shape, head), found = 0;
   ModelUser user = {0};
@@ -176,7 +177,7 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   /* As many as have seen the item may be dropped afterwards. */
   int64_t enough = k < INT64_MAX - UINT32_MAX ? k + items->count[item] : INT64_MAX;
   int code = vector && keep_at_most(state, enough, (size_t)items->users, &top) == SQLITE_OK ? SQLITE_OK
-                                                                                           : error_no_memory(error);
+                                                                                            : error_no_memory(error);
   if (code == SQLITE_OK) {
     UserQuery query = {.vector = vector, .bias = panel->bias ? panel->bias[item] : 0};
     score_panel_get(panel, item, vector);
@@ -191,7 +192,7 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   return code;
 }
 
-/* ---- the functions ------------------------------------------------------------------------------------------------------------- */
+/* ---- the functions ----------------------------------------------------------------------------------------------- */
 
 static const TableFunction functions[3]; /* item_similar, user_similar, recommend_users */
 
@@ -259,13 +260,13 @@ static void end(TableCall *call) {
   *state = (Nearest){0};
 }
 
-#define NEAREST(function_name, argument, id, value)                                                              \
-  {                                                                                                              \
-    .name = function_name,                                                                                       \
-    .schema = "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " HIDDEN, k HIDDEN, model HIDDEN)", \
-    .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1,           \
-    .ordered = 1, .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start,                       \
-    .rewind = rewind_rows, .next = next, .at_end = at_end, .column = column, .end = end,                         \
+#define NEAREST(function_name, argument, id, value)                                                                  \
+  {                                                                                                                  \
+    .name = function_name,                                                                                           \
+    .schema = "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " HIDDEN, k HIDDEN, model HIDDEN)",   \
+    .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1, .ordered = 1, \
+    .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, .rewind = rewind_rows, .next = next,    \
+    .at_end = at_end, .column = column, .end = end,                                                                  \
   }
 
 /* The argument of item_similar is called `of`, since `item` is what comes out. */

@@ -8,8 +8,8 @@
 
 static void split(sqlite3_context *context, int count, sqlite3_value **values) {
   if (count < 2) {
-    sqlite3_result_error(context, "recommend_split: a seed and a key are needed: call it as recommend_split(42, user, item)",
-                         -1);
+    sqlite3_result_error(
+        context, "recommend_split: a seed and a key are needed: call it as recommend_split(42, user, item)", -1);
     return;
   }
   int type = sqlite3_value_numeric_type(values[0]);
@@ -28,6 +28,6 @@ static void split(sqlite3_context *context, int count, sqlite3_value **values) {
 }
 
 int split_register(sqlite3 *db) {
-  return sqlite3_create_function_v2(db, "recommend_split", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
-                                    split, NULL, NULL, NULL);
+  return sqlite3_create_function_v2(db, "recommend_split", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+                                    NULL, split, NULL, NULL, NULL);
 }

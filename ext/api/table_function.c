@@ -24,7 +24,7 @@ typedef struct Registration {
   Connection *connection;
 } Registration;
 
-/* ---- connecting ------------------------------------------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------------------------------------- */
 
 static int table_connect(sqlite3 *db, void *context, int count, const char *const *arguments, sqlite3_vtab **vtab,
                          char **message) {
@@ -50,7 +50,7 @@ static int table_disconnect(sqlite3_vtab *vtab) {
   return SQLITE_OK;
 }
 
-/* ---- planning ----------------------------------------------------------------------------------------------------------- */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 /* A plan is a text with a letter for each value that xFilter gets, in order: '0' … '3' an argument, 'c' one candidate,
  * 'i' a list of candidates, 'l' the LIMIT. */
@@ -135,7 +135,7 @@ static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static void free_candidates(TableCall *call) {
   for (size_t i = 0; i < call->candidates; i++) sqlite3_value_free(call->candidate[i]);
@@ -307,7 +307,7 @@ static int cursor_close(sqlite3_vtab_cursor *base) {
   return SQLITE_OK;
 }
 
-/* ---- registering ------------------------------------------------------------------------------------------------------------ */
+/* ---- registering ------------------------------------------------------------------------------------------------- */
 
 static const sqlite3_module table_module = {
     .xConnect = table_connect, /* and no xCreate: eponymous only */

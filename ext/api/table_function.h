@@ -31,8 +31,8 @@ typedef struct TableFunction {
   int required;       /* of the arguments, the first so many must be given */
   const char *usage;  /* "recommend(user, k [, model])" */
   int ordered;        /* rows come in ascending order of column 0 (rank) */
-  /* Where argument number `limit_argument` (k) is absent, constraints `= ?` and `IN (…)` on column `candidate_column` are
-   * taken as the set to choose from, unless column 0 is used, and LIMIT bounds the rows. 0: never. */
+  /* Where argument number `limit_argument` (k) is absent, constraints `= ?` and `IN (…)` on column `candidate_column`
+   * are taken as the set to choose from, unless column 0 is used, and LIMIT bounds the rows. 0: never. */
   int limit_argument;
   int candidate_column;
   double rows; /* how many rows to expect where k is not given */

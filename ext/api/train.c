@@ -1,8 +1,8 @@
 /* Training, whatever the family: see train.h.
  *
  * Compute first, write once: the source is read by one nested SELECT that is finalized, the model is trained with no
- * lock held, and one nested statement stores it, which SQLite rolls back as a whole where it fails. No transaction of the
- * user's is begun, ended or rolled back. */
+ * lock held, and one nested statement stores it, which SQLite rolls back as a whole where it fails. No transaction of
+ * the user's is begun, ended or rolled back. */
 #include "train.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@ static double seconds_since(const struct timespec *then) {
   return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
 }
 
-/* ---- beginning ----------------------------------------------------------------------------------------------------------- */
+/* ---- beginning --------------------------------------------------------------------------------------------------- */
 
 static int parse_options(Training *training, const char *text, Error *error) {
   const Family *family = training->family;
@@ -77,8 +77,8 @@ static int check_name(Training *training, Error *error) {
   int is_there = 0;
   int readonly = sqlite3_db_readonly(training->connection->db, name.schema);
   if (readonly > 0)
-    return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it", function,
-                     name.schema);
+    return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it",
+                     function, name.schema);
   if (readonly < 0)
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
@@ -114,11 +114,12 @@ static int read_source(Training *training, Error *error) {
                                &training->interrupt.cancel, error);
   if (code != SQLITE_OK) return code;
   if (data->by_user.start[data->by_user.rows] == 0)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
-                     training->family->function, training->source.text, data->rows, data->left_out);
-  return interrupt_error(error, sparse_transpose(&data->by_user, &training->by_item, training->threads,
-                                                 &training->interrupt.cancel));
+    return error_set(
+        error, SQLITE_ERROR,
+        "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
+        training->family->function, training->source.text, data->rows, data->left_out);
+  return interrupt_error(
+      error, sparse_transpose(&data->by_user, &training->by_item, training->threads, &training->interrupt.cancel));
 }
 
 int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {
@@ -138,7 +139,8 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
                      family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
   if (code == SQLITE_OK) code = parse_options(training, request->options, error);
   if (code == SQLITE_OK && family->check) code = family->check(training, error);
-  if (code == SQLITE_OK) code = source_resolve(connection->db, request->source, family->function, &training->source, error);
+  if (code == SQLITE_OK)
+    code = source_resolve(connection->db, request->source, family->function, &training->source, error);
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);
   if (code == SQLITE_OK && !request->model) code = check_name(training, error);
   if (code == SQLITE_OK) code = read_source(training, error);
@@ -149,7 +151,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   return code;
 }
 
-/* ---- fitting ------------------------------------------------------------------------------------------------------------------ */
+/* ---- fitting ----------------------------------------------------------------------------------------------------- */
 
 static int keep_row(Training *training, const FitRow *row, Error *error) {
   size_t count = training->row_count;
@@ -179,8 +181,8 @@ static int gather_history(Training *training, Error *error) {
   for (size_t user = 0; user < history->rows; user++) {
     size_t a = trained->start[user], b = held_out->start[user];
     while (a < trained->start[user + 1] || b < held_out->start[user + 1]) {
-      int from_trained = b == held_out->start[user + 1] ||
-                         (a < trained->start[user + 1] && trained->index[a] < held_out->index[b]);
+      int from_trained =
+          b == held_out->start[user + 1] || (a < trained->start[user + 1] && trained->index[a] < held_out->index[b]);
       const SparseMatrix *from = from_trained ? trained : held_out;
       size_t e = from_trained ? a++ : b++;
       history->index[to] = from->index[e];
@@ -280,7 +282,7 @@ int training_run(Training *training, Error *error) {
   return code;
 }
 
-/* ---- storing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- storing ----------------------------------------------------------------------------------------------------- */
 
 int training_store(Training *training, Error *error) {
   struct timespec began;
@@ -314,7 +316,7 @@ void training_end(Training *training) {
   memory_free(training);
 }
 
-/* ---- the summary ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the summary ------------------------------------------------------------------------------------------------- */
 
 /* Room behind a summary for the one number that is known last. */
 enum { STORE_SECONDS_ROOM = 64 };

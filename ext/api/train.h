@@ -1,8 +1,8 @@
 /* Training, whatever the family: read the source, fit epoch by epoch, store at once.
  *
  * A family of models (mf, …) is a row in families[] and a file that fills in the functions below. train.c does the rest
- * for all of them: the scalar and the table-valued function, CREATE VIRTUAL TABLE … USING recommender(…), and the command
- * 'retrain'. */
+ * for all of them: the scalar and the table-valued function, CREATE VIRTUAL TABLE … USING recommender(…), and the
+ * command 'retrain'. */
 #ifndef RECOMMEND_API_TRAIN_H
 #define RECOMMEND_API_TRAIN_H
 
@@ -17,7 +17,7 @@
 typedef struct TrainOptions {
   char *model;
   OptionColumn user, item, rating, timestamp;
-  int duplicates;  /* DuplicatesRule - 1, or -1: not given */
+  int duplicates; /* DuplicatesRule - 1, or -1: not given */
   double test;
   uint64_t seed;
   int threads;
@@ -25,28 +25,29 @@ typedef struct TrainOptions {
 } TrainOptions;
 
 /* For a family's table of options; `Options` is a struct with a member `common`. */
-#define TRAIN_OPTIONS(Options)                                                                              \
-  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                        \
-      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                    \
-      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                    \
-      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                \
-      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},          \
-      {.name = "duplicates",                                                                             \
-       .type = OPTION_CHOICE,                                                                            \
-       .offset = offsetof(Options, common.duplicates),                                                      \
-       .choices = "last|sum|mean|error"},                                                                \
-      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},   \
-      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                      \
-      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
-  {.name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history) }
+#define TRAIN_OPTIONS(Options)                                                                                    \
+  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                              \
+      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                          \
+      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                          \
+      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                      \
+      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},                \
+      {.name = "duplicates",                                                                                      \
+       .type = OPTION_CHOICE,                                                                                     \
+       .offset = offsetof(Options, common.duplicates),                                                            \
+       .choices = "last|sum|mean|error"},                                                                         \
+      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},         \
+      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                            \
+      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, { \
+    .name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history)                        \
+  }
 
 /* One epoch, as mf_train's rows show it. NaN: there is none. */
 typedef struct FitRow {
   int epoch;
   Head head;
   double loss;
-  double train; /* RMSE over the cells trained on */
-  double test;  /* over those held out: RMSE of the rating head, NDCG@10 of the ranking head */
+  double train;   /* RMSE over the cells trained on */
+  double test;    /* over those held out: RMSE of the rating head, NDCG@10 of the ranking head */
   double seconds; /* since the head's training began */
 } FitRow;
 
@@ -54,10 +55,10 @@ typedef struct Training {
   Connection *connection;
   const struct Family *family;
   Source source;
-  int64_t size;        /* the second argument: a rank, a number of neighbours … */
+  int64_t size;          /* the second argument: a rank, a number of neighbours … */
   TrainOptions *options; /* the family's struct */
-  char *schema, *name; /* of the model to be */
-  int replaces;        /* a model of that name exists */
+  char *schema, *name;   /* of the model to be */
+  int replaces;          /* a model of that name exists */
   Interactions data;
   SparseMatrix by_item; /* the transpose of data.by_user */
   Interrupt interrupt;
@@ -94,8 +95,8 @@ typedef struct TrainRequest {
   const Family *family;
   const char *source;
   int64_t size;
-  const char *options;     /* may be NULL */
-  const ModelName *model;  /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
+  const char *options;    /* may be NULL */
+  const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
 } TrainRequest;
 
 const Family *family_named(const char *name); /* NULL where there is none */

@@ -8,7 +8,7 @@
 #include "table_function.h"
 #include "train.h"
 
-/* ---- X_train as a scalar function ---------------------------------------------------------------------------------------------------- */
+/* ---- X_train as a scalar function -------------------------------------------------------------------------------- */
 
 typedef struct ScalarContext {
   Connection *connection;
@@ -21,8 +21,8 @@ static void scalar_context_free(void *context) {
 }
 
 /* Arguments as both forms have them: source, size, options. The texts are borrowed. */
-static int request_from_values(const Family *family, sqlite3_value *source, sqlite3_value *size,
-                               sqlite3_value *options, TrainRequest *request, Error *error) {
+static int request_from_values(const Family *family, sqlite3_value *source, sqlite3_value *size, sqlite3_value *options,
+                               TrainRequest *request, Error *error) {
   *request = (TrainRequest){.family = family};
   if (!source || sqlite3_value_type(source) != SQLITE_TEXT)
     return error_set(error, SQLITE_ERROR,
@@ -65,7 +65,7 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
   }
 }
 
-/* ---- X_train as a table ------------------------------------------------------------------------------------------------------------------- */
+/* ---- X_train as a table ------------------------------------------------------------------------------------------ */
 
 typedef struct TrainTable {
   Training *training;
@@ -84,8 +84,8 @@ static int train_table_start(TableCall *call, Error *error) {
   TrainRequest request;
   int family = 0;
   while (strcmp(families[family]->function, call->function->name) != 0) family++;
-  int code = request_from_values(families[family], call->argument[0], call->argument[1], call->argument[2], &request,
-                                 error);
+  int code =
+      request_from_values(families[family], call->argument[0], call->argument[1], call->argument[2], &request, error);
   if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
   return code == SQLITE_OK ? train_table_advance(table, error) : code;
 }
@@ -130,20 +130,21 @@ static void train_table_end(TableCall *call) {
   *table = (TrainTable){0};
 }
 
-#define TRAIN_TABLE(family_name, size_name)                                                                        \
-  {                                                                                                                \
-    .name = family_name "_train",                                                                                  \
-    .schema = "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "          \
-              "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                              \
-    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,     \
-    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),            \
-    .start = train_table_start, .rewind = train_table_rewind, .next = train_table_next,                            \
-    .at_end = train_table_at_end, .column = train_table_column, .end = train_table_end,                            \
+#define TRAIN_TABLE(family_name, size_name)                                                                           \
+  {                                                                                                                   \
+    .name = family_name "_train",                                                                                     \
+    .schema =                                                                                                         \
+        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "                   \
+        "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                                       \
+    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,        \
+    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),               \
+    .start = train_table_start, .rewind = train_table_rewind, .next = train_table_next, .at_end = train_table_at_end, \
+    .column = train_table_column, .end = train_table_end,                                                             \
   }
 
 static const TableFunction train_tables[] = {TRAIN_TABLE("mf", "rank")};
 
-/* ---- registering --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- registering ------------------------------------------------------------------------------------------------- */
 
 static int register_scalar(Connection *connection, const Family *family, int arguments) {
   ScalarContext *context = memory_alloc(1, sizeof *context);

@@ -31,26 +31,19 @@ INLINE void store(float *p, Vector v) { *(Vector *)(void *)p = v; }
 INLINE Vector splat(float a) { return a - (Vector){0}; }
 
 /* Runs a function for its `stride` as a constant where that is one of the usual ones. */
-#define WITH_STRIDE(function, ...)            \
-  do {                                        \
-    switch (stride) {                         \
-      case 16:                                \
-        return function(16, __VA_ARGS__);     \
-      case 32:                                \
-        return function(32, __VA_ARGS__);     \
-      case 48:                                \
-        return function(48, __VA_ARGS__);     \
-      case 64:                                \
-        return function(64, __VA_ARGS__);     \
-      case 128:                               \
-        return function(128, __VA_ARGS__);    \
-      default:                                \
-        return function(stride, __VA_ARGS__); \
-    }                                         \
+#define WITH_STRIDE(function, ...)                   \
+  do {                                               \
+    switch (stride) {                                \
+      case 16: return function(16, __VA_ARGS__);     \
+      case 32: return function(32, __VA_ARGS__);     \
+      case 48: return function(48, __VA_ARGS__);     \
+      case 64: return function(64, __VA_ARGS__);     \
+      case 128: return function(128, __VA_ARGS__);   \
+      default: return function(stride, __VA_ARGS__); \
+    }                                                \
   } while (0)
 
-/* ---- sums across registers -----------------------------------------------------------------------------------------
- */
+/* ---- sums across registers --------------------------------------------------------------------------------------- */
 
 #if LANES == 16
 #define HALVES(a, b)                                                                       \
@@ -106,8 +99,7 @@ INLINE float sum_lanes(Vector v) {
   return v[0] + v[1];
 }
 
-/* ---- gathering, dot products and weighted sums of rows -------------------------------------------------------------
- */
+/* ---- gathering, dot products and weighted sums of rows ----------------------------------------------------------- */
 
 #define AHEAD 12 /* rows to fetch ahead: they lie anywhere in memory */
 
@@ -204,8 +196,7 @@ static float sums(const float *panel, size_t n, int stride, const float *base, c
   WITH_STRIDE(sums_, panel, n, base, weight, y, z);
 }
 
-/* ---- Gram matrices and Cholesky ------------------------------------------------------------------------------------
- */
+/* ---- Gram matrices and Cholesky ---------------------------------------------------------------------------------- */
 
 typedef enum GramSign { GRAM_PLUS, GRAM_WEIGHTED, GRAM_MINUS } GramSign;
 
@@ -382,8 +373,7 @@ static float descend(const float *a, int stride, int rank, float *gradient, floa
   return largest;
 }
 
-/* ---- vectors -------------------------------------------------------------------------------------------------------
- */
+/* ---- vectors ----------------------------------------------------------------------------------------------------- */
 
 INLINE void multiply_(const int stride, const float *a, float scale, const float *x, float *y) {
   for (int row = 0; row < stride; row += LANES) {

@@ -12,7 +12,7 @@
 #include "simd.h"
 #include "sqlite.h"
 
-/* ---- the panel ------------------------------------------------------------------------------------------------- */
+/* ---- the panel --------------------------------------------------------------------------------------------------- */
 
 static size_t panel_blocks(const ScorePanel *panel) { return (panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK; }
 
@@ -47,7 +47,7 @@ void score_panel_get(const ScorePanel *panel, size_t index, float *vector) {
   for (int lane = 0; lane < panel->stride; lane++) vector[lane] = from[(size_t)lane * SCORE_BLOCK];
 }
 
-/* ---- scores ---------------------------------------------------------------------------------------------------- */
+/* ---- scores ------------------------------------------------------------------------------------------------------ */
 
 /* A vector's lanes lie in as many cache lines as it has, each shared with its block: the block's sixteen scores cost
  * what one does. */
@@ -62,7 +62,7 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
   if (panel->count > 0) panel->kernels->scores(panel, query, 0, panel_blocks(panel), scores);
 }
 
-/* ---- the k best: one job, three ways to cut it ----------------------------------------------------------------- */
+/* ---- the k best: one job, three ways to cut it ------------------------------------------------------------------- */
 
 #define QUERY_GROUP 96        /* queries at most that go over the items together: 24 KB at 64 lanes */
 #define CHUNK_BYTES (1 << 18) /* of items, that stay in a core's second-level cache while a group goes over them */

@@ -83,7 +83,7 @@ INLINE void multiply(const ScorePanel *panel, const float *query, const int quer
   }
 }
 
-/* ---- all scores ------------------------------------------------------------------------------------------------ */
+/* ---- all scores -------------------------------------------------------------------------------------------------- */
 
 INLINE void score_blocks(const ScorePanel *panel, const float *query, size_t block, const int blocks, float *scores) {
   Vector sums[8];
@@ -98,7 +98,7 @@ static void scores_of_blocks(const ScorePanel *panel, const float *query, size_t
   for (; block < end; block++, scores += SCORE_BLOCK) score_blocks(panel, query, block, 1, scores);
 }
 
-/* ---- selection ------------------------------------------------------------------------------------------------- */
+/* ---- selection --------------------------------------------------------------------------------------------------- */
 
 /* The few scores that passed: the bits set in `bits`, of the items from `index` on. */
 static __attribute__((noinline)) void offer(Selection *selection, const float *scores, uint64_t bits, size_t index,

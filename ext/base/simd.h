@@ -9,7 +9,7 @@
 
 typedef enum SimdLevel { SIMD_GENERIC, SIMD_AVX2, SIMD_AVX512 } SimdLevel;
 
-SimdLevel simd_level(void);       /* what this processor can run */
+SimdLevel simd_level(void);        /* what this processor can run */
 const char *simd_level_name(void); /* "generic", "avx2" or "avx512" */
 
 #define SIMD_PASTE_(a, b) a##_##b
@@ -17,9 +17,8 @@ const char *simd_level_name(void); /* "generic", "avx2" or "avx512" */
 #define SIMD_NAME(name) SIMD_PASTE(name, SIMD_LEVEL)
 
 #if defined(__x86_64__)
-#define SIMD_PICK(table)                                                                     \
-  (simd_level() == SIMD_AVX512 ? &table##_avx512 : simd_level() == SIMD_AVX2 ? &table##_avx2 \
-                                                                             : &table##_generic)
+#define SIMD_PICK(table) \
+  (simd_level() == SIMD_AVX512 ? &table##_avx512 : simd_level() == SIMD_AVX2 ? &table##_avx2 : &table##_generic)
 #else
 #define SIMD_PICK(table) (&table##_generic)
 #endif

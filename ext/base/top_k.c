@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- the order ------------------------------------------------------------------------------------------------- */
+/* ---- the order --------------------------------------------------------------------------------------------------- */
 
 /* A number that is smaller for the better entry. The bits of floats order like integers once the sign is taken care
  * of: negative ones are turned round, positive ones get the top bit. */
@@ -16,7 +16,7 @@ static inline uint64_t scored_key(Scored entry) {
   return (uint64_t)descending << 32 | entry.index;
 }
 
-/* ---- heaps ----------------------------------------------------------------------------------------------------- */
+/* ---- heaps ------------------------------------------------------------------------------------------------------- */
 
 #define BEST_ON_TOP UINT64_C(0)
 #define WORST_ON_TOP UINT64_MAX
@@ -74,7 +74,7 @@ Scored scored_pop(Scored *entries, size_t *n) {
   return best;
 }
 
-/* ---- sorting --------------------------------------------------------------------------------------------------- */
+/* ---- sorting ----------------------------------------------------------------------------------------------------- */
 
 #define DIGIT_BITS 8
 #define DIGITS (1 << DIGIT_BITS)

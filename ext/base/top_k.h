@@ -14,7 +14,7 @@ typedef struct Scored {
   uint32_t index;
 } Scored;
 
-/* ---- a bounded heap, fed one by one ---------------------------------------------------------------------------- */
+/* ---- a bounded heap, fed one by one ------------------------------------------------------------------------------ */
 
 typedef struct TopK {
   Scored *heap;    /* room for `capacity`; the worst on top */
@@ -31,7 +31,7 @@ void top_k_offer(TopK *top, float score, uint32_t index);
 /* Sorts what was kept best first and returns how many there are. */
 size_t top_k_sort(TopK *top);
 
-/* ---- arrays in the same order ---------------------------------------------------------------------------------- */
+/* ---- arrays in the same order ------------------------------------------------------------------------------------ */
 
 /* All n entries, best first. Allocates nothing. */
 void scored_sort(Scored *entries, size_t n);

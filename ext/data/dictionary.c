@@ -38,7 +38,7 @@ void dictionary_free(Dictionary *dictionary) {
   dictionary_init(dictionary);
 }
 
-/* ---- finding --------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 
 /* Both are canonical: equal numbers have equal kinds, and equal bits (there is no integral real, so no -0.0). */
 static inline int entry_is(const Dictionary *dictionary, const Entry *entry, const Id *id) {
@@ -79,7 +79,7 @@ Id dictionary_id(const Dictionary *dictionary, size_t index) {
   return id;
 }
 
-/* ---- adding ---------------------------------------------------------------------------------------------------- */
+/* ---- adding ------------------------------------------------------------------------------------------------------ */
 
 /* Doubles the slots. Taken in order they fill the new ones from front to back. */
 static int grow_slots(Dictionary *dictionary) {
@@ -186,7 +186,7 @@ int dictionary_add_batch(Dictionary *dictionary, const Id *ids, size_t n, uint32
   return code;
 }
 
-/* ---- sorting --------------------------------------------------------------------------------------------------- */
+/* ---- sorting ----------------------------------------------------------------------------------------------------- */
 
 /* A number that never contradicts the order of ids, and decides most comparisons. */
 typedef struct SortKey {
@@ -269,7 +269,8 @@ static int sort_chunk(void *context, size_t block, int worker) {
 
 static int merge_block(void *context, size_t block, int worker) {
   const Sorting *sorting = context;
-  return merge_pair(sorting, sorting->from, sorting->to, block * 2 * sorting->width, sorting->width, sorting->n, worker);
+  return merge_pair(sorting, sorting->from, sorting->to, block * 2 * sorting->width, sorting->width, sorting->n,
+                    worker);
 }
 
 /* Leaves the result in sorting->from. */

@@ -21,7 +21,7 @@
 
 #define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 
-/* ---- affinity -------------------------------------------------------------------------------------------------- */
+/* ---- affinity ---------------------------------------------------------------------------------------------------- */
 
 /* Whether `part`, in capitals, occurs in `text` in any case. */
 static int contains(const char *text, const char *part) {
@@ -45,21 +45,16 @@ IdAffinity id_affinity_of(const char *declared_type) {
 
 const char *id_affinity_name(IdAffinity affinity) {
   switch (affinity) {
-    case ID_AFFINITY_TEXT:
-      return "TEXT";
-    case ID_AFFINITY_NUMERIC:
-      return "NUMERIC";
-    case ID_AFFINITY_INTEGER:
-      return "INTEGER";
-    case ID_AFFINITY_REAL:
-      return "REAL";
-    case ID_AFFINITY_BLOB:
-      break;
+    case ID_AFFINITY_TEXT: return "TEXT";
+    case ID_AFFINITY_NUMERIC: return "NUMERIC";
+    case ID_AFFINITY_INTEGER: return "INTEGER";
+    case ID_AFFINITY_REAL: return "REAL";
+    case ID_AFFINITY_BLOB: break;
   }
   return "";
 }
 
-/* ---- from and to SQLite ---------------------------------------------------------------------------------------- */
+/* ---- from and to SQLite ------------------------------------------------------------------------------------------ */
 
 /* Whether an integer can stand for the number; then it is put into `integer`. */
 static int is_integral(double real, int64_t *integer) {
@@ -94,8 +89,7 @@ int id_from_value(sqlite3_value *value, Id *id) {
         id->as.real = real;
       return 1;
     }
-    case SQLITE_TEXT:
-      return text_from_value(value, id);
+    case SQLITE_TEXT: return text_from_value(value, id);
     case SQLITE_BLOB:
       id->kind = ID_BLOB;
       id->as.bytes = sqlite3_value_blob(value); /* NULL for an empty one */
@@ -103,8 +97,7 @@ int id_from_value(sqlite3_value *value, Id *id) {
       if (!id->as.bytes && id->size) return -1;
       if (!id->as.bytes) id->as.bytes = "";
       return 1;
-    default:
-      return 0;
+    default: return 0;
   }
 }
 
@@ -119,32 +112,20 @@ int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id) {
 
 int id_bind(sqlite3_stmt *statement, int parameter, const Id *id) {
   switch (id->kind) {
-    case ID_INTEGER:
-      return sqlite3_bind_int64(statement, parameter, id->as.integer);
-    case ID_REAL:
-      return sqlite3_bind_double(statement, parameter, id->as.real);
-    case ID_TEXT:
-      return sqlite3_bind_text64(statement, parameter, id->as.bytes, id->size, SQLITE_STATIC, SQLITE_UTF8);
-    case ID_BLOB:
-      break;
+    case ID_INTEGER: return sqlite3_bind_int64(statement, parameter, id->as.integer);
+    case ID_REAL: return sqlite3_bind_double(statement, parameter, id->as.real);
+    case ID_TEXT: return sqlite3_bind_text64(statement, parameter, id->as.bytes, id->size, SQLITE_STATIC, SQLITE_UTF8);
+    case ID_BLOB: break;
   }
   return sqlite3_bind_blob64(statement, parameter, id->as.bytes, id->size, SQLITE_STATIC);
 }
 
 void id_result(sqlite3_context *context, const Id *id) {
   switch (id->kind) {
-    case ID_INTEGER:
-      sqlite3_result_int64(context, id->as.integer);
-      break;
-    case ID_REAL:
-      sqlite3_result_double(context, id->as.real);
-      break;
-    case ID_TEXT:
-      sqlite3_result_text64(context, id->as.bytes, id->size, SQLITE_TRANSIENT, SQLITE_UTF8);
-      break;
-    case ID_BLOB:
-      sqlite3_result_blob64(context, id->as.bytes, id->size, SQLITE_TRANSIENT);
-      break;
+    case ID_INTEGER: sqlite3_result_int64(context, id->as.integer); break;
+    case ID_REAL: sqlite3_result_double(context, id->as.real); break;
+    case ID_TEXT: sqlite3_result_text64(context, id->as.bytes, id->size, SQLITE_TRANSIENT, SQLITE_UTF8); break;
+    case ID_BLOB: sqlite3_result_blob64(context, id->as.bytes, id->size, SQLITE_TRANSIENT); break;
   }
 }
 
@@ -152,12 +133,8 @@ char *id_format(const Id *id, char text[ID_FORMAT_SIZE]) {
   enum { SHOWN_TEXT = 36, SHOWN_BLOB = 16 };
   const unsigned char *bytes = id->as.bytes;
   switch (id->kind) {
-    case ID_INTEGER:
-      sqlite3_snprintf(ID_FORMAT_SIZE, text, "%lld", (sqlite3_int64)id->as.integer);
-      break;
-    case ID_REAL:
-      sqlite3_snprintf(ID_FORMAT_SIZE, text, "%!.15g", id->as.real);
-      break;
+    case ID_INTEGER: sqlite3_snprintf(ID_FORMAT_SIZE, text, "%lld", (sqlite3_int64)id->as.integer); break;
+    case ID_REAL: sqlite3_snprintf(ID_FORMAT_SIZE, text, "%!.15g", id->as.real); break;
     case ID_TEXT: {
       int shown = id->size < SHOWN_TEXT ? (int)id->size : SHOWN_TEXT;
       const char *more = (uint32_t)shown < id->size ? "…" : "";
@@ -177,7 +154,7 @@ char *id_format(const Id *id, char text[ID_FORMAT_SIZE]) {
   return text;
 }
 
-/* ---- order and hash -------------------------------------------------------------------------------------------- */
+/* ---- order and hash ---------------------------------------------------------------------------------------------- */
 
 /* The place of a kind in SQLite's order: numbers, text, blobs. */
 static int kind_order(IdKind kind) { return kind <= ID_REAL ? 0 : (int)kind; }

@@ -48,7 +48,7 @@ void interactions_free(Interactions *interactions) {
   *interactions = (Interactions){0};
 }
 
-/* ---- from chunks to keys --------------------------------------------------------------------------------------- */
+/* ---- from chunks to keys ----------------------------------------------------------------------------------------- */
 
 static inline uint32_t value_bits(float value) {
   uint32_t bits;
@@ -117,7 +117,7 @@ done:
   return code;
 }
 
-/* ---- sorting and merging one user's keys ----------------------------------------------------------------------- */
+/* ---- sorting and merging one user's keys ------------------------------------------------------------------------- */
 
 /* Sorts keys by the bits low … high-1, stably; the bits above `high` are equal in all of them. */
 static void sort_keys(uint64_t *keys, uint64_t *scratch, size_t n, int low, int high) {
@@ -272,7 +272,7 @@ static int settle_users(Build *build) {
   return code == SQLITE_OK ? check_pairs(build) : code;
 }
 
-/* ---- from keys to matrices ------------------------------------------------------------------------------------- */
+/* ---- from keys to matrices --------------------------------------------------------------------------------------- */
 
 static int alloc_matrix(const Build *build, const uint32_t *counts, SparseMatrix *matrix) {
   size_t users = build->result->users.count, entries = 0;

@@ -11,7 +11,7 @@
 
 #define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
 
-/* ---- the nearest name ---------------------------------------------------------------------------------------------- */
+/* ---- the nearest name -------------------------------------------------------------------------------------------- */
 
 const char *options_nearest(const char *word, const Option *options, size_t count) {
   const char *nearest = NULL;
@@ -26,7 +26,7 @@ const char *options_nearest(const char *word, const Option *options, size_t coun
   return nearest;
 }
 
-/* ---- choices --------------------------------------------------------------------------------------------------------- */
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
 
 char *options_choice(const char *choices, int index) {
   for (; index > 0; index--) choices = strchr(choices, '|') + 1;
@@ -56,9 +56,10 @@ static char *quote_choices(const char *choices) {
   return sqlite3_str_finish(text);
 }
 
-/* ---- one value --------------------------------------------------------------------------------------------------------- */
+/* ---- one value --------------------------------------------------------------------------------------------------- */
 
-/* caller: option "key" must be <expected>, not <what came>. Frees nothing; `expected` NULL means that memory ran out. */
+/* caller: option "key" must be <expected>, not <what came>. Frees nothing; `expected` NULL means that memory ran out.
+ */
 static int refuse(const char *caller, const Option *option, const char *expected, const cJSON *value, Error *error) {
   char *came = cJSON_PrintUnformatted(value);
   int code = came && expected ? error_set(error, SQLITE_ERROR, "%s: option \"%s\" must be %s, not %.60s%s", caller,
@@ -68,8 +69,7 @@ static int refuse(const char *caller, const Option *option, const char *expected
   return code;
 }
 
-static int refuse_number(const char *caller, const Option *option, const char *kind, const cJSON *value,
-                         Error *error) {
+static int refuse_number(const char *caller, const Option *option, const char *kind, const cJSON *value, Error *error) {
   char *expected = option->maximum < INFINITY
                        ? sqlite3_mprintf("%s from %g to %!.15g", kind, option->minimum, option->maximum)
                        : sqlite3_mprintf("%s of at least %g", kind, option->minimum);
@@ -155,8 +155,7 @@ static int take(const char *caller, const Option *option, const cJSON *value, vo
       if (!cJSON_IsBool(value)) return refuse(caller, option, "true or false", value, error);
       *(int *)to = cJSON_IsTrue(value);
       return SQLITE_OK;
-    case OPTION_CHOICE:
-      return take_choice(caller, option, value, to, error);
+    case OPTION_CHOICE: return take_choice(caller, option, value, to, error);
     case OPTION_TEXT:
       if (!cJSON_IsString(value)) return refuse(caller, option, "a text", value, error);
       return take_text(value, to, error);
@@ -167,15 +166,13 @@ static int take(const char *caller, const Option *option, const cJSON *value, vo
       if (!cJSON_IsString(value)) return refuse(caller, option, "the name of a column", value, error);
       return take_text(value, &column->name, error);
     }
-    case OPTION_BY_HEAD:
-      return take_by_head(caller, option, value, to, error);
-    case OPTION_INTEGERS:
-      return take_integers(caller, option, value, to, error);
+    case OPTION_BY_HEAD: return take_by_head(caller, option, value, to, error);
+    case OPTION_INTEGERS: return take_integers(caller, option, value, to, error);
   }
   return SQLITE_OK;
 }
 
-/* ---- the object ---------------------------------------------------------------------------------------------------------- */
+/* ---- the object -------------------------------------------------------------------------------------------------- */
 
 static int refuse_key(const char *caller, const char *key, const Option *options, size_t count, Error *error) {
   const char *nearest = options_nearest(key, options, count);

@@ -46,8 +46,8 @@ typedef struct Option {
 } Option;
 
 /* Parses `json` (NULL or '' are no options) into `target`. An unknown key, a key given twice, a wrong type, a value out
- * of range or text behind the object is SQLITE_ERROR, with a message that starts with `caller` and names the key, what was expected
- * and what came; texts parsed before the error are in the target and to be freed with it. */
+ * of range or text behind the object is SQLITE_ERROR, with a message that starts with `caller` and names the key, what
+ * was expected and what came; texts parsed before the error are in the target and to be freed with it. */
 int options_parse(const char *caller, const char *json, const Option *options, size_t count, void *target,
                   Error *error);
 
@@ -57,7 +57,8 @@ char *options_without(const char *json, const char *key);
 /* The text of choice number `index` of "a|b|c", as sqlite3_mprintf gives it. */
 char *options_choice(const char *choices, int index);
 
-/* The name nearest to `word` (fewest letters changed, two letters swapped counting as one change), or NULL where none is near enough to be meant. */
+/* The name nearest to `word` (fewest letters changed, two letters swapped counting as one change), or NULL where none
+ * is near enough to be meant. */
 const char *options_nearest(const char *word, const Option *options, size_t count);
 
 #endif

@@ -13,7 +13,7 @@ void source_free(Source *source) {
   *source = (Source){0};
 }
 
-/* ---- a query or a name? ---------------------------------------------------------------------------------------- */
+/* ---- a query or a name? ------------------------------------------------------------------------------------------ */
 
 static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -52,7 +52,7 @@ static int is_query(const char *text) {
   return 0;
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 /* Runs one SELECT (freed here; NULL: memory ran out) and hands each row to `row` until it returns another code than
  * SQLITE_OK. */
@@ -184,7 +184,7 @@ static int split_name(const char *text, char *first, char *second) {
   return length > 0;
 }
 
-/* ---- what it might have meant ---------------------------------------------------------------------------------- */
+/* ---- what it might have meant ------------------------------------------------------------------------------------ */
 
 typedef struct Nearest {
   const char *wanted;
@@ -274,7 +274,7 @@ int source_resolve(sqlite3 *db, const char *text, const char *caller, Source *so
   return code;
 }
 
-/* ---- columns --------------------------------------------------------------------------------------------------- */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 void source_columns_free(SourceColumns *columns) {
   for (int c = 0; columns->names && c < columns->count; c++) memory_free(columns->names[c]);

@@ -45,8 +45,7 @@ struct Als {
   int exact_scratch;
 };
 
-/* ---- setting up ----------------------------------------------------------------------------------------------------
- */
+/* ---- setting up -------------------------------------------------------------------------------------------------- */
 
 /* Cuts a side into blocks: once to count them, then to note them. */
 static int blocks_cut(const AlsSide *side, Blocks *blocks) {
@@ -144,8 +143,7 @@ void als_destroy(Als *als) {
   memory_free(als);
 }
 
-/* ---- the start -----------------------------------------------------------------------------------------------------
- */
+/* ---- the start --------------------------------------------------------------------------------------------------- */
 
 static size_t start_rows(const Als *als) {
   size_t rows = START_FLOATS / (size_t)als->factors.stride;
@@ -194,8 +192,7 @@ static int start(Als *als, const Cancel *cancel) {
   return code;
 }
 
-/* ---- half-steps ----------------------------------------------------------------------------------------------------
- */
+/* ---- half-steps -------------------------------------------------------------------------------------------------- */
 
 typedef struct HalfStep {
   const AlsSide *side;

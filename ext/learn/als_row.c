@@ -30,8 +30,7 @@
 #define DESCENT_TOLERANCE 1e-6f  /* of the largest coordinate */
 #define POLL_STRIDE 256          /* from here on a solver's own loops take milliseconds */
 
-/* ---- scratch -------------------------------------------------------------------------------------------------------
- */
+/* ---- scratch ----------------------------------------------------------------------------------------------------- */
 
 static size_t panel_capacity(int stride) {
   size_t rows = PANEL_FLOATS / (size_t)stride / PANEL_ROWS * PANEL_ROWS;
@@ -83,8 +82,7 @@ void als_scratch_free(AlsScratch *scratch) {
   *scratch = (AlsScratch){.row = SIZE_MAX};
 }
 
-/* ---- pieces and sections -------------------------------------------------------------------------------------------
- */
+/* ---- pieces and sections ----------------------------------------------------------------------------------------- */
 
 typedef struct Row {
   size_t number;
@@ -214,8 +212,7 @@ static void reduce_sections(const Pass *pass) {
   }
 }
 
-/* ---- the passes ----------------------------------------------------------------------------------------------------
- */
+/* ---- the passes -------------------------------------------------------------------------------------------------- */
 
 static void apply_piece(const Pass *pass, size_t section, AlsScratch *scratch, size_t begin, size_t count) {
   const AlsSide *side = pass->side;
@@ -265,8 +262,7 @@ static int misfit_section(void *context, size_t section, int worker) {
   return for_pieces(context, section, worker, misfit_piece);
 }
 
-/* ---- solvers -------------------------------------------------------------------------------------------------------
- */
+/* ---- solvers ----------------------------------------------------------------------------------------------------- */
 
 typedef struct Solve {
   Pass pass; /* of the row; its x, x_bias and with_base are set before each use */
@@ -435,8 +431,7 @@ static int measure(Solve *solve, AlsLoss *loss) {
   return SQLITE_OK;
 }
 
-/* ---- for als.c -----------------------------------------------------------------------------------------------------
- */
+/* ---- for als.c --------------------------------------------------------------------------------------------------- */
 
 double als_row_penalty(const AlsSide *side, size_t row) {
   const AlsOptions *options = side->options;

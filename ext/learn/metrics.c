@@ -20,7 +20,7 @@
 #include "../base/parallel.h"
 #include "../base/sqlite.h"
 
-/* ---- predicted ratings ------------------------------------------------------------------------------------------------ */
+/* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
 void rating_errors_add(RatingErrors *errors, double predicted, double actual) {
   double difference = predicted - actual;
@@ -45,7 +45,7 @@ double rating_rmse(const RatingErrors *errors) {
   return errors->count ? sqrt(errors->squares / (double)errors->count) : NAN;
 }
 
-/* ---- one user's list ---------------------------------------------------------------------------------------------------- */
+/* ---- one user's list --------------------------------------------------------------------------------------------- */
 
 /* What one user adds. */
 typedef struct UserScores {
@@ -127,14 +127,14 @@ static void judge_at(const size_t *rank, size_t ranked, size_t relevant, int k, 
   user->value[METRIC_HIT_RATE][slot] = hits > 0;
 }
 
-/* ---- a block of users ------------------------------------------------------------------------------------------------------ */
+/* ---- a block of users -------------------------------------------------------------------------------------------- */
 
 typedef struct Judging {
   const ScorePanel *panel;
   const RankingUsers *users;
   const RankingProtocol *protocol;
-  UserScores *result;      /* one a user */
-  const Scored *best;      /* longest lists of each user, for novelty and coverage, or NULL */
+  UserScores *result; /* one a user */
+  const Scored *best; /* longest lists of each user, for novelty and coverage, or NULL */
   const size_t *found;
   size_t longest;
 } Judging;

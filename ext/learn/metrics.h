@@ -9,7 +9,7 @@
 #include "../base/score.h"
 #include "../base/sparse.h"
 
-/* ---- predicted ratings ------------------------------------------------------------------------------------------------ */
+/* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
 typedef struct RatingErrors {
   double squares;   /* Σ e² */
@@ -25,7 +25,7 @@ RatingErrors rating_errors_of(const Factors *factors, const SparseMatrix *cells,
 
 double rating_rmse(const RatingErrors *errors); /* NaN where there are none */
 
-/* ---- ranked lists ------------------------------------------------------------------------------------------------------ */
+/* ---- ranked lists ------------------------------------------------------------------------------------------------ */
 
 enum { METRICS_MOST_K = 16 };
 
@@ -41,9 +41,9 @@ typedef enum RankingMetric {
 } RankingMetric;
 
 typedef struct RankingProtocol {
-  int ks;                 /* how many list lengths */
+  int ks; /* how many list lengths */
   int k[METRICS_MOST_K];
-  int recall_by_shorter;  /* recall's denominator is min(k, relevant), not the number of relevant items */
+  int recall_by_shorter; /* recall's denominator is min(k, relevant), not the number of relevant items */
   int threads;
   const double *surprise; /* −log2 of each item's share of users, for novelty, or NULL */
 } RankingProtocol;
@@ -51,17 +51,17 @@ typedef struct RankingProtocol {
 typedef struct RankingScores {
   double sum[RANKING_METRICS][METRICS_MOST_K]; /* over users; divide by `users` */
   double auc;                                  /* sum over `auc_users` */
-  int64_t users;      /* with at least one relevant item */
-  int64_t auc_users;  /* those who also have a candidate that is not relevant */
+  int64_t users;                               /* with at least one relevant item */
+  int64_t auc_users;                           /* those who also have a candidate that is not relevant */
 } RankingScores;
 
 /* A block of users to be judged. */
 typedef struct RankingUsers {
   size_t count;
-  const float *vector;       /* count × panel->stride, aligned */
-  const Excluded *excluded;  /* count: items that may not be recommended; NULL: none */
-  const Excluded *relevant;  /* count: what the user went on to like, ascending; excluded ones are no part of it */
-  const uint32_t *unknown;   /* count: relevant items that the model has never seen: missed too; NULL: none */
+  const float *vector;      /* count × panel->stride, aligned */
+  const Excluded *excluded; /* count: items that may not be recommended; NULL: none */
+  const Excluded *relevant; /* count: what the user went on to like, ascending; excluded ones are no part of it */
+  const uint32_t *unknown;  /* count: relevant items that the model has never seen: missed too; NULL: none */
 } RankingUsers;
 
 /* Adds a block of users to the scores; `recommended` (items, or NULL) is set where an item is in somebody's first

@@ -10,7 +10,8 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   int code = shadow_prepare(model->reader.db, model_name(model), &statement, error,
                             "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
                             "(SELECT count(*) FROM \"%w\".\"%w_user_factor\")",
-                            model->reader.name.schema, model->reader.name.name, model->reader.name.schema, model->reader.name.name);
+                            model->reader.name.schema, model->reader.name.name, model->reader.name.schema,
+                            model->reader.name.name);
   if (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
     users = sqlite3_column_int64(statement, 0);
     chunks = sqlite3_column_int64(statement, 1);

@@ -12,7 +12,7 @@
 #define MOST_ITEMS INT32_MAX
 #define MOST_RANK 4096
 
-/* ---- m_config ----------------------------------------------------------------------------------------------------- */
+/* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Config {
   int64_t format, users, items;
@@ -43,8 +43,10 @@ static const struct {
   const char *key;
   size_t offset;
 } config_reals[] = {
-    {"rating_mean", offsetof(Config, mean[HEAD_RATING])}, {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
-    {"minimum", offsetof(Config, minimum)},               {"maximum", offsetof(Config, maximum)},
+    {"rating_mean", offsetof(Config, mean[HEAD_RATING])},
+    {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
+    {"minimum", offsetof(Config, minimum)},
+    {"maximum", offsetof(Config, maximum)},
     {"average", offsetof(Config, average)},
 };
 
@@ -148,7 +150,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   items->item_affinity = id_affinity_of(config->item_affinity);
 }
 
-/* ---- m_item and m_item_factor -------------------------------------------------------------------------------------- */
+/* ---- m_item and m_item_factor ------------------------------------------------------------------------------------ */
 
 static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *error) {
   sqlite3_stmt *statement = NULL;
@@ -160,7 +162,8 @@ static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *erro
     uint32_t added = 0;
     code = reader_integer(reader, statement, 0, (int64_t)item, (int64_t)item, "the index of an item", &index, error);
     if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, reader->name, "it has too many items");
-    if (code == SQLITE_OK) code = reader_integer(reader, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
+    if (code == SQLITE_OK)
+      code = reader_integer(reader, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
     if (code != SQLITE_OK) break;
     int there = id_from_value(sqlite3_column_value(statement, 1), &id);
     if (there < 0) code = error_no_memory(error);
@@ -205,8 +208,10 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
   while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
     size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
     const char *data = NULL;
-    if (n == 0) code = shadow_damaged(error, reader->name, "it has too many item factors");
-    else code = reader_chunk(reader, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
+    if (n == 0)
+      code = shadow_damaged(error, reader->name, "it has too many item factors");
+    else
+      code = reader_chunk(reader, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
     for (size_t end = item + n; code == SQLITE_OK && item < end; item++, data += row_floats * sizeof(float))
       code = unpack_item(reader, items, item, data, row, error);
   }

@@ -11,11 +11,11 @@ typedef struct ModelItems {
   int64_t stamp;
   ModelShape shape;
   IdAffinity user_affinity, item_affinity;
-  int64_t users;         /* how many users the model has */
-  Dictionary ids;        /* index ↔ id of the items */
-  uint32_t *count;       /* entries of each item: its popularity */
+  int64_t users;           /* how many users the model has */
+  Dictionary ids;          /* index ↔ id of the items */
+  uint32_t *count;         /* entries of each item: its popularity */
   ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
-  float *norm;           /* ‖item‖ in the score head */
+  float *norm;             /* ‖item‖ in the score head */
 } ModelItems;
 
 /* Reads m_config, m_item and m_item_factor; `stamp` is theirs. */

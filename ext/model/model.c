@@ -28,7 +28,7 @@ void model_destroy(Model *model) {
 
 ModelName model_name(const Model *model) { return model->reader.name; }
 
-/* ---- validity ----------------------------------------------------------------------------------------------------- */
+/* ---- validity ---------------------------------------------------------------------------------------------------- */
 
 int model_begin(Model *model, ModelItems **items, Error *error) {
   sqlite3_stmt *statement = NULL;
@@ -42,7 +42,8 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
   if (code == SQLITE_OK)
     code = reader_integer(&model->reader, statement, 0, INT64_MIN, INT64_MAX, "the item stamp", &stamp, error);
   if (code == SQLITE_OK)
-    code = reader_integer(&model->reader, statement, 1, INT64_MIN, INT64_MAX, "the user stamp", &model->user_stamp, error);
+    code =
+        reader_integer(&model->reader, statement, 1, INT64_MIN, INT64_MAX, "the user stamp", &model->user_stamp, error);
   if (code == SQLITE_OK && (!model->items || model->items->stamp != stamp)) {
     items_release(model->items);
     model->items = NULL;

@@ -24,17 +24,17 @@ typedef struct ModelUser {
 /* What a user did, items ascending. */
 typedef struct History {
   size_t count;
-  uint32_t *item;  /* owned */
-  float *rating;   /* owned; NULL: all 1 */
+  uint32_t *item; /* owned */
+  float *rating;  /* owned; NULL: all 1 */
 } History;
 
 /* A run of consecutive users. */
 typedef struct ModelUsers {
   size_t count;
-  float *vector[HEADS];  /* count × stride of each fitted head, aligned */
-  float *offset[HEADS];  /* count; the head's mean + user bias */
-  Dictionary ids; /* filled where asked for: ids.count == count */
-  History *history; /* count, where asked for, else NULL */
+  float *vector[HEADS]; /* count × stride of each fitted head, aligned */
+  float *offset[HEADS]; /* count; the head's mean + user bias */
+  Dictionary ids;       /* filled where asked for: ids.count == count */
+  History *history;     /* count, where asked for, else NULL */
 } ModelUsers;
 
 /* Its members are private to model/. */

@@ -1,5 +1,5 @@
-/* Reading the shadow tables with care: every value is checked for type, range, length, checksum and finiteness, and what
- * is wrong is named. See reader.h. */
+/* Reading the shadow tables with care: every value is checked for type, range, length, checksum and finiteness, and
+ * what is wrong is named. See reader.h. */
 #include "reader.h"
 
 #include <math.h>
@@ -8,15 +8,17 @@
 #include "store.h"
 
 static const char *const statement_texts[STATEMENTS] = {
-    [STATEMENT_STAMPS] = "SELECT i.value, u.value FROM \"%w\".\"%w_config\" i, \"%w\".\"%w_config\" u "
-                         "WHERE i.key = 'item_stamp' AND u.key = 'user_stamp'",
+    [STATEMENT_STAMPS] =
+        "SELECT i.value, u.value FROM \"%w\".\"%w_config\" i, \"%w\".\"%w_config\" u "
+        "WHERE i.key = 'item_stamp' AND u.key = 'user_stamp'",
     [STATEMENT_CONFIG] = "SELECT key, value FROM \"%w\".\"%w_config\"",
     [STATEMENT_ITEMS] = "SELECT idx, id, n FROM \"%w\".\"%w_item\" ORDER BY idx",
     [STATEMENT_ITEM_CHUNKS] = "SELECT chunk, n, data FROM \"%w\".\"%w_item_factor\" ORDER BY chunk",
     [STATEMENT_USER_BY_ID] = "SELECT idx FROM \"%w\".\"%w_user\" WHERE id = ?1",
     [STATEMENT_USERS] = "SELECT idx, id, n, history FROM \"%w\".\"%w_user\" WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
-    [STATEMENT_USER_CHUNKS] = "SELECT chunk, n, data FROM \"%w\".\"%w_user_factor\" "
-                              "WHERE chunk BETWEEN ?1 AND ?2 ORDER BY chunk",
+    [STATEMENT_USER_CHUNKS] =
+        "SELECT chunk, n, data FROM \"%w\".\"%w_user_factor\" "
+        "WHERE chunk BETWEEN ?1 AND ?2 ORDER BY chunk",
 };
 
 int reader_begin(Reader *reader, sqlite3 *db, ModelName name, Error *error) {

@@ -15,8 +15,9 @@ static const struct {
     {"item", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER"},
     {"user_factor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
     {"item_factor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
-    {"neighbor", "item INTEGER, rank INTEGER, neighbor INTEGER, similarity REAL, support INTEGER, "
-                 "PRIMARY KEY(item, rank)"},
+    {"neighbor",
+     "item INTEGER, rank INTEGER, neighbor INTEGER, similarity REAL, support INTEGER, "
+     "PRIMARY KEY(item, rank)"},
     {"term", "idx INTEGER PRIMARY KEY, term TEXT UNIQUE, df INTEGER, idf REAL"},
     {"weight", "name TEXT PRIMARY KEY, shape TEXT, data BLOB"},
 };
@@ -99,8 +100,7 @@ int shadow_create(sqlite3 *db, ModelName model, Error *error) {
 int shadow_clear(sqlite3 *db, ModelName model, Error *error) {
   int code = SQLITE_OK;
   for (size_t i = 0; i < SHADOW_TABLES && code == SQLITE_OK; i++)
-    code = shadow_execute(db, error, "DELETE FROM \"%w\".\"%w_%s\"", model.schema, model.name,
-                          shadow_tables[i].suffix);
+    code = shadow_execute(db, error, "DELETE FROM \"%w\".\"%w_%s\"", model.schema, model.name, shadow_tables[i].suffix);
   return code;
 }
 

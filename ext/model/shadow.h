@@ -31,7 +31,7 @@ int shadow_is_suffix(const char *suffix); /* for xShadowName: 1 for "config", "u
 /* SQLITE_ERROR where one of the tables' names is taken already, by whatever. */
 int shadow_create(sqlite3 *db, ModelName model, Error *error);
 int shadow_clear(sqlite3 *db, ModelName model, Error *error); /* empties them all */
-int shadow_drop(sqlite3 *db, ModelName model, Error *error); /* those that are there */
+int shadow_drop(sqlite3 *db, ModelName model, Error *error);  /* those that are there */
 int shadow_rename(sqlite3 *db, ModelName model, const char *new_name, Error *error);
 
 #endif

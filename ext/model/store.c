@@ -21,8 +21,8 @@
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
  *
- * Rows are written by INSERT … SELECT, never VALUES: a single-row VALUES has no statement journal, and where it finds the
- * disk full or no memory, SQLite rolls back the whole transaction, with what the user did in it before.
+ * Rows are written by INSERT … SELECT, never VALUES: a single-row VALUES has no statement journal, and where it finds
+ * the disk full or no memory, SQLite rolls back the whole transaction, with what the user did in it before.
  *
  * The stamps are hashes of what was written, not random: the same training gives the same bytes, and equal stamps mean
  * equal contents, which is all that a cache needs to know. */
@@ -65,7 +65,7 @@ static int bind_checked(Writer *writer, sqlite3_stmt *insert, int parameter, voi
   return sqlite3_bind_blob64(insert, parameter, blob, size + STORE_CHECKSUM, SQLITE_STATIC);
 }
 
-/* ---- dictionaries and histories --------------------------------------------------------------------------------- */
+/* ---- dictionaries and histories ---------------------------------------------------------------------------------- */
 
 static int write_history(Writer *writer, sqlite3_stmt *insert, size_t user, char *buffer) {
   const SparseMatrix *history = &writer->model->history;
@@ -94,8 +94,8 @@ static int write_users(Writer *writer) {
     code = id_bind(insert, 2, &id);
     if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->user_count[user]);
     if (code == SQLITE_OK && model->history.start) code = write_history(writer, insert, user, buffer);
-    code = code == SQLITE_OK ? step_and_reset(writer, insert)
-                             : error_from_database(writer->error, writer->db, code, NULL);
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
   }
   sqlite3_finalize(insert);
   memory_free(buffer);
@@ -114,8 +114,8 @@ static int write_items(Writer *writer) {
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)item);
     code = id_bind(insert, 2, &id);
     if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->item_count[item]);
-    code = code == SQLITE_OK ? step_and_reset(writer, insert)
-                             : error_from_database(writer->error, writer->db, code, NULL);
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
   }
   sqlite3_finalize(insert);
   return code;
@@ -148,8 +148,8 @@ static int write_factors(Writer *writer, int of_users) {
   int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
   if (code == SQLITE_OK)
     code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_%s_factor\"(chunk, n, data) SELECT ?1, ?2, ?3",
-                          writer->name.schema, writer->name.name, of_users ? "user" : "item");
+                          "INSERT INTO \"%w\".\"%w_%s_factor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
+                          writer->name.name, of_users ? "user" : "item");
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
     size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
     float *end = chunk;
@@ -158,8 +158,8 @@ static int write_factors(Writer *writer, int of_users) {
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
     code = bind_checked(writer, insert, 3, chunk, n * row_floats * sizeof(float));
-    code = code == SQLITE_OK ? step_and_reset(writer, insert)
-                             : error_from_database(writer->error, writer->db, code, NULL);
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
   }
   sqlite3_finalize(insert);
   memory_free(chunk);
@@ -235,8 +235,10 @@ static int write_config(Writer *writer) {
     const char *key;
     double value;
   } reals[] = {
-      {"rating_mean", shape->mean[HEAD_RATING]}, {"ranking_mean", shape->mean[HEAD_RANKING]},
-      {"minimum", shape->minimum},               {"maximum", shape->maximum},
+      {"rating_mean", shape->mean[HEAD_RATING]},
+      {"ranking_mean", shape->mean[HEAD_RANKING]},
+      {"minimum", shape->minimum},
+      {"maximum", shape->maximum},
       {"average", shape->average},
   };
   for (size_t i = 0; code == SQLITE_OK && i < sizeof texts / sizeof *texts; i++)

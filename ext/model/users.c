@@ -1,4 +1,5 @@
-/* Reading users: one by key, or a run of them. Never cached, so that a folded-in rating is seen at once. See model.h. */
+/* Reading users: one by key, or a run of them. Never cached, so that a folded-in rating is seen at once. See model.h.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "model.h"
 #include "store.h"
 
-/* ---- vectors ------------------------------------------------------------------------------------------------------ */
+/* ---- vectors ----------------------------------------------------------------------------------------------------- */
 
 /* Where head's factors, and its bias, stand in a stored row. */
 static size_t factors_place(const ModelShape *shape, int head) {
@@ -67,12 +68,12 @@ int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUs
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
   *user = (ModelUser){.index = index};
-  int code = row ? bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error)
-                 : error_no_memory(error);
+  int code =
+      row ? bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error) : error_no_memory(error);
   if (code == SQLITE_OK) code = step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
   if (code == SQLITE_OK)
-    code = reader_floats(&model->reader, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats, "a user's factor",
-                         row, error);
+    code = reader_floats(&model->reader, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats,
+                         "a user's factor", row, error);
   if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
   if (statement) sqlite3_reset(statement);
   memory_free(row);
@@ -84,7 +85,7 @@ void user_free(ModelUser *user) {
   *user = (ModelUser){0};
 }
 
-/* ---- ids ----------------------------------------------------------------------------------------------------------- */
+/* ---- ids --------------------------------------------------------------------------------------------------------- */
 
 int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error) {
   sqlite3_stmt *statement = NULL;
@@ -116,7 +117,7 @@ int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *u
   return code == SQLITE_OK && *found ? model_user_at(model, items, index, user, error) : code;
 }
 
-/* ---- histories ------------------------------------------------------------------------------------------------------ */
+/* ---- histories --------------------------------------------------------------------------------------------------- */
 
 /* Takes the history out of the current row (idx, id, n, history). A model without histories gives empty ones. */
 static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt *statement, History *history,
@@ -125,10 +126,12 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   if (sqlite3_column_type(statement, 3) == SQLITE_NULL) return SQLITE_OK;
   int64_t n = 0;
   const void *blob = NULL;
-  int code = reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
+  int code =
+      reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
   if (code != SQLITE_OK) return code;
   int with_ratings = n && sqlite3_column_bytes(statement, 3) != n * 4 + STORE_CHECKSUM;
-  code = reader_blob(&model->reader, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
+  code =
+      reader_blob(&model->reader, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
   if (code != SQLITE_OK) return code;
   history->item = memory_alloc((size_t)n, sizeof *history->item);
   if (with_ratings) history->rating = memory_alloc((size_t)n, sizeof *history->rating);
@@ -173,7 +176,8 @@ int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, 
   sqlite3_stmt *statement = NULL;
   *id = NULL;
   int code = step_to_user(model, user, &statement, error);
-  if (code == SQLITE_OK && !(*id = sqlite3_value_dup(sqlite3_column_value(statement, 1)))) code = error_no_memory(error);
+  if (code == SQLITE_OK && !(*id = sqlite3_value_dup(sqlite3_column_value(statement, 1))))
+    code = error_no_memory(error);
   if (code == SQLITE_OK && n) *n = sqlite3_column_int64(statement, 2);
   if (statement) sqlite3_reset(statement);
   return code;
@@ -199,15 +203,15 @@ int history_find(const History *history, uint32_t item, double *rating) {
   return 1;
 }
 
-/* ---- runs of users --------------------------------------------------------------------------------------------------- */
+/* ---- runs of users ----------------------------------------------------------------------------------------------- */
 
 static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   const ModelShape *shape = &items->shape;
   size_t row_floats = store_row_floats(shape);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
-  int code = row ? bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
-                               &statement, error)
+  int code = row ? bind_chunks(model, (int64_t)(first / STORE_CHUNK),
+                               (int64_t)((first + users->count - 1) / STORE_CHUNK), &statement, error)
                  : error_no_memory(error);
   const char *data = NULL;
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
@@ -215,7 +219,8 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
     if (place == 0)
       code = step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
     if (code == SQLITE_OK)
-      code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor", row, error);
+      code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
+                           row, error);
     if (code != SQLITE_OK) break;
     for (int head = 0; head < HEADS; head++) {
       if (!shape->rank[head]) continue;
@@ -237,8 +242,8 @@ static int read_rows(Model *model, const ModelItems *items, size_t first, int wh
     code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "users are missing");
     if (code != SQLITE_ROW) break;
-    code = reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user), "the index of a user",
-                          &index, error);
+    code = reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user),
+                          "the index of a user", &index, error);
     if (code == SQLITE_OK && what & USERS_WITH_IDS) {
       Id id;
       uint32_t added = 0;

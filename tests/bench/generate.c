@@ -90,7 +90,7 @@ static double taste_product(const float *a, const float *b) {
   return sum;
 }
 
-/* ---- items ------------------------------------------------------------------------------------------------------ */
+/* ---- items ------------------------------------------------------------------------------------------------------- */
 
 /* weight[i] of each item: (rank + shift)^-1.05, the lower half thinned out, ranks dealt at random over the ids. */
 static double *draw_popularity(const Options *options, const Catalogue *catalogue) {
@@ -140,7 +140,7 @@ static void build_alias(Catalogue *catalogue, const double *weight, size_t items
   free(heavy);
 }
 
-/* ---- users ------------------------------------------------------------------------------------------------------ */
+/* ---- users ------------------------------------------------------------------------------------------------------- */
 
 /* activity[u] = floor + min(cap, scale · log-normal), the scale such that all add up to `ratings`. */
 static void draw_activity(const Options *options, double *activity) {
@@ -183,7 +183,7 @@ static void catalogue_free(Catalogue *catalogue) {
   free(catalogue->rated_by);
 }
 
-/* ---- ratings ---------------------------------------------------------------------------------------------------- */
+/* ---- ratings ----------------------------------------------------------------------------------------------------- */
 
 /* Adds up to `wanted` ratings of one user; fewer where tastes and popularity leave no more to find. */
 static void draw_user(const Options *options, Catalogue *catalogue, size_t user, size_t wanted, Rows *rows) {
@@ -226,7 +226,7 @@ static void rows_draw(const Options *options, Catalogue *catalogue, Rows *rows) 
   }
 }
 
-/* ---- the file --------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 static int bind_id(sqlite3_stmt *statement, int parameter, const char *kind, uint32_t index, int text) {
   if (!text) return sqlite3_bind_int64(statement, parameter, (sqlite3_int64)index + 1);
@@ -261,7 +261,7 @@ static int rows_write(const Options *options, const Rows *rows) {
   return rc;
 }
 
-/* ---- the command line ------------------------------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------------------------------------- */
 
 static int parse_size(const char *size, Options *options) {
   int large = strcmp(size, "25m") == 0;

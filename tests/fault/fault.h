@@ -27,7 +27,7 @@
 #define FAULT_SLOW 1
 #endif
 
-/* ---- how many ------------------------------------------------------------------------------------------------------ */
+/* ---- how many ---------------------------------------------------------------------------------------------------- */
 
 /* The n to try after n: all of them up to `dense`, then steps of 1/`fineness` of n. */
 static inline long next_fault(long n, long dense, long fineness) {
@@ -36,7 +36,7 @@ static inline long next_fault(long n, long dense, long fineness) {
   return n + (step > 0 ? step : 1);
 }
 
-/* ---- what a statement came to -------------------------------------------------------------------------------------- */
+/* ---- what a statement came to ------------------------------------------------------------------------------------ */
 
 typedef struct Outcome {
   int code; /* extended; SQLITE_OK: ran to its end */
@@ -109,7 +109,7 @@ static inline void must_close(sqlite3 *db) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
-/* ---- data and statements ------------------------------------------------------------------------------------------------ */
+/* ---- data and statements ----------------------------------------------------------------------------------------- */
 
 /* 12 users and 10 items with ratings; and 9 people and 8 songs known only by what was played, ids being texts. */
 static const char make_data[] =
@@ -174,7 +174,7 @@ static inline const char *serving_statement(sqlite3 *db, int which) {
   return serving[which];
 }
 
-/* ---- images: a database as bytes, opened as often as needed --------------------------------------------------------- */
+/* ---- images: a database as bytes, opened as often as needed ------------------------------------------------------ */
 
 typedef struct Image {
   unsigned char *bytes;
@@ -215,7 +215,7 @@ static inline Image make_image(int trained) {
   return image;
 }
 
-/* ---- all that a database holds ------------------------------------------------------------------------------------------ */
+/* ---- all that a database holds ----------------------------------------------------------------------------------- */
 
 /* The schema and every row of every table that is not virtual, but for the time of training. */
 static inline uint64_t hash_database(sqlite3 *db) {
@@ -252,7 +252,7 @@ static inline void check_integrity(sqlite3 *db) {
   sqlite3_finalize(models);
 }
 
-/* ---- a file system with faults -------------------------------------------------------------------------------------------- */
+/* ---- a file system with faults ----------------------------------------------------------------------------------- */
 
 enum { DISK_WRITE = 1, DISK_READ = 2, DISK_SYNC = 4, DISK_TRUNCATE = 8 };
 

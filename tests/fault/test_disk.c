@@ -15,7 +15,7 @@ static sqlite3_int64 number(sqlite3 *db, const char *sql) {
   return value;
 }
 
-/* ---- full --------------------------------------------------------------------------------------------------------------- */
+/* ---- full -------------------------------------------------------------------------------------------------------- */
 
 /* Small pages, so that there are many limits. */
 static Image small_pages(int trained) {
@@ -73,7 +73,7 @@ static void sweep_full(const Image *image, const char *sql) {
   }
 }
 
-/* ---- failing ------------------------------------------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------------------------------------- */
 
 static const char new_model[] = "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":1,\"model\":\"new\"}')";
 

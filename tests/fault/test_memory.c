@@ -5,7 +5,7 @@
  * (cJSON and OpenBLAS keep their own allocators.) */
 #include "fault.h"
 
-/* ---- an allocator that fails ---------------------------------------------------------------------------------------------- */
+/* ---- an allocator that fails ------------------------------------------------------------------------------------- */
 
 static sqlite3_mem_methods real_memory;
 static atomic_long outstanding; /* blocks */
@@ -54,7 +54,7 @@ static long disarm(void) {
   return atomic_load(&faults);
 }
 
-/* ---- the statements -------------------------------------------------------------------------------------------------------- */
+/* ---- the statements ---------------------------------------------------------------------------------------------- */
 
 typedef struct Step {
   const char *sql;

@@ -9,7 +9,7 @@
 #include "check.h"
 #include "learn/als.h"
 
-/* ---- an allocator that counts, and fails when told -------------------------------------------------------------- */
+/* ---- an allocator that counts, and fails when told --------------------------------------------------------------- */
 
 static sqlite3_mem_methods real_memory;
 static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */

@@ -29,7 +29,7 @@ static int integer_of(const char *expression) {
 static Id integer_id(int64_t integer) { return (Id){.kind = ID_INTEGER, .as.integer = integer}; }
 static Id text_id(const char *text) { return (Id){.kind = ID_TEXT, .size = (uint32_t)strlen(text), .as.bytes = text}; }
 
-/* ---- ids ------------------------------------------------------------------------------------------------------- */
+/* ---- ids --------------------------------------------------------------------------------------------------------- */
 
 /* Every pair of these is compared by us and by SQLite. */
 static const char *const samples[] = {"0",
@@ -180,7 +180,7 @@ static void test_format(void) {
   free(large);
 }
 
-/* ---- hashes ---------------------------------------------------------------------------------------------------- */
+/* ---- hashes ------------------------------------------------------------------------------------------------------ */
 
 /* Fixed values: these must never change, nor differ between machines. They were computed by an independent program in
  * another language from the definition at the top of id.c. */
@@ -251,7 +251,7 @@ static void test_uniformity(void) {
   CHECK_NEAR(correlation, 0, 5 / 300.0);
 }
 
-/* ---- the dictionary -------------------------------------------------------------------------------------------- */
+/* ---- the dictionary ---------------------------------------------------------------------------------------------- */
 
 static void test_all_kinds(void) {
   Dictionary dictionary;

@@ -103,7 +103,7 @@ static void check_trained(const char *text, InteractionOptions options, const ch
 
 static const InteractionOptions plain;
 
-/* ---- what a source is ------------------------------------------------------------------------------------------ */
+/* ---- what a source is -------------------------------------------------------------------------------------------- */
 
 static void resolves(const char *text, const char *schema, const char *name) {
   Source source;
@@ -250,7 +250,7 @@ static void test_columns(void) {
   close_database();
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void test_values(void) {
   open_database();
@@ -312,7 +312,7 @@ static void test_utf16(void) {
   close_database();
 }
 
-/* ---- duplicates ------------------------------------------------------------------------------------------------ */
+/* ---- duplicates -------------------------------------------------------------------------------------------------- */
 
 #define TIMED(last)                                                                                     \
   "SELECT user, item, rating FROM (SELECT *, row_number() OVER (PARTITION BY user, item ORDER BY " last \
@@ -371,7 +371,7 @@ static void test_timestamps(void) {
   close_database();
 }
 
-/* ---- order, threads, the split --------------------------------------------------------------------------------- */
+/* ---- order, threads, the split ----------------------------------------------------------------------------------- */
 
 static int equal_matrices(const SparseMatrix *a, const SparseMatrix *b) {
   if (a->rows != b->rows || a->columns != b->columns || !a->start != !b->start) return 0;
@@ -456,7 +456,7 @@ static void test_shapes(void) {
   close_database();
 }
 
-/* ---- faults ---------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 static int countdown(void *context) { return --*(int *)context == 0 ? SQLITE_INTERRUPT : SQLITE_OK; }
 static int progress(void *context) { return --*(int *)context == 0; }

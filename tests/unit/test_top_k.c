@@ -8,7 +8,7 @@
 #include "base/top_k.h"
 #include "check.h"
 
-/* ---- numbers --------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t drawn;
 
@@ -40,7 +40,7 @@ static void *copy(const void *from, size_t bytes) {
   return memcpy(to, from, bytes);
 }
 
-/* ---- the heap and the sorts ------------------------------------------------------------------------------------ */
+/* ---- the heap and the sorts -------------------------------------------------------------------------------------- */
 
 enum { NORMAL, FEW_VALUES, ALL_EQUAL, SPECIAL, KINDS };
 
@@ -119,7 +119,7 @@ static void test_sorts(size_t n, int kind) {
   free(entries);
 }
 
-/* ---- the panel ------------------------------------------------------------------------------------------------- */
+/* ---- the panel --------------------------------------------------------------------------------------------------- */
 
 typedef struct Problem {
   size_t count, queries;
@@ -291,7 +291,7 @@ static void test_level(const char *level) {
   unsetenv("RECOMMEND_SIMD");
 }
 
-/* ---- running out of memory, and stopping ----------------------------------------------------------------------- */
+/* ---- running out of memory, and stopping ------------------------------------------------------------------------- */
 
 static sqlite3_mem_methods real_memory;
 static long allocations_left = -1, allocations_live; /* < 0: no limit */

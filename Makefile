@@ -206,7 +206,7 @@ lint: ## clang-format, cppcheck and clang-tidy, as errors
 	  --checks="$(TIDY)" "$$0" -- $(filter-out -Werror,$(FLAGS)) -DSIMD_LEVEL=generic 2>/dev/null'
 
 # Left out: what C has no other way for (memcpy_s, void pointers), and matters of taste that .clang-format settles.
-TIDY := -*,bugprone-*,clang-analyzer-*,performance-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-performance-no-int-to-ptr
+TIDY := -*,bugprone-*,clang-analyzer-*,performance-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-narrowing-conversions,-bugprone-sizeof-expression,-bugprone-implicit-widening-of-multiplication-result,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-performance-no-int-to-ptr
 
 format: ## lay the C files out as .clang-format says
 	clang-format -i $(C_FILES)

@@ -390,9 +390,10 @@ int connection_model(Connection *connection, const char *caller, sqlite3_value *
     sqlite3_free(schema);
   }
   /* A name that occurs in several schemas means the first: main, temp, then the attached ones. */
-  if (code == SQLITE_OK && (search.found == 0 || (!name && search.found > 1)))
+  int decided = search.found_schema && search.found_name && (name || search.found == 1);
+  if (code == SQLITE_OK && !decided)
     code = refuse_search(connection, caller, name, error);
-  if (code == SQLITE_OK)
+  else if (code == SQLITE_OK)
     code = connection_open(connection, (ModelName){search.found_schema, search.found_name}, model, error);
   search_free(&search);
   return code;

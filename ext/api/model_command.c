@@ -21,6 +21,13 @@ static void origin_free(Origin *origin) {
   sqlite3_free(origin->options);
 }
 
+static int copy_text(ModelTable *table, sqlite3_stmt *statement, int column, char **copy, Error *error) {
+  const char *text = (const char *)sqlite3_column_text(statement, column);
+  if (!text) return shadow_damaged(error, table_name(table), "it does not say what it was trained from");
+  *copy = sqlite3_mprintf("%s", text);
+  return *copy ? SQLITE_OK : error_no_memory(error);
+}
+
 static int read_origin(ModelTable *table, Origin *origin, Error *error) {
   sqlite3 *db = table->connection->db;
   sqlite3_stmt *statement = NULL;
@@ -34,16 +41,10 @@ static int read_origin(ModelTable *table, Origin *origin, Error *error) {
   if (code != SQLITE_OK) return code;
   code = sqlite3_step(statement);
   if (code == SQLITE_ROW) {
-    char **texts[] = {&origin->family, &origin->source, &origin->source_schema, &origin->options};
-    code = SQLITE_OK;
-    for (int i = 0; i < 4 && code == SQLITE_OK; i++) {
-      const char *text = (const char *)sqlite3_column_text(statement, i);
-      if (!text) {
-        code = shadow_damaged(error, table_name(table), "it does not say what it was trained from");
-      } else if (!(*texts[i] = sqlite3_mprintf("%s", text))) {
-        code = error_no_memory(error);
-      }
-    }
+    code = copy_text(table, statement, 0, &origin->family, error);
+    if (code == SQLITE_OK) code = copy_text(table, statement, 1, &origin->source, error);
+    if (code == SQLITE_OK) code = copy_text(table, statement, 2, &origin->source_schema, error);
+    if (code == SQLITE_OK) code = copy_text(table, statement, 3, &origin->options, error);
     origin->size = sqlite3_column_int64(statement, 4);
     origin->is_query = sqlite3_column_int(statement, 5) != 0;
   } else {

@@ -185,10 +185,7 @@ static int same_value(sqlite3_value *a, sqlite3_value *b) {
   if (type != sqlite3_value_type(b)) return 0;
   if (type == SQLITE_NULL) return 1;
   if (type == SQLITE_INTEGER) return sqlite3_value_int64(a) == sqlite3_value_int64(b);
-  if (type == SQLITE_FLOAT) {
-    double x = sqlite3_value_double(a), y = sqlite3_value_double(b);
-    return memcmp(&x, &y, sizeof x) == 0;
-  }
+  if (type == SQLITE_FLOAT) return sqlite3_value_double(a) == sqlite3_value_double(b);
   const void *x = sqlite3_value_blob(a), *y = sqlite3_value_blob(b);
   int size = sqlite3_value_bytes(a);
   return size == sqlite3_value_bytes(b) && (size == 0 || (x && y && memcmp(x, y, (size_t)size) == 0));
@@ -198,7 +195,7 @@ static int same_value(sqlite3_value *a, sqlite3_value *b) {
 static int same_call(const Cursor *cursor, const char *letters, sqlite3_value **values) {
   sqlite3_value *argument[MOST_ARGUMENTS] = {0};
   for (int i = 0; letters[i]; i++) {
-    if (letters[i] < '0' || letters[i] > '9') return 0;
+    if (letters[i] < '0' || letters[i] >= '0' + MOST_ARGUMENTS) return 0;
     argument[letters[i] - '0'] = values[i];
   }
   for (int i = 0; i < MOST_ARGUMENTS; i++)

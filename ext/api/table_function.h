@@ -25,7 +25,9 @@ typedef struct TableCall {
 
 typedef struct TableFunction {
   const char *name;
-  const char *schema; /* CREATE TABLE x(outputs…, arguments HIDDEN…) */
+  /* CREATE TABLE x(outputs…, arguments HIDDEN…). An id is BLOB HIDDEN: HIDDEN alone would give it the affinity NUMERIC,
+   * and IN would compare '007' as 7. */
+  const char *schema;
   int outputs;        /* columns before the arguments */
   int arguments;      /* hidden columns */
   int required;       /* of the arguments, the first so many must be given */

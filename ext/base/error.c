@@ -14,11 +14,6 @@ int error_set(Error *error, int code, const char *format, ...) {
   return code;
 }
 
-int error_no_memory(Error *error) {
-  if (error->code == SQLITE_OK) error->code = SQLITE_NOMEM;
-  return error->code;
-}
-
 int error_from_database(Error *error, sqlite3 *db, int code, const char *what) {
   if (code == SQLITE_NOMEM) return error_no_memory(error);
   /* A misused or already cleared connection may say "not an error": the code's own text is better then. */

@@ -17,7 +17,10 @@ typedef struct Error {
 int error_set(Error *error, int code, const char *format, ...);
 
 /* The same for SQLITE_NOMEM, which needs no words. */
-int error_no_memory(Error *error);
+static inline int error_no_memory(Error *error) {
+  if (error->code == SQLITE_OK) error->code = SQLITE_NOMEM;
+  return error->code;
+}
 
 /* Records what the connection says of its last failure, prefixed with "what: " where what is not NULL. */
 int error_from_database(Error *error, sqlite3 *db, int code, const char *what);

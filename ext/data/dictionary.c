@@ -104,7 +104,7 @@ static int grow_slots(Dictionary *dictionary) {
 /* Room for one more entry, with `size` bytes. */
 static int make_room(Dictionary *dictionary, size_t size) {
   if (dictionary->count >= MOST_IDS) return SQLITE_TOOBIG;
-  if (!dictionary->slots || dictionary->count >= (size_t)1 << (dictionary->slot_bits - 1))
+  if (dictionary->slot_bits == 0 || dictionary->count >= (size_t)1 << (dictionary->slot_bits - 1))
     if (grow_slots(dictionary) != SQLITE_OK) return SQLITE_NOMEM;
   if (dictionary->count == dictionary->capacity) {
     size_t capacity = dictionary->capacity ? dictionary->capacity + dictionary->capacity / 2 : 128;

@@ -54,11 +54,13 @@ const char *id_affinity_name(IdAffinity affinity) {
   return "";
 }
 
+#define TWO_TO_63 9223372036854775808.0
+
 /* ---- from and to SQLite ------------------------------------------------------------------------------------------ */
 
 /* Whether an integer can stand for the number; then it is put into `integer`. */
 static int is_integral(double real, int64_t *integer) {
-  if (!(real >= -0x1p63 && real < 0x1p63)) return 0; /* the cast is undefined outside */
+  if (!(real >= -TWO_TO_63 && real < TWO_TO_63)) return 0; /* the cast is undefined outside */
   *integer = (int64_t)real;
   return (double)*integer == real;
 }

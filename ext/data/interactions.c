@@ -305,7 +305,7 @@ static int copy_block(void *context, size_t block, int worker) {
 
 /* Ones need no values. */
 static void drop_ones(SparseMatrix *matrix) {
-  if (!matrix->value) return;
+  if (!matrix->start || !matrix->value) return;
   size_t entries = matrix->start[matrix->rows];
   for (size_t e = 0; e < entries; e++)
     if (matrix->value[e] != 1.0F) return;

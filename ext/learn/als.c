@@ -264,7 +264,7 @@ static int check(const Als *als, int code, double loss, Error *error) {
 
 int als_epoch(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
   AlsMethod method = als->side[0].method;
-  AlsLoss sum;
+  AlsLoss sum = {0};
   *report = (AlsReport){0};
   int code = als->started ? SQLITE_OK : start(als, cancel);
   if (code == SQLITE_OK) code = half_step(als, 0, method, &sum, cancel);
@@ -282,7 +282,7 @@ int als_epoch(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
 
 int als_finish(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
   AlsMethod method = als->options.nonnegative ? ALS_METHOD_NONNEGATIVE : ALS_METHOD_CHOLESKY;
-  AlsLoss sum;
+  AlsLoss sum = {0};
   int code = als->started ? SQLITE_OK : start(als, cancel);
   if (code == SQLITE_OK) code = exact_scratch_alloc(als);
   if (code == SQLITE_OK) code = half_step(als, 0, method, &sum, cancel);

@@ -47,14 +47,10 @@ enum { NORMAL, FEW_VALUES, ALL_EQUAL, SPECIAL, KINDS };
 static float draw_score(int kind) {
   static const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -NAN, 1e-42f, -1e-42f, 3.4e38f, -3.4e38f};
   switch (kind) {
-    case NORMAL:
-      return draw_number(0);
-    case FEW_VALUES:
-      return draw_number(1);
-    case ALL_EQUAL:
-      return 0.5f;
-    default:
-      return special[draw(sizeof special / sizeof *special)];
+    case NORMAL: return draw_number(0);
+    case FEW_VALUES: return draw_number(1);
+    case ALL_EQUAL: return 0.5f;
+    default: return special[draw(sizeof special / sizeof *special)];
   }
 }
 

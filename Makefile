@@ -182,12 +182,12 @@ coverage: ## line coverage of ext/ by all tests; fails below 90 %
 # ---- benchmarks ----------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: ## how fast it is, each figure beside its floor; PEERS=1 adds implicit, cmfrec and LIBMF
+bench: ## how fast it is, each figure beside its floor; PEERS=1 adds other libraries, BENCH_SIZE=25m more data
 	@sh tests/install.sh build test $(if $(PEERS),peers) $(COMPILER)
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all benches
 ifdef PEERS
-	@test -e $(BUILD)/peers/ready || { /usr/bin/python3 -m venv --system-site-packages $(BUILD)/peers && \
-	  $(BUILD)/peers/bin/pip install --quiet implicit cmfrec libmf && touch $(BUILD)/peers/ready; }
+	@test -e $(BUILD)/peers/ready || { $(PYTHON) -m venv $(BUILD)/peers && \
+	  $(BUILD)/peers/bin/pip install --quiet implicit cmfrec libmf scikit-learn && touch $(BUILD)/peers/ready; }
 endif
 	@RECOMMEND_DATA='$(abspath $(wildcard $(DATA_DIR)))' $(if $(PEERS),$(BUILD)/peers/bin/python,$(PYTHON)) \
 	  tests/bench/bench.py --extension $(abspath $(basename $(SHARED))) --build $(abspath $(BUILD)) $(if $(PEERS),--peers)

@@ -116,7 +116,7 @@ int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_
   ModelTable *table = (ModelTable *)vtab;
   Error error = {0};
   int code;
-  *rowid = 0;
+  *rowid = sqlite3_last_insert_rowid(table->connection->db); /* what SQLite will set it to: unchanged */
   int inserts = count > 1 && sqlite3_value_type(values[0]) == SQLITE_NULL;
   sqlite3_value *command = inserts ? values[2 + COLUMN_COMMAND] : NULL;
   if (command && sqlite3_value_type(command) == SQLITE_TEXT) {

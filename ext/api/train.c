@@ -79,7 +79,7 @@ static int check_name(Training *training, Error *error) {
   if (readonly > 0)
     return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it",
                      function, name.schema);
-  if (readonly < 0)
+  if (readonly < 0 && sqlite3_stricmp(name.schema, "temp") != 0) /* which is not open before its first table */
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
   if (model_name_is_column(name.name) || !*name.name)

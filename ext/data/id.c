@@ -65,40 +65,56 @@ static int is_integral(double real, int64_t *integer) {
   return (double)*integer == real;
 }
 
+static int from_real(double real, Id *id) {
+  int64_t integer;
+  int integral = is_integral(real, &integer);
+  *id = (Id){.kind = integral ? ID_INTEGER : ID_REAL};
+  if (integral)
+    id->as.integer = integer;
+  else
+    id->as.real = real;
+  return 1;
+}
+
+/* A NULL pointer is an empty blob, or memory that ran out. */
+static int from_bytes(IdKind kind, const void *bytes, int size, Id *id) {
+  if (!bytes && (kind == ID_TEXT || size)) return -1;
+  *id = (Id){.kind = kind, .size = (uint32_t)size, .as.bytes = bytes ? bytes : ""};
+  return 1;
+}
+
 static int text_from_value(sqlite3_value *value, Id *id) {
-  id->kind = ID_TEXT;
-  id->as.bytes = sqlite3_value_text(value);
-  id->size = (uint32_t)sqlite3_value_bytes(value);
-  return id->as.bytes ? 1 : -1;
+  const void *text = sqlite3_value_text(value);
+  return from_bytes(ID_TEXT, text, sqlite3_value_bytes(value), id);
 }
 
 int id_from_value(sqlite3_value *value, Id *id) {
   switch (sqlite3_value_type(value)) {
-    case SQLITE_INTEGER:
-      id->kind = ID_INTEGER;
-      id->size = 0;
-      id->as.integer = sqlite3_value_int64(value);
-      return 1;
-    case SQLITE_FLOAT: {
-      double real = sqlite3_value_double(value);
-      int64_t integer;
-      int integral = is_integral(real, &integer);
-      id->kind = integral ? ID_INTEGER : ID_REAL;
-      id->size = 0;
-      if (integral)
-        id->as.integer = integer;
-      else
-        id->as.real = real;
-      return 1;
-    }
+    case SQLITE_INTEGER: *id = (Id){.kind = ID_INTEGER, .as.integer = sqlite3_value_int64(value)}; return 1;
+    case SQLITE_FLOAT: return from_real(sqlite3_value_double(value), id);
     case SQLITE_TEXT: return text_from_value(value, id);
-    case SQLITE_BLOB:
-      id->kind = ID_BLOB;
-      id->as.bytes = sqlite3_value_blob(value); /* NULL for an empty one */
-      id->size = (uint32_t)sqlite3_value_bytes(value);
-      if (!id->as.bytes && id->size) return -1;
-      if (!id->as.bytes) id->as.bytes = "";
+    case SQLITE_BLOB: {
+      const void *blob = sqlite3_value_blob(value);
+      return from_bytes(ID_BLOB, blob, sqlite3_value_bytes(value), id);
+    }
+    default: return 0;
+  }
+}
+
+int id_from_column(sqlite3_stmt *statement, int column, Id *id) {
+  switch (sqlite3_column_type(statement, column)) {
+    case SQLITE_INTEGER:
+      *id = (Id){.kind = ID_INTEGER, .as.integer = sqlite3_column_int64(statement, column)};
       return 1;
+    case SQLITE_FLOAT: return from_real(sqlite3_column_double(statement, column), id);
+    case SQLITE_TEXT: {
+      const void *text = sqlite3_column_text(statement, column);
+      return from_bytes(ID_TEXT, text, sqlite3_column_bytes(statement, column), id);
+    }
+    case SQLITE_BLOB: {
+      const void *blob = sqlite3_column_blob(statement, column);
+      return from_bytes(ID_BLOB, blob, sqlite3_column_bytes(statement, column), id);
+    }
     default: return 0;
   }
 }

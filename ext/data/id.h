@@ -37,6 +37,9 @@ const char *id_affinity_name(IdAffinity affinity);    /* a type name that has it
  * ran out. */
 int id_from_value(sqlite3_value *value, Id *id);
 
+/* The same for a column of the current row; the view lives as long as that. */
+int id_from_column(sqlite3_stmt *statement, int column, Id *id);
+
 /* The same after giving the value a column's affinity: '42' becomes 42 for a numeric one, 42 becomes '42' for text. */
 int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id);
 

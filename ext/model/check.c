@@ -22,7 +22,8 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   if (users != items->users)
     return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, items->users);
   if (chunks != (items->users + STORE_CHUNK - 1) / STORE_CHUNK)
-    return shadow_damaged(error, model_name(model), "it has too many user factors");
+    return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks,
+                          (items->users + STORE_CHUNK - 1) / STORE_CHUNK);
   return SQLITE_OK;
 }
 

@@ -165,7 +165,7 @@ static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *erro
     if (code == SQLITE_OK)
       code = reader_integer(reader, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
     if (code != SQLITE_OK) break;
-    int there = id_from_value(sqlite3_column_value(statement, 1), &id);
+    int there = id_from_column(statement, 1, &id);
     if (there < 0) code = error_no_memory(error);
     if (there == 0) code = shadow_damaged(error, reader->name, "an item has no id");
     if (code == SQLITE_OK && dictionary_add(&items->ids, &id, &added) != SQLITE_OK) code = error_no_memory(error);

@@ -247,7 +247,7 @@ static int read_rows(Model *model, const ModelItems *items, size_t first, int wh
     if (code == SQLITE_OK && what & USERS_WITH_IDS) {
       Id id;
       uint32_t added = 0;
-      int there = id_from_value(sqlite3_column_value(statement, 1), &id);
+      int there = id_from_column(statement, 1, &id);
       if (there == 0) code = shadow_damaged(error, model_name(model), "a user has no id");
       if (there < 0 || (there > 0 && dictionary_add(&users->ids, &id, &added) != SQLITE_OK))
         code = error_no_memory(error);

@@ -188,7 +188,7 @@ class Damage(TestCase):
 
     def test_integrity_check_finds_what_is_wrong(self):
         for change in ("UPDATE ratings_mf_user SET history = x'01' WHERE idx = 3", "DELETE FROM ratings_mf_user WHERE idx = 59",
-                       "DELETE FROM ratings_mf_item WHERE idx = 4", "UPDATE ratings_mf_item SET id = 999999 WHERE idx = 0",
+                       "DELETE FROM ratings_mf_item WHERE idx = 4", "UPDATE ratings_mf_item SET id = NULL WHERE idx = 0",
                        "UPDATE ratings_mf_user_factor SET n = 7", "DELETE FROM ratings_mf_user_factor", "UPDATE ratings_mf_item_factor SET data = zeroblob(length(data))",
                        "DELETE FROM ratings_mf_config WHERE key = 'users'", "UPDATE ratings_mf_config SET value = 'x' WHERE key = 'ranking_rank'",
                        "INSERT INTO ratings_mf_user VALUES(60, 1, 0, NULL)", "INSERT INTO ratings_mf_user_factor VALUES(5, 1, x'00')"):
@@ -310,8 +310,8 @@ class Modes(Files):
             self.assertEqual(db.execute("SELECT count(*) FROM recommend_all(2)").fetchone(), (120,))
             db.execute("SELECT count(*) FROM recommend_factors('ratings_mf', 'user')")
             db.execute("SELECT * FROM recommend_models").fetchall()
-            self.assert_error(db, "SELECT mf_train('ratings', 4)", "readonly")
-            self.assert_error(db, "SELECT mf_train('ratings', 4, '{\"model\": \"new\"}')", "readonly")
+            self.assert_error(db, "SELECT mf_train('ratings', 4)", "read-only")
+            self.assert_error(db, "SELECT mf_train('ratings', 4, '{\"model\": \"new\"}')", "read-only")
             with self.assertRaises(sqlite3.OperationalError):
                 retrain(db)
             self.check(db)
@@ -349,7 +349,7 @@ SELECT count(*) FROM sqlite_schema;
     def test_shadow_tables_are_known_as_such(self):
         types = dict(self.open().execute("SELECT name, type FROM pragma_table_list WHERE schema = 'main'"))
         self.assertEqual(types["ratings_mf"], "virtual")
-        self.assertEqual({types["ratings_mf_" + suffix] for suffix in SHADOWS}, {"shadow"})
+        self.assertEqual({suffix: types["ratings_mf_" + suffix] for suffix in SHADOWS}, {suffix: "shadow" for suffix in SHADOWS})
 
     def test_other_encodings_and_page_sizes(self):
         for pragma in ("encoding = 'UTF-16le'", "encoding = 'UTF-16be'", "page_size = 512", "page_size = 65536", "auto_vacuum = full"):

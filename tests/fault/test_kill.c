@@ -1,0 +1,82 @@
+/* Killed while it stores: a child process trains and is killed with SIGKILL inside its nth write, sync or truncation. The
+ * parent opens the file afterwards: the old model or the new one, complete. */
+#include <sys/wait.h>
+
+#include "fault.h"
+
+static long killed;
+
+/* Runs the statement in a child that dies at operation `at`; 1 where it did, 0 where it came to its end first. */
+static int killed_at(const char *path, const char *sql, long at) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    sqlite3 *db = disk_database(path);
+    run(db, "PRAGMA cache_size = 2; PRAGMA cache_spill = 2; PRAGMA wal_autocheckpoint = 10; SELECT * FROM sqlite_schema");
+    disk_arm(DISK_WRITE | DISK_SYNC | DISK_TRUNCATE, at, 0, 1);
+    int code = run(db, sql).code;
+    sqlite3_close(db); /* a checkpoint in WAL mode */
+    _exit(code == SQLITE_OK ? 0 : 1);
+  }
+  int status = 0;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  return WIFSIGNALED(status);
+}
+
+static uint64_t hash_of(const char *path) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+  uint64_t hash = hash_database(db);
+  check_integrity(db);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  return hash;
+}
+
+static void sweep(const Image *image, const char *path, const char *mode, const char *sql) {
+  uint64_t states[2];
+  long found[2] = {0, 0};
+  for (int state = 0; state < 2; state++) {
+    write_image(image, path);
+    sqlite3 *db = disk_database(path);
+    must(db, mode);
+    if (state == 1) must(db, sql);
+    CHECK(sqlite3_close(db) == SQLITE_OK);
+    states[state] = hash_of(path);
+  }
+  CHECK(states[0] != states[1]);
+  int died = 1;
+  for (long at = 1; died; at = next_fault(at, 60, 10)) {
+    write_image(image, path);
+    sqlite3 *db = disk_database(path);
+    must(db, mode);
+    CHECK(sqlite3_close(db) == SQLITE_OK);
+    died = killed_at(path, sql, at);
+    killed += died;
+    uint64_t hash = hash_of(path);
+    int state = hash == states[1];
+    if (!CHECK(state || (died && hash == states[0])))
+      printf("  killed at %ld of %.60s (%s): neither the old nor the new model is there\n", at, sql, mode);
+    found[state] += died;
+  }
+  CHECK(found[0] > 0); /* some died early enough to lose the new model */
+  if (FAULT_SLOW == 1) printf("%-28s %.40s…: %ld times the old model, %ld times the new\n", mode, sql, found[0], found[1]);
+}
+
+int main(void) {
+  load_everywhere();
+  disk_register();
+  Image image = make_image(1);
+  const char *path = temporary_path("kill");
+  static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"};
+  for (int mode = 0; mode < 2; mode++) {
+    sweep(&image, path, modes[mode], "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":1,\"model\":\"new\"}')");
+    sweep(&image, path, modes[mode], "SELECT mf_train('ratings', 40, '{\"threads\":1,\"epochs\":1}')");
+    sweep(&image, path, modes[mode], "DROP TABLE ratings_mf");
+    sweep(&image, path, modes[mode], "ALTER TABLE ratings_mf RENAME TO other");
+  }
+  CHECK(killed > 100 / FAULT_SLOW);
+  remove_database(path);
+  free(image.bytes);
+  return check_report();
+}

@@ -116,7 +116,7 @@ static void end(TableCall *call) {
 
 static const TableFunction recommend_function = {
     .name = "recommend",
-    .schema = "CREATE TABLE x(rank INTEGER, item, score REAL, reason TEXT, user HIDDEN, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(rank INTEGER, item, score REAL, reason TEXT, user BLOB HIDDEN, k HIDDEN, model HIDDEN)",
     .usage = "recommend(user, k [, model])",
     .outputs = 4,
     .arguments = 3,

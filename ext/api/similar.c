@@ -263,7 +263,8 @@ static void end(TableCall *call) {
 #define NEAREST(function_name, argument, id, value)                                                                  \
   {                                                                                                                  \
     .name = function_name,                                                                                           \
-    .schema = "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " HIDDEN, k HIDDEN, model HIDDEN)",   \
+    .schema =                                                                                                        \
+        "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " BLOB HIDDEN, k HIDDEN, model HIDDEN)",    \
     .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1, .ordered = 1, \
     .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, .rewind = rewind_rows, .next = next,    \
     .at_end = at_end, .column = column, .end = end,                                                                  \

@@ -9,7 +9,7 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   int64_t users = 0, chunks = 0;
   int code = shadow_prepare(model->reader.db, model_name(model), &statement, error,
                             "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
-                            "(SELECT count(*) FROM \"%w\".\"%w_user_factor\")",
+                            "(SELECT count(*) FROM \"%w\".\"%w_userfactor\")",
                             model->reader.name.schema, model->reader.name.name, model->reader.name.schema,
                             model->reader.name.name);
   if (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {

@@ -1,4 +1,4 @@
-/* Loading the item side of a model: m_config, m_item and m_item_factor. See store.c for the bytes. */
+/* Loading the item side of a model: m_config, m_item and m_itemfactor. See store.c for the bytes. */
 #include "items.h"
 
 #include <math.h>
@@ -150,7 +150,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   items->item_affinity = id_affinity_of(config->item_affinity);
 }
 
-/* ---- m_item and m_item_factor ------------------------------------------------------------------------------------ */
+/* ---- m_item and m_itemfactor ------------------------------------------------------------------------------------ */
 
 static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *error) {
   sqlite3_stmt *statement = NULL;

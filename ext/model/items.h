@@ -18,7 +18,7 @@ typedef struct ModelItems {
   float *norm;             /* ‖item‖ in the score head */
 } ModelItems;
 
-/* Reads m_config, m_item and m_item_factor; `stamp` is theirs. */
+/* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */
 int items_load(Reader *reader, int64_t stamp, ModelItems **items, Error *error);
 void items_release(ModelItems *items); /* NULL is fine */
 

@@ -13,8 +13,8 @@ static const struct {
     {"config", "key TEXT PRIMARY KEY, value"},
     {"user", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER, history BLOB"},
     {"item", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER"},
-    {"user_factor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
-    {"item_factor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
+    {"userfactor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
+    {"itemfactor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
     {"neighbor",
      "item INTEGER, rank INTEGER, neighbor INTEGER, similarity REAL, support INTEGER, "
      "PRIMARY KEY(item, rank)"},

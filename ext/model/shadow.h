@@ -2,7 +2,7 @@
  *
  *   m_config        key, value                     what the model is: see store.c
  *   m_user, m_item  idx, id, n[, history]          the dictionaries
- *   m_user_factor, m_item_factor  chunk, n, data   64 vectors a row
+ *   m_userfactor, m_itemfactor  chunk, n, data   64 vectors a row
  *   m_neighbor, m_term, m_weight                   of other families; empty here
  *
  * Every model has all of them, whatever its family. */

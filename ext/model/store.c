@@ -14,7 +14,7 @@
  * m_user     idx 0 … users-1 in order of id; n: the user's entries; history: n × uint32 item indexes, ascending, then
  *            n × float32 ratings (none where every rating is 1), then the checksum; NULL where no history is kept
  * m_item     idx 0 … items-1 in order of id; n: the item's entries
- * m_user_factor, m_item_factor
+ * m_userfactor, m_itemfactor
  *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
  *            ranking head's factors, and each head's bias where it has biases; then the checksum
  *
@@ -148,7 +148,7 @@ static int write_factors(Writer *writer, int of_users) {
   int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
   if (code == SQLITE_OK)
     code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_%s_factor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
+                          "INSERT INTO \"%w\".\"%w_%sfactor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
                           writer->name.name, of_users ? "user" : "item");
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
     size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;

@@ -6,7 +6,7 @@
 #include "trained.h"
 
 #define STORE_FORMAT 1   /* the version of the bytes, kept in m_config */
-#define STORE_CHUNK 64   /* vectors in a row of m_user_factor and m_item_factor */
+#define STORE_CHUNK 64   /* vectors in a row of m_userfactor and m_itemfactor */
 #define STORE_CHECKSUM 8 /* bytes of checksum behind every blob */
 
 /* Replaces whatever the shadow tables hold. Must run inside a statement that SQLite rolls back as a whole where it

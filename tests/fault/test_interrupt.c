@@ -116,8 +116,8 @@ static int count_step(void *argument) {
 static int count_tick(unsigned event, void *argument, void *statement, void *sql) {
   Remote *remote = argument;
   (void)event;
-  (void)statement;
-  if (strcmp(sql, "SELECT 1") == 0 && --remote->ticks == 0) reach(remote);
+  (void)sql;
+  if (strcmp(sqlite3_sql(statement), "SELECT 1") == 0 && --remote->ticks == 0) reach(remote);
   return 0;
 }
 

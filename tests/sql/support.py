@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 EXTENSION = os.path.abspath(os.environ.get("RECOMMEND_EXTENSION") or os.path.join(ROOT, "build", "recommend"))
 SHELL = os.environ.get("RECOMMEND_SQLITE") or "sqlite3"
 DATA = os.environ.get("RECOMMEND_DATA") or os.path.join(os.path.dirname(ROOT), "shared", "data")
-SHADOWS = ("config", "user", "item", "user_factor", "item_factor", "neighbor", "term", "weight")
+SHADOWS = ("config", "user", "item", "userfactor", "itemfactor", "neighbor", "term", "weight")
 
 
 def connect(path=":memory:", **options):

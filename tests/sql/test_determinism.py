@@ -63,7 +63,7 @@ class Same(TestCase):
         self.assertEqual(shadow_bytes(db), expected)
         db.execute("DROP TABLE ratings_mf")
         db.execute("SELECT * FROM mf_train('ratings', 12, '{\"epochs\":3}')").fetchall()
-        self.assertEqual(shadow_bytes(db)["user_factor"], expected["user_factor"])
+        self.assertEqual(shadow_bytes(db)["userfactor"], expected["userfactor"])
 
     def test_shell_and_python(self):
         path = os.path.join(self.folder(), "ratings.db")
@@ -78,7 +78,7 @@ class Same(TestCase):
         self.assertEqual(shadow_bytes(db), stored)
 
     def test_another_seed_is_another_model(self):
-        self.assertNotEqual(self.bytes_of(seed=1)["item_factor"], self.bytes_of(seed=2)["item_factor"])
+        self.assertNotEqual(self.bytes_of(seed=1)["itemfactor"], self.bytes_of(seed=2)["itemfactor"])
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ class Names(TestCase):
 
 class Damage(TestCase):
     def test_each_missing_table_is_told(self):
-        for suffix in ("config", "user", "item", "user_factor", "item_factor"):
+        for suffix in ("config", "user", "item", "userfactor", "itemfactor"):
             db = trained()
             db.execute(f"DROP TABLE ratings_mf_{suffix}")
             self.assert_error(db, "SELECT * FROM ratings_mf WHERE user = 1007", "damaged", "ratings_mf")
@@ -189,9 +189,9 @@ class Damage(TestCase):
     def test_integrity_check_finds_what_is_wrong(self):
         for change in ("UPDATE ratings_mf_user SET history = x'01' WHERE idx = 3", "DELETE FROM ratings_mf_user WHERE idx = 59",
                        "DELETE FROM ratings_mf_item WHERE idx = 4", "UPDATE ratings_mf_item SET id = NULL WHERE idx = 0",
-                       "UPDATE ratings_mf_user_factor SET n = 7", "DELETE FROM ratings_mf_user_factor", "UPDATE ratings_mf_item_factor SET data = zeroblob(length(data))",
+                       "UPDATE ratings_mf_userfactor SET n = 7", "DELETE FROM ratings_mf_userfactor", "UPDATE ratings_mf_itemfactor SET data = zeroblob(length(data))",
                        "DELETE FROM ratings_mf_config WHERE key = 'users'", "UPDATE ratings_mf_config SET value = 'x' WHERE key = 'ranking_rank'",
-                       "INSERT INTO ratings_mf_user VALUES(60, 1, 0, NULL)", "INSERT INTO ratings_mf_user_factor VALUES(5, 1, x'00')"):
+                       "INSERT INTO ratings_mf_user VALUES(60, 1, 0, NULL)", "INSERT INTO ratings_mf_userfactor VALUES(5, 1, x'00')"):
             db = trained()
             db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')")
             db.execute(change)

@@ -636,7 +636,7 @@ class Commands(TestCase):
     def test_integrity_check(self):
         db = trained()
         db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')")
-        db.execute("UPDATE ratings_mf_item_factor SET data = substr(data, 1, 40)")
+        db.execute("UPDATE ratings_mf_itemfactor SET data = substr(data, 1, 40)")
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')", "damaged", "ratings_mf")
 
     def test_unknown_commands_and_writes(self):

@@ -236,6 +236,8 @@ static int visit_schema(Connection *connection, const char *schema, ModelVisit v
   sqlite3_stmt *statement = NULL;
   int code = schema_list(connection, schema, &statement, error);
   if (code != SQLITE_OK) return code;
+  /* A view in the place of a shadow table, which a visit reads, could call us again. */
+  if (sqlite3_stmt_busy(statement)) return error_set(error, SQLITE_CORRUPT_VTAB, "a model's data ask for a model");
   while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(statement, 0);
     const char *sql = (const char *)sqlite3_column_text(statement, 1);

@@ -367,11 +367,25 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
+/* The affinities of the model's ids, which the source's are compared with: '42' is user 42. */
+static int read_affinities(TableCall *call, IdAffinity *user, IdAffinity *item, Error *error) {
+  Model *model = NULL;
+  ModelItems *items = NULL;
+  int code = connection_model(call->connection, call->function->name, call->argument[0], &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &items, error);
+  if (code != SQLITE_OK) return code;
+  *user = items->user_affinity;
+  *item = items->item_affinity;
+  model_end(model);
+  items_release(items);
+  return SQLITE_OK;
+}
+
 static int read_source(TableCall *call, const EvaluateOptions *options, const Cancel *cancel, Interactions *data,
                        Error *error) {
   const char *name = call->function->name, *text = NULL;
   Source source = {0};
-  const InteractionOptions reading = {
+  InteractionOptions reading = {
       .caller = name,
       .user = options->user.name,
       .item = options->item.name,
@@ -380,7 +394,8 @@ static int read_source(TableCall *call, const EvaluateOptions *options, const Ca
       .implicit = options->rating.is_null,
       .threads = parallel_threads(options->threads),
   };
-  int code = argument_text(call, 1, &text, error);
+  int code = read_affinities(call, &reading.user_as, &reading.item_as, error);
+  if (code == SQLITE_OK) code = argument_text(call, 1, &text, error);
   if (code == SQLITE_OK && !text)
     code = error_set(error, SQLITE_ERROR, "%s: the source is missing: call it as %s", name, call->function->usage);
   if (code == SQLITE_OK) code = source_resolve(call->connection->db, text, name, &source, error);

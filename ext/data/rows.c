@@ -91,8 +91,8 @@ static double read_time(Reader *reader, const Id *user, const Id *item, sqlite3_
 }
 
 /* 1 and the id, 0 for NULL and '', -1 where memory ran out. */
-static inline int read_id(sqlite3_value *value, Id *id) {
-  int found = id_from_value(value, id);
+static inline int read_id(sqlite3_value *value, IdAffinity affinity, Id *id) {
+  int found = id_from_value_as(value, affinity, id);
   return found > 0 && id->kind == ID_TEXT && id->size == 0 ? 0 : found;
 }
 
@@ -167,7 +167,8 @@ static int collect_row(Reader *reader, int count, sqlite3_value **values) {
   float rating = 1;
   double time = 0;
   result->rows++;
-  int has_user = read_id(values[0], &user), has_item = read_id(values[1], &item);
+  int has_user = read_id(values[0], reader->options->user_as, &user);
+  int has_item = read_id(values[1], reader->options->item_as, &item);
   if (has_user < 0 || has_item < 0) return error_no_memory(reader->error);
   int has_all = has_user && has_item;
   if (has_all && count > 2) {

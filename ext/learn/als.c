@@ -35,7 +35,7 @@ struct Als {
   Factors factors;
   AlsSide side[2]; /* users, items */
   Blocks blocks[2];
-  double penalty[2]; /* Σ λ' (‖x‖² + b²) of each side as it stands */
+  double penalty[2]; /* Σ λ' ‖x‖² + λ'_b b² of each side as it stands */
   double size[2];    /* Σ n ‖x‖² of each side */
   AlsScratch *scratch;
   float *gram;
@@ -185,7 +185,7 @@ static int start(Als *als, const Cancel *cancel) {
     const float *x = items->factors + item * (size_t)items->stride;
     double bias = items->bias ? (double)items->bias[item] : 0;
     double size = (double)items->kernels->dot((size_t)items->stride, x, x);
-    als->penalty[1] += als_row_penalty(items, item) * (size + bias * bias);
+    als->penalty[1] += als_row_penalty(items, item) * (size + als_bias_share(&als->options) * bias * bias);
     als->size[1] += (double)sparse_row_length(items->matrix, item) * size;
   }
   als->started = code == SQLITE_OK;

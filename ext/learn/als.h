@@ -1,7 +1,7 @@
 /* Alternating least squares, explicit and implicit. The method and its sources are at the top of als.c.
  *
  * One solver, two losses, told apart by `missing_weight`:
- *   rating   Σ_observed (y − ŷ)² + Σ_rows λ n^ν (‖factors‖² + bias²),            ŷ = mean + b_u + b_i + p·q
+ *   rating   Σ_observed (y − ŷ)² + Σ_rows n^ν (λ ‖factors‖² + λ_b bias²),         ŷ = mean + b_u + b_i + p·q
  *   ranking  Σ_observed c (t − ŷ)² + w₀ Σ_missing ŷ² + Σ_rows λ (n + w₀ N)^ν ‖factors‖²,  ŷ = p·q
  * with c = confidence + confidence_slope · value, t = target + target_slope · value, n the observed cells of the row
  * and N the size of the other side. */
@@ -21,11 +21,12 @@ typedef enum AlsSolver {
 } AlsSolver;
 
 typedef struct AlsOptions {
-  int rank;              /* 1 … 4096 */
-  double regularization; /* λ > 0 */
-  double nu;             /* ν in 0 … 1 */
-  int biases;            /* rating loss only */
-  int nonnegative;       /* factors ≥ 0 (biases stay free); exact, by coordinate descent; solver is ignored */
+  int rank;                   /* 1 … 4096 */
+  double regularization;      /* λ > 0 */
+  double nu;                  /* ν in 0 … 1 */
+  int biases;                 /* rating loss only */
+  double bias_regularization; /* λ_b; 0: as λ */
+  int nonnegative;            /* factors ≥ 0 (biases stay free); exact, by coordinate descent; solver is ignored */
   AlsSolver solver;
   int ranking;                         /* 0: the rating loss; 1: the ranking loss */
   double mean;                         /* rating loss: μ, subtracted from every value */

@@ -10,7 +10,7 @@
  * implicit feedback collaborative filtering", RecSys 2011); the normal equations by Cholesky; and cyclic coordinate
  * descent on them under x ≥ 0 (Franc, Hlaváč & Navara, "Sequential coordinate-wise algorithm for the non-negative least
  * squares problem", CAIP 2005). In the last two the bias is eliminated first, which leaves a problem in x alone:
- *     A ← A − s sᵀ/d,  r ← r − s β/d,  b = (β − s·x)/d   with s = Σ q_j, β = Σ t_j, d = n + λ'. */
+ *     A ← A − s sᵀ/d,  r ← r − s β/d,  b = (β − s·x)/d   with s = Σ q_j, β = Σ t_j, d = n + λ'_b. */
 #include "als_row.h"
 
 #include <math.h>
@@ -267,9 +267,9 @@ static int misfit_section(void *context, size_t section, int worker) {
 typedef struct Solve {
   Pass pass; /* of the row; its x, x_bias and with_base are set before each use */
   int worker;
-  float penalty; /* λ' */
-  float *x;      /* the row's factors … */
-  float bias;    /* … and bias; 0 where there are none */
+  float penalty, bias_penalty; /* λ', λ'_b */
+  float *x;                    /* the row's factors … */
+  float bias;                  /* … and bias; 0 where there are none */
 } Solve;
 
 /* The residual of the normal equations at x, or with_base 0: minus their matrix times x; into pass.sums. */
@@ -284,18 +284,18 @@ static int apply_normal(Solve *solve, const float *x, float bias, int with_base,
   reduce_sections(pass);
   side->kernels->add((size_t)side->stride, -solve->penalty, x, pass->sums);
   if (side->gram) side->kernels->multiply(side->gram, side->stride, -1, x, pass->sums);
-  *bias_sum = side->bias ? pass->sums[side->stride] - solve->penalty * bias : 0;
+  *bias_sum = side->bias ? pass->sums[side->stride] - solve->bias_penalty * bias : 0;
   return SQLITE_OK;
 }
 
 /* How many steps the conjugate gradient takes: by test error a second on MovieLens. */
 static int gradient_steps(const AlsSide *side) { return side->options->ranking ? RANKING_STEPS : RATING_STEPS; }
 
-/* What the residual's bias is divided by, as a preconditioner: the diagonal of A is n + λ' for it and about n m + λ'
+/* What the residual's bias is divided by, as a preconditioner: the diagonal of A is n + λ'_b for it and about n m + λ'
  * for a factor, m the mean square of the other side's. Left alone, the bias takes a step for itself. */
 static float bias_conditioner(const Solve *solve) {
   float n = (float)solve->pass.row->n;
-  return (n + solve->penalty) / (n * solve->pass.side->other_square + solve->penalty);
+  return (n + solve->bias_penalty) / (n * solve->pass.side->other_square + solve->penalty);
 }
 
 static int solve_by_gradient(Solve *solve, int steps) {
@@ -386,7 +386,7 @@ static int solve_exactly(Solve *solve) {
   reduce_sections(pass);
   if (side->gram) side->kernels->add(stride * stride, 1, side->gram, matrix);
   for (size_t i = 0; i < stride; i++) matrix[i * stride + i] += solve->penalty;
-  float bias_sum = right[stride], divisor = (float)pass->row->n + solve->penalty;
+  float bias_sum = right[stride], divisor = (float)pass->row->n + solve->bias_penalty;
   if (side->bias) {
     float scale = -1 / divisor;
     side->kernels->gram(column, 1, side->stride, &scale, matrix);
@@ -426,7 +426,8 @@ static int measure(Solve *solve, AlsLoss *loss) {
     loss->fit += (double)side->kernels->dot(stride, image, solve->x);
   }
   double size = (double)side->kernels->dot(stride, solve->x, solve->x);
-  loss->penalty = (double)solve->penalty * (size + (double)solve->bias * (double)solve->bias);
+  loss->penalty =
+      (double)solve->penalty * size + (double)solve->bias_penalty * (double)solve->bias * (double)solve->bias;
   loss->size = size * (double)pass->row->n;
   return SQLITE_OK;
 }
@@ -438,6 +439,10 @@ double als_row_penalty(const AlsSide *side, size_t row) {
   double n = (double)sparse_row_length(side->matrix, row);
   if (options->ranking) n += options->missing_weight * (double)side->matrix->columns;
   return options->regularization * pow(n, options->nu);
+}
+
+double als_bias_share(const AlsOptions *options) {
+  return options->bias_regularization > 0 ? options->bias_regularization / options->regularization : 1;
 }
 
 double als_row_cost(const AlsSide *side, size_t row) {
@@ -457,7 +462,11 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
     return SQLITE_OK;
   }
   Row row = row_of(side, number);
-  Solve solve = {.worker = worker, .x = x, .penalty = (float)als_row_penalty(side, number)};
+  double penalty = als_row_penalty(side, number);
+  Solve solve = {.worker = worker,
+                 .x = x,
+                 .penalty = (float)penalty,
+                 .bias_penalty = (float)(penalty * als_bias_share(side->options))};
   if (side->bias) solve.bias = side->bias[number];
   solve.pass = (Pass){.side = side, .row = &row, .sums = side->scratch[worker].sums, .width = sums_width(side)};
   int code = SQLITE_OK;

@@ -2,7 +2,7 @@
  *
  * With q_j the other side's factors of the row's entries, c_j, t_j their confidence and target, w_m the weight of a
  * missing cell (0 for the rating loss), the row minimises
- *     Σ_j c_j (t_j − b − b_j − q_j·x)² − w_m Σ_j (q_j·x)² + w₀ xᵀG x + λ' (‖x‖² + b²)
+ *     Σ_j c_j (t_j − b − b_j − q_j·x)² − w_m Σ_j (q_j·x)² + w₀ xᵀG x + λ' ‖x‖² + λ'_b b²
  * where G = Σ q qᵀ over the whole other side and w_m = w₀, or 0 where all cells carry w₀, the observed too. */
 #ifndef RECOMMEND_LEARN_ALS_ROW_H
 #define RECOMMEND_LEARN_ALS_ROW_H
@@ -44,7 +44,7 @@ typedef struct AlsSide {
 typedef struct AlsLoss {
   double fit;     /* the row's objective above without λ' */
   double squared; /* Σ_j (t_j − ŷ_j)² */
-  double penalty; /* λ' (‖x‖² + b²) */
+  double penalty; /* λ' ‖x‖² + λ'_b b² */
   double size;    /* n ‖x‖² */
 } AlsLoss;
 
@@ -59,8 +59,9 @@ int als_row_is_giant(const AlsSide *side, size_t row);
 /* Roughly how many multiplications a row costs. */
 double als_row_cost(const AlsSide *side, size_t row);
 
-/* λ' of a row. */
+/* λ' of a row, and what λ'_b is times that. */
 double als_row_penalty(const AlsSide *side, size_t row);
+double als_bias_share(const AlsOptions *options);
 
 /* Solves for one row, on worker `worker`. SQLITE_OK, SQLITE_NOMEM or the code of the cancellation. */
 int als_row_solve(const AlsSide *side, size_t row, int worker, AlsLoss *loss);

@@ -33,12 +33,14 @@ ModelName model_name(const Model *model) { return model->reader.name; }
 int model_begin(Model *model, ModelItems **items, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t stamp = 0;
+  *items = NULL;
   int code = reader_statement(&model->reader, STATEMENT_STAMPS, &statement, error);
-  if (code == SQLITE_OK) {
-    code = reader_step(&model->reader, statement, error);
-    if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "its stamps are missing");
-    if (code == SQLITE_ROW) code = SQLITE_OK;
-  }
+  if (code != SQLITE_OK) return code;
+  /* Somebody has put a view in the place of a shadow table, and it calls us. */
+  if (sqlite3_stmt_busy(statement)) return shadow_damaged(error, model_name(model), "reading it asks for itself");
+  code = reader_step(&model->reader, statement, error);
+  if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "its stamps are missing");
+  if (code == SQLITE_ROW) code = SQLITE_OK;
   if (code == SQLITE_OK)
     code = reader_integer(&model->reader, statement, 0, INT64_MIN, INT64_MAX, "the item stamp", &stamp, error);
   if (code == SQLITE_OK)
@@ -53,7 +55,6 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
     *items = model->items;
     model->items->references++;
   } else {
-    *items = NULL;
     model_end(model);
   }
   return code;

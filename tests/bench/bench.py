@@ -36,6 +36,10 @@ class Bench:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def scratch(self, name, path):
+        """A copy of a data set to train in, so that the set itself holds no model of some older version."""
+        return shutil.copy(path, self.path(name))
+
     def connect(self, path):
         db = sqlite3.connect(path, isolation_level=None)
         db.enable_load_extension(True)
@@ -103,7 +107,7 @@ def per_epoch(db, source, options, rank=RANK):
     return statistics.median(steps[:-1])
 
 
-# ---- data -------------------------------------------------------------------------------------------------------------
+# ---- data ------------------------------------------------------------------------------------------------------------
 
 
 def finished(path, make):
@@ -153,7 +157,7 @@ def many_items(bench):
         "generate", "--users", 20000, "--items", 60000, "--ratings", 2000000, path))
 
 
-# ---- what has to run in a process of its own -----------------------------------------------------------------------------
+# ---- what has to run in a process of its own -------------------------------------------------------------------------
 
 
 def peak_memory():
@@ -189,7 +193,7 @@ def child_recommend(bench, path, model, users):
 
 CHILDREN = {"memory": child_memory, "recommend": child_recommend}
 
-# ---- sections ------------------------------------------------------------------------------------------------------------
+# ---- sections --------------------------------------------------------------------------------------------------------
 
 
 def arithmetic(bench):
@@ -204,7 +208,8 @@ def arithmetic(bench):
 
 
 def reading(bench, sets):
-    bench.title("Reading and indexing the source, beside a bare scan through SQLite's C API", ["seconds", "scan", "ratio"])
+    bench.title("Reading and indexing the source, beside a bare scan through SQLite's C API",
+                ["seconds", "scan", "ratio"])
     for name, path, table, runs in sets:
         result = bench.measure("read", path, table, THREADS, runs)
         bench.row(f"{name}, {result['rows']:,} rows", seconds(result["read"]), seconds(result["scan"]),
@@ -213,8 +218,8 @@ def reading(bench, sets):
 
 def training(bench, sets):
     for name, path, runs in sets:
-        bench.title(f"An epoch at rank {RANK}, {THREADS} threads, {name}, beside sgemm of as many operations (bench.c counts)",
-                    ["seconds", "sgemm", "ratio", "GFLOP/s"])
+        bench.title(f"An epoch at rank {RANK}, {THREADS} threads, {name}, beside sgemm of as many operations "
+                    "(counted in bench.c)", ["seconds", "sgemm", "ratio", "GFLOP/s"])
         result = bench.measure("epoch", path, "ratings", RANK, THREADS, runs)
         for kind, label in [("rating", "explicit, conjugate gradient (default)"), ("rating exact", "explicit, Cholesky"),
                             ("ranking", "ranking head from ratings"), ("implicit", "implicit, conjugate gradient")]:
@@ -245,19 +250,17 @@ def file_size(db):
 
 
 def storing(bench, sets):
-    bench.title(f"Storing (commit included), beside a plain write of as many bytes; loading, beside memcpy; rank {RANK}",
+    bench.title(f"Storing, with commit, beside a plain write of as many bytes; loading, beside memcpy; rank {RANK}",
                 ["seconds", "floor", "ratio", "megabytes"])
     for name, path, runs in sets:
-        copy = bench.path("store.db")
-        shutil.copy(path, copy)
+        copy = bench.scratch("store.db", path)
         db = bench.connect(copy)
         stores, writes, before = [], [], file_size(db)
+        training = "SELECT mf_train('ratings', ?, '{\"epochs\": 1, \"model\": \"taste\"}')"
         for _ in range(runs):
             db.execute("DROP TABLE IF EXISTS taste")
-            db.execute("VACUUM") if stores and file_size(db) < 1 << 28 else None
-            options = json.dumps({"epochs": 1, "model": "taste"})
             summary = []
-            whole = clock(lambda: summary.append(db.execute("SELECT mf_train('ratings', ?, ?)", (RANK, options)).fetchone()[0]))
+            whole = clock(lambda: summary.append(db.execute(training, (RANK,)).fetchone()[0]))
             spent = json.loads(summary[0])["seconds"]
             stores.append(whole - spent["read"] - spent["fit"])
             size = file_size(db) - before
@@ -274,42 +277,36 @@ def storing(bench, sets):
         os.remove(copy)
 
 
-def trained_ranking(bench, path, model="bench_ranking"):
-    """The connection to a file with a model that ranks."""
-    db = bench.connect(path)
-    if not db.execute("SELECT 1 FROM recommend_models WHERE name = ?", (model,)).fetchall():
-        db.execute("SELECT mf_train('ratings', ?, ?)",
-                   (RANK, json.dumps({"objective": "ranking", "epochs": 3, "model": model}))).fetchall()
-    return db, model
-
-
 def serving(bench, sets, peak):
     bench.title(f"Ten recommendations, rank {RANK}", ["seconds", "users/s", "sgemm", "ratio"])
     for name, path, cold_target in sets:
-        db, model = trained_ranking(bench, path)
-        users, items = db.execute("SELECT users, items FROM recommend_models WHERE name = ?", (model,)).fetchone()
+        copy = bench.scratch("serve.db", path)
+        db = bench.connect(copy)
+        options = json.dumps({"objective": "ranking", "epochs": 3, "model": "taste"})
+        summary = json.loads(db.execute("SELECT mf_train('ratings', ?, ?)", (RANK, options)).fetchone()[0])
+        users, items = summary["users"], summary["items"]
         ids = [row[0] for row in db.execute("SELECT DISTINCT user FROM ratings")]
         random.Random(1).shuffle(ids)
-        runs = [bench.child("recommend", path, model, json.dumps(ids[run:run + 201])) for run in range(9)]
+        runs = [bench.child("recommend", copy, "taste", json.dumps(ids[run:run + 201])) for run in range(9)]
         cold, warm = (statistics.median(run[what] for run in runs) for what in ("cold", "warm"))
         bench.row(f"recommend(u, 10), {name}, cold", seconds(cold), "", "", "",
                   target=("≤ 60 ms in a fresh process", cold, 0, 0.060) if cold_target else None)
         bench.row(f"recommend(u, 10), {name}, warm", seconds(warm), "", "", "",
                   target=("≤ 1 ms", warm, 0, 0.001) if cold_target else None)
-        query = "SELECT count(*), sum(score) FROM recommend_all(10, ?)"
-        taken = statistics.median(clock(lambda: db.execute(query, (model,)).fetchall()) for _ in range(5))
+        query = "SELECT count(*), sum(score) FROM recommend_all(10, 'taste')"
+        taken = statistics.median(clock(lambda: db.execute(query).fetchall()) for _ in range(5))
         floor = 2.0 * users * items * RANK / (peak["gemm_threads"] * 1e9)
-        bench.row(f"recommend_all(10), {name}, {THREADS} threads", seconds(taken), f"{users / taken:,.0f}", seconds(floor),
-                  ratio(taken / floor))
+        bench.row(f"recommend_all(10), {name}, {THREADS} threads", seconds(taken), f"{users / taken:,.0f}",
+                  seconds(floor), ratio(taken / floor))
         db.close()
+        os.remove(copy)
 
 
 def memory(bench, sets):
-    bench.title(f"Peak memory of training above a process that has only loaded the extension, rank {RANK}, two heads",
+    bench.title(f"Peak memory of training, above a process that has only loaded the extension, rank {RANK}, 2 heads",
                 ["megabytes", "factors", "bytes/rating"])
     for name, path in sets:
-        copy = bench.path("memory.db")
-        shutil.copy(path, copy)
+        copy = bench.scratch("memory.db", path)
         idle = bench.child("memory", copy, "")
         result = bench.child("memory", copy, json.dumps({"epochs": 1, "model": "taste"}))
         os.remove(copy)

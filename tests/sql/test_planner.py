@@ -185,6 +185,26 @@ class Joins(Planned):
         self.assertEqual(db.execute("SELECT count(*) FROM mine").fetchone(), (40 - sum(row[0] == 1007 for row in ROWS),))
 
 
+    def test_in_writing_statements(self):
+        self.db.executescript("""
+            CREATE TEMP TABLE kept(user, rank, item);
+            INSERT INTO kept SELECT user, rank, item FROM recommend_all(3);
+            CREATE TEMP TABLE first(user PRIMARY KEY, item);
+            INSERT INTO first SELECT id, NULL FROM users;
+            UPDATE first SET item = r.item FROM (SELECT u.id AS user, r.item FROM main.users u, recommend(u.id, 1) r) r WHERE r.user = first.user;
+            DELETE FROM kept WHERE user = 1014 AND item IN (SELECT item FROM recommend(1014, 2));""")
+        self.same("SELECT user, item FROM first ORDER BY user", "SELECT user, item FROM best WHERE rank = 1 ORDER BY user")
+        self.same("SELECT * FROM kept ORDER BY user, rank", "SELECT user, rank, item FROM best WHERE rank <= 3 AND NOT (user = 1014 AND rank <= 2) ORDER BY user, rank")
+
+    @unittest.skipIf(sqlite3.sqlite_version_info < (3, 39), "RIGHT and FULL JOIN came with SQLite 3.39")
+    def test_right_and_full_join(self):
+        for join in ("RIGHT", "FULL"):
+            self.same(f"SELECT r.rank, m.id FROM recommend(1007, 5) r {join} JOIN movies m ON m.id = r.item ORDER BY m.id",
+                      f"SELECT r.rank, m.id FROM (SELECT * FROM best WHERE user = 1007 AND rank <= 5) r {join} JOIN movies m ON m.id = r.item ORDER BY m.id")
+            self.same(f"SELECT m.id, r.score FROM movies m {join} JOIN (SELECT * FROM ratings_mf WHERE user = 1007 AND seen = 0) r ON m.id = r.item AND m.genre = 'War' ORDER BY r.item, m.id",
+                      f"SELECT m.id, r.score FROM movies m {join} JOIN (SELECT * FROM cells WHERE user = 1007 AND seen = 0) r ON m.id = r.item AND m.genre = 'War' ORDER BY r.item, m.id")
+
+
 class Conditions(Planned):
     def test_or(self):
         for where in ("item = 50 OR item = 53", "score > 3 OR item < 60", "rank = 1 OR rank = 3", "item = 50 OR score > 2.5"):
@@ -312,6 +332,27 @@ class Fuzz(Planned):
             call = f"recommend({user})" if k is None else f"recommend({user}, {k})"
             self.same(f"SELECT {columns} FROM {call} WHERE {where} ORDER BY {order} {limit}",
                       f"SELECT {columns} FROM best WHERE user = {user} AND rank <= {k or 1000} AND {where} ORDER BY {order} {limit}")
+
+    def test_joins(self):
+        """Chains of joins in any order of the tables, with every kind of join that leaves the arguments computable."""
+        dice = random.Random(3)
+        some = ", ".join(map(str, USERS[3:9]))
+        for _ in range(400):
+            k = dice.choice((1, 2, 5))
+            ours = {"u": "users u", "m": "movies m", "r": f"recommend(u.id, {k}) r", "c": "ratings_mf c"}
+            copy = dict(ours, r="best r", c="cells c")
+            names = ["u", "r"] + dice.sample(["m", "c"], dice.randint(0, 2))
+            where = [f"u.id IN ({some})"]
+            copied = [f"r.user = u.id AND r.rank <= {k}"]
+            if "m" in names:
+                where.append(dice.choice(("m.id = r.item", "m.id = r.item AND m.genre <> 'War'", "r.item = m.id AND m.id > 80")))
+            if "c" in names:
+                where.append(dice.choice(("c.user = u.id AND c.item = r.item", "c.user = u.id AND c.item = r.item AND c.seen = 0", "c.item = r.item AND c.user = 1014",
+                                          "c.user = u.id AND c.item IN (50, 65) AND c.score > r.score / 2", "c.user = r.user AND r.item = c.item AND c.prediction > 2.5")))
+            dice.shuffle(names)
+            columns = ", ".join({"u": "u.id", "r": "r.rank, r.item, r.score", "m": "m.title", "c": "c.user, c.item, c.score, c.rating"}[name] for name in sorted(names))
+            self.same(f"SELECT {columns} FROM {', '.join(ours[name] for name in names)} WHERE {' AND '.join(where)}",
+                      f"SELECT {columns} FROM {', '.join(copy[name] for name in names)} WHERE {' AND '.join(where + copied)}", False)
 
 
 if __name__ == "__main__":

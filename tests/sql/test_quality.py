@@ -83,6 +83,11 @@ class MovieLens(TestCase):
         relevant = relevant_of(test)
         value, error = ndcg(lists_of(db, "ratings_mf"), relevant), rmse(db, test, "ratings_mf", base[:, 2].mean())
         print("MovieLens 100K, u1, mf_train('ratings', 32): RMSE %.4f, NDCG@10 %.4f" % (error, value))
+        table(db, "test", test)
+        told = dict(db.execute("SELECT metric, value FROM recommend_evaluate('ratings_mf', 'test', '{\"threshold\": 4}')"))
+        known = {row[0] for row in db.execute("SELECT DISTINCT item FROM ratings")}
+        self.assertAlmostEqual(told["ndcg"], ndcg(lists_of(db, "ratings_mf"), relevant_of(test[np.isin(test[:, 1], list(known))])), places=4)
+        self.assertAlmostEqual(told["rmse"], rmse(db, test[np.isin(test[:, 1], list(known))], "ratings_mf", 0), places=5)
         self.assertLessEqual(error, 0.935)
         self.assertGreaterEqual(value, 0.42)
 

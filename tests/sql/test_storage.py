@@ -4,6 +4,8 @@ import os
 import re
 import sqlite3
 import subprocess
+import threading
+import time
 import unittest
 
 from support import (EXTENSION, SHADOWS, SHELL, Numpy, TestCase, add_ratings, connect, made_up_ratings, rated, shadow_bytes,
@@ -487,6 +489,21 @@ class Transactions(Files):
         db.execute("COMMIT")
         train(other, epochs=3)
         self.check(other)
+
+    def test_interrupted_from_another_thread(self):
+        db = self.open(check_same_thread=False)
+        add_ratings(db, made_up_ratings(users=900, items=150, density=0.3), "more")
+        before = shadow_bytes(db)
+        for sql in ("SELECT mf_train('more', 64, '{\"epochs\": 100000, \"model\": \"ratings_mf\"}')",
+                    "SELECT * FROM mf_train('more', 512, '{\"epochs\": 100000, \"model\": \"ratings_mf\", \"solver\": \"cholesky\"}')"):
+            at = []
+            timer = threading.Timer(0.5, lambda: (at.append(time.monotonic()), db.interrupt()))
+            timer.start()
+            self.assert_error(db, sql, "interrupted")
+            # A tenth of a second where nothing else runs.
+            self.assertLess(time.monotonic() - at[0], 1)
+            self.assertEqual(shadow_bytes(db), before)
+            self.check(db)
 
     def test_interrupted_by_a_progress_handler(self):
         db = self.open()

@@ -1,0 +1,199 @@
+/* Closing: sqlite3_close() returns SQLITE_OK after every kind of use, caches filled, whatever else was done meanwhile: in
+ * attached files, after DETACH, DROP, RENAME and ROLLBACK, and by another connection; with the extension loaded twice; from
+ * views and triggers; beside tables that bear our names. */
+#include "fault.h"
+
+static Image image;
+
+static void serve_all(sqlite3 *db) {
+  for (int i = 0; i < SERVING; i++) {
+    const char *sql = serving_statement(db, i);
+    if (sql) must(db, sql);
+  }
+}
+
+static sqlite3 *open_file(const char *path) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+  return db;
+}
+
+static void closes(sqlite3 *db, const char *after) {
+  if (!CHECK(sqlite3_close(db) == SQLITE_OK)) printf("  not closed after: %s\n", after);
+}
+
+static void fails(sqlite3 *db, const char *sql, const char *part) {
+  Outcome outcome = run(db, sql);
+  if (!CHECK(outcome.code != SQLITE_OK && strstr(outcome.message, part)))
+    printf("  %s: code %d, %s\n", sql, outcome.code, outcome.message);
+}
+
+static void after_each_statement(void) {
+  for (int i = 0; i < SERVING; i++) {
+    sqlite3 *db = open_image(&image);
+    const char *sql = serving_statement(db, i);
+    if (sql) {
+      must(db, sql);
+      must(db, sql);
+    }
+    closes(db, serving[i]);
+    /* Left in the middle, then finalized. */
+    db = open_image(&image);
+    sqlite3_stmt *statement = NULL;
+    if (sql && CHECK(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)) sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    closes(db, "a statement left half way");
+  }
+  static const char *const changes[] = {
+      train_ratings,
+      "SELECT * FROM mf_train('ratings', 3, '{\"epochs\":2}')",
+      "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')",
+      "ALTER TABLE ratings_mf RENAME TO other",
+      "DROP TABLE ratings_mf",
+      "DROP TABLE ratings_mf; DROP TABLE plays_mf",
+      "VACUUM",
+      "BEGIN; SELECT mf_train('ratings', 4, '{}'); SELECT * FROM recommend(1, 3, 'ratings_mf'); ROLLBACK; "
+      "SELECT * FROM recommend(1, 3, 'ratings_mf')",
+      "SAVEPOINT s; DROP TABLE ratings_mf; ROLLBACK TO s; SELECT * FROM recommend(1, 3, 'ratings_mf'); RELEASE s",
+      "SAVEPOINT s; ALTER TABLE ratings_mf RENAME TO other; SELECT * FROM recommend(1, 3, 'other'); ROLLBACK TO s; "
+      "SELECT * FROM recommend(1, 3, 'ratings_mf'); RELEASE s",
+      "SELECT mf_train('nowhere', 3)",
+      "SELECT mf_train('ratings', 3, '{\"rnak\":1}')",
+      "SELECT * FROM recommend(1, 3)",
+  };
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+    for (int warm = 0; warm < 2; warm++) {
+      sqlite3 *db = open_image(&image);
+      if (warm) serve_all(db);
+      Outcome outcome = run(db, changes[i]);
+      CHECK((outcome.code == SQLITE_OK) == (i + 3 < sizeof changes / sizeof *changes));
+      check_integrity(db);
+      closes(db, changes[i]);
+    }
+}
+
+static void attached(const char *path) {
+  write_image(&image, path);
+  sqlite3 *db = open_file(":memory:");
+  char *attach = sqlite3_mprintf("ATTACH %Q AS more", path);
+  must(db, attach);
+  Outcome first = must(db, "SELECT * FROM recommend(3, 4, 'more.ratings_mf')");
+  must(db, "SELECT * FROM recommend_all(3, 'ratings_mf'); SELECT * FROM recommend_models; "
+           "SELECT * FROM more.ratings_mf WHERE user = 2");
+  must(db, "SELECT mf_train('more.ratings', 3, '{\"model\": \"more.second\"}')");
+  must(db, "SELECT * FROM recommend(3, 4, 'second')");
+  must(db, "DETACH more");
+  fails(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')", "model");
+  must(db, attach);
+  Outcome again = must(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')");
+  CHECK(same_rows(&first, &again));
+  /* Another file under the same name. */
+  must(db, "DETACH more");
+  must(db, "ATTACH ':memory:' AS more");
+  fails(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')", "model");
+  closes(db, "DETACH and ATTACH");
+  sqlite3_free(attach);
+}
+
+/* What another connection does to the file is seen by the next query. */
+static void two_connections(const char *path) {
+  static const char *const others[] = {"SELECT mf_train('ratings', 4, '{\"epochs\":2}')",
+                                       "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')", "DROP TABLE ratings_mf",
+                                       "ALTER TABLE ratings_mf RENAME TO other",
+                                       "DROP TABLE ratings_mf; CREATE TABLE ratings_mf(user, item)"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    write_image(&image, path);
+    sqlite3 *db = open_file(path), *other = open_file(path);
+    serve_all(db);
+    serve_all(other);
+    sqlite3_stmt *kept = NULL;
+    CHECK(sqlite3_prepare_v2(db, "SELECT count(*), sum(score) FROM recommend(3, 4, 'ratings_mf')", -1, &kept, NULL) ==
+          SQLITE_OK);
+    CHECK(sqlite3_step(kept) == SQLITE_ROW && sqlite3_reset(kept) == SQLITE_OK);
+    must(other, others[i]);
+    int stepped = sqlite3_step(kept);
+    CHECK(i < 2 ? stepped == SQLITE_ROW : stepped == SQLITE_ERROR);
+    sqlite3_finalize(kept);
+    Outcome mine = run(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')");
+    Outcome theirs = run(other, "SELECT * FROM recommend(3, 4, 'ratings_mf')");
+    CHECK(mine.code == theirs.code && mine.hash == theirs.hash);
+    if (i == 3) must(db, "SELECT * FROM recommend(3, 4, 'other')");
+    closes(db, others[i]);
+    closes(other, others[i]);
+  }
+}
+
+static void loaded_twice(void) {
+  sqlite3 *db = open_image(&image);
+  Outcome first = must(db, serving[0]);
+  char *message = NULL;
+  CHECK(sqlite3_recommend_init(db, &message, NULL) == SQLITE_OK);
+  sqlite3_free(message);
+  Outcome second = must(db, serving[0]);
+  CHECK(same_rows(&first, &second));
+  serve_all(db);
+  must(db, train_ratings);
+  closes(db, "loading twice");
+}
+
+static void views_and_triggers(void) {
+  sqlite3 *db = open_image(&image);
+  must(db, "CREATE VIEW top AS SELECT u.user, r.item, r.rank FROM (SELECT DISTINCT user FROM ratings) u, "
+           "recommend(u.user, 3, 'ratings_mf') r");
+  must(db, "CREATE TABLE log(item, score)");
+  must(db, "CREATE TRIGGER ask AFTER INSERT ON plays BEGIN INSERT INTO log SELECT item, score FROM ratings_mf "
+           "WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 2; "
+           "INSERT INTO log VALUES(predict(1, 2, 'ratings_mf'), 1); END");
+  CHECK(must(db, "SELECT * FROM top ORDER BY user, rank").rows > 12);
+  must(db, "INSERT INTO plays VALUES('x', 'y')");
+  CHECK(must(db, "SELECT * FROM log").rows == 3);
+  /* Training runs what its arguments say: not from a schema that somebody else wrote. */
+  must(db, "CREATE VIEW trains AS SELECT mf_train('ratings', 3)");
+  fails(db, "SELECT * FROM trains", "unsafe use of mf_train");
+  must(db, "CREATE VIEW trains_too AS SELECT * FROM mf_train('ratings', 3)");
+  fails(db, "SELECT * FROM trains_too", "unsafe use of virtual table");
+  check_integrity(db);
+  closes(db, "views and triggers");
+}
+
+static void names_taken(void) {
+  sqlite3 *db = open_file(":memory:");
+  must(db, make_data);
+  must(db, "CREATE TABLE ratings_mf_user(mine); INSERT INTO ratings_mf_user VALUES(1)");
+  fails(db, train_ratings, "ratings_mf_user");
+  CHECK(must(db, "SELECT * FROM ratings_mf_user").rows == 1);
+  CHECK(must(db, "SELECT * FROM sqlite_schema WHERE name LIKE 'ratings%'").rows == 2);
+  must(db, "DROP TABLE ratings_mf_user; CREATE TABLE ratings_mf(user, item)");
+  fails(db, train_ratings, "is not a model");
+  must(db, "DROP TABLE ratings_mf");
+  must(db, train_ratings);
+  must(db, "CREATE TABLE recommend_models(mine); CREATE TABLE recommend(mine)");
+  must(db, "SELECT * FROM recommend_users(2, 3)");
+  must(db, "DROP TABLE recommend");
+  must(db, "SELECT * FROM recommend(2, 3)");
+  must(db, "CREATE TABLE recommend_connection(mine)");
+  run(db, "SELECT * FROM recommend(2, 3)");
+  closes(db, "names that are taken");
+  db = open_image(&image);
+  must(db, "CREATE TABLE recommend_connection(mine)");
+  fails(db, "SELECT * FROM recommend(2, 3, 'ratings_mf')", "recommend_connection");
+  closes(db, "a table called recommend_connection");
+}
+
+int main(void) {
+  load_everywhere();
+  image = make_image(1);
+  after_each_statement();
+  const char *path = temporary_path("close");
+  attached(path);
+  two_connections(path);
+  loaded_twice();
+  views_and_triggers();
+  names_taken();
+  remove_database(path);
+  free(image.bytes);
+  sqlite3_reset_auto_extension();
+  sqlite3_shutdown();
+  CHECK(sqlite3_memory_used() == 0);
+  return check_report();
+}

@@ -330,17 +330,25 @@ void connection_forget(Connection *connection, ModelName name) {
 
 /* Collects the models that fit what the argument says. */
 typedef struct Search {
-  const char *schema; /* NULL: any */
-  const char *name;   /* NULL: any */
+  const char *name; /* NULL: any */
+  int qualified;    /* it is schema.name */
   int found;
   char *found_schema, *found_name; /* of the first */
   sqlite3_str *others;             /* all of them, for the message */
 } Search;
 
+/* Both parts may have dots of their own, so they are compared and not cut. */
+static int fits(const Search *search, ModelName model) {
+  if (!search->name) return 1;
+  if (!search->qualified) return sqlite3_stricmp(search->name, model.name) == 0;
+  size_t length = strlen(model.schema);
+  return sqlite3_strnicmp(search->name, model.schema, (int)length) == 0 && search->name[length] == '.' &&
+         sqlite3_stricmp(search->name + length + 1, model.name) == 0;
+}
+
 static int consider(void *context, ModelName model, Error *error) {
   Search *search = context;
-  if (search->name && sqlite3_stricmp(search->name, model.name) != 0) return SQLITE_OK;
-  if (search->schema && sqlite3_stricmp(search->schema, model.schema) != 0) return SQLITE_OK;
+  if (!fits(search, model)) return SQLITE_OK;
   if (search->others)
     sqlite3_str_appendf(search->others, "%s%s.%s", search->found ? ", " : "", model.schema, model.name);
   if (search->found++) return SQLITE_OK;
@@ -383,13 +391,9 @@ int connection_model(Connection *connection, const char *caller, sqlite3_value *
   }
   search.name = name;
   int code = connection_models(connection, consider, &search, error);
-  const char *dot = name ? strchr(name, '.') : NULL;
-  if (code == SQLITE_OK && search.found == 0 && dot) { /* schema.name, unless a model is called just that */
-    char *schema = sqlite3_mprintf("%.*s", (int)(dot - name), name);
-    search.schema = schema;
-    search.name = dot + 1;
-    code = schema ? connection_models(connection, consider, &search, error) : error_no_memory(error);
-    sqlite3_free(schema);
+  if (code == SQLITE_OK && search.found == 0 && name) { /* schema.name, unless a model is called just that */
+    search.qualified = 1;
+    code = connection_models(connection, consider, &search, error);
   }
   /* A name that occurs in several schemas means the first: main, temp, then the attached ones. */
   int decided = search.found_schema && search.found_name && (name || search.found == 1);

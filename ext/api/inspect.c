@@ -151,7 +151,7 @@ static int read_user(FactorList *list, Error *error) {
   int code = connection_open(list->connection, (ModelName){list->schema, list->name}, &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  if (items != list->items || model_user_stamp(model) != list->user_stamp)
+  if (items->stamp != list->items->stamp || model_user_stamp(model) != list->user_stamp)
     code = error_set(error, SQLITE_ABORT,
                      "recommend_factors: the model was changed while it was being read: run the query again");
   if (code == SQLITE_OK) code = model_user_at(model, items, (uint32_t)list->row, &list->user, error);

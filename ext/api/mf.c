@@ -33,10 +33,9 @@ typedef struct MfOptions {
   int solver;
   int nonnegative;
   int biases;
-  double alpha;
-  double unobserved_weight, unobserved_rating; /* NaN: the default */
+  double alpha, unobserved_weight, unobserved_rating; /* NaN: the default */
   int unobserved;
-  double init_scale;
+  double init_scale; /* NaN: the default */
   double tolerance;
   int range;
 } MfOptions;
@@ -75,16 +74,21 @@ static const Option mf_options[] = {
     {.name = "range", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, range), .choices = RANGES},
 };
 
-/* The defaults were chosen on validation splits: README, "How the defaults were chosen". */
-#define DEFAULT_EPOCHS 15
-#define DEFAULT_INIT_SCALE 0.5
-static const double default_regularization[HEADS] = {1.0, 0.05};
-static const double default_nu[HEADS] = {0.5, 1.0};
-#define DEFAULT_IALS_REGULARIZATION 0.05
-#define DEFAULT_IALS_NU 1.0
-#define DEFAULT_UNOBSERVED_WEIGHT 0.1
-#define DEFAULT_IALS_UNOBSERVED_WEIGHT 1.0
-#define DEFAULT_UNOBSERVED_PLACE 0.125 /* of unobserved_rating between the lowest rating and the highest */
+/* The defaults follow from the data, by rules whose constants were chosen on validation splits (tests/bench/defaults.py
+ * makes the table). With n entries of I users × J items, n̄ = n / √(I J) of them a row, s = n̄ / (n̄ + 5) near 1 unless
+ * rows are short, and a rating unit u, a quarter of the ratings' range:
+ *   rating head    λ = 3.5 u, ν = 0.3
+ *   missing cells  weigh w = s √(n / (I J)) of an observed one: all of them together s √n √(I J), between the weight of
+ *                  what was observed and that of the whole matrix. They count as the lowest rating.
+ *   ranking heads  λ = 0.4 t √(c / s), ν = 0.5, t and c the mean target and confidence: entries without any structure
+ *                  have singular values in proportion to c t, and λ is what shrinks those away.
+ * Each scales with the ratings as it must for the model to be the same on another scale: u and t like them, w not. */
+#define DEFAULT_EPOCHS 20
+#define DEFAULT_INIT_SCALE 0.5 /* times √u */
+#define RATING_REGULARIZATION 3.5
+#define RANKING_REGULARIZATION 0.4
+static const double default_nu[HEADS] = {0.3, 0.5};
+#define SHORT_ROW 5.0
 
 static void set_defaults(TrainOptions *common) {
   MfOptions *options = (MfOptions *)common;
@@ -92,9 +96,7 @@ static void set_defaults(TrainOptions *common) {
   for (int head = 0; head < HEADS; head++) options->regularization[head] = options->nu[head] = NAN;
   options->epochs = DEFAULT_EPOCHS;
   options->biases = 1;
-  options->alpha = 1;
-  options->unobserved_weight = options->unobserved_rating = NAN;
-  options->init_scale = DEFAULT_INIT_SCALE;
+  options->alpha = options->unobserved_weight = options->unobserved_rating = options->init_scale = NAN;
 }
 
 /* ---- from options to a plan -------------------------------------------------------------------------------------- */
@@ -139,39 +141,82 @@ static int choose_algorithm(const Training *training, MfOptions *options, Error 
 
 static double given_or(double given, double otherwise) { return isnan(given) ? otherwise : given; }
 
+/* What the default rules read: see above. */
+typedef struct Shape {
+  double entries, side, row; /* n, √(I J), n̄ */
+  double trust;              /* s */
+  double weight;             /* w */
+  double unit;               /* u */
+} Shape;
+
+static Shape shape_of(const Interactions *data) {
+  Shape shape = {.entries = fmax((double)data->by_user.start[data->by_user.rows], 1), .unit = 1};
+  shape.side = sqrt(fmax((double)data->by_user.rows * (double)data->by_user.columns, 1));
+  shape.row = shape.entries / shape.side;
+  shape.trust = shape.row / (shape.row + SHORT_ROW);
+  shape.weight = shape.trust * sqrt(shape.entries) / shape.side;
+  if (data->maximum > data->minimum) shape.unit = (data->maximum - data->minimum) / 4;
+  return shape;
+}
+
+/* Another ν than the rule's: λ such that a row of usual length is penalised as before. */
+static double regularization_of(double otherwise, double length, double default_exponent, double nu) {
+  return otherwise * pow(length, default_exponent - nu);
+}
+
+static void plan_rating(const Interactions *data, const MfOptions *options, const Shape *shape, AlsOptions *plan) {
+  plan->biases = options->biases;
+  plan->mean = options->biases ? data->mean : 0;
+  plan->regularization =
+      given_or(options->regularization[HEAD_RATING],
+               regularization_of(RATING_REGULARIZATION * shape->unit, shape->row, default_nu[HEAD_RATING], plan->nu));
+  /* ‖factors‖² grows with the scale of ratings and bias² with its square. */
+  plan->bias_regularization = plan->regularization / shape->unit;
+}
+
+static void plan_ranking(const Interactions *data, const MfOptions *options, const Shape *shape, AlsOptions *plan) {
+  int implicit = options->algorithm == MF_IALS, missing = implicit && !options->unobserved;
+  double target = 1, confidence = 1;
+  plan->weigh_all_cells = options->unobserved;
+  plan->confidence = 1;
+  /* Missing cells weigh 1 by convention where confidence can be raised instead: 1 + α mean = 1 / w. */
+  plan->missing_weight = given_or(options->unobserved_weight, missing ? 1 : shape->weight);
+  if (missing) {
+    double mean = data->mean > 0 ? data->mean : 1;
+    plan->confidence_slope = given_or(options->alpha, (1 / shape->weight - 1) / mean);
+    confidence += plan->confidence_slope * mean;
+  }
+  if (implicit) {
+    plan->target = 1;
+  } else {
+    double lowest = data->maximum > data->minimum ? data->minimum : data->minimum - 1;
+    plan->target = -given_or(options->unobserved_rating, lowest);
+    plan->target_slope = 1;
+    target = fmax(fabs(data->mean + plan->target), shape->unit);
+  }
+  double regularization = RANKING_REGULARIZATION * target * sqrt(confidence / shape->trust);
+  plan->regularization = given_or(options->regularization[HEAD_RANKING],
+                                  regularization_of(regularization, shape->row + plan->missing_weight * shape->side,
+                                                    default_nu[HEAD_RANKING], plan->nu));
+}
+
 static void plan_head(const Training *training, const MfOptions *options, Head head, AlsOptions *plan) {
-  const Interactions *data = &training->data;
-  int implicit = options->algorithm == MF_IALS;
+  Shape shape = shape_of(&training->data);
+  double start = DEFAULT_INIT_SCALE * (options->algorithm == MF_IALS ? 1 : sqrt(shape.unit));
   *plan = (AlsOptions){
       .rank = (int)training->size,
-      .regularization = given_or(options->regularization[head],
-                                 implicit ? DEFAULT_IALS_REGULARIZATION : default_regularization[head]),
-      .nu = given_or(options->nu[head], implicit ? DEFAULT_IALS_NU : default_nu[head]),
+      .nu = given_or(options->nu[head], default_nu[head]),
       .nonnegative = options->nonnegative,
       .solver = options->solver ? ALS_CHOLESKY : ALS_CONJUGATE_GRADIENT,
-      .init_scale = options->init_scale,
+      .init_scale = given_or(options->init_scale, start),
       .seed = options->common.seed,
       .threads = training->threads,
       .ranking = head == HEAD_RANKING,
   };
-  if (head == HEAD_RATING) {
-    plan->biases = options->biases;
-    plan->mean = options->biases ? data->mean : 0;
-    return;
-  }
-  plan->weigh_all_cells = options->unobserved;
-  plan->missing_weight =
-      given_or(options->unobserved_weight, implicit ? DEFAULT_IALS_UNOBSERVED_WEIGHT : DEFAULT_UNOBSERVED_WEIGHT);
-  plan->confidence = 1;
-  if (implicit) {
-    plan->confidence_slope = options->unobserved ? 0 : options->alpha;
-    plan->target = 1;
-  } else {
-    double width = data->maximum - data->minimum;
-    double otherwise = width > 0 ? data->minimum + DEFAULT_UNOBSERVED_PLACE * width : data->minimum - 1;
-    plan->target = -given_or(options->unobserved_rating, otherwise);
-    plan->target_slope = 1;
-  }
+  if (head == HEAD_RATING)
+    plan_rating(&training->data, options, &shape, plan);
+  else
+    plan_ranking(&training->data, options, &shape, plan);
 }
 
 static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
@@ -217,8 +262,8 @@ static int describe_options(const Training *training, const MfOptions *options, 
   }
   sqlite3_str_appendf(text,
                       ",\"nonnegative\":%s,\"init_scale\":%!.15g,\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}",
-                      options->nonnegative ? "true" : "false", options->init_scale, options->tolerance,
-                      options->common.test, options->common.seed);
+                      options->nonnegative ? "true" : "false", state->plan[state->heads[0]].init_scale,
+                      options->tolerance, options->common.test, options->common.seed);
   sqlite3_free(algorithm);
   sqlite3_free(objective);
   *json = sqlite3_str_finish(text);

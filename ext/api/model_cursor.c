@@ -176,7 +176,7 @@ static int seek_row(ModelCursor *cursor, Error *error) {
     code = connection_open(table->connection, table_name(table), &model, error);
     if (code == SQLITE_OK) code = model_begin(model, &items, error);
     if (code != SQLITE_OK) return code;
-    if (items != cursor->items || model_user_stamp(model) != cursor->user_stamp)
+    if (items->stamp != cursor->items->stamp || model_user_stamp(model) != cursor->user_stamp)
       code = error_set(error, SQLITE_ABORT, "model \"%s\" was changed while it was being read: run the query again",
                        table->name);
     else

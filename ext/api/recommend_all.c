@@ -90,7 +90,7 @@ static int enter_block(Everyone *state, Error *error) {
   int code = connection_open(state->connection, (ModelName){state->schema, state->name}, &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  if (items != state->items || model_user_stamp(model) != state->user_stamp)
+  if (items->stamp != state->items->stamp || model_user_stamp(model) != state->user_stamp)
     code = error_set(error, SQLITE_ABORT,
                      "recommend_all: the model was changed while it was being read: run the query again");
   if (code == SQLITE_OK)

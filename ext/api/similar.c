@@ -60,14 +60,15 @@ static int nearest_items(TableCall *call, Nearest *state, int64_t k, Error *erro
   size_t room = (panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK;
   float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
   float *scores = memory_alloc_aligned(room, sizeof *scores);
+  /* Added and taken off again, a bias would swallow the digits of small products. */
+  ScorePanel unbiased = *panel;
+  unbiased.bias = NULL;
   int code = vector && scores ? keep_at_most(state, k, panel->count, &top) : SQLITE_NOMEM;
   if (code == SQLITE_OK) {
     score_panel_get(panel, item, vector);
-    score_panel_scores(panel, vector, scores);
-    for (uint32_t other = 0; other < panel->count; other++) {
-      float product = scores[other] - (panel->bias ? panel->bias[other] : 0);
-      if (other != item) top_k_offer(&top, cosine(product, items->norm[item], items->norm[other]), other);
-    }
+    score_panel_scores(&unbiased, vector, scores);
+    for (uint32_t other = 0; other < panel->count; other++)
+      if (other != item) top_k_offer(&top, cosine(scores[other], items->norm[item], items->norm[other]), other);
     state->count = top_k_sort(&top);
   }
   memory_free_aligned(vector);

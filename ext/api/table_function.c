@@ -116,8 +116,8 @@ static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   if (code != SQLITE_OK) return code;
   for (int argument = 0; argument < function->required; argument++) {
     if (given & 1 << argument) continue;
-    /* No argument at all, but other constraints: the planner is trying one arm of an OR by itself. */
-    if (!given && info->nConstraint) return SQLITE_CONSTRAINT;
+    /* Not even the first, but other constraints: the planner is trying one arm of an OR by itself. */
+    if (!(given & 1) && info->nConstraint) return SQLITE_CONSTRAINT;
     sqlite3_free(vtab->zErrMsg);
     vtab->zErrMsg = sqlite3_mprintf("%s: an argument is missing: call it as %s", function->name, function->usage);
     return SQLITE_ERROR;
@@ -237,8 +237,10 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   Error error = {0};
   cursor->row = 0;
   if (cursor->started && same_call(cursor, letters, values)) {
-    if (call->function->rewind(call, &error) == SQLITE_OK) return SQLITE_OK;
+    int rewound = call->function->rewind(call, &error);
+    if (rewound == SQLITE_OK) return SQLITE_OK;
     cursor->started = 0;
+    error_set(&error, rewound, "%s", sqlite3_errstr(rewound));
     return vtab_report(base->pVtab, &error);
   }
   end_call(cursor);

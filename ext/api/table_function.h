@@ -28,11 +28,11 @@ typedef struct TableFunction {
   /* CREATE TABLE x(outputs…, arguments HIDDEN…). An id is BLOB HIDDEN: HIDDEN alone would give it the affinity NUMERIC,
    * and IN would compare '007' as 7. */
   const char *schema;
-  int outputs;        /* columns before the arguments */
-  int arguments;      /* hidden columns */
-  int required;       /* of the arguments, the first so many must be given */
-  const char *usage;  /* "recommend(user, k [, model])" */
-  int ordered;        /* rows come in ascending order of column 0 (rank) */
+  int outputs;       /* columns before the arguments */
+  int arguments;     /* hidden columns */
+  int required;      /* of the arguments, the first so many must be given */
+  const char *usage; /* "recommend(user, k [, model])" */
+  int ordered;       /* rows come in ascending order of column 0 (rank) */
   /* Where argument number `limit_argument` (k) is absent, constraints `= ?` and `IN (…)` on column `candidate_column`
    * are taken as the set to choose from, unless column 0 is used, and LIMIT bounds the rows. 0: never. */
   int limit_argument;

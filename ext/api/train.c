@@ -270,6 +270,7 @@ int training_step(Training *training, int *done, Error *error) {
   clock_gettime(CLOCK_MONOTONIC, &began);
   FitRow row = {.test = NAN, .train = NAN};
   int code = training->family->step(training, &row, done, error);
+  if (code != SQLITE_OK) error_prefix(error, training->family->function);
   if (code == SQLITE_OK) code = keep_row(training, &row, error);
   if (code == SQLITE_OK && *done) code = complete(training, error);
   training->fit_seconds += seconds_since(&began);

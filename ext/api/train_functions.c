@@ -151,8 +151,11 @@ static int register_scalar(Connection *connection, const Family *family, int arg
   if (!context) return SQLITE_NOMEM;
   *context = (ScalarContext){connection, family};
   connection_retain(connection);
-  return sqlite3_create_function_v2(connection->db, family->function, arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-                                    context, train_scalar, NULL, NULL, scalar_context_free);
+  /* SQLite 3.45 and newer want to be told of a subtype; older ones ignore the flag, and their headers lack it. */
+  enum { RESULT_SUBTYPE = 0x1000000 };
+  return sqlite3_create_function_v2(connection->db, family->function, arguments,
+                                    SQLITE_UTF8 | SQLITE_DIRECTONLY | RESULT_SUBTYPE, context, train_scalar, NULL, NULL,
+                                    scalar_context_free);
 }
 
 int train_register(Connection *connection) {

@@ -21,6 +21,13 @@ int error_from_database(Error *error, sqlite3 *db, int code, const char *what) {
   return what ? error_set(error, code, "%s: %s", what, said) : error_set(error, code, "%s", said);
 }
 
+void error_prefix(Error *error, const char *who) {
+  if (!error->message) return;
+  char *longer = sqlite3_mprintf("%s: %s", who, error->message);
+  sqlite3_free(error->message);
+  error->message = longer;
+}
+
 void error_clear(Error *error) {
   sqlite3_free(error->message);
   error->message = NULL;

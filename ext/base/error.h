@@ -22,6 +22,9 @@ static inline int error_no_memory(Error *error) {
   return error->code;
 }
 
+/* Puts "who: " in front of the message that there is. */
+void error_prefix(Error *error, const char *who);
+
 /* Records what the connection says of its last failure, prefixed with "what: " where what is not NULL. */
 int error_from_database(Error *error, sqlite3 *db, int code, const char *what);
 

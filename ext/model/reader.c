@@ -70,10 +70,10 @@ int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size
   size_t found = (size_t)sqlite3_column_bytes(statement, column);
   if (sqlite3_column_type(statement, column) != SQLITE_BLOB)
     return shadow_damaged(error, reader->name, "%s is not a blob", what);
-  if (!*blob) return error_no_memory(error);
   if (found != size + STORE_CHECKSUM)
     return shadow_damaged(error, reader->name, "%s has %lld bytes, not %lld", what, (sqlite3_int64)found,
                           (sqlite3_int64)size + STORE_CHECKSUM);
+  if (!*blob) return error_no_memory(error); /* and not an empty blob, which has been told apart */
   if (bytes_load64((const char *)*blob + size) != bytes_hash(0, *blob, size))
     return shadow_damaged(error, reader->name, "%s does not match its checksum", what);
   return SQLITE_OK;

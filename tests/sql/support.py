@@ -3,7 +3,6 @@
 From the environment: RECOMMEND_EXTENSION, the extension, with or without its suffix (default build/recommend);
 RECOMMEND_DATA, the folder of data sets, without which the tests that need them are skipped; RECOMMEND_SQLITE, the shell.
 """
-import contextlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXTENSION = os.path.abspath(os.environ.get("RECOMMEND_EXTENSION") or os.path.join(ROOT, "build", "recommend"))
 SHELL = os.environ.get("RECOMMEND_SQLITE") or "sqlite3"
-DATA = os.environ.get("RECOMMEND_DATA") or os.path.join(os.path.dirname(ROOT), "shared", "data")
+DATA = os.environ.get("RECOMMEND_DATA")
 SHADOWS = ("config", "user", "item", "userfactor", "itemfactor", "neighbor", "term", "weight")
 
 
@@ -33,8 +32,8 @@ def connect(path=":memory:", **options):
 
 def data_file(*parts):
     """The path of a file of a data set; skips the test where there is none."""
-    path = os.path.join(DATA, *parts)
-    if not os.path.exists(path):
+    path = os.path.join(DATA or "", *parts)
+    if not DATA or not os.path.exists(path):
         raise unittest.SkipTest("no data: " + os.path.join(*parts))
     return path
 
@@ -168,10 +167,3 @@ class TestCase(unittest.TestCase):
     def closing(self, db):
         self.addCleanup(db.close)
         return db
-
-
-@contextlib.contextmanager
-def transaction(db):
-    db.execute("BEGIN")
-    yield db
-    db.execute("COMMIT")

@@ -194,6 +194,11 @@ class SimilarByRating(Similar):
     options = {"objective": "rating"}
 
 
+class SimilarWhereBiasesSayNearlyAll(Similar):
+    """Factors ten thousand times smaller than the biases still have a direction."""
+    options = {"objective": "rating", "regularization": 8, "epochs": 8}
+
+
 class Predict(Served):
     def test_clipped_prediction(self):
         got = self.rows("SELECT u.user, i.item, predict(u.user, i.item) FROM (SELECT DISTINCT user FROM ratings) u, "

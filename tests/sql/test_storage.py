@@ -202,6 +202,74 @@ class Damage(TestCase):
             train(db)
 
 
+    def test_a_view_in_the_place_of_a_table_asks_for_itself(self):
+        for call in ("SELECT predict(1007, 50)", ANSWER, "SELECT count(*) FROM recommend_models", "SELECT count(*) FROM ratings_mf"):
+            db = trained()
+            db.execute("CREATE TABLE copy AS SELECT * FROM ratings_mf_config")
+            db.execute("DROP TABLE ratings_mf_config")
+            db.execute("CREATE VIEW ratings_mf_config AS SELECT key, value FROM copy WHERE predict(1007, 50) IS NOT 0")
+            try:
+                db.execute(call).fetchall()
+            except sqlite3.Error as error:
+                self.assertIn("ratings_mf", str(error))
+
+
+class Within(TestCase):
+    """Training and changing a model within statements that read it."""
+    TRAIN = "mf_train('ratings', 3, '{\"epochs\": 1}') IS NOT NULL"
+
+    def test_training_in_a_query_of_the_model(self):
+        for sql, rows in ((f"SELECT item, {self.TRAIN} FROM recommend(1007, 4)", 4), (f"SELECT item, {self.TRAIN} FROM ratings_mf WHERE user = 1007 LIMIT 3", 3),
+                          (f"SELECT user, {self.TRAIN} FROM (SELECT DISTINCT user FROM ratings LIMIT 5)", 5)):
+            db = trained()
+            self.assertEqual([row[1] for row in db.execute(sql)], [1] * rows)
+            db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')")
+
+    def test_a_changed_model_is_not_mixed_with_the_old(self):
+        for sql in ("SELECT * FROM recommend_all(3)", "SELECT * FROM ratings_mf", "SELECT * FROM recommend_factors('ratings_mf', 'user')"):
+            db = connect()
+            add_ratings(db, made_up_ratings(users=3000, items=20, seed=5))
+            train(db, rank=2, epochs=1)
+            cursor = db.execute(sql)
+            cursor.fetchone()
+            train(db, rank=3, epochs=1)
+            with self.assertRaisesRegex(sqlite3.Error, "changed while it was being read"):
+                cursor.fetchall()
+
+    def test_a_model_being_read_is_not_dropped(self):
+        for sql in ("SELECT * FROM recommend(1007)", "SELECT * FROM recommend_all(3)", "SELECT * FROM ratings_mf", "SELECT * FROM recommend_factors('ratings_mf', 'user')"):
+            db = trained()
+            cursor = db.execute(sql)
+            cursor.fetchone()
+            self.assert_error(db, "DROP TABLE ratings_mf", "locked")
+            cursor.fetchall()
+            db.execute("DROP TABLE ratings_mf")
+
+    def test_a_trigger_that_retrains(self):
+        db = trained()
+        db.execute("CREATE TRIGGER again AFTER INSERT ON ratings BEGIN INSERT INTO ratings_mf(ratings_mf) VALUES('retrain'); END")
+        db.execute("INSERT INTO ratings VALUES(1, 50, 3)")
+        self.assertEqual(db.execute("SELECT reason FROM recommend(1, 1)").fetchone(), ("model",))
+        self.assertEqual(db.execute("SELECT user FROM ratings WHERE rowid = last_insert_rowid()").fetchone(), (1,))
+
+    def test_a_trigger_can_not_train_what_it_likes(self):
+        db = trained()
+        db.execute("CREATE TRIGGER hostile AFTER INSERT ON ratings BEGIN SELECT mf_train('SELECT 1, 2, 3', 2, '{\"model\": \"x\"}'); END")
+        self.assert_error(db, "INSERT INTO ratings VALUES(1, 50, 3)", "unsafe use of mf_train")
+
+    def test_a_model_of_a_model(self):
+        db = trained()
+        train(db, "SELECT user, item, prediction FROM ratings_mf", model="again")
+        self.assertEqual(db.execute("SELECT count(*) FROM again WHERE rating IS NOT NULL").fetchone(), (2400,))
+        train(db, "SELECT user, item, prediction FROM ratings_mf", model="ratings_mf")
+        self.assertEqual(db.execute("SELECT count(*) FROM ratings_mf WHERE seen").fetchone(), (2400,))
+
+    def test_denied_by_an_authorizer(self):
+        db = rated()
+        db.set_authorizer(lambda action, one, *_: sqlite3.SQLITE_DENY if (action, one) == (sqlite3.SQLITE_READ, "ratings") else sqlite3.SQLITE_OK)
+        self.assert_error(db, "SELECT mf_train('ratings', 2)", "prohibited")
+
+
 class Copies(Files):
     def test_backup(self):
         db = self.open()

@@ -163,7 +163,7 @@ class Sources(TestCase):
         self.check_model(db, "temp.ratings_mf", 1007)
 
     def test_kinds_of_ids(self):
-        kinds = {"INTEGER": lambda n: n, "TEXT": lambda n: f"id{n}", "REAL": lambda n: n + 0.5,
+        kinds = {"INTEGER": lambda n: n, "TEXT": lambda n: f"id{n:05d}", "REAL": lambda n: n + 0.5,
                  "BLOB": lambda n: n.to_bytes(3, "big")}
         expected = None
         for kind, make in kinds.items():

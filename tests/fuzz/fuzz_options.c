@@ -1,0 +1,65 @@
+/* Fuzzing the JSON of options: whatever the text, options_parse gives an error with a message or values in range.
+ *
+ *     make CC=clang BUILD=build/fuzz CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address' build/fuzz/fuzz_options  (see below)
+ *
+ * With clang's libFuzzer this file is a program of its own; tests/fault/test_fuzz.c runs it over a small corpus. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "data/options.h"
+
+#ifndef FUZZ_ENTRY
+#define FUZZ_ENTRY LLVMFuzzerTestOneInput
+#endif
+int FUZZ_ENTRY(const uint8_t *data, size_t size);
+
+typedef struct FuzzOptions {
+  int integer, boolean, choice;
+  uint64_t seed;
+  double number, heads[2];
+  char *text;
+  OptionColumn column;
+  OptionIntegers integers;
+} FuzzOptions;
+
+static const Option fuzz_options[] = {
+    {.name = "epochs", .type = OPTION_INTEGER, .offset = offsetof(FuzzOptions, integer), .minimum = 1, .maximum = 1000},
+    {.name = "seed", .type = OPTION_SEED, .offset = offsetof(FuzzOptions, seed)},
+    {.name = "alpha", .type = OPTION_NUMBER, .offset = offsetof(FuzzOptions, number), .maximum = 1e9},
+    {.name = "biases", .type = OPTION_BOOLEAN, .offset = offsetof(FuzzOptions, boolean)},
+    {.name = "solver", .type = OPTION_CHOICE, .offset = offsetof(FuzzOptions, choice), .choices = "cg|cholesky"},
+    {.name = "model", .type = OPTION_TEXT, .offset = offsetof(FuzzOptions, text)},
+    {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(FuzzOptions, column)},
+    {.name = "nu", .type = OPTION_BY_HEAD, .offset = offsetof(FuzzOptions, heads), .maximum = 10},
+    {.name = "k", .type = OPTION_INTEGERS, .offset = offsetof(FuzzOptions, integers), .minimum = 1, .maximum = 1e6},
+};
+
+static void must_hold(int condition) {
+  if (!condition) abort(); /* what libFuzzer understands */
+}
+
+int FUZZ_ENTRY(const uint8_t *data, size_t size) {
+  char *text = malloc(size + 1);
+  if (!text) return 0;
+  for (size_t i = 0; i < size; i++) text[i] = (char)data[i];
+  text[size] = 0;
+  FuzzOptions options = {.integer = 1, .number = 0};
+  Error error = {0};
+  int code = options_parse("fuzz", text, fuzz_options, sizeof fuzz_options / sizeof *fuzz_options, &options, &error);
+  must_hold(code == error.code && (code == SQLITE_OK || error.message || code == SQLITE_NOMEM));
+  if (code == SQLITE_OK) {
+    must_hold(options.integer >= 1 && options.integer <= 1000);
+    must_hold(options.number >= 0 && options.number <= 1e9);
+    must_hold(options.heads[0] >= 0 && options.heads[1] <= 10);
+    must_hold(options.choice == 0 || options.choice == 1);
+    must_hold(options.integers.count >= 0 && options.integers.count <= OPTION_MOST_INTEGERS);
+    char *rest = options_without(text, "model");
+    must_hold(rest != NULL);
+    sqlite3_free(rest);
+  }
+  error_clear(&error);
+  sqlite3_free(options.text);
+  sqlite3_free(options.column.name);
+  free(text);
+  return 0;
+}

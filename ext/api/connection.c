@@ -131,8 +131,10 @@ static int make_anchored(Connection *connection, Error *error) {
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return error_from_database(error, connection->db, code, NULL);
   if (connection->anchored) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR,
-                   "a table called recommend_connection hides one that recommend needs: rename it");
+  return error_set(
+      error, SQLITE_ERROR,
+      "a table called recommend_connection hides one that recommend needs: rename it; or, if recommend was "
+      "loaded twice, open the database anew");
 }
 
 /* ---- the state itself -------------------------------------------------------------------------------------------- */

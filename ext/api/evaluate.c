@@ -256,7 +256,7 @@ static int match_ids(Judge *judge, Model *model, uint8_t *known, Error *error) {
     uint32_t index = 0;
     int found = 0;
     code = model_user_index(model, judge->items, &id, &index, &found, error);
-    if (!found) continue;
+    if (code != SQLITE_OK || !found) continue;
     known[user] = 1;
     judge->tested[index] = (uint32_t)user + 1;
   }

@@ -79,11 +79,12 @@ static const Option mf_options[] = {
  * rows are short, and a rating unit u, a quarter of the ratings' range:
  *   rating head    λ = 3.5 u, ν = 0.3
  *   missing cells  weigh w = s √(n / (I J)) of an observed one: all of them together s √n √(I J), between the weight of
- *                  what was observed and that of the whole matrix. They count as the lowest rating.
+ *                  what was observed and that of the whole matrix. They count as the lowest rating
+ *                  less u: of one to five stars, as none.
  *   ranking heads  λ = 0.4 t √(c / s), ν = 0.5, t and c the mean target and confidence: entries without any structure
  *                  have singular values in proportion to c t, and λ is what shrinks those away.
  * Each scales with the ratings as it must for the model to be the same on another scale: u and t like them, w not. */
-#define DEFAULT_EPOCHS 20
+#define DEFAULT_EPOCHS 15
 #define DEFAULT_INIT_SCALE 0.5 /* times √u */
 #define RATING_REGULARIZATION 3.5
 #define RANKING_REGULARIZATION 0.4
@@ -189,8 +190,7 @@ static void plan_ranking(const Interactions *data, const MfOptions *options, con
   if (implicit) {
     plan->target = 1;
   } else {
-    double lowest = data->maximum > data->minimum ? data->minimum : data->minimum - 1;
-    plan->target = -given_or(options->unobserved_rating, lowest);
+    plan->target = -given_or(options->unobserved_rating, data->minimum - shape->unit);
     plan->target_slope = 1;
     target = fmax(fabs(data->mean + plan->target), shape->unit);
   }

@@ -107,6 +107,8 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
   }
 }
 
+static int64_t identity(const TableCall *call) { return ranking_item(&((const Recommendation *)call->state)->ranking); }
+
 static void end(TableCall *call) {
   Recommendation *state = call->state;
   ranking_free(&state->ranking);
@@ -132,6 +134,7 @@ static const TableFunction recommend_function = {
     .next = next,
     .at_end = at_end,
     .column = column,
+    .identity = identity,
     .end = end,
 };
 

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "../base/bytes.h"
 #include "../base/memory.h"
+#include "../data/id.h"
 #include "report.h"
 
 typedef struct Table {
@@ -283,8 +285,21 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, in
   return SQLITE_OK;
 }
 
+/* Where an OR is answered arm by arm, SQLite knows by the rowid what it has had already: so it depends on the arguments
+ * and on what the row is, not on how we came to it. */
 static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
-  *rowid = ((Cursor *)base)->row + 1;
+  const Cursor *cursor = (const Cursor *)base;
+  const TableCall *call = &cursor->call;
+  uint64_t hash = 0;
+  for (int i = 0; i < MOST_ARGUMENTS; i++) {
+    Id id;
+    int there = call->argument[i] ? id_from_value(call->argument[i], &id) : 0;
+    if (there < 0) return SQLITE_NOMEM;
+    uint64_t key = there ? id_hash(&id) : 0;
+    hash = bytes_hash(hash, &key, sizeof key);
+  }
+  int64_t identity = call->function->identity ? call->function->identity(call) : cursor->row;
+  *rowid = (sqlite3_int64)((hash << 32 & INT64_MAX) + (uint64_t)identity);
   return SQLITE_OK;
 }
 

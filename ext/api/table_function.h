@@ -47,6 +47,9 @@ typedef struct TableFunction {
   int (*next)(TableCall *call, Error *error);
   int (*at_end)(const TableCall *call);
   void (*column)(const TableCall *call, sqlite3_context *context, int column);
+  /* Tells the current row from the others of any call with the same arguments, whatever the candidates; NULL where its
+   * number does, there being none. */
+  int64_t (*identity)(const TableCall *call);
   void (*end)(TableCall *call); /* frees what the state holds; a cleared state is fine */
 } TableFunction;
 

@@ -71,7 +71,7 @@ static int refuse(const char *caller, const Option *option, const char *expected
 
 static int refuse_number(const char *caller, const Option *option, const char *kind, const cJSON *value, Error *error) {
   char *expected = option->maximum < INFINITY
-                       ? sqlite3_mprintf("%s from %g to %!.15g", kind, option->minimum, option->maximum)
+                       ? sqlite3_mprintf("%s from %g to %.15g", kind, option->minimum, option->maximum)
                        : sqlite3_mprintf("%s of at least %g", kind, option->minimum);
   int code = refuse(caller, option, expected, value, error);
   sqlite3_free(expected);

@@ -232,6 +232,27 @@ static int items_alloc(size_t count, ModelItems *items) {
   return code;
 }
 
+/* A damaged count must not make anybody ask for terabytes: the last rows of the dictionaries bound it. */
+static int check_counts(Reader *reader, const Config *config, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int64_t items = 0, users = 0;
+  int code = shadow_prepare(reader->db, reader->name, &statement, error,
+                            "SELECT (SELECT max(idx) + 1 FROM \"%w\".\"%w_item\"), "
+                            "(SELECT max(idx) + 1 FROM \"%w\".\"%w_user\")",
+                            reader->name.schema, reader->name.name, reader->name.schema, reader->name.name);
+  if (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
+    items = sqlite3_column_int64(statement, 0);
+    users = sqlite3_column_int64(statement, 1);
+    code = SQLITE_OK;
+  }
+  sqlite3_finalize(statement);
+  if (code == SQLITE_OK && items != config->items)
+    code = shadow_damaged(error, reader->name, "it has %lld items, not %lld", items, config->items);
+  if (code == SQLITE_OK && users != config->users)
+    code = shadow_damaged(error, reader->name, "it has %lld users, not %lld", users, config->users);
+  return code;
+}
+
 int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error) {
   Config config;
   ModelItems *items = NULL;
@@ -241,16 +262,7 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
     items->references = 1;
     items->stamp = stamp;
     shape_from_config(&config, items);
-    /* A damaged count must not make us ask for terabytes: what is stored bounds it. */
-    sqlite3_stmt *statement = NULL;
-    code = shadow_prepare(reader->db, reader->name, &statement, error, "SELECT count(*) FROM \"%w\".\"%w_item\"",
-                          reader->name.schema, reader->name.name);
-    if (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW)
-      code = sqlite3_column_int64(statement, 0) == config.items
-                 ? SQLITE_OK
-                 : shadow_damaged(error, reader->name, "it has %lld items, not %lld",
-                                  sqlite3_column_int64(statement, 0), config.items);
-    sqlite3_finalize(statement);
+    code = check_counts(reader, &config, error);
   }
   if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);

@@ -96,8 +96,8 @@ int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32
   if (code == SQLITE_OK) {
     code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_ROW) {
-      *found = 1;
       code = reader_integer(&model->reader, statement, 0, 0, items->users - 1, "the index of a user", &value, error);
+      *found = code == SQLITE_OK; /* an index out of range is none */
     } else if (code == SQLITE_DONE) {
       code = SQLITE_OK;
     }

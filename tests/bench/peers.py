@@ -2,7 +2,7 @@
 
 An iteration of ours is what mf_train reports for an epoch. An iteration of a peer is the slope between a short and a
 long fit, so that what a fit does once (checking, copying, transposing) is not counted; the whole fits are shown too.
-Every figure is the median of runs in turns. The quality behind a time is measured the same way for everybody, by this
+Every figure is the median of BENCH_RUNS (5) runs in turns. The quality behind a time is measured the same way for everybody, by this
 file: RMSE of predictions clipped to the scale, NDCG@10 among all items the user has not rated. Regularization is, for
 everybody alike, the best found for the very split that is measured on: the numbers compare solvers, and say nothing of
 what to expect of new data.

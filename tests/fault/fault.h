@@ -105,9 +105,7 @@ static inline Outcome must(sqlite3 *db, const char *sql) {
 }
 
 /* Closes, which must succeed: nothing of ours is left open. */
-static inline void must_close(sqlite3 *db) {
-  CHECK(sqlite3_close(db) == SQLITE_OK);
-}
+static inline void must_close(sqlite3 *db) { CHECK(sqlite3_close(db) == SQLITE_OK); }
 
 /* ---- data and statements ----------------------------------------------------------------------------------------- */
 
@@ -116,7 +114,8 @@ static const char make_data[] =
     "CREATE TABLE ratings(user INTEGER, item INTEGER, rating REAL);"
     "WITH RECURSIVE u(u) AS (SELECT 1 UNION ALL SELECT u + 1 FROM u WHERE u < 12),"
     " i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 10)"
-    " INSERT INTO ratings SELECT u, i, 1 + (u * 7 + i * 3 + (u % 3) * (i % 4)) % 5 FROM u, i WHERE (u * 5 + i * 11) % 3 > 0;"
+    " INSERT INTO ratings SELECT u, i, 1 + (u * 7 + i * 3 + (u % 3) * (i % 4)) % 5 FROM u, i WHERE (u * 5 + i * 11) % "
+    "3 > 0;"
     "CREATE TABLE plays(person TEXT, song TEXT);"
     "WITH RECURSIVE u(u) AS (SELECT 1 UNION ALL SELECT u + 1 FROM u WHERE u < 9),"
     " i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 8)"
@@ -221,10 +220,11 @@ static inline Image make_image(int trained) {
 static inline uint64_t hash_database(sqlite3 *db) {
   uint64_t hash = must(db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").hash;
   sqlite3_stmt *tables = NULL;
-  CHECK(sqlite3_prepare_v2(db,
-                           "SELECT name, name LIKE '%\\_config' ESCAPE '\\' FROM sqlite_schema WHERE type = 'table' AND "
-                           "sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
-                           -1, &tables, NULL) == SQLITE_OK);
+  CHECK(
+      sqlite3_prepare_v2(db,
+                         "SELECT name, name LIKE '%\\_config' ESCAPE '\\' FROM sqlite_schema WHERE type = 'table' AND "
+                         "sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
+                         -1, &tables, NULL) == SQLITE_OK);
   while (sqlite3_step(tables) == SQLITE_ROW) {
     char *sql = sqlite3_mprintf("SELECT rowid, * FROM \"%w\" %s ORDER BY 2, 1", sqlite3_column_text(tables, 0),
                                 sqlite3_column_int(tables, 1) ? "WHERE key <> 'trained_at'" : "");
@@ -241,8 +241,8 @@ static inline void check_integrity(sqlite3 *db) {
   Outcome fine = run(db, "SELECT 'ok'"), found = run(db, "PRAGMA integrity_check");
   if (!CHECK(same_rows(&fine, &found))) printf("  integrity_check: %d, %s\n", found.code, found.message);
   sqlite3_stmt *models = NULL;
-  CHECK(sqlite3_prepare_v2(db, "SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%recommender%'", -1, &models,
-                           NULL) == SQLITE_OK);
+  CHECK(sqlite3_prepare_v2(db, "SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%recommender%'", -1,
+                           &models, NULL) == SQLITE_OK);
   while (sqlite3_step(models) == SQLITE_ROW) {
     char *sql = sqlite3_mprintf("INSERT INTO \"%w\"(\"%w\") VALUES('integrity-check')", sqlite3_column_text(models, 0),
                                 sqlite3_column_text(models, 0));
@@ -317,7 +317,9 @@ static int disk_size(sqlite3_file *file, sqlite3_int64 *size) {
 }
 
 static int disk_lock(sqlite3_file *file, int lock) { return real_file(file)->pMethods->xLock(real_file(file), lock); }
-static int disk_unlock(sqlite3_file *file, int lock) { return real_file(file)->pMethods->xUnlock(real_file(file), lock); }
+static int disk_unlock(sqlite3_file *file, int lock) {
+  return real_file(file)->pMethods->xUnlock(real_file(file), lock);
+}
 
 static int disk_reserved(sqlite3_file *file, int *reserved) {
   return real_file(file)->pMethods->xCheckReservedLock(real_file(file), reserved);
@@ -329,7 +331,9 @@ static int disk_control(sqlite3_file *file, int what, void *argument) {
 
 static int disk_sector(sqlite3_file *file) { return real_file(file)->pMethods->xSectorSize(real_file(file)); }
 
-static int disk_device(sqlite3_file *file) { return real_file(file)->pMethods->xDeviceCharacteristics(real_file(file)); }
+static int disk_device(sqlite3_file *file) {
+  return real_file(file)->pMethods->xDeviceCharacteristics(real_file(file));
+}
 
 static int disk_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **to) {
   return real_file(file)->pMethods->xShmMap(real_file(file), page, size, extend, to);

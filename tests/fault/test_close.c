@@ -1,6 +1,6 @@
-/* Closing: sqlite3_close() returns SQLITE_OK after every kind of use, caches filled, whatever else was done meanwhile: in
- * attached files, after DETACH, DROP, RENAME and ROLLBACK, and by another connection; with the extension loaded twice; from
- * views and triggers; beside tables that bear our names. */
+/* Closing: sqlite3_close() returns SQLITE_OK after every kind of use, caches filled, whatever else was done meanwhile:
+ * in attached files, after DETACH, DROP, RENAME and ROLLBACK, and by another connection; with the extension loaded
+ * twice; from views and triggers; beside tables that bear our names. */
 #include "fault.h"
 
 static Image image;
@@ -78,8 +78,9 @@ static void attached(const char *path) {
   char *attach = sqlite3_mprintf("ATTACH %Q AS more", path);
   must(db, attach);
   Outcome first = must(db, "SELECT * FROM recommend(3, 4, 'more.ratings_mf')");
-  must(db, "SELECT * FROM recommend_all(3, 'ratings_mf'); SELECT * FROM recommend_models; "
-           "SELECT * FROM more.ratings_mf WHERE user = 2");
+  must(db,
+       "SELECT * FROM recommend_all(3, 'ratings_mf'); SELECT * FROM recommend_models; "
+       "SELECT * FROM more.ratings_mf WHERE user = 2");
   must(db, "SELECT mf_train('more.ratings', 3, '{\"model\": \"more.second\"}')");
   must(db, "SELECT * FROM recommend(3, 4, 'second')");
   must(db, "DETACH more");
@@ -138,12 +139,14 @@ static void loaded_twice(void) {
 
 static void views_and_triggers(void) {
   sqlite3 *db = open_image(&image);
-  must(db, "CREATE VIEW top AS SELECT u.user, r.item, r.rank FROM (SELECT DISTINCT user FROM ratings) u, "
-           "recommend(u.user, 3, 'ratings_mf') r");
+  must(db,
+       "CREATE VIEW top AS SELECT u.user, r.item, r.rank FROM (SELECT DISTINCT user FROM ratings) u, "
+       "recommend(u.user, 3, 'ratings_mf') r");
   must(db, "CREATE TABLE log(item, score)");
-  must(db, "CREATE TRIGGER ask AFTER INSERT ON plays BEGIN INSERT INTO log SELECT item, score FROM ratings_mf "
-           "WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 2; "
-           "INSERT INTO log VALUES(predict(1, 2, 'ratings_mf'), 1); END");
+  must(db,
+       "CREATE TRIGGER ask AFTER INSERT ON plays BEGIN INSERT INTO log SELECT item, score FROM ratings_mf "
+       "WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 2; "
+       "INSERT INTO log VALUES(predict(1, 2, 'ratings_mf'), 1); END");
   CHECK(must(db, "SELECT * FROM top ORDER BY user, rank").rows > 12);
   must(db, "INSERT INTO plays VALUES('x', 'y')");
   CHECK(must(db, "SELECT * FROM log").rows == 3);

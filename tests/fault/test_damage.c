@@ -1,9 +1,9 @@
-/* Damage: every row of every shadow table deleted, doubled, moved, retyped; every blob cut, extended and flipped; every key
- * of m_config removed or changed; whole tables gone.
+/* Damage: every row of every shadow table deleted, doubled, moved, retyped; every blob cut, extended and flipped; every
+ * key of m_config removed or changed; whole tables gone.
  *
- * Asked anything, a damaged model answers with an error that says what is wrong, or rightly: never with a crash, a hang or
- * a giant allocation, and (where the damage can be told from data, as in a blob with its checksum) never with other rows.
- * It can always be dropped, and trained again. */
+ * Asked anything, a damaged model answers with an error that says what is wrong, or rightly: never with a crash, a hang
+ * or a giant allocation, and (where the damage can be told from data, as in a blob with its checksum) never with other
+ * rows. It can always be dropped, and trained again. */
 #include "fault.h"
 
 static Image image;
@@ -11,10 +11,10 @@ static Outcome undamaged[SERVING];
 static long damages, detected;
 
 typedef enum Expectation {
-  ANYTHING,    /* well-formed rows or an error: this can't be told from data */
-  RIGHT,       /* the undamaged rows, or an error */
-  DETECTED,    /* as RIGHT, and the integrity check finds it */
-  FOUND        /* as ANYTHING, and the integrity check finds it */
+  ANYTHING, /* well-formed rows or an error: this can't be told from data */
+  RIGHT,    /* the undamaged rows, or an error */
+  DETECTED, /* as RIGHT, and the integrity check finds it */
+  FOUND     /* as ANYTHING, and the integrity check finds it */
 } Expectation;
 
 static int is_a_fair_error(const Outcome *outcome) {
@@ -28,9 +28,9 @@ static void ask_everything(sqlite3 *db, const char *damage, Expectation expectat
     const char *sql = serving_statement(db, i);
     if (!sql) continue;
     Outcome outcome = run(db, sql);
-    int free = expectation == ANYTHING || expectation == FOUND || (strstr(sql, "recommend_models") && strstr(damage, "_config"));
-    int right = outcome.code == SQLITE_OK ? free || same_rows(&outcome, &undamaged[i])
-                                          : is_a_fair_error(&outcome);
+    int free = expectation == ANYTHING || expectation == FOUND ||
+               (strstr(sql, "recommend_models") && strstr(damage, "_config"));
+    int right = outcome.code == SQLITE_OK ? free || same_rows(&outcome, &undamaged[i]) : is_a_fair_error(&outcome);
     if (!CHECK(right))
       printf("  %s\n    %s: code %d, %s, %ld rows, not %ld\n", damage, sql, outcome.code, outcome.message, outcome.rows,
              undamaged[i].rows);
@@ -42,7 +42,8 @@ static void ask_everything(sqlite3 *db, const char *damage, Expectation expectat
         printf("  %s: the message is %s\n", damage, outcome.message);
     }
   }
-  if ((expectation == DETECTED || expectation == FOUND) && !CHECK(found)) printf("  %s: the integrity check finds nothing\n", damage);
+  if ((expectation == DETECTED || expectation == FOUND) && !CHECK(found))
+    printf("  %s: the integrity check finds nothing\n", damage);
 }
 
 /* Damages a fresh copy by SQL, asks everything, and gets rid of the models. */
@@ -65,14 +66,15 @@ static void with_damage(const char *damage, Expectation expectation) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
-#define WITH_DAMAGE(expectation, ...)                \
-  do {                                               \
-    char *damage = sqlite3_mprintf(__VA_ARGS__);     \
-    with_damage(damage, expectation);                \
-    sqlite3_free(damage);                            \
+#define WITH_DAMAGE(expectation, ...)            \
+  do {                                           \
+    char *damage = sqlite3_mprintf(__VA_ARGS__); \
+    with_damage(damage, expectation);            \
+    sqlite3_free(damage);                        \
   } while (0)
 
-/* ---- blobs ---------------------------------------------------------------------------------------------------------------- */
+/* ---- blobs
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Cell {
   const char *table, *column, *key;
@@ -93,18 +95,18 @@ static void damage_blobs(Cell cell, long stride) {
     for (; bit < 8 * bytes; bit += stride) {
       char whole[3] = {hex[bit / 8 * 2], hex[bit / 8 * 2 + 1], 0}, flipped[3];
       snprintf(flipped, sizeof flipped, "%02X", (unsigned)strtol(whole, NULL, 16) ^ 1u << bit % 8);
-      WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s%s%s' WHERE %s = %d", cell.table, cell.column, (int)(bit / 8 * 2), hex,
-                  flipped, hex + bit / 8 * 2 + 2, cell.key, key);
+      WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s%s%s' WHERE %s = %d", cell.table, cell.column, (int)(bit / 8 * 2),
+                  hex, flipped, hex + bit / 8 * 2 + 2, cell.key, key);
     }
     bit -= 8 * bytes;
     static const int kept[] = {0, 1, 7, 8, 9};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-      WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * kept[i], hex, cell.key,
-                  key);
-    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * bytes - 2, hex, cell.key,
-                key);
-    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * bytes - 8, hex, cell.key,
-                key);
+      WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * kept[i], hex,
+                  cell.key, key);
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * bytes - 2, hex,
+                cell.key, key);
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * bytes - 8, hex,
+                cell.key, key);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%s00' WHERE %s = %d", cell.table, cell.column, hex, cell.key, key);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%s%s' WHERE %s = %d", cell.table, cell.column, hex, hex, cell.key, key);
     if (key == 0)
@@ -115,11 +117,30 @@ static void damage_blobs(Cell cell, long stride) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
-static const char *const values[] = {"NULL", "-1", "0", "1", "2", "3", "64", "2147483648", "9223372036854775807",
-                                     "-9223372036854775808", "1e308", "9e999", "-9e999", "0.5", "''", "'nan'",
-                                     "'a text'", "x''", "x'00'", "zeroblob(1000)"};
+static const char *const values[] = {"NULL",
+                                     "-1",
+                                     "0",
+                                     "1",
+                                     "2",
+                                     "3",
+                                     "64",
+                                     "2147483648",
+                                     "9223372036854775807",
+                                     "-9223372036854775808",
+                                     "1e308",
+                                     "9e999",
+                                     "-9e999",
+                                     "0.5",
+                                     "''",
+                                     "'nan'",
+                                     "'a text'",
+                                     "x''",
+                                     "x'00'",
+                                     "zeroblob(1000)"};
 enum { VALUES = sizeof values / sizeof *values };
 
 typedef struct Damaged {
@@ -167,7 +188,9 @@ static void damage_rows(const Damaged *what, long stride) {
   WITH_DAMAGE(DETECTED, "INSERT INTO %s(%s) VALUES(-1)", table, key);
 }
 
-/* ---- m_config ------------------------------------------------------------------------------------------------------------------- */
+/* ---- m_config
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void damage_config(const char *table, long stride) {
   sqlite3 *db = open_image(&image);
@@ -175,8 +198,8 @@ static void damage_config(const char *table, long stride) {
   char *sql = sqlite3_mprintf("SELECT key FROM %s", table);
   CHECK(sqlite3_prepare_v2(db, sql, -1, &keys, NULL) == SQLITE_OK);
   sqlite3_free(sql);
-  static const char *const more[] = {"99", "4096", "4097", "100000000", "'rating'", "'ranking'", "'INTEGER'", "'TEXT'",
-                                     "'{'", "'[[[[[['", "zeroblob(1000000)"};
+  static const char *const more[] = {"99",        "4096",   "4097", "100000000", "'rating'",         "'ranking'",
+                                     "'INTEGER'", "'TEXT'", "'{'",  "'[[[[[['",  "zeroblob(1000000)"};
   long turn = 0;
   while (sqlite3_step(keys) == SQLITE_ROW) {
     const char *key = (const char *)sqlite3_column_text(keys, 0);
@@ -191,9 +214,9 @@ static void damage_config(const char *table, long stride) {
   }
   sqlite3_finalize(keys);
   CHECK(sqlite3_close(db) == SQLITE_OK);
-  static const char *const needed[] = {"format", "users", "items", "rating_rank", "ranking_rank", "score_head",
-                                       "prediction_head", "item_stamp", "user_stamp", "minimum", "ranking_mean",
-                                       "user_affinity", "clip"};
+  static const char *const needed[] = {"format",       "users",           "items",      "rating_rank", "ranking_rank",
+                                       "score_head",   "prediction_head", "item_stamp", "user_stamp",  "minimum",
+                                       "ranking_mean", "user_affinity",   "clip"};
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
     WITH_DAMAGE(DETECTED, "DELETE FROM %s WHERE key = %Q", table, needed[i]);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET value = NULL WHERE key = %Q", table, needed[i]);
@@ -206,7 +229,9 @@ static void damage_config(const char *table, long stride) {
   WITH_DAMAGE(DETECTED, "DELETE FROM %s", table);
 }
 
-/* ---- tables ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- tables
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
 static void damage_tables(void) {
   static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor"};
@@ -214,10 +239,14 @@ static void damage_tables(void) {
   for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
     WITH_DAMAGE(DETECTED, "DROP TABLE ratings_mf_%s", used[i]);
     WITH_DAMAGE(DETECTED, "DROP TABLE ratings_mf_%s; CREATE TABLE ratings_mf_%s(something, other)", used[i], used[i]);
-    WITH_DAMAGE(DETECTED, "DROP TABLE ratings_mf_%s; CREATE VIEW ratings_mf_%s AS SELECT * FROM nowhere; "
-                          "DROP VIEW ratings_mf_%s", used[i], used[i], used[i]);
-    WITH_DAMAGE(ANYTHING, "CREATE TABLE kept AS SELECT * FROM plays_mf_%s; DROP TABLE ratings_mf_%s; "
-                          "ALTER TABLE kept RENAME TO ratings_mf_%s", used[i], used[i], used[i]);
+    WITH_DAMAGE(DETECTED,
+                "DROP TABLE ratings_mf_%s; CREATE VIEW ratings_mf_%s AS SELECT * FROM nowhere; "
+                "DROP VIEW ratings_mf_%s",
+                used[i], used[i], used[i]);
+    WITH_DAMAGE(ANYTHING,
+                "CREATE TABLE kept AS SELECT * FROM plays_mf_%s; DROP TABLE ratings_mf_%s; "
+                "ALTER TABLE kept RENAME TO ratings_mf_%s",
+                used[i], used[i], used[i]);
   }
   for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) WITH_DAMAGE(RIGHT, "DROP TABLE ratings_mf_%s", unused[i]);
 }

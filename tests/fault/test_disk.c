@@ -34,8 +34,8 @@ static Image small_pages(int trained) {
 
 static const char earlier[] = "INSERT INTO ratings VALUES(100, 1, 3); CREATE TABLE mine(x); INSERT INTO mine VALUES(7)";
 
-/* A query that reads tables ends the transaction when it fails with SQLITE_FULL: that is SQLite's own rule, and holds for
- * the table-valued mf_train. Everything else must leave the transaction open. */
+/* A query that reads tables ends the transaction when it fails with SQLITE_FULL: that is SQLite's own rule, and holds
+ * for the table-valued mf_train. Everything else must leave the transaction open. */
 static int may_end_transaction(const char *sql) { return strstr(sql, "FROM mf_train") != NULL; }
 
 /* Whether it succeeded with `room` more pages than there are. */
@@ -170,8 +170,9 @@ int main(void) {
   disk_register();
   Image untrained = small_pages(0), trained = small_pages(1);
   sweep_full(&untrained, train_ratings);
-  sweep_full(&untrained, "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=plays, size=3, "
-                         "options='{\"threads\":1,\"epochs\":1}')");
+  sweep_full(&untrained,
+             "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=plays, size=3, "
+             "options='{\"threads\":1,\"epochs\":1}')");
   sweep_full(&untrained, "SELECT count(*) FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":1}')");
   sweep_full(&trained, "SELECT mf_train('ratings', 32, '{\"threads\":1,\"epochs\":1}')");
   CHECK(full > 50);

@@ -1,5 +1,5 @@
-/* The fuzz targets over a built-in corpus and its mutations, the same every time: what libFuzzer does without knowing where
- * to look, for some seconds in every run of the tests. */
+/* The fuzz targets over a built-in corpus and its mutations, the same every time: what libFuzzer does without knowing
+ * where to look, for some seconds in every run of the tests. */
 #include <string.h>
 
 #include "base/random.h"
@@ -86,13 +86,14 @@ static void fuzz_blobs(long times) {
   sqlite3 *db = NULL;
   CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK && sqlite3_recommend_init(db, NULL, NULL) == SQLITE_OK);
   must(db, fuzz_setup);
-  static const char *const blobs[][2] = {{"u", "SELECT data FROM ratings_mf_user_factor"},
-                                         {"i", "SELECT data FROM ratings_mf_item_factor"},
+  static const char *const blobs[][2] = {{"u", "SELECT data FROM ratings_mf_userfactor"},
+                                         {"i", "SELECT data FROM ratings_mf_itemfactor"},
                                          {"h", "SELECT history FROM ratings_mf_user WHERE idx = 0"}};
   for (size_t i = 0; i < sizeof blobs / sizeof *blobs; i++) {
     uint8_t input[1024];
     sqlite3_stmt *statement = NULL;
-    CHECK(sqlite3_prepare_v2(db, blobs[i][1], -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW);
+    CHECK(sqlite3_prepare_v2(db, blobs[i][1], -1, &statement, NULL) == SQLITE_OK &&
+          sqlite3_step(statement) == SQLITE_ROW);
     size_t size = (size_t)sqlite3_column_bytes(statement, 0);
     if (CHECK(size > 0 && size < sizeof input)) {
       input[0] = (uint8_t)*blobs[i][0];

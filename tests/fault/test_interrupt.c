@@ -27,7 +27,8 @@ static const char *const training[] = {
 enum { TRAINING = sizeof training / sizeof *training };
 
 /* Whether the nth call came. */
-static int one_stop(sqlite3 *db, const char *sql, const Outcome *expected, uint64_t before, long at, int in_transaction) {
+static int one_stop(sqlite3 *db, const char *sql, const Outcome *expected, uint64_t before, long at,
+                    int in_transaction) {
   if (in_transaction) must(db, "BEGIN");
   calls = stops = 0;
   stop_at = at;
@@ -67,7 +68,8 @@ static void sweep(const Image *image, const char *sql, int serves) {
   }
 }
 
-/* ---- during a long training ----------------------------------------------------------------------------------------------- */
+/* ---- during a long training
+ * ----------------------------------------------------------------------------------------------- */
 
 static const char make_big[] =
     "CREATE TABLE big(user INTEGER, item INTEGER, rating REAL);"
@@ -76,8 +78,9 @@ static const char make_big[] =
 static const char train_big[] = "SELECT mf_train('big', 8, '{\"threads\":2,\"epochs\":2}')";
 /* Hours of work, which only an interrupt ends. */
 static const char train_forever[] = "SELECT mf_train('big', 32, '{\"threads\":2,\"epochs\":100000}')";
-static const char create_forever[] = "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=big, size=32, "
-                                     "options='{\"threads\":2,\"epochs\":100000}')";
+static const char create_forever[] =
+    "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=big, size=32, "
+    "options='{\"threads\":2,\"epochs\":100000}')";
 static const char table_forever[] = "SELECT * FROM mf_train('big', 32, '{\"threads\":2,\"epochs\":100000}')";
 
 /* Where to interrupt: after so many of the training's own ticks, SELECT 1, or of any statement's steps. */
@@ -152,7 +155,8 @@ static void long_training(void) {
   static const char *const statements[] = {train_forever, create_forever, table_forever};
   for (int i = 0; i < 3; i++)
     for (int here = 0; here < 2; here++) {
-      interrupt_training(db, statements[i], (Remote){.steps = 1000, .ticks = -1, .here = here}); /* reading the source */
+      interrupt_training(db, statements[i],
+                         (Remote){.steps = 1000, .ticks = -1, .here = here}); /* reading the source */
       interrupt_training(db, statements[i], (Remote){.steps = -1, .ticks = 1, .here = here});
       interrupt_training(db, statements[i], (Remote){.steps = -1, .ticks = 200, .here = here}); /* training */
     }

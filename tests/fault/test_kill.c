@@ -1,5 +1,5 @@
-/* Killed while it stores: a child process trains and is killed with SIGKILL inside its nth write, sync or truncation. The
- * parent opens the file afterwards: the old model or the new one, complete. */
+/* Killed while it stores: a child process trains and is killed with SIGKILL inside its nth write, sync or truncation.
+ * The parent opens the file afterwards: the old model or the new one, complete. */
 #include <sys/wait.h>
 
 #include "fault.h"
@@ -12,7 +12,8 @@ static int killed_at(const char *path, const char *sql, long at) {
   pid_t child = fork();
   if (child == 0) {
     sqlite3 *db = disk_database(path);
-    run(db, "PRAGMA cache_size = 2; PRAGMA cache_spill = 2; PRAGMA wal_autocheckpoint = 10; SELECT * FROM sqlite_schema");
+    run(db,
+        "PRAGMA cache_size = 2; PRAGMA cache_spill = 2; PRAGMA wal_autocheckpoint = 10; SELECT * FROM sqlite_schema");
     disk_arm(DISK_WRITE | DISK_SYNC | DISK_TRUNCATE, at, 0, 1);
     int code = run(db, sql).code;
     sqlite3_close(db); /* a checkpoint in WAL mode */
@@ -60,7 +61,8 @@ static void sweep(const Image *image, const char *path, const char *mode, const 
     found[state] += died;
   }
   CHECK(found[0] > 0); /* some died early enough to lose the new model */
-  if (FAULT_SLOW == 1) printf("%-28s %.40s…: %ld times the old model, %ld times the new\n", mode, sql, found[0], found[1]);
+  if (FAULT_SLOW == 1)
+    printf("%-28s %.40s…: %ld times the old model, %ld times the new\n", mode, sql, found[0], found[1]);
 }
 
 int main(void) {

@@ -25,7 +25,9 @@ static void *failing_malloc(int size) {
   return block;
 }
 
-static void *failing_realloc(void *block, int size) { return memory_fails() ? NULL : real_memory.xRealloc(block, size); }
+static void *failing_realloc(void *block, int size) {
+  return memory_fails() ? NULL : real_memory.xRealloc(block, size);
+}
 
 static void counting_free(void *block) {
   if (block) atomic_fetch_sub(&outstanding, 1);
@@ -63,13 +65,17 @@ typedef struct Step {
 
 static const Step training[] = {
     {"SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\"}')", 1},
-    {"SELECT epoch, head, loss, train, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"model\":\"new\"}')", 0},
+    {"SELECT epoch, head, loss, train, test FROM mf_train('ratings', 3, "
+     "'{\"threads\":1,\"epochs\":2,\"model\":\"new\"}')",
+     0},
     {"SELECT mf_train('SELECT person, song FROM plays', 3, '{\"threads\":1,\"epochs\":2,\"model\":\"new\","
-     "\"solver\":\"cholesky\"}')", 1},
+     "\"solver\":\"cholesky\"}')",
+     1},
     {"SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"nonnegative\":true,\"model\":\"new\"}')", 1},
     {"SELECT mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"history\":false,\"test\":0.3}')", 1},
     {"CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=ratings, size=3, "
-     "options='{\"threads\":1,\"epochs\":2,\"objective\":\"rating\"}')", 0},
+     "options='{\"threads\":1,\"epochs\":2,\"objective\":\"rating\"}')",
+     0},
     {"INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')", 0},
     {"ALTER TABLE ratings_mf RENAME TO other", 0},
     {"DROP TABLE ratings_mf", 0},
@@ -92,16 +98,17 @@ static long one_fault(const Image *image, const Step *step, const Outcome *expec
   arm(at, for_good);
   Outcome outcome = run(db, step->sql);
   long count = disarm();
-  int right = outcome.code == SQLITE_OK ? step->timed || same_rows(&outcome, expected) : count > 0 && is_no_memory(&outcome);
+  int right =
+      outcome.code == SQLITE_OK ? step->timed || same_rows(&outcome, expected) : count > 0 && is_no_memory(&outcome);
   if (!CHECK(right))
-    printf("  allocation %ld%s of %.90s: code %d, %s, %ld rows\n", at, for_good ? " and on" : "", step->sql, outcome.code,
-           outcome.message, outcome.rows);
+    printf("  allocation %ld%s of %.90s: code %d, %s, %ld rows\n", at, for_good ? " and on" : "", step->sql,
+           outcome.code, outcome.message, outcome.rows);
   CHECK(sqlite3_get_autocommit(db));
   /* All or nothing. */
   uint64_t left = hash_database(db);
   if (!CHECK(left == (outcome.code == SQLITE_OK ? after : before)) && check_failed < 50)
-    printf("  allocation %ld%s of %.90s: code %d, and the database is changed\n", at, for_good ? " and on" : "", step->sql,
-           outcome.code);
+    printf("  allocation %ld%s of %.90s: code %d, and the database is changed\n", at, for_good ? " and on" : "",
+           step->sql, outcome.code);
   if (outcome.code != SQLITE_OK) {
     Outcome again = run(db, step->sql);
     if (!CHECK(again.code == SQLITE_OK && (step->timed || same_rows(&again, expected))))

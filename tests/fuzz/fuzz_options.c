@@ -1,7 +1,5 @@
 /* Fuzzing the JSON of options: whatever the text, options_parse gives an error with a message or values in range.
  *
- *     make CC=clang BUILD=build/fuzz CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address' build/fuzz/fuzz_options  (see below)
- *
  * With clang's libFuzzer this file is a program of its own; tests/fault/test_fuzz.c runs it over a small corpus. */
 #include <stdint.h>
 #include <stdlib.h>

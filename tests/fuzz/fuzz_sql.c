@@ -4,7 +4,7 @@
  *     o  options           SELECT mf_train('ratings', 2, <text>)
  *     a  module arguments  CREATE VIRTUAL TABLE t USING recommender(<text>)
  *     m  a model's name    SELECT * FROM recommend(1, 2, <text>)
- *     u  user factors      a blob of m_user_factor, read by every function
+ *     u  user factors      a blob of m_userfactor, read by every function
  *     i  item factors      likewise
  *     h  a history         likewise
  *     e  evaluation        options of recommend_evaluate
@@ -76,17 +76,20 @@ int FUZZ_ENTRY(const uint8_t *data, size_t size) {
   size--;
   char *sql = NULL;
   switch (data[0]) {
-    case 's': run_each(db, "SELECT mf_train(?1, 2, '{\"model\":\"m\",\"epochs\":1,\"threads\":1}')", text, size, 0); break;
+    case 's':
+      run_each(db, "SELECT mf_train(?1, 2, '{\"model\":\"m\",\"epochs\":1,\"threads\":1}')", text, size, 0);
+      break;
     case 'o': run_each(db, "SELECT mf_train('ratings', 2, ?1)", text, size, 0); break;
     case 'm': run_each(db, "SELECT * FROM recommend(1, 2, ?1)", text, size, 0); break;
     case 'e': run_each(db, "SELECT * FROM recommend_evaluate('ratings_mf', 'ratings', ?1)", text, size, 0); break;
     case 'a':
-      sql = sqlite3_mprintf("CREATE VIRTUAL TABLE t USING recommender(%.*s);SELECT * FROM t;DROP TABLE t", (int)size, text);
+      sql = sqlite3_mprintf("CREATE VIRTUAL TABLE t USING recommender(%.*s);SELECT * FROM t;DROP TABLE t", (int)size,
+                            text);
       sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)0);
       run_each(db, sql, NULL, 0, 0);
       break;
-    case 'u': run_each(db, "UPDATE ratings_mf_user_factor SET data = ?1", text, size, 1); break;
-    case 'i': run_each(db, "UPDATE ratings_mf_item_factor SET data = ?1", text, size, 1); break;
+    case 'u': run_each(db, "UPDATE ratings_mf_userfactor SET data = ?1", text, size, 1); break;
+    case 'i': run_each(db, "UPDATE ratings_mf_itemfactor SET data = ?1", text, size, 1); break;
     case 'h': run_each(db, "UPDATE ratings_mf_user SET history = ?1 WHERE idx = 0", text, size, 1); break;
     default: break;
   }

@@ -99,6 +99,10 @@ static double penalty_of(const AlsOptions *options, const SparseMatrix *matrix, 
   return options->regularization * pow(n, options->nu);
 }
 
+static double bias_share_of(const AlsOptions *options) {
+  return options->bias_regularization > 0 ? options->bias_regularization / options->regularization : 1;
+}
+
 typedef struct View { /* one side's rows against the other's */
   const SparseMatrix *matrix;
   const float *rows, *row_bias, *columns, *column_bias;
@@ -115,7 +119,7 @@ static View view_of(const Data *data, const Factors *f, int items) {
 static double penalty_sum(const View *view, const AlsOptions *options) {
   double sum = 0;
   for (size_t row = 0; row < view->matrix->rows; row++) {
-    double size = view->row_bias ? pow((double)view->row_bias[row], 2) : 0;
+    double size = view->row_bias ? bias_share_of(options) * pow((double)view->row_bias[row], 2) : 0;
     for (size_t i = 0; i < view->stride; i++) size += pow((double)view->rows[row * view->stride + i], 2);
     sum += penalty_of(options, view->matrix, row) * size;
   }
@@ -128,7 +132,7 @@ static double row_loss(const View *view, const AlsOptions *options, size_t row, 
   const float *x = view->rows + row * view->stride;
   double loss = 0, penalty = penalty_of(options, matrix, row), bias = view->row_bias ? (double)view->row_bias[row] : 0;
   for (size_t i = 0; i < view->stride; i++) gradient[i] = penalty * (double)x[i];
-  gradient[view->stride] = penalty * bias;
+  gradient[view->stride] = penalty * bias_share_of(options) * bias;
   size_t e = matrix->start[row];
   for (size_t column = 0; column < matrix->columns; column++) {
     const float *q = view->columns + column * view->stride;
@@ -201,6 +205,7 @@ static AlsOptions rating_options(int rank) {
                       .regularization = .1,
                       .nu = 1,
                       .biases = 1,
+                      .bias_regularization = .25, /* not λ, so that the two can't be mixed up unseen */
                       .solver = ALS_CHOLESKY,
                       .mean = 3,
                       .init_scale = 1,

@@ -75,21 +75,22 @@ static const Option mf_options[] = {
 };
 
 /* The defaults follow from the data, by rules whose constants were chosen on validation splits (tests/bench/defaults.py
- * makes the table). With n entries of I users × J items, n̄ = n / √(I J) of them a row, s = n̄ / (n̄ + 5) near 1 unless
+ * makes the table). With n entries of I users × J items, n̄ = n / √(I J) of them a row, s = n̄ / (n̄ + 8) near 1 unless
  * rows are short, and a rating unit u, a quarter of the ratings' range:
  *   rating head    λ = 3.5 u, ν = 0.3
  *   missing cells  weigh w = s √(n / (I J)) of an observed one: all of them together s √n √(I J), between the weight of
- *                  what was observed and that of the whole matrix. They count as the lowest rating
- *                  less u: of one to five stars, as none.
- *   ranking heads  λ = 0.4 t √(c / s), ν = 0.5, t and c the mean target and confidence: entries without any structure
+ *                  what was observed and that of the whole matrix. They count as the
+ *                  lowest rating less u: of one to five stars, as none.
+ *   ranking heads  λ = 0.38 t √(c / s), ν = 0.5, t and c the mean target and confidence: entries without any structure
  *                  have singular values in proportion to c t, and λ is what shrinks those away.
+ *                  Implicit feedback: 0.4, and n̄ / (n̄ + 5).
  * Each scales with the ratings as it must for the model to be the same on another scale: u and t like them, w not. */
 #define DEFAULT_EPOCHS 15
 #define DEFAULT_INIT_SCALE 0.5 /* times √u */
 #define RATING_REGULARIZATION 3.5
-#define RANKING_REGULARIZATION 0.4
+/* By ratings, and by implicit feedback, whose entries are fewer and surer. */
+static const double ranking_regularization[2] = {0.38, 0.4}, short_row[2] = {8, 5};
 static const double default_nu[HEADS] = {0.3, 0.5};
-#define SHORT_ROW 5.0
 
 static void set_defaults(TrainOptions *common) {
   MfOptions *options = (MfOptions *)common;
@@ -150,11 +151,11 @@ typedef struct Shape {
   double unit;               /* u */
 } Shape;
 
-static Shape shape_of(const Interactions *data) {
+static Shape shape_of(const Interactions *data, int implicit) {
   Shape shape = {.entries = fmax((double)data->by_user.start[data->by_user.rows], 1), .unit = 1};
   shape.side = sqrt(fmax((double)data->by_user.rows * (double)data->by_user.columns, 1));
   shape.row = shape.entries / shape.side;
-  shape.trust = shape.row / (shape.row + SHORT_ROW);
+  shape.trust = shape.row / (shape.row + short_row[implicit]);
   shape.weight = shape.trust * sqrt(shape.entries) / shape.side;
   if (data->maximum > data->minimum) shape.unit = (data->maximum - data->minimum) / 4;
   return shape;
@@ -194,15 +195,16 @@ static void plan_ranking(const Interactions *data, const MfOptions *options, con
     plan->target_slope = 1;
     target = fmax(fabs(data->mean + plan->target), shape->unit);
   }
-  double regularization = RANKING_REGULARIZATION * target * sqrt(confidence / shape->trust);
+  double regularization = ranking_regularization[implicit] * target * sqrt(confidence / shape->trust);
   plan->regularization = given_or(options->regularization[HEAD_RANKING],
                                   regularization_of(regularization, shape->row + plan->missing_weight * shape->side,
                                                     default_nu[HEAD_RANKING], plan->nu));
 }
 
 static void plan_head(const Training *training, const MfOptions *options, Head head, AlsOptions *plan) {
-  Shape shape = shape_of(&training->data);
-  double start = DEFAULT_INIT_SCALE * (options->algorithm == MF_IALS ? 1 : sqrt(shape.unit));
+  int implicit = options->algorithm == MF_IALS;
+  Shape shape = shape_of(&training->data, implicit);
+  double start = DEFAULT_INIT_SCALE * (implicit ? 1 : sqrt(shape.unit));
   *plan = (AlsOptions){
       .rank = (int)training->size,
       .nu = given_or(options->nu[head], default_nu[head]),

@@ -55,6 +55,7 @@ static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item
 
 static void table_free(ModelTable *table) {
   if (!table) return;
+  sqlite3_free(table->base.zErrMsg); /* nobody asks for it where xDestroy fails */
   sqlite3_free(table->schema);
   sqlite3_free(table->name);
   memory_free(table);

@@ -82,7 +82,8 @@ static int check_name(Training *training, Error *error) {
   if (readonly < 0 && sqlite3_stricmp(name.schema, "temp") != 0) /* which is not open before its first table */
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
-  if (model_name_is_column(name.name) || !*name.name)
+  if (!*name.name) return error_set(error, SQLITE_ERROR, "%s: the option \"model\" gives the model no name", function);
+  if (model_name_is_column(name.name))
     return error_set(error, SQLITE_ERROR,
                      "%s: a model can't be called \"%s\", which is a column of every model: choose another name with "
                      "the option \"model\"",

@@ -3,10 +3,10 @@
 
     python3 tests/bench/defaults.py --extension build/recommend --data DIRECTORY [--rank 32] [--sets ml-100k]
 
-Everything is judged on validation splits: of each set's training part (u1.base of MovieLens 100K; of the others 80 %,
-the rest is left for tests) 80 % are trained on and the rest is asked for. Values are means over several splits, more where a set is small: among
-two thousand held-out ratings the best of forty points is otherwise the luckiest. The last rows compare the defaults on
-rescaled ratings with those on the ratings as they are.
+Everything is judged on validation splits. Of each set's training part (u1.base of MovieLens 100K; of the others 80 %,
+the rest is left for tests) 80 % are trained on and the rest is asked for. Values are means over several splits, more
+where a set is small: among two thousand held-out ratings the best of forty points is otherwise the luckiest. The last
+rows compare the defaults on rescaled ratings with those on the ratings as they are.
 A Python whose sqlite3 can load extensions is needed. Threads: one, so that it can run beside other work."""
 import argparse
 import csv
@@ -75,7 +75,8 @@ class Split:
         for table, part in (("train", 1), ("valid", 0)):
             select = f"SELECT user, item, rating FROM ratings WHERE part = {part}"
             self.db.execute(f"CREATE VIEW {table} AS {select}")
-            self.db.execute(f"CREATE VIEW {table}_liked AS SELECT user, item FROM ({select}) WHERE rating >= {self.liked}")
+            liked = f"SELECT user, item FROM ({select}) WHERE rating >= {self.liked}"
+            self.db.execute(f"CREATE VIEW {table}_liked AS {liked}")
         self.lowest, self.highest = self.db.execute("SELECT min(rating), max(rating) FROM train").fetchone()
 
     def train(self, source, rank, **options):
@@ -111,6 +112,10 @@ def means(results):
     return {metric: sum(result[metric] for result in results) / len(results) for metric in results[0]}
 
 
+def line(name, metric, value, other, point):
+    print(f"| {name} | {metric} | {value:.4f} | {other:.4f} | {value / other:.3f} | {point} |", flush=True)
+
+
 def study(arguments, name):
     splits = [Split(arguments, name, seed) for seed in range(1, SETS[name][3] + 1)]
     for judge, points in ((Split.rating, RATING), (Split.ranking, RANKING), (Split.implicit, IMPLICIT)):
@@ -118,9 +123,8 @@ def study(arguments, name):
         for metric, default in values[0].items():
             better = min if metric == "RMSE" else max
             best = better(range(1, len(values)), key=lambda i: values[i][metric])
-            ratio = default / values[best][metric]
             point = ", ".join(f"{key} {value}" for key, value in points[best - 1].items())
-            print(f"| {name} | {metric} | {default:.4f} | {values[best][metric]:.4f} | {ratio:.3f} | {point} |", flush=True)
+            line(name, metric, default, values[best][metric], point)
 
 
 def rescale(arguments, name):
@@ -128,8 +132,8 @@ def rescale(arguments, name):
         plain, scaled = (Split(arguments, name, 1, factor) for factor in (1, scale))
         rmse = [split.rating(arguments.rank, {})["RMSE"] for split in (plain, scaled)]
         ndcg = [split.ranking(arguments.rank, {})["NDCG@10, rated ≥ 4"] for split in (plain, scaled)]
-        print(f"| {name} × {scale} | RMSE, rescaled | {rmse[1] / scale:.4f} | {rmse[0]:.4f} | {rmse[1] / scale / rmse[0]:.3f} | |")
-        print(f"| {name} × {scale} | NDCG@10 | {ndcg[1]:.4f} | {ndcg[0]:.4f} | {ndcg[1] / ndcg[0]:.3f} | |")
+        line(f"{name} × {scale}", "RMSE, scaled back", rmse[1] / scale, rmse[0], "")
+        line(f"{name} × {scale}", "NDCG@10, rated ≥ 4", ndcg[1], ndcg[0], "")
 
 
 def main():

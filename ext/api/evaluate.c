@@ -16,7 +16,7 @@
 #include "register.h"
 #include "table_function.h"
 
-enum { BLOCK = 32 * STORE_CHUNK }; /* users judged at a time */
+enum { MOST_USERS = 32 * STORE_CHUNK, MOST_ENTRIES = 1 << 20 }; /* that are judged at a time, and in their lists */
 #define NOT_RELEVANT UINT32_MAX
 
 typedef struct EvaluateOptions {
@@ -64,7 +64,7 @@ enum { MOST_ROWS = 5 + (RANKING_METRICS + 1) * METRICS_MOST_K };
 
 typedef struct Evaluation {
   EvaluateRow rows[MOST_ROWS];
-  int count, row;
+  int count;
 } Evaluation;
 
 /* ---- gathering --------------------------------------------------------------------------------------------------- */
@@ -82,6 +82,7 @@ typedef struct Judge {
   RatingErrors errors;
   RankingScores scores;
   RankingProtocol protocol;
+  size_t block; /* users judged at a time, a multiple of STORE_CHUNK */
   int64_t unknown_rows;
   const Cancel *cancel;
 } Judge;
@@ -89,7 +90,7 @@ typedef struct Judge {
 /* A block of users whose lists are ranked by one panel. */
 typedef struct Block {
   size_t count;
-  float *vector; /* BLOCK × stride */
+  float *vector; /* count × stride */
   Excluded *excluded, *relevant;
   uint32_t *unknown;
   uint32_t *items; /* behind `relevant` */
@@ -105,13 +106,13 @@ static void block_free(Block *block) {
   *block = (Block){0};
 }
 
-/* Room for BLOCK users with up to `items` relevant items in all. */
-static int block_alloc(Block *block, int stride, size_t items) {
+/* Room for so many users, with up to `items` relevant items in all. */
+static int block_alloc(Block *block, size_t users, int stride, size_t items) {
   *block = (Block){0};
-  block->vector = memory_alloc_aligned(BLOCK, (size_t)stride * sizeof(float));
-  block->excluded = memory_alloc(BLOCK, sizeof *block->excluded);
-  block->relevant = memory_alloc(BLOCK, sizeof *block->relevant);
-  block->unknown = memory_alloc(BLOCK, sizeof *block->unknown);
+  block->vector = memory_alloc_aligned(users, (size_t)stride * sizeof(float));
+  block->excluded = memory_alloc(users, sizeof *block->excluded);
+  block->relevant = memory_alloc(users, sizeof *block->relevant);
+  block->unknown = memory_alloc(users, sizeof *block->unknown);
   block->items = memory_alloc(items, sizeof *block->items);
   return block->vector && block->excluded && block->relevant && block->unknown && block->items ? SQLITE_OK
                                                                                                : SQLITE_NOMEM;
@@ -188,30 +189,23 @@ static void judge_ratings(Judge *judge, size_t source_user, const float *vector,
 
 /* ---- all users --------------------------------------------------------------------------------------------------- */
 
-static int is_zero(const float *vector, int stride) {
-  for (int lane = 0; lane < stride; lane++)
-    if (vector[lane] != 0) return 0;
-  return 1;
-}
-
 /* The users of the model that are in the source, in order of the model, block by block. */
 static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *blank, Error *error) {
   const ModelItems *items = judge->items;
   int score = items->shape.score_head, prediction = items->shape.prediction_head;
   int stride = shape_stride(&items->shape, score);
   int code = SQLITE_OK;
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += judge->block) {
     ModelUsers users;
-    code = model_users(model, items, first, BLOCK, USERS_WITH_HISTORIES, &users, error);
+    code = model_users(model, items, first, judge->block, USERS_WITH_HISTORIES, &users, error);
     block_clear(learned);
     block_clear(blank);
     for (size_t user = 0; user < users.count; user++) {
       if (!judge->tested[first + user]) continue;
       size_t source_user = judge->tested[first + user] - 1;
       const float *vector = users.vector[score] + user * (size_t)stride;
-      int nothing_learned = is_zero(vector, stride);
-      block_add(nothing_learned ? blank : learned, judge, source_user, &users.history[user],
-                nothing_learned ? NULL : vector, stride);
+      block_add(users.blank[user] ? blank : learned, judge, source_user, &users.history[user],
+                users.blank[user] ? NULL : vector, stride);
       if (prediction >= 0)
         judge_ratings(judge, source_user,
                       users.vector[prediction] + user * (size_t)shape_stride(&items->shape, prediction),
@@ -235,7 +229,7 @@ static int judge_unknown_users(Judge *judge, const uint8_t *known, Block *blank,
     judge_ratings(judge, user, NULL, 0);
     if (judge->options->cold_start != COLD_ESTIMATE) continue;
     block_add(blank, judge, user, NULL, NULL, 0);
-    if (blank->count < BLOCK) continue;
+    if (blank->count < judge->block) continue;
     code = interrupt_error(error, judge_block(judge, blank, &judge->popularity));
     block_clear(blank);
   }
@@ -273,6 +267,16 @@ static int prepare_popularity(Judge *judge) {
   return code;
 }
 
+/* Long lists make small blocks. */
+static size_t block_size(const RankingProtocol *protocol, size_t items) {
+  size_t longest = 1;
+  for (int slot = 0; slot < protocol->ks; slot++)
+    if ((size_t)protocol->k[slot] > longest) longest = (size_t)protocol->k[slot];
+  if (longest > items) longest = items ? items : 1;
+  size_t fit = MOST_ENTRIES / longest / STORE_CHUNK * STORE_CHUNK;
+  return fit < STORE_CHUNK ? STORE_CHUNK : fit > MOST_USERS ? MOST_USERS : fit;
+}
+
 static int judge_all(Judge *judge, Model *model, Error *error) {
   const ModelItems *items = judge->items;
   size_t cells = judge->data.by_user.start[judge->data.by_user.rows];
@@ -283,9 +287,12 @@ static int judge_all(Judge *judge, Model *model, Error *error) {
   judge->surprise = memory_alloc(items->ids.count, sizeof *judge->surprise);
   judge->recommended = memory_alloc_zero(items->ids.count, sizeof *judge->recommended);
   judge->protocol.surprise = judge->surprise;
+  judge->block = block_size(&judge->protocol, items->ids.count);
   int code = known && judge->item_index && judge->tested && judge->surprise && judge->recommended &&
-                     block_alloc(&learned, shape_stride(&items->shape, items->shape.score_head), cells) == SQLITE_OK &&
-                     block_alloc(&blank, SCORE_BLOCK, cells) == SQLITE_OK && prepare_popularity(judge) == SQLITE_OK
+                     block_alloc(&learned, judge->block, shape_stride(&items->shape, items->shape.score_head), cells) ==
+                         SQLITE_OK &&
+                     block_alloc(&blank, judge->block, SCORE_BLOCK, cells) == SQLITE_OK &&
+                     prepare_popularity(judge) == SQLITE_OK
                  ? SQLITE_OK
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = match_ids(judge, model, known, error);
@@ -437,6 +444,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) {
     describe_ratings(evaluation, &judge);
     describe_lists(evaluation, &judge);
+    call->rows = evaluation->count;
   }
   judge_free(&judge);
   options_free(&options);
@@ -444,26 +452,9 @@ static int start(TableCall *call, Error *error) {
   return code;
 }
 
-static int rewind_rows(TableCall *call, Error *error) {
-  (void)error;
-  ((Evaluation *)call->state)->row = 0;
-  return SQLITE_OK;
-}
-
-static int next(TableCall *call, Error *error) {
-  (void)error;
-  ((Evaluation *)call->state)->row++;
-  return SQLITE_OK;
-}
-
-static int at_end(const TableCall *call) {
-  const Evaluation *evaluation = call->state;
-  return evaluation->row >= evaluation->count;
-}
-
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const Evaluation *evaluation = call->state;
-  const EvaluateRow *row = &evaluation->rows[evaluation->row];
+  const EvaluateRow *row = &evaluation->rows[call->row];
   switch (which) {
     case 0: sqlite3_result_text(context, row->metric, -1, SQLITE_STATIC); break;
     case 1:
@@ -493,9 +484,6 @@ static const TableFunction evaluate_function = {
     .flags = TABLE_FUNCTION_DIRECT_ONLY,
     .state_size = sizeof(Evaluation),
     .start = start,
-    .rewind = rewind_rows,
-    .next = next,
-    .at_end = at_end,
     .column = column,
     .end = end,
 };

@@ -5,6 +5,7 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../model/store.h"
+#include "reading.h"
 #include "register.h"
 #include "table_function.h"
 
@@ -24,7 +25,7 @@ typedef struct ModelRow {
 typedef struct ModelList {
   Connection *connection;
   ModelRow *rows;
-  size_t count, row;
+  size_t count;
 } ModelList;
 
 static int read_config(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
@@ -63,29 +64,14 @@ static int add_model(void *context, ModelName name, Error *error) {
 static int models_start(TableCall *call, Error *error) {
   ModelList *list = call->state;
   list->connection = call->connection;
-  return connection_models(call->connection, add_model, list, error);
-}
-
-static int models_rewind(TableCall *call, Error *error) {
-  (void)error;
-  ((ModelList *)call->state)->row = 0;
-  return SQLITE_OK;
-}
-
-static int models_next(TableCall *call, Error *error) {
-  (void)error;
-  ((ModelList *)call->state)->row++;
-  return SQLITE_OK;
-}
-
-static int models_at_end(const TableCall *call) {
-  const ModelList *list = call->state;
-  return list->row >= list->count;
+  int code = connection_models(call->connection, add_model, list, error);
+  call->rows = (int64_t)list->count;
+  return code;
 }
 
 static void models_column(const TableCall *call, sqlite3_context *context, int column) {
   const ModelList *list = call->state;
-  const ModelRow *row = &list->rows[list->row];
+  const ModelRow *row = &list->rows[call->row];
   if (column == MODEL_NAME)
     sqlite3_result_text(context, row->name, -1, SQLITE_TRANSIENT);
   else if (column == MODEL_SCHEMA)
@@ -116,9 +102,6 @@ static const TableFunction models_function = {
     .cost = 10,
     .state_size = sizeof(ModelList),
     .start = models_start,
-    .rewind = models_rewind,
-    .next = models_next,
-    .at_end = models_at_end,
     .column = models_column,
     .end = models_end,
 };
@@ -128,12 +111,8 @@ static const TableFunction models_function = {
 enum { FACTOR_ID, FACTOR_BIAS, FACTOR_COUNT, FACTOR_VECTOR };
 
 typedef struct FactorList {
-  Connection *connection;
-  char *schema, *name;
-  ModelItems *items;
-  int64_t user_stamp;
+  Reading reading;
   int of_users, head;
-  int64_t row, count;
   /* the current row of users; items are in the cache */
   ModelUser user;
   sqlite3_value *id;
@@ -141,23 +120,20 @@ typedef struct FactorList {
   float *vector; /* scratch */
 } FactorList;
 
-static int read_user(FactorList *list, Error *error) {
+/* What is needed of the current row, if it is a user's. */
+static int read_user(TableCall *call, Error *error) {
+  FactorList *list = call->state;
   Model *model = NULL;
-  ModelItems *items = NULL;
   user_free(&list->user);
   sqlite3_value_free(list->id);
   list->id = NULL;
-  if (!list->of_users || list->row >= list->count) return SQLITE_OK;
-  int code = connection_open(list->connection, (ModelName){list->schema, list->name}, &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &items, error);
+  if (!list->of_users || call->row >= call->rows) return SQLITE_OK;
+  int code = reading_resume(&list->reading, &model, error);
   if (code != SQLITE_OK) return code;
-  if (items->stamp != list->items->stamp || model_user_stamp(model) != list->user_stamp)
-    code = error_set(error, SQLITE_ABORT,
-                     "recommend_factors: the model was changed while it was being read: run the query again");
-  if (code == SQLITE_OK) code = model_user_at(model, items, (uint32_t)list->row, &list->user, error);
-  if (code == SQLITE_OK) code = model_user_row(model, (uint32_t)list->row, &list->id, &list->n, error);
+  uint32_t user = (uint32_t)call->row;
+  code = model_user_at(model, list->reading.items, user, &list->user, error);
+  if (code == SQLITE_OK) code = model_user_row(model, user, &list->id, &list->n, error);
   model_end(model);
-  items_release(items);
   return code;
 }
 
@@ -167,7 +143,7 @@ static int choose_side(const char *side, const char *head, FactorList *list, Err
   else if (!side || sqlite3_stricmp(side, "item") != 0)
     return error_set(error, SQLITE_ERROR, "recommend_factors: the side must be 'user' or 'item', not '%s'",
                      side ? side : "NULL");
-  const ModelShape *shape = &list->items->shape;
+  const ModelShape *shape = &list->reading.items->shape;
   list->head = shape->score_head;
   if (!head) return SQLITE_OK;
   for (list->head = 0; list->head < HEADS && sqlite3_stricmp(head, head_names[list->head]) != 0;) list->head++;
@@ -181,72 +157,53 @@ static int factors_start(TableCall *call, Error *error) {
   FactorList *list = call->state;
   Model *model = NULL;
   const char *side = NULL, *head = NULL;
-  list->connection = call->connection;
   int code = connection_model(call->connection, call->function->name, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = argument_text(call, 1, &side, error);
   if (code == SQLITE_OK) code = argument_text(call, 2, &head, error);
-  if (code == SQLITE_OK) code = model_begin(model, &list->items, error);
+  if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
-  list->user_stamp = model_user_stamp(model);
   model_end(model);
   code = choose_side(side, head, list, error);
   if (code != SQLITE_OK) return code;
-  list->schema = sqlite3_mprintf("%s", model_name(model).schema);
-  list->name = sqlite3_mprintf("%s", model_name(model).name);
-  list->vector = memory_alloc_aligned((size_t)shape_stride(&list->items->shape, list->head), sizeof(float));
-  if (!list->schema || !list->name || !list->vector) return error_no_memory(error);
-  list->count = list->of_users ? list->items->users : (int64_t)list->items->ids.count;
-  return read_user(list, error);
+  const ModelItems *items = list->reading.items;
+  list->vector = memory_alloc_aligned((size_t)shape_stride(&items->shape, list->head), sizeof(float));
+  if (!list->vector) return error_no_memory(error);
+  call->rows = list->of_users ? items->users : (int64_t)items->ids.count;
+  return read_user(call, error);
 }
 
-static int factors_rewind(TableCall *call, Error *error) {
-  FactorList *list = call->state;
-  list->row = 0;
-  return read_user(list, error);
-}
-
-static int factors_next(TableCall *call, Error *error) {
-  FactorList *list = call->state;
-  list->row++;
-  return read_user(list, error);
-}
-
-static int factors_at_end(const TableCall *call) {
+static void result_vector(const TableCall *call, sqlite3_context *context) {
   const FactorList *list = call->state;
-  return list->row >= list->count;
-}
-
-static void result_vector(const FactorList *list, sqlite3_context *context) {
-  int rank = list->items->shape.rank[list->head];
+  int rank = list->reading.items->shape.rank[list->head];
   if (list->of_users)
     memcpy(list->vector, list->user.vector[list->head], (size_t)rank * sizeof(float));
   else
-    score_panel_get(&list->items->panel[list->head], (size_t)list->row, list->vector);
+    score_panel_get(&list->reading.items->panel[list->head], (size_t)call->row, list->vector);
   bytes_to_little_endian(list->vector, (size_t)rank);
   sqlite3_result_blob(context, list->vector, rank * (int)sizeof(float), SQLITE_TRANSIENT);
 }
 
 static void factors_column(const TableCall *call, sqlite3_context *context, int column) {
   const FactorList *list = call->state;
-  const ModelShape *shape = &list->items->shape;
+  const ModelShape *shape = &list->reading.items->shape;
   switch (column) {
     case FACTOR_ID:
       if (list->of_users) {
         sqlite3_result_value(context, list->id);
       } else {
-        Id id = dictionary_id(&list->items->ids, (size_t)list->row);
+        Id id = dictionary_id(&list->reading.items->ids, (size_t)call->row);
         id_result(context, &id);
       }
       break;
     case FACTOR_BIAS:
       if (!shape->biases[list->head]) break;
       sqlite3_result_double(context, list->of_users ? list->user.offset[list->head] - shape->mean[list->head]
-                                                    : (double)list->items->panel[list->head].bias[list->row]);
+                                                    : (double)list->reading.items->panel[list->head].bias[call->row]);
       break;
     case FACTOR_COUNT:
-      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->items->count[list->row]);
+      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->reading.items->count[call->row]);
       break;
-    case FACTOR_VECTOR: result_vector(list, context); break;
+    case FACTOR_VECTOR: result_vector(call, context); break;
   }
 }
 
@@ -254,9 +211,7 @@ static void factors_end(TableCall *call) {
   FactorList *list = call->state;
   user_free(&list->user);
   sqlite3_value_free(list->id);
-  items_release(list->items);
-  sqlite3_free(list->schema);
-  sqlite3_free(list->name);
+  reading_end(&list->reading);
   memory_free_aligned(list->vector);
   *list = (FactorList){0};
 }
@@ -272,9 +227,8 @@ static const TableFunction factors_function = {
     .cost = 5000,
     .state_size = sizeof(FactorList),
     .start = factors_start,
-    .rewind = factors_rewind,
-    .next = factors_next,
-    .at_end = factors_at_end,
+    .rewind = read_user,
+    .next = read_user,
     .column = factors_column,
     .end = factors_end,
 };

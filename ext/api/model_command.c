@@ -4,8 +4,8 @@
 #include "../model/store.h"
 #include "model_module.h"
 #include "model_store.h"
-#include "report.h"
 #include "train.h"
+#include "vtab.h"
 
 /* What a model was trained from, as m_config has it. */
 typedef struct Origin {

@@ -6,7 +6,8 @@
 #include "../data/interrupt.h"
 #include "model_module.h"
 #include "ranking.h"
-#include "report.h"
+#include "reading.h"
+#include "vtab.h"
 
 /* ---- planning ---------------------------------------------------------------------------------------------------- */
 
@@ -98,8 +99,7 @@ int model_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 typedef struct ModelCursor {
   sqlite3_vtab_cursor base;
   Interrupt interrupt;
-  ModelItems *items;
-  int64_t user_stamp;
+  Reading reading;
   /* what is asked for */
   SeenFilter seen;
   int rating_is_null;
@@ -127,8 +127,7 @@ static void leave_user(ModelCursor *cursor) {
 
 static void end_scan(ModelCursor *cursor) {
   leave_user(cursor);
-  items_release(cursor->items);
-  cursor->items = NULL;
+  reading_end(&cursor->reading);
   memory_free(cursor->candidates);
   cursor->candidates = NULL;
   interrupt_end(&cursor->interrupt);
@@ -137,7 +136,7 @@ static void end_scan(ModelCursor *cursor) {
 
 static int rank_user(ModelCursor *cursor, Error *error) {
   RankingRequest request = {
-      .items = cursor->items,
+      .items = cursor->reading.items,
       .user = &cursor->user,
       .history = &cursor->history,
       .seen = cursor->seen,
@@ -155,16 +154,15 @@ static int rank_user(ModelCursor *cursor, Error *error) {
 /* Reads one user; the model has begun. */
 static int enter_user(ModelCursor *cursor, Model *model, uint32_t user, Error *error) {
   leave_user(cursor);
-  int code = model_user_at(model, cursor->items, user, &cursor->user, error);
+  int code = model_user_at(model, cursor->reading.items, user, &cursor->user, error);
   if (code == SQLITE_OK) code = model_user_row(model, user, &cursor->user_id, NULL, error);
-  if (code == SQLITE_OK) code = model_history(model, cursor->items, user, &cursor->history, error);
+  if (code == SQLITE_OK) code = model_history(model, cursor->reading.items, user, &cursor->history, error);
   return code == SQLITE_OK ? rank_user(cursor, error) : code;
 }
 
 /* Goes on to the next user who has a row. Each is read under a snapshot of its own; the stamps say whether it is still
  * the same model. */
 static int seek_row(ModelCursor *cursor, Error *error) {
-  ModelTable *table = (ModelTable *)cursor->base.pVtab;
   int code = SQLITE_OK;
   while (code == SQLITE_OK && ranking_at_end(&cursor->ranking)) {
     if (cursor->next_user > cursor->last_user) {
@@ -172,17 +170,10 @@ static int seek_row(ModelCursor *cursor, Error *error) {
       return SQLITE_OK;
     }
     Model *model = NULL;
-    ModelItems *items = NULL;
-    code = connection_open(table->connection, table_name(table), &model, error);
-    if (code == SQLITE_OK) code = model_begin(model, &items, error);
+    code = reading_resume(&cursor->reading, &model, error);
     if (code != SQLITE_OK) return code;
-    if (items->stamp != cursor->items->stamp || model_user_stamp(model) != cursor->user_stamp)
-      code = error_set(error, SQLITE_ABORT, "model \"%s\" was changed while it was being read: run the query again",
-                       table->name);
-    else
-      code = enter_user(cursor, model, (uint32_t)cursor->next_user++, error);
+    code = enter_user(cursor, model, (uint32_t)cursor->next_user++, error);
     model_end(model);
-    items_release(items);
   }
   return code;
 }
@@ -199,9 +190,9 @@ static int take_user(ModelCursor *cursor, Model *model, sqlite3_value *value, Er
   Id id;
   uint32_t index = 0;
   int found = 0;
-  int there = id_from_value_as(value, cursor->items->user_affinity, &id);
+  int there = id_from_value_as(value, cursor->reading.items->user_affinity, &id);
   int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user_index(model, cursor->items, &id, &index, &found, error);
+  if (there > 0) code = model_user_index(model, cursor->reading.items, &id, &index, &found, error);
   cursor->next_user = found ? index : 1;
   cursor->last_user = found ? index : 0;
   return code;
@@ -209,30 +200,18 @@ static int take_user(ModelCursor *cursor, Model *model, sqlite3_value *value, Er
 
 static int take_items(ModelCursor *cursor, sqlite3_value **values, size_t count, Error *error) {
   cursor->has_candidates = 1;
-  int code = ranking_candidates(cursor->items, values, count, &cursor->candidates, &cursor->candidate_count);
+  int code = ranking_candidates(cursor->reading.items, values, count, &cursor->candidates, &cursor->candidate_count);
   return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
-static int take_item_list(ModelCursor *cursor, sqlite3_value *list, Error *error) {
-  sqlite3_value *value = NULL, **copies = NULL;
-  size_t count = 0;
-  int code = sqlite3_vtab_in_first(list, &value);
-  for (; code == SQLITE_OK && value; code = sqlite3_vtab_in_next(list, &value)) {
-    if ((count & (count - 1)) == 0) {
-      sqlite3_value **grown = memory_resize(copies, count ? 2 * count : 1, sizeof *grown);
-      if (!grown) break;
-      copies = grown;
-    }
-    if (!(copies[count] = sqlite3_value_dup(value))) break;
-    count++;
-  }
-  if (code == SQLITE_OK && value) code = SQLITE_NOMEM;
-  if (code == SQLITE_OK || code == SQLITE_DONE)
-    code = take_items(cursor, copies, count, error);
+static int take_item_list(ModelCursor *cursor, sqlite3_value *in_list, Error *error) {
+  ValueList list = {0};
+  int code = value_list_add_all(&list, in_list);
+  if (code == SQLITE_OK)
+    code = take_items(cursor, list.values, list.count, error);
   else
     error_from_database(error, ((ModelTable *)cursor->base.pVtab)->connection->db, code, NULL);
-  for (size_t i = 0; i < count; i++) sqlite3_value_free(copies[i]);
-  memory_free(copies);
+  value_list_free(&list);
   return code;
 }
 
@@ -240,7 +219,8 @@ static int take_rowid(ModelCursor *cursor, sqlite3_value *value, Error *error) {
   int64_t rowid = sqlite3_value_int64(value), user = rowid >> 32, item = rowid & UINT32_MAX;
   int whole = sqlite3_value_numeric_type(value) == SQLITE_INTEGER ||
               (sqlite3_value_type(value) == SQLITE_FLOAT && sqlite3_value_double(value) == (double)rowid);
-  int there = whole && rowid >= 0 && user < cursor->items->users && item < (int64_t)cursor->items->ids.count;
+  int there =
+      whole && rowid >= 0 && user < cursor->reading.items->users && item < (int64_t)cursor->reading.items->ids.count;
   cursor->next_user = there ? user : 1;
   cursor->last_user = there ? user : 0;
   cursor->has_candidates = 1;
@@ -258,7 +238,7 @@ static int take_plan(ModelCursor *cursor, Model *model, const char *letters, sql
   cursor->candidate_count = 0;
   cursor->limit = INT64_MAX;
   cursor->next_user = 0;
-  cursor->last_user = cursor->items->users - 1;
+  cursor->last_user = cursor->reading.items->users - 1;
   for (; *letters && code == SQLITE_OK; letters++) switch (*letters) {
       case 'u': code = take_user(cursor, model, values[value++], error); break;
       case 'c': code = take_items(cursor, &values[value++], 1, error); break;
@@ -292,9 +272,8 @@ int model_cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letters
   cursor->at_end = 0;
   interrupt_begin(&cursor->interrupt, table->connection->db);
   int code = connection_open(table->connection, table_name(table), &model, &error);
-  if (code == SQLITE_OK) code = model_begin(model, &cursor->items, &error);
+  if (code == SQLITE_OK) code = reading_start(&cursor->reading, table->connection, model, &error);
   if (code == SQLITE_OK) {
-    cursor->user_stamp = model_user_stamp(model);
     code = take_plan(cursor, model, letters, values, &error);
     if (code == SQLITE_OK && cursor->next_user <= cursor->last_user)
       code = enter_user(cursor, model, (uint32_t)cursor->next_user++, &error);
@@ -319,10 +298,10 @@ int model_cursor_next(sqlite3_vtab_cursor *base) {
 int model_cursor_eof(sqlite3_vtab_cursor *base) { return ((ModelCursor *)base)->at_end; }
 
 static void result_prediction(const ModelCursor *cursor, uint32_t item, sqlite3_context *context) {
-  const ModelShape *shape = &cursor->items->shape;
+  const ModelShape *shape = &cursor->reading.items->shape;
   int head = shape->prediction_head;
   if (head < 0) return;
-  double score = (double)score_panel_score(&cursor->items->panel[head], item, cursor->user.vector[head]);
+  double score = (double)score_panel_score(&cursor->reading.items->panel[head], item, cursor->user.vector[head]);
   sqlite3_result_double(context, shape_clip(shape, score + cursor->user.offset[head]));
 }
 
@@ -334,7 +313,7 @@ int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
   switch (column) {
     case COLUMN_USER: sqlite3_result_value(context, cursor->user_id); break;
     case COLUMN_ITEM: {
-      Id id = dictionary_id(&cursor->items->ids, item);
+      Id id = dictionary_id(&cursor->reading.items->ids, item);
       id_result(context, &id);
       break;
     }

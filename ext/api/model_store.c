@@ -1,11 +1,29 @@
 /* Storing a trained model: see model_store.h. */
 #include "model_store.h"
 
-int model_name_is_column(const char *name) {
+static int is_column(const char *name) {
   static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
     if (sqlite3_stricmp(name, columns[i]) == 0) return 1;
   return 0;
+}
+
+int model_check_name(sqlite3 *db, const char *name, Error *error) {
+  if (!*name) return error_set(error, SQLITE_ERROR, "a model needs a name");
+  if (is_column(name))
+    return error_set(error, SQLITE_ERROR, "a model can't be called \"%s\", which is a column of every model", name);
+  sqlite3_stmt *statement = NULL;
+  int is_module = 0;
+  int code =
+      sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_module_list WHERE name = ?1 COLLATE NOCASE", -1, &statement, NULL);
+  if (code == SQLITE_OK) code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+  if (code == SQLITE_OK) is_module = sqlite3_step(statement) == SQLITE_ROW;
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = finalized;
+  if (code != SQLITE_OK) return error_from_database(error, db, code, NULL);
+  return is_module ? error_set(error, SQLITE_ERROR,
+                               "a model can't be called \"%s\": it would hide the function of that name", name)
+                   : SQLITE_OK;
 }
 
 static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *trained, Error *error) {

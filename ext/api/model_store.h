@@ -11,7 +11,8 @@
  * (`replaces`), else CREATE VIRTUAL TABLE. (INSERT … VALUES would have no statement journal.) */
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error);
 
-/* Is this the name of a column of every model? Then no model can have it. */
-int model_name_is_column(const char *name);
+/* Can a model be called that? Not like a column of every model, nor like a table-valued function, which it would hide:
+ * SQLITE_ERROR and a message. */
+int model_check_name(sqlite3 *db, const char *name, Error *error);
 
 #endif

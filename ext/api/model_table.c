@@ -18,8 +18,8 @@
 #include "../model/store.h"
 #include "model_module.h"
 #include "model_store.h"
-#include "report.h"
 #include "train.h"
+#include "vtab.h"
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
@@ -210,16 +210,13 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
 
 static int table_create(sqlite3 *db, void *context, int count, const char *const *arguments, sqlite3_vtab **vtab,
                         char **message) {
-  (void)db;
   Connection *connection = context;
   const TrainedModel *storing = connection->storing;
   connection->storing = NULL; /* meant for this one table */
   ModelTable *table = NULL;
   Error error = {0};
   int code = table_new(connection, arguments, &table, &error);
-  if (code == SQLITE_OK && model_name_is_column(table->name))
-    code = error_set(&error, SQLITE_ERROR,
-                     "recommender: a model can't be called \"%s\", which is a column of every model", table->name);
+  if (code == SQLITE_OK) code = model_check_name(db, table->name, &error);
   if (code == SQLITE_OK)
     code = storing ? create_shadows(table, storing, &error) : create_by_training(table, count, arguments, &error);
   if (code == SQLITE_OK) connection_forget(connection, table_name(table));
@@ -245,10 +242,7 @@ static int table_rename(sqlite3_vtab *vtab, const char *new_name) {
   ModelTable *table = (ModelTable *)vtab;
   Error error = {0};
   connection_forget(table->connection, table_name(table));
-  int code = SQLITE_OK;
-  if (model_name_is_column(new_name))
-    code =
-        error_set(&error, SQLITE_ERROR, "a model can't be called \"%s\", which is a column of every model", new_name);
+  int code = model_check_name(table->connection->db, new_name, &error);
   if (code == SQLITE_OK) code = shadow_rename(table->connection->db, table_name(table), new_name, &error);
   return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
 }

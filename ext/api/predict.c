@@ -1,7 +1,7 @@
 /* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or
  * item, and for a model of implicit feedback, which has no such scale. */
 #include "register.h"
-#include "report.h"
+#include "vtab.h"
 
 static int predict(Connection *connection, int count, sqlite3_value **values, double *prediction, int *known,
                    Error *error) {

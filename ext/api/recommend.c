@@ -17,7 +17,7 @@ typedef struct Recommendation {
   ModelItems *items;
   Ranking ranking;
   int popular;
-  int64_t k, row;
+  int64_t k;
 } Recommendation;
 
 /* The ranking itself; the model has begun. */
@@ -43,7 +43,8 @@ static int rank(TableCall *call, Model *model, Recommendation *state, const Canc
   if (code == SQLITE_OK && found) code = model_history(model, items, user.index, &history, error);
   if (code == SQLITE_OK && call->has_candidates) {
     request.has_candidates = 1;
-    code = ranking_candidates(items, call->candidate, call->candidates, &candidates, &request.candidate_count);
+    code = ranking_candidates(items, call->candidates.values, call->candidates.count, &candidates,
+                              &request.candidate_count);
     request.candidates = candidates;
     if (code != SQLITE_OK) error_no_memory(error);
   }
@@ -75,7 +76,6 @@ static int start(TableCall *call, Error *error) {
 static int rewind_rows(TableCall *call, Error *error) {
   (void)error;
   Recommendation *state = call->state;
-  state->row = 0;
   ranking_rewind(&state->ranking);
   return SQLITE_OK;
 }
@@ -83,21 +83,20 @@ static int rewind_rows(TableCall *call, Error *error) {
 static int next(TableCall *call, Error *error) {
   (void)error;
   Recommendation *state = call->state;
-  state->row++;
   ranking_next(&state->ranking);
   return SQLITE_OK;
 }
 
 static int at_end(const TableCall *call) {
   const Recommendation *state = call->state;
-  return state->row >= state->k || ranking_at_end(&state->ranking);
+  return call->row >= state->k || ranking_at_end(&state->ranking);
 }
 
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const Recommendation *state = call->state;
   Id id;
   switch (which) {
-    case COLUMN_RANK: sqlite3_result_int64(context, state->row + 1); break;
+    case COLUMN_RANK: sqlite3_result_int64(context, call->row + 1); break;
     case COLUMN_ITEM:
       id = dictionary_id(&state->items->ids, ranking_item(&state->ranking));
       id_result(context, &id);

@@ -9,6 +9,7 @@
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
 #include "../model/store.h"
+#include "reading.h"
 #include "register.h"
 #include "table_function.h"
 
@@ -16,10 +17,7 @@ enum { COLUMN_USER, COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE };
 enum { MOST_USERS = 64 * STORE_CHUNK, MOST_ENTRIES = 1 << 20 }; /* in a block */
 
 typedef struct Everyone {
-  Connection *connection;
-  char *schema, *name; /* of the model, which is opened afresh for each block: it may be dropped in between */
-  ModelItems *items;
-  int64_t user_stamp;
+  Reading reading;
   size_t k;
   Interrupt interrupt;
   /* the current block */
@@ -27,7 +25,6 @@ typedef struct Everyone {
   ModelUsers users;
   Scored *best; /* users.count × k */
   size_t *found;
-  int *popular;
   size_t user, row; /* where in it */
 } Everyone;
 
@@ -35,16 +32,8 @@ static void leave_block(Everyone *state) {
   users_free(&state->users);
   memory_free(state->best);
   memory_free(state->found);
-  memory_free(state->popular);
   state->best = NULL;
   state->found = NULL;
-  state->popular = NULL;
-}
-
-static int is_blank(const float *vector, int stride) {
-  for (int lane = 0; lane < stride; lane++)
-    if (vector[lane] != 0) return 0;
-  return 1;
 }
 
 /* The k most frequent items that a user has not seen. */
@@ -58,13 +47,12 @@ static void rank_popular(const ModelItems *items, const History *history, Scored
 
 static int rank_block(Everyone *state, Error *error) {
   ModelUsers *users = &state->users;
-  int head = state->items->shape.score_head;
-  const ScorePanel *panel = &state->items->panel[head];
+  int head = state->reading.items->shape.score_head;
+  const ScorePanel *panel = &state->reading.items->panel[head];
   Excluded *excluded = memory_alloc(users->count, sizeof *excluded);
   state->best = memory_alloc(users->count, state->k * sizeof *state->best);
   state->found = memory_alloc(users->count, sizeof *state->found);
-  state->popular = memory_alloc(users->count, sizeof *state->popular);
-  int code = excluded && state->best && state->found && state->popular ? SQLITE_OK : error_no_memory(error);
+  int code = excluded && state->best && state->found ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) {
     for (size_t user = 0; user < users->count; user++)
       excluded[user] = (Excluded){users->history[user].item, users->history[user].count};
@@ -73,9 +61,9 @@ static int rank_block(Everyone *state, Error *error) {
     interrupt_error(error, code);
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
-    state->popular[user] = is_blank(users->vector[head] + user * (size_t)panel->stride, panel->stride);
-    if (state->popular[user])
-      rank_popular(state->items, &users->history[user], state->best + user * state->k, state->k, &state->found[user]);
+    if (users->blank[user])
+      rank_popular(state->reading.items, &users->history[user], state->best + user * state->k, state->k,
+                   &state->found[user]);
   }
   memory_free(excluded);
   return code;
@@ -83,21 +71,14 @@ static int rank_block(Everyone *state, Error *error) {
 
 /* Reads and ranks the users from state->first on. */
 static int enter_block(Everyone *state, Error *error) {
-  ModelItems *items = NULL;
   Model *model = NULL;
   leave_block(state);
   state->user = state->row = 0;
-  int code = connection_open(state->connection, (ModelName){state->schema, state->name}, &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &items, error);
+  int code = reading_resume(&state->reading, &model, error);
   if (code != SQLITE_OK) return code;
-  if (items->stamp != state->items->stamp || model_user_stamp(model) != state->user_stamp)
-    code = error_set(error, SQLITE_ABORT,
-                     "recommend_all: the model was changed while it was being read: run the query again");
-  if (code == SQLITE_OK)
-    code = model_users(model, items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES, &state->users,
-                       error);
+  code = model_users(model, state->reading.items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES,
+                     &state->users, error);
   model_end(model);
-  items_release(items);
   return code == SQLITE_OK ? rank_block(state, error) : code;
 }
 
@@ -130,19 +111,14 @@ static int start(TableCall *call, Error *error) {
   Everyone *state = call->state;
   int64_t k = 0;
   Model *model = NULL;
-  state->connection = call->connection;
   interrupt_begin(&state->interrupt, call->connection->db);
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK)
     code = connection_model(call->connection, call->function->name, call->argument[1], &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
+  if (code == SQLITE_OK) code = reading_start(&state->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
-  state->user_stamp = model_user_stamp(model);
   model_end(model);
-  state->schema = sqlite3_mprintf("%s", model_name(model).schema);
-  state->name = sqlite3_mprintf("%s", model_name(model).name);
-  if (!state->schema || !state->name) return error_no_memory(error);
-  size_t items = state->items->ids.count;
+  size_t items = state->reading.items->ids.count;
   state->k = k < (int64_t)items ? (size_t)k : items;
   size_t fit = MOST_ENTRIES / (state->k ? state->k : 1) / STORE_CHUNK * STORE_CHUNK;
   state->block = fit < STORE_CHUNK ? STORE_CHUNK : fit > MOST_USERS ? MOST_USERS : fit;
@@ -159,7 +135,7 @@ static int at_end(const TableCall *call) { return ((const Everyone *)call->state
 
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const Everyone *state = call->state;
-  int head = state->items->shape.score_head;
+  int head = state->reading.items->shape.score_head;
   const Scored *entry = &state->best[state->user * state->k + state->row];
   Id id;
   switch (which) {
@@ -169,13 +145,13 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
       break;
     case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->row + 1); break;
     case COLUMN_ITEM:
-      id = dictionary_id(&state->items->ids, entry->index);
+      id = dictionary_id(&state->reading.items->ids, entry->index);
       id_result(context, &id);
       break;
     case COLUMN_SCORE:
-      sqlite3_result_double(
-          context,
-          (double)entry->score + (state->popular[state->user] ? 0 : (double)state->users.offset[head][state->user]));
+      sqlite3_result_double(context,
+                            (double)entry->score +
+                                (state->users.blank[state->user] ? 0 : (double)state->users.offset[head][state->user]));
       break;
   }
 }
@@ -183,10 +159,8 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
 static void end(TableCall *call) {
   Everyone *state = call->state;
   leave_block(state);
-  items_release(state->items);
+  reading_end(&state->reading);
   interrupt_end(&state->interrupt);
-  sqlite3_free(state->schema);
-  sqlite3_free(state->name);
   *state = (Everyone){0};
 }
 

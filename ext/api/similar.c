@@ -19,7 +19,7 @@ enum { BLOCK = 64 * STORE_CHUNK };
 typedef struct Nearest {
   ModelItems *items;
   Scored *entries; /* best first */
-  size_t count, row;
+  size_t count;
   sqlite3_value **ids; /* of users, one an entry; NULL where the entries are items */
 } Nearest;
 
@@ -216,39 +216,23 @@ static int start(TableCall *call, Error *error) {
     code = fans_of(call, model, state, k, &interrupt.cancel, error);
   interrupt_end(&interrupt);
   model_end(model);
+  call->rows = (int64_t)state->count;
   return code;
-}
-
-static int rewind_rows(TableCall *call, Error *error) {
-  (void)error;
-  ((Nearest *)call->state)->row = 0;
-  return SQLITE_OK;
-}
-
-static int next(TableCall *call, Error *error) {
-  (void)error;
-  ((Nearest *)call->state)->row++;
-  return SQLITE_OK;
-}
-
-static int at_end(const TableCall *call) {
-  const Nearest *state = call->state;
-  return state->row >= state->count;
 }
 
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const Nearest *state = call->state;
   switch (which) {
-    case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->row + 1); break;
+    case COLUMN_RANK: sqlite3_result_int64(context, call->row + 1); break;
     case COLUMN_ID:
       if (state->ids) {
-        sqlite3_result_value(context, state->ids[state->row]);
+        sqlite3_result_value(context, state->ids[call->row]);
       } else {
-        Id id = dictionary_id(&state->items->ids, state->entries[state->row].index);
+        Id id = dictionary_id(&state->items->ids, state->entries[call->row].index);
         id_result(context, &id);
       }
       break;
-    case COLUMN_VALUE: sqlite3_result_double(context, (double)state->entries[state->row].score); break;
+    case COLUMN_VALUE: sqlite3_result_double(context, (double)state->entries[call->row].score); break;
   }
 }
 
@@ -267,8 +251,7 @@ static void end(TableCall *call) {
     .schema =                                                                                                        \
         "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " BLOB HIDDEN, k HIDDEN, model HIDDEN)",    \
     .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1, .ordered = 1, \
-    .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, .rewind = rewind_rows, .next = next,    \
-    .at_end = at_end, .column = column, .end = end,                                                                  \
+    .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, .column = column, .end = end,           \
   }
 
 /* The argument of item_similar is called `of`, since `item` is what comes out. */

@@ -6,7 +6,6 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../data/id.h"
-#include "report.h"
 
 typedef struct Table {
   sqlite3_vtab base;
@@ -18,7 +17,6 @@ typedef struct Cursor {
   sqlite3_vtab_cursor base;
   TableCall call;
   int started; /* the state holds the rows of call.argument */
-  int64_t row;
 } Cursor;
 
 typedef struct Registration {
@@ -139,14 +137,6 @@ static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-static void free_candidates(TableCall *call) {
-  for (size_t i = 0; i < call->candidates; i++) sqlite3_value_free(call->candidate[i]);
-  memory_free(call->candidate);
-  call->candidate = NULL;
-  call->candidates = 0;
-  call->has_candidates = 0;
-}
-
 static void end_call(Cursor *cursor) {
   TableCall *call = &cursor->call;
   if (call->state) call->function->end(call);
@@ -154,31 +144,10 @@ static void end_call(Cursor *cursor) {
     sqlite3_value_free(call->argument[i]);
     call->argument[i] = NULL;
   }
-  free_candidates(call);
+  value_list_free(&call->candidates);
+  call->has_candidates = 0;
+  call->rows = 0;
   cursor->started = 0;
-}
-
-static int add_candidate(TableCall *call, sqlite3_value *value) {
-  if ((call->candidates & (call->candidates - 1)) == 0) { /* full at every power of two */
-    size_t room = call->candidates ? 2 * call->candidates : 1;
-    sqlite3_value **grown = memory_resize(call->candidate, room, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    call->candidate = grown;
-  }
-  sqlite3_value *copy = sqlite3_value_dup(value);
-  if (!copy) return SQLITE_NOMEM;
-  call->candidate[call->candidates++] = copy;
-  return SQLITE_OK;
-}
-
-static int take_list(TableCall *call, sqlite3_value *list) {
-  sqlite3_value *value = NULL;
-  int code = sqlite3_vtab_in_first(list, &value);
-  for (; code == SQLITE_OK && value; code = sqlite3_vtab_in_next(list, &value)) {
-    int added = add_candidate(call, value);
-    if (added != SQLITE_OK) return added;
-  }
-  return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 static int same_value(sqlite3_value *a, sqlite3_value *b) {
@@ -213,11 +182,11 @@ static int take_arguments(Cursor *cursor, const char *letters, sqlite3_value **v
     switch (letters[i]) {
       case 'c':
         call->has_candidates = 1;
-        code = sqlite3_value_type(values[i]) == SQLITE_NULL ? SQLITE_OK : add_candidate(call, values[i]);
+        code = sqlite3_value_type(values[i]) == SQLITE_NULL ? SQLITE_OK : value_list_add(&call->candidates, values[i]);
         break;
       case 'i':
         call->has_candidates = 1;
-        code = take_list(call, values[i]);
+        code = value_list_add_all(&call->candidates, values[i]);
         break;
       case 'l':
         call->limit = sqlite3_value_int64(values[i]);
@@ -237,9 +206,9 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   Cursor *cursor = (Cursor *)base;
   TableCall *call = &cursor->call;
   Error error = {0};
-  cursor->row = 0;
+  call->row = 0;
   if (cursor->started && same_call(cursor, letters, values)) {
-    int rewound = call->function->rewind(call, &error);
+    int rewound = call->function->rewind ? call->function->rewind(call, &error) : SQLITE_OK;
     if (rewound == SQLITE_OK) return SQLITE_OK;
     cursor->started = 0;
     error_set(&error, rewound, "%s", sqlite3_errstr(rewound));
@@ -262,8 +231,9 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
 static int cursor_next(sqlite3_vtab_cursor *base) {
   Cursor *cursor = (Cursor *)base;
   Error error = {0};
-  cursor->row++;
-  int code = cursor->call.function->next(&cursor->call, &error);
+  cursor->call.row++;
+  const TableFunction *function = cursor->call.function;
+  int code = function->next ? function->next(&cursor->call, &error) : SQLITE_OK;
   if (code == SQLITE_OK) return code;
   cursor->started = 0;
   error_set(&error, code, "%s", sqlite3_errstr(code));
@@ -272,7 +242,9 @@ static int cursor_next(sqlite3_vtab_cursor *base) {
 
 static int cursor_eof(sqlite3_vtab_cursor *base) {
   Cursor *cursor = (Cursor *)base;
-  return !cursor->started || cursor->call.function->at_end(&cursor->call);
+  const TableCall *call = &cursor->call;
+  if (!cursor->started) return 1;
+  return call->function->at_end ? call->function->at_end(call) : call->row >= call->rows;
 }
 
 static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
@@ -298,7 +270,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
     uint64_t key = there ? id_hash(&id) : 0;
     hash = bytes_hash(hash, &key, sizeof key);
   }
-  int64_t identity = call->function->identity ? call->function->identity(call) : cursor->row;
+  int64_t identity = call->function->identity ? call->function->identity(call) : call->row;
   *rowid = (sqlite3_int64)((hash << 32 & INT64_MAX) + (uint64_t)identity);
   return SQLITE_OK;
 }

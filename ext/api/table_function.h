@@ -7,6 +7,7 @@
 #define RECOMMEND_API_TABLE_FUNCTION_H
 
 #include "connection.h"
+#include "vtab.h"
 
 enum { MOST_ARGUMENTS = 4 };
 
@@ -17,10 +18,10 @@ typedef struct TableCall {
   sqlite3_value *argument[MOST_ARGUMENTS]; /* NULL: not given */
   /* What the planner pushed down, for functions with a `candidates` column; see there. */
   int has_candidates;
-  sqlite3_value **candidate; /* owned copies */
-  size_t candidates;
-  int64_t limit; /* no more rows than this will be read; INT64_MAX: unknown */
-  void *state;   /* the function's own, `state_size` bytes, cleared at the first start */
+  ValueList candidates;
+  int64_t limit;     /* no more rows than this will be read; INT64_MAX: unknown */
+  int64_t row, rows; /* the current row, and how many `start` found, for functions that know it */
+  void *state;       /* the function's own, `state_size` bytes, cleared at the first start */
 } TableCall;
 
 typedef struct TableFunction {
@@ -43,7 +44,9 @@ typedef struct TableFunction {
   size_t state_size;
   /* Computes what is needed for the first row. Called again, on the same state, for other arguments. */
   int (*start)(TableCall *call, Error *error);
-  int (*rewind)(TableCall *call, Error *error); /* back to the first row */
+  /* Back to the first row, which call->row is already; on to the next, likewise; behind the last? NULL where call->row
+   * and call->rows say it all. */
+  int (*rewind)(TableCall *call, Error *error);
   int (*next)(TableCall *call, Error *error);
   int (*at_end)(const TableCall *call);
   void (*column)(const TableCall *call, sqlite3_context *context, int column);

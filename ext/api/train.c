@@ -82,13 +82,10 @@ static int check_name(Training *training, Error *error) {
   if (readonly < 0 && sqlite3_stricmp(name.schema, "temp") != 0) /* which is not open before its first table */
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
-  if (!*name.name) return error_set(error, SQLITE_ERROR, "%s: the option \"model\" gives the model no name", function);
-  if (model_name_is_column(name.name))
-    return error_set(error, SQLITE_ERROR,
-                     "%s: a model can't be called \"%s\", which is a column of every model: choose another name with "
-                     "the option \"model\"",
-                     function, name.name);
-  int code = connection_name_exists(training->connection, name, &training->replaces, &is_there, error);
+  int code = model_check_name(training->connection->db, name.name, error);
+  if (code != SQLITE_OK) error_prefix(error, function);
+  if (code == SQLITE_OK)
+    code = connection_name_exists(training->connection, name, &training->replaces, &is_there, error);
   if (code == SQLITE_OK && is_there && !training->replaces)
     code = error_set(error, SQLITE_ERROR,
                      "%s: \"%s\" exists and is not a model: choose another name with the option \"model\"", function,

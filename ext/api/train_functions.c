@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "report.h"
 #include "table_function.h"
 #include "train.h"
+#include "vtab.h"
 
 /* ---- X_train as a scalar function -------------------------------------------------------------------------------- */
 
@@ -69,13 +69,14 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
 
 typedef struct TrainTable {
   Training *training;
-  size_t row;
   int done;
 } TrainTable;
 
-static int train_table_advance(TrainTable *table, Error *error) {
+static int train_table_advance(TableCall *call, Error *error) {
+  TrainTable *table = call->state;
   int code = training_step(table->training, &table->done, error);
   if (code == SQLITE_OK && table->done) code = training_store(table->training, error);
+  call->rows = (int64_t)table->training->row_count;
   return code;
 }
 
@@ -87,24 +88,13 @@ static int train_table_start(TableCall *call, Error *error) {
   int code =
       request_from_values(families[family], call->argument[0], call->argument[1], call->argument[2], &request, error);
   if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
-  return code == SQLITE_OK ? train_table_advance(table, error) : code;
+  return code == SQLITE_OK ? train_table_advance(call, error) : code;
 }
 
-static int train_table_rewind(TableCall *call, Error *error) {
-  (void)error;
-  ((TrainTable *)call->state)->row = 0;
-  return SQLITE_OK;
-}
-
+/* After a rewind the rows are there already. */
 static int train_table_next(TableCall *call, Error *error) {
-  TrainTable *table = call->state;
-  table->row++;
-  return table->done || table->row < table->training->row_count ? SQLITE_OK : train_table_advance(table, error);
-}
-
-static int train_table_at_end(const TableCall *call) {
   const TrainTable *table = call->state;
-  return table->row >= table->training->row_count;
+  return table->done || call->row < call->rows ? SQLITE_OK : train_table_advance(call, error);
 }
 
 static void result_finite(sqlite3_context *context, double value) {
@@ -113,7 +103,7 @@ static void result_finite(sqlite3_context *context, double value) {
 
 static void train_table_column(const TableCall *call, sqlite3_context *context, int column) {
   const TrainTable *table = call->state;
-  const FitRow *row = &table->training->rows[table->row];
+  const FitRow *row = &table->training->rows[call->row];
   switch (column) {
     case 0: sqlite3_result_int(context, row->epoch); break;
     case 1: sqlite3_result_text(context, head_names[row->head], -1, SQLITE_STATIC); break;
@@ -130,16 +120,15 @@ static void train_table_end(TableCall *call) {
   *table = (TrainTable){0};
 }
 
-#define TRAIN_TABLE(family_name, size_name)                                                                           \
-  {                                                                                                                   \
-    .name = family_name "_train",                                                                                     \
-    .schema =                                                                                                         \
-        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "                   \
-        "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                                       \
-    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,        \
-    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),               \
-    .start = train_table_start, .rewind = train_table_rewind, .next = train_table_next, .at_end = train_table_at_end, \
-    .column = train_table_column, .end = train_table_end,                                                             \
+#define TRAIN_TABLE(family_name, size_name)                                                                     \
+  {                                                                                                             \
+    .name = family_name "_train",                                                                               \
+    .schema =                                                                                                   \
+        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "             \
+        "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                                 \
+    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,  \
+    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),         \
+    .start = train_table_start, .next = train_table_next, .column = train_table_column, .end = train_table_end, \
   }
 
 static const TableFunction train_tables[] = {TRAIN_TABLE("mf", "rank")};

@@ -33,6 +33,7 @@ typedef struct ModelUsers {
   size_t count;
   float *vector[HEADS]; /* count × stride of each fitted head, aligned */
   float *offset[HEADS]; /* count; the head's mean + user bias */
+  uint8_t *blank;       /* count; nothing was learned of this user: see ModelUser */
   Dictionary ids;       /* filled where asked for: ids.count == count */
   History *history;     /* count, where asked for, else NULL */
 } ModelUsers;

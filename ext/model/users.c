@@ -47,6 +47,14 @@ static int bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt *
   return code;
 }
 
+/* Are all factors behind the score zero? */
+static int is_blank(const ModelShape *shape, const float *row) {
+  const float *factors = row + factors_place(shape, shape->score_head);
+  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
+    if (factors[lane] != 0) return 0;
+  return 1;
+}
+
 static int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
   for (int head = 0; head < HEADS; head++) {
     if (!shape->rank[head]) continue;
@@ -55,10 +63,7 @@ static int user_from_row(const ModelShape *shape, const float *row, ModelUser *u
     memcpy(user->vector[head], row + factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
     user->offset[head] = head_offset(shape, head, row);
   }
-  const float *score = user->vector[shape->score_head];
-  user->blank = 1;
-  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
-    if (score[lane] != 0) user->blank = 0;
+  user->blank = is_blank(shape, row);
   return SQLITE_OK;
 }
 
@@ -228,6 +233,7 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
              (size_t)shape->rank[head] * sizeof(float));
       users->offset[head][user] = (float)head_offset(shape, head, row);
     }
+    users->blank[user] = (uint8_t)is_blank(shape, row);
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
@@ -261,8 +267,9 @@ static int read_rows(Model *model, const ModelItems *items, size_t first, int wh
 }
 
 static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUsers *users) {
-  int complete = 1;
   users->count = count;
+  users->blank = memory_alloc(count, 1);
+  int complete = users->blank != NULL;
   for (int head = 0; head < HEADS; head++) {
     if (!shape->rank[head]) continue;
     users->vector[head] = memory_alloc_aligned(count, (size_t)shape_stride(shape, head) * sizeof(float));
@@ -288,6 +295,7 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
 void users_free(ModelUsers *users) {
   for (size_t user = 0; users->history && user < users->count; user++) history_free(&users->history[user]);
   memory_free(users->history);
+  memory_free(users->blank);
   for (int head = 0; head < HEADS; head++) {
     memory_free_aligned(users->vector[head]);
     memory_free(users->offset[head]);

@@ -1,0 +1,26 @@
+/* What functions and virtual tables need of SQLite again and again: handing over an Error, reading an IN list. */
+#ifndef RECOMMEND_API_VTAB_H
+#define RECOMMEND_API_VTAB_H
+
+#include <stddef.h>
+
+#include "../base/error.h"
+
+/* Hands an error over, first the message, then the code, and clears it. From a virtual table's method, which returns
+ * the code: */
+int vtab_report(sqlite3_vtab *vtab, Error *error);
+
+/* From a scalar function: */
+void scalar_report(sqlite3_context *context, Error *error);
+
+/* Copies of values, for longer than a call of SQLite's lasts. */
+typedef struct ValueList {
+  sqlite3_value **values;
+  size_t count;
+} ValueList;
+
+int value_list_add(ValueList *list, sqlite3_value *value);       /* SQLITE_OK or SQLITE_NOMEM */
+int value_list_add_all(ValueList *list, sqlite3_value *in_list); /* of x IN (…): see sqlite3_vtab_in() */
+void value_list_free(ValueList *list);                           /* cleared is fine; leaves it cleared */
+
+#endif

@@ -45,18 +45,23 @@ static inline void bytes_store64(void *bytes, uint64_t word) {
   memcpy(bytes, &word, 8);
 }
 
-/* A running 64-bit hash of what is written: a checksum of blobs, and the stamp of a model. Not cryptographic. */
+static inline uint64_t bytes_mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+  return hash ^ (hash >> 32);
+}
+
+/* A running 64-bit hash of what is written: a checksum of blobs, and the stamp of a model. Not cryptographic. Four
+ * strands of eight bytes each, since one would wait for its multiplication. */
 static inline uint64_t bytes_hash(uint64_t hash, const void *data, size_t n) {
-  const uint64_t multiplier = UINT64_C(0x9fb21c651e98df25);
   const char *bytes = data;
+  uint64_t strand[4] = {hash, hash + 1, hash + 2, hash + 3};
   uint64_t rest = (uint64_t)n << 56;
-  for (; n >= 8; n -= 8, bytes += 8) {
-    hash = (hash ^ bytes_load64(bytes)) * multiplier;
-    hash ^= hash >> 32;
-  }
+  for (; n >= 32; n -= 32, bytes += 32)
+    for (int s = 0; s < 4; s++) strand[s] = bytes_mix(strand[s], bytes_load64(bytes + 8 * s));
+  for (; n >= 8; n -= 8, bytes += 8) strand[0] = bytes_mix(strand[0], bytes_load64(bytes));
   for (size_t i = 0; i < n; i++) rest ^= (uint64_t)(unsigned char)bytes[i] << (8 * i);
-  hash = (hash ^ rest) * multiplier;
-  return hash ^ (hash >> 29);
+  for (int s = 1; s < 4; s++) strand[0] = bytes_mix(strand[0], strand[s]);
+  return bytes_mix(strand[0], rest);
 }
 
 #endif

@@ -179,17 +179,20 @@ static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *erro
                                         (sqlite3_int64)count);
 }
 
+/* ‖x‖. Four sums, since one would wait for its addition. */
+static float norm(const float *x, int n) {
+  double sums[4] = {0};
+  for (int i = 0; i < n; i++) sums[i % 4] += (double)x[i] * (double)x[i];
+  return (float)sqrt(sums[0] + sums[1] + sums[2] + sums[3]);
+}
+
 /* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
 static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
   const ModelShape *shape = &items->shape;
   int code = reader_floats(reader, from, store_row_floats(shape), "an item's factor", row, error);
   if (code != SQLITE_OK) return code;
-  double square = 0;
-  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++) {
-    double x = row[(shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0) + lane];
-    square += x * x;
-  }
-  items->norm[item] = (float)sqrt(square);
+  items->norm[item] = norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0),
+                           shape->rank[shape->score_head]);
   for (int head = 0; head < HEADS; head++) {
     if (shape->rank[head]) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
     row += shape->rank[head];

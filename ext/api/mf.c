@@ -240,7 +240,7 @@ static void describe_shape(const Training *training, const MfOptions *options, c
     shape->prediction_head = options->objective == OBJECTIVE_RANKING ? HEAD_RANKING : HEAD_RATING;
 }
 
-/* The options as they were resolved, made by SQLite's own JSON functions. */
+/* The options as they were resolved, a JSON object. */
 static int describe_options(const Training *training, const MfOptions *options, const MfState *state, char **json,
                             Error *error) {
   sqlite3_str *text = sqlite3_str_new(NULL);

@@ -8,6 +8,7 @@
 
 #include "memory.h"
 #include "parallel.h"
+#include "score_codes.h"
 #include "score_kernels.h"
 #include "simd.h"
 #include "sqlite.h"
@@ -62,7 +63,7 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
   if (panel->count > 0) panel->kernels->scores(panel, query, 0, panel_blocks(panel), scores);
 }
 
-/* ---- the k best: one job, three ways to cut it ------------------------------------------------------------------- */
+/* ---- the k best: one job, four ways to do it --------------------------------------------------------------------- */
 
 #define QUERY_GROUP 96        /* queries at most that go over the items together: 24 KB at 64 lanes */
 #define CHUNK_BYTES (1 << 18) /* of items, that stay in a core's second-level cache while a group goes over them */
@@ -70,6 +71,8 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
 #define THREAD_WORK 3e6  /* multiply-adds that are worth starting a thread for, 0.06 to 0.2 ms */
 #define SORT_SHARE 24    /* above count / 24 sorting all scores is quicker than a heap of k */
 #define SORT_BLOCKS 256  /* blocks that are scored at once before sorting */
+#define CODES_QUERIES 48 /* that are worth making codes of the items, which costs as much as some ten of them */
+#define CODES_SHARE 128  /* above count / 128 too many items are kept as candidates */
 
 typedef struct Job {
   const ScorePanel *panel;
@@ -85,6 +88,9 @@ typedef struct Job {
   size_t range;    /* blocks of items a block of work, where the items are shared out */
   Scored *scratch;
   size_t *range_found;
+  const ScoreCodes *codes;
+  int8_t *query_code; /* those of QUERY_GROUP queries a worker */
+  size_t candidates;  /* room for them in the scratch space, a query */
 } Job;
 
 /* Looks at cancel where that is allowed: on the thread that started the work. */
@@ -96,8 +102,9 @@ static int job_poll(Job *job, int worker) {
   return atomic_load_explicit(&job->code, memory_order_relaxed);
 }
 
-static size_t job_chunk(const Job *job) {
-  size_t bytes = SCORE_BLOCK * sizeof(float) * (size_t)job->panel->stride;
+/* Blocks of items of so many bytes a number that a group goes over before the next. */
+static size_t job_chunk(const Job *job, size_t number) {
+  size_t bytes = SCORE_BLOCK * number * (size_t)job->panel->stride;
   return bytes * 8 < CHUNK_BYTES ? CHUNK_BYTES / bytes / 8 * 8 : 8;
 }
 
@@ -136,7 +143,7 @@ static int select_group(Job *job, size_t q, size_t queries, size_t first, size_t
     selection->excluded = excluded_from(excluded, first * SCORE_BLOCK);
     selection->excluded_end = excluded.index + excluded.count;
   }
-  size_t chunk = job_chunk(job);
+  size_t chunk = job_chunk(job, sizeof(float));
   int code = SQLITE_OK;
   for (size_t block = first; block < end && code == SQLITE_OK; block += chunk) {
     panel->kernels->select(panel, job->query + q * (size_t)panel->stride, queries, block, smaller(block + chunk, end),
@@ -173,6 +180,68 @@ static void merge_ranges(Job *job, size_t ranges) {
     }
     job->found[q] = top_k_sort(&top);
   }
+}
+
+/* The exact scores of the candidates whose upper bound still holds, and the k best of them. */
+static size_t rank_candidates(const Job *job, const CodedQuery *coded, const float *query, Scored *heap) {
+  float scores[SCORE_BLOCK] __attribute__((aligned(64)));
+  size_t scored = SIZE_MAX;
+  TopK top;
+  top_k_init(&top, heap, job->k);
+  for (size_t i = 0; i < coded->candidates; i++) {
+    size_t index = coded->candidate[i].index, block = index / SCORE_BLOCK;
+    if (coded->candidate[i].score < coded->threshold) continue;
+    if (block != scored) job->panel->kernels->scores(job->panel, query, block, block + 1, scores);
+    scored = block;
+    top_k_offer(&top, scores[index % SCORE_BLOCK], (uint32_t)index);
+  }
+  return top_k_sort(&top);
+}
+
+/* What was given up for a group: a few one by one, many together, whose bound on the time is that of all. */
+static int select_given_up(Job *job, size_t q, size_t queries, const CodedQuery *coded, size_t given_up, int worker) {
+  size_t blocks = panel_blocks(job->panel);
+  if (given_up >= job->panel->kernels->tile)
+    return select_group(job, q, queries, 0, blocks, job->best + q * job->k, job->found + q, worker);
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < queries && given_up > 0 && code == SQLITE_OK; i++)
+    if (coded[i].given_up)
+      code = select_group(job, q + i, 1, 0, blocks, job->best + (q + i) * job->k, job->found + q + i, worker);
+  return code;
+}
+
+/* Very many queries: like group_body, with a sieve before the scores. The last tile is filled up with queries that are
+ * given up from the start. */
+static int codes_body(void *context, size_t block, int worker) {
+  Job *job = context;
+  const ScoreCodes *codes = job->codes;
+  size_t stride = (size_t)job->panel->stride, q = block * job->group, queries = smaller(job->group, job->queries - q);
+  size_t padded = (queries + CODES_TILE - 1) / CODES_TILE * CODES_TILE, given_up = 0;
+  int8_t *query_code = job->query_code + (size_t)worker * QUERY_GROUP * stride;
+  CodedQuery coded[QUERY_GROUP];
+  for (size_t i = 0; i < padded; i++) {
+    score_codes_query(&coded[i], i < queries ? job->query + (q + i) * stride : NULL, (int)stride,
+                      query_code + i * stride);
+    if (i >= queries) continue;
+    Excluded excluded = job_excluded(job, q + i);
+    coded[i].excluded = excluded.index;
+    coded[i].excluded_end = excluded.index + excluded.count;
+    coded[i].candidate = job->scratch + ((size_t)worker * QUERY_GROUP + i) * job->candidates;
+    coded[i].capacity = job->candidates;
+    top_k_init(&coded[i].lower, job->best + (q + i) * job->k, job->k);
+  }
+  size_t chunk = job_chunk(job, 1);
+  int code = SQLITE_OK;
+  for (size_t first = 0; first < codes->blocks && code == SQLITE_OK; first += chunk) {
+    score_codes_select(codes, query_code, padded, first, smaller(first + chunk, codes->blocks), coded);
+    code = job_poll(job, worker);
+  }
+  for (size_t i = 0; i < queries && code == SQLITE_OK; i++) {
+    given_up += (size_t)coded[i].given_up;
+    if (!coded[i].given_up)
+      job->found[q + i] = rank_candidates(job, &coded[i], job->query + (q + i) * stride, job->best + (q + i) * job->k);
+  }
+  return code == SQLITE_OK ? select_given_up(job, q, queries, coded, given_up, worker) : code;
 }
 
 /* A large k: every score of one query that may be returned goes into the worker's part of the scratch space, and the
@@ -228,12 +297,30 @@ static int top_k_by_ranges(Job *job, int threads) {
 }
 
 /* Groups of whole tiles: large ones read the items less often, small ones share the work out evenly. */
-static int top_k_by_groups(Job *job, int threads, double query_work) {
-  size_t tile = job->panel->kernels->tile, most = QUERY_GROUP;
+static int top_k_by_groups(Job *job, int threads, size_t tile, ParallelBody body) {
+  double query_work = (double)job->panel->count * job->panel->stride;
+  size_t most = QUERY_GROUP;
   if (threads > 1) most = smaller(most, job->queries / ((size_t)threads * 4));
   if ((double)most * query_work > GROUP_WORK) most = (size_t)(GROUP_WORK / query_work);
   job->group = most > tile ? most / tile * tile : tile;
-  return parallel_for(threads, (job->queries + job->group - 1) / job->group, group_body, job, job->cancel);
+  return parallel_for(threads, (job->queries + job->group - 1) / job->group, body, job, job->cancel);
+}
+
+/* Room for twice as many candidates as there usually are. */
+static int top_k_by_codes(Job *job, int threads) {
+  ScoreCodes codes = {0};
+  size_t queries = (size_t)threads * QUERY_GROUP;
+  job->candidates = job->k * 8 + 256;
+  job->scratch = memory_alloc(queries, job->candidates * sizeof(Scored));
+  job->query_code = memory_alloc(queries, (size_t)job->panel->stride);
+  int code = SQLITE_NOMEM;
+  if (job->scratch && job->query_code) code = score_codes_make(&codes, job->panel, threads, job->cancel);
+  job->codes = &codes;
+  if (code == SQLITE_OK) code = top_k_by_groups(job, threads, CODES_TILE, codes_body);
+  score_codes_free(&codes);
+  memory_free(job->scratch);
+  memory_free(job->query_code);
+  return code;
 }
 
 int score_panel_top_k(const ScorePanel *panel, const float *query, size_t queries, const Excluded *excluded, size_t k,
@@ -250,11 +337,15 @@ int score_panel_top_k(const ScorePanel *panel, const float *query, size_t querie
     for (size_t q = 0; q < queries; q++) found[q] = 0;
     return SQLITE_OK;
   }
-  double query_work = (double)panel->count * panel->stride, work = query_work * (double)queries;
+  size_t tile = panel->kernels->tile;
+  double work = (double)panel->count * panel->stride * (double)queries;
   if (threads > work / THREAD_WORK) threads = (int)(work / THREAD_WORK);
   if (threads < 1) threads = 1;
   if (k > panel->count / SORT_SHARE) return top_k_by_sorting(&job, threads);
-  if (threads > 1 && queries < panel->kernels->tile * (size_t)threads && queries <= QUERY_GROUP)
-    return top_k_by_ranges(&job, threads);
-  return top_k_by_groups(&job, threads, query_work);
+  if (queries >= CODES_QUERIES && k <= panel->count / CODES_SHARE && score_codes_available()) {
+    int code = top_k_by_codes(&job, threads);
+    if (code != SQLITE_NOMEM) return code; /* where memory is short the answer is the same without the codes */
+  }
+  if (threads > 1 && queries < tile * (size_t)threads && queries <= QUERY_GROUP) return top_k_by_ranges(&job, threads);
+  return top_k_by_groups(&job, threads, tile, group_body);
 }

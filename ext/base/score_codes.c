@@ -1,0 +1,273 @@
+/* Bounds of scores from eight-bit products: see score_codes.h. For processors with AVX-512 VNNI, whose vpdpbusd adds
+ * 64 products of an unsigned and a signed byte at once: the items' codes are stored with 128 added, and what that adds
+ * to the sum, 128 Σ c of the query, is taken off at its start. */
+#include "score_codes.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "memory.h"
+#include "parallel.h"
+#include "simd.h"
+#include "sqlite.h"
+
+enum { SCALE, NORM, REST, UPPER_BIAS, SLACK, TERMS }; /* the rows of ScoreCodes.term; NORM is that of s c */
+
+void score_codes_free(ScoreCodes *codes) {
+  memory_free_aligned(codes->code);
+  memory_free_aligned(codes->term);
+  *codes = (ScoreCodes){0};
+}
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#define TILE_BLOCKS 2   /* 24 of 32 registers hold sums */
+#define MAKE_BLOCKS 128 /* a block of work */
+#define LARGEST 1e15f   /* numbers up to here can't overflow, in score.h or here */
+#define LARGEST_BIAS 1e30f
+#define SMALLEST 1e-30f  /* a vector with only smaller numbers has codes of zero, and is all rest */
+#define UNDERFLOW 1e-30f /* more than what is lost of all sums to numbers too small for a float */
+
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 24")
+#endif
+
+int score_codes_available(void) { return simd_level() == SIMD_AVX512 && __builtin_cpu_supports("avx512vnni"); }
+
+/* Relative to ‖query‖ ‖item‖ + |bias|. A sum of n terms in float is within n 2^-24 of that; twice as much, and some
+ * more, covers the few operations of the bounds as well. */
+static float rounding(int stride) { return (float)(stride + 16) * 0x1p-23f; }
+
+/* ---- codes ------------------------------------------------------------------------------------------------------- */
+
+/* Sixteen vectors side by side, as in a panel: lane l of them at vector[l * 16]. */
+typedef struct Coded16 {
+  __m512 scale, norm, rest; /* norm is that of s c; both are rounded up */
+  __m512i sum;              /* Σ c */
+  __mmask16 wild;           /* not finite or too large: the others mean nothing */
+} Coded16;
+
+/* words[l / 4 * 16 + vector] = four codes with `offset` added to each. With y = v / s the rest is s (y - c); y is
+ * known to 127 · 2^-22. */
+TARGET static Coded16 code_vectors(const float *vector, int stride, int offset, uint32_t *words) {
+  Coded16 coded = {.wild = 0};
+  __m512 largest = _mm512_setzero_ps();
+  for (int lane = 0; lane < stride; lane++) {
+    __m512 size = _mm512_abs_ps(_mm512_load_ps(vector + (size_t)lane * SCORE_BLOCK));
+    coded.wild |= _mm512_cmp_ps_mask(size, _mm512_set1_ps(LARGEST), _CMP_NLE_UQ);
+    largest = _mm512_max_ps(largest, size);
+  }
+  __mmask16 usual = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(SMALLEST), _CMP_GE_OQ) & (__mmask16)~coded.wild;
+  __m512 inverse = _mm512_maskz_div_ps(usual, _mm512_set1_ps(127), largest);
+  __m512 rests = _mm512_setzero_ps();
+  __m512i squares = _mm512_setzero_si512(), sum = _mm512_setzero_si512();
+  for (int lane = 0; lane < stride; lane += 4) {
+    __m512i word = _mm512_setzero_si512();
+    for (int part = 0; part < 4; part++) {
+      __m512 number = _mm512_load_ps(vector + (size_t)(lane + part) * SCORE_BLOCK);
+      __m512 y = _mm512_maskz_mul_ps(usual, number, inverse);
+      __m512i c = _mm512_cvt_roundps_epi32(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+      __m512 rest = _mm512_sub_ps(y, _mm512_cvtepi32_ps(c));
+      rests = _mm512_fmadd_ps(rest, rest, rests);
+      squares = _mm512_add_epi32(squares, _mm512_mullo_epi32(c, c));
+      sum = _mm512_add_epi32(sum, c);
+      __m512i byte = _mm512_and_si512(_mm512_add_epi32(c, _mm512_set1_epi32(offset)), _mm512_set1_epi32(255));
+      word = _mm512_or_si512(word, _mm512_sll_epi32(byte, _mm_cvtsi32_si128(8 * part)));
+    }
+    _mm512_store_si512(words + (size_t)lane / 4 * SCORE_BLOCK, word);
+  }
+  __m512 up = _mm512_set1_ps(1 + rounding(stride)), root = _mm512_set1_ps(sqrtf((float)stride) * 1.001f);
+  __m512 unsure = _mm512_mul_ps(root, _mm512_set1_ps(127 * 0x1p-21f));
+  coded.sum = sum;
+  coded.scale = _mm512_maskz_div_ps(usual, largest, _mm512_set1_ps(127));
+  coded.norm = _mm512_mul_ps(_mm512_mul_ps(_mm512_sqrt_ps(_mm512_cvtepi32_ps(squares)), up), coded.scale);
+  coded.rest = _mm512_mul_ps(_mm512_fmadd_ps(_mm512_sqrt_ps(rests), up, unsure), coded.scale);
+  coded.rest = _mm512_mask_mul_ps(coded.rest, (__mmask16)~usual, largest, root);
+  return coded;
+}
+
+/* The terms of a block's bounds. Those of a score's rounding go with the rest and the bias. A bias of NaN lets an item
+ * pass whatever the threshold, one of -infinity only where there is none. */
+TARGET static int make_body(void *context, size_t piece, int worker) {
+  (void)worker;
+  const ScoreCodes *codes = context;
+  const ScorePanel *panel = codes->panel;
+  size_t stride = (size_t)panel->stride, packed = (panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK;
+  __m512 share = _mm512_set1_ps(rounding(panel->stride));
+  for (size_t block = piece * MAKE_BLOCKS; block < codes->blocks && block < (piece + 1) * MAKE_BLOCKS; block++) {
+    float *term = codes->term + block * TERMS * SCORE_BLOCK;
+    size_t left = panel->count > block * SCORE_BLOCK ? panel->count - block * SCORE_BLOCK : 0;
+    __mmask16 present = (__mmask16)(left < SCORE_BLOCK ? (1u << left) - 1 : 0xffff);
+    __m512 upper = _mm512_set1_ps(-INFINITY);
+    if (block < packed) {
+      uint32_t *words = (uint32_t *)(void *)(codes->code + block * stride * SCORE_BLOCK);
+      Coded16 coded = code_vectors(panel->packed + block * stride * SCORE_BLOCK, panel->stride, 128, words);
+      __m512 bias = panel->bias ? _mm512_load_ps(panel->bias + block * SCORE_BLOCK) : _mm512_setzero_ps();
+      __m512 slack = _mm512_fmadd_ps(_mm512_abs_ps(bias), share, _mm512_set1_ps(UNDERFLOW));
+      __m512 size = _mm512_add_ps(coded.norm, coded.rest);
+      coded.wild |= _mm512_cmp_ps_mask(_mm512_abs_ps(bias), _mm512_set1_ps(LARGEST_BIAS), _CMP_NLE_UQ);
+      upper = _mm512_mask_add_ps(upper, present, bias, slack);
+      upper = _mm512_mask_mov_ps(upper, coded.wild & present, _mm512_set1_ps(NAN));
+      _mm512_store_ps(term + SCALE * SCORE_BLOCK, coded.scale);
+      _mm512_store_ps(term + NORM * SCORE_BLOCK, _mm512_maskz_mov_ps((__mmask16)~coded.wild, coded.norm));
+      _mm512_store_ps(term + REST * SCORE_BLOCK,
+                      _mm512_maskz_fmadd_ps((__mmask16)~coded.wild, size, share, coded.rest));
+      _mm512_store_ps(term + SLACK * SCORE_BLOCK, slack);
+    }
+    _mm512_store_ps(term + UPPER_BIAS * SCORE_BLOCK, upper);
+  }
+  return SQLITE_OK;
+}
+
+int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, const Cancel *cancel) {
+  size_t blocks = (panel->count + SCORE_BLOCK * TILE_BLOCKS - 1) / (SCORE_BLOCK * TILE_BLOCKS) * TILE_BLOCKS;
+  *codes = (ScoreCodes){.panel = panel, .blocks = blocks};
+  codes->code = memory_alloc_aligned(blocks * SCORE_BLOCK, (size_t)panel->stride);
+  codes->term = memory_alloc_aligned(blocks, TERMS * SCORE_BLOCK * sizeof(float));
+  int code = codes->code && codes->term ? SQLITE_OK : SQLITE_NOMEM;
+  if (code == SQLITE_OK)
+    code = parallel_for(threads, (blocks + MAKE_BLOCKS - 1) / MAKE_BLOCKS, make_body, codes, cancel);
+  if (code != SQLITE_OK) score_codes_free(codes);
+  return code;
+}
+
+/* One vector on its own, by the same steps. */
+TARGET void score_codes_query(CodedQuery *coded, const float *query, int stride, int8_t *code) {
+  float largest = 0, inverse = 0, rests = 0, squares = 0, sum = 0;
+  int wild = !query;
+  for (int lane = 0; lane < stride && !wild; lane++) {
+    wild |= !(fabsf(query[lane]) <= LARGEST);
+    largest = fabsf(query[lane]) > largest ? fabsf(query[lane]) : largest;
+  }
+  *coded = (CodedQuery){.given_up = wild, .threshold = wild ? INFINITY : -INFINITY};
+  memset(code, 0, (size_t)stride);
+  if (wild) return;
+  if (largest >= SMALLEST) inverse = 127 / largest;
+  for (int lane = 0; lane < stride; lane++) {
+    float y = query[lane] * inverse, c = nearbyintf(y);
+    c = c > 127 ? 127 : c < -127 ? -127 : c;
+    rests += (y - c) * (y - c);
+    squares += c * c;
+    sum += c;
+    code[lane] = (int8_t)c;
+  }
+  float up = 1 + rounding(stride), root = sqrtf((float)stride) * 1.001f;
+  coded->start = -128 * (int32_t)sum;
+  coded->scale = inverse > 0 ? largest / 127 : 0;
+  coded->rest = inverse > 0 ? (sqrtf(rests) * up + root * (127 * 0x1p-21f)) * coded->scale : largest * root;
+  coded->norm = (sqrtf(squares) * up * coded->scale + coded->rest) * up;
+}
+
+/* ---- selection --------------------------------------------------------------------------------------------------- */
+
+/* Makes room by what the threshold has ruled out since; gives up where that is not much. */
+static void thin_out(CodedQuery *query) {
+  size_t kept = 0;
+  for (size_t i = 0; i < query->candidates; i++) {
+    query->candidate[kept] = query->candidate[i];
+    kept += !(query->candidate[i].score < query->threshold);
+  }
+  query->candidates = kept;
+  if (kept <= query->capacity / 2) return;
+  query->given_up = 1;
+  query->threshold = INFINITY;
+}
+
+/* The few that passed, with their upper bounds. */
+static __attribute__((noinline)) void keep(const ScoreCodes *codes, CodedQuery *query, const float *upper,
+                                           unsigned bits, size_t block) {
+  const float *term = codes->term + block * TERMS * SCORE_BLOCK;
+  for (; bits && !query->given_up; bits &= bits - 1) {
+    int i = __builtin_ctz(bits);
+    uint32_t candidate = (uint32_t)(block * SCORE_BLOCK + (size_t)i);
+    if (block * SCORE_BLOCK + (size_t)i >= codes->panel->count) return; /* padding */
+    if (upper[i] < query->threshold) continue;
+    while (query->excluded < query->excluded_end && *query->excluded < candidate) query->excluded++;
+    if (query->excluded < query->excluded_end && *query->excluded == candidate) continue;
+    float reach = query->rest * term[NORM * SCORE_BLOCK + i] + query->norm * term[REST * SCORE_BLOCK + i];
+    top_k_offer(&query->lower, upper[i] - 2 * (reach + term[SLACK * SCORE_BLOCK + i]), candidate);
+    if (query->lower.count == query->lower.capacity) query->threshold = query->lower.heap[0].score;
+    query->candidate[query->candidates++] = (Scored){upper[i], candidate};
+    if (query->candidates == query->capacity) thin_out(query);
+  }
+}
+
+/* sums[q * TILE_BLOCKS + b] = c · c' of query q and the vectors of block b. */
+TARGET INLINE void multiply(const uint8_t *item_code, const int8_t *query_code, size_t stride, const CodedQuery *coded,
+                            __m512i *sums) {
+  UNROLL for (int q = 0; q < CODES_TILE; q++) {
+    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] = _mm512_set1_epi32(coded[q].start);
+  }
+  for (size_t lane = 0; lane < stride; lane += 4) {
+    __m512i item[TILE_BLOCKS];
+    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) item[b] =
+        _mm512_load_si512(item_code + ((size_t)b * stride + lane) * SCORE_BLOCK);
+    UNROLL for (int q = 0; q < CODES_TILE; q++) {
+      __m512i number = _mm512_set1_epi32(*(const int32_t *)(const void *)(query_code + (size_t)q * stride + lane));
+      UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] =
+          _mm512_dpbusd_epi32(sums[q * TILE_BLOCKS + b], item[b], number);
+    }
+  }
+  /* Without this gcc keeps a copy of every sum in memory, and writes it each time. */
+  UNROLL for (int i = 0; i < CODES_TILE * TILE_BLOCKS; i++) __asm__("" : "+v"(sums[i]));
+}
+
+TARGET static void select_tile(const ScoreCodes *codes, const int8_t *query_code, size_t block, CodedQuery *coded) {
+  size_t stride = (size_t)codes->panel->stride;
+  const float *term = codes->term + block * TERMS * SCORE_BLOCK;
+  __m512i sums[CODES_TILE * TILE_BLOCKS];
+  multiply(codes->code + block * stride * SCORE_BLOCK, query_code, stride, coded, sums);
+  UNROLL for (int b = 0; b < TILE_BLOCKS; b++, term += TERMS * SCORE_BLOCK) {
+    __m512 scale = _mm512_load_ps(term + SCALE * SCORE_BLOCK), norm = _mm512_load_ps(term + NORM * SCORE_BLOCK);
+    __m512 rest = _mm512_load_ps(term + REST * SCORE_BLOCK), bias = _mm512_load_ps(term + UPPER_BIAS * SCORE_BLOCK);
+    UNROLL for (int q = 0; q < CODES_TILE; q++) {
+      CodedQuery *query = &coded[q];
+      __m512 upper = _mm512_fmadd_ps(norm, _mm512_set1_ps(query->rest), bias);
+      upper = _mm512_fmadd_ps(rest, _mm512_set1_ps(query->norm), upper);
+      __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[q * TILE_BLOCKS + b]), scale);
+      upper = _mm512_fmadd_ps(product, _mm512_set1_ps(query->scale), upper);
+      unsigned bits = _mm512_cmp_ps_mask(upper, _mm512_set1_ps(query->threshold), _CMP_NLT_UQ);
+      if (__builtin_expect(bits != 0, 0)) {
+        float bounds[SCORE_BLOCK] __attribute__((aligned(64)));
+        _mm512_store_ps(bounds, upper);
+        keep(codes, query, bounds, bits, block + (size_t)b);
+      }
+    }
+  }
+}
+
+void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t queries, size_t first, size_t end,
+                        CodedQuery *coded) {
+  for (size_t q = 0; q < queries; q += CODES_TILE)
+    for (size_t block = first; block < end; block += TILE_BLOCKS)
+      select_tile(codes, query_code + q * (size_t)codes->panel->stride, block, coded + q);
+}
+
+#else
+
+int score_codes_available(void) { return 0; }
+
+int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, const Cancel *cancel) {
+  (void)panel, (void)threads, (void)cancel;
+  *codes = (ScoreCodes){0};
+  return SQLITE_NOMEM;
+}
+
+void score_codes_query(CodedQuery *coded, const float *query, int stride, int8_t *code) {
+  (void)query, (void)stride, (void)code;
+  *coded = (CodedQuery){.given_up = 1};
+}
+
+void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t queries, size_t first, size_t end,
+                        CodedQuery *coded) {
+  (void)codes, (void)query_code, (void)queries, (void)first, (void)end, (void)coded;
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* A sieve before the scores: most items are shown by eight-bit arithmetic, four times as fast, to be too low.
+ *
+ * A vector v is v = s c + r, with whole numbers c in -127 … 127, a scale s and a rest r. By Cauchy and Schwarz
+ *
+ *     |query · item - s s' (c · c')| ≤ ‖r‖ ‖s' c'‖ + ‖query‖ ‖r'‖
+ *
+ * so that c · c', which is exact, bounds the score from both sides; the bounds leave room for the rounding of score.h
+ * and their own. k lower bounds make a threshold, and an item whose upper bound is below it is not among the k best.
+ * Those that are left are scored as always: the answer has the same bytes with the sieve and without.
+ *
+ * Nothing may pass unbounded: items that are not finite, or absurdly large, are kept; a query that is, or keeps too
+ * many to be worth it (equal scores, as a query of zeros has), is given up, for the caller to do without the sieve. */
+#ifndef RECOMMEND_BASE_SCORE_CODES_H
+#define RECOMMEND_BASE_SCORE_CODES_H
+
+#include "score.h"
+
+#define CODES_TILE 12 /* queries that are done at once */
+
+typedef struct ScoreCodes {
+  const ScorePanel *panel;
+  size_t blocks; /* the panel's, made even: of 16 vectors */
+  uint8_t *code; /* 128 + c: code[((block * stride + lane / 4 * 4) * 16 + vector * 4 + lane % 4] */
+  float *term;   /* what the bounds are made of, five rows of 16 a block */
+} ScoreCodes;
+
+/* One query on its way over the items, which must come in ascending order. */
+typedef struct CodedQuery {
+  float scale, norm, rest; /* s, ‖query‖ and ‖r‖ */
+  float threshold;         /* the k-th best lower bound so far, -infinity before there are k */
+  int32_t start;           /* what the 128 in the codes of the items add to c · c', negative */
+  int given_up;            /* the candidates are not complete */
+  TopK lower;              /* the k best lower bounds */
+  Scored *candidate;       /* upper bounds, in ascending order of index; those below the threshold are out */
+  size_t candidates, capacity;
+  const uint32_t *excluded, *excluded_end; /* those not yet passed */
+} CodedQuery;
+
+int score_codes_available(void); /* whether this processor can: nothing else may be called where it can't */
+
+/* SQLITE_OK, SQLITE_NOMEM or what cancel says; after an error nothing is kept. */
+int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, const Cancel *cancel);
+void score_codes_free(ScoreCodes *codes); /* a cleared one is fine */
+
+/* Writes the codes of one vector (stride bytes) and what its bounds need, with nothing looked at so far. NULL: given
+ * up. */
+void score_codes_query(CodedQuery *coded, const float *query, int stride, int8_t *code);
+
+/* Passes the blocks first … end-1, both even, to `queries` queries, a multiple of CODES_TILE, with their codes one
+ * after the other. */
+void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t queries, size_t first, size_t end,
+                        CodedQuery *coded);
+
+#endif

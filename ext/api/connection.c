@@ -53,6 +53,7 @@ static int anchor_connect(sqlite3 *db, void *context, int count, const char *con
   if (code == SQLITE_OK) {
     anchor->connection = context;
     anchor->connection->anchored = 1;
+    connection_retain(anchor->connection); /* loading the extension again ends the module before its table */
     *table = &anchor->base;
   } else {
     memory_free(anchor);
@@ -61,7 +62,9 @@ static int anchor_connect(sqlite3 *db, void *context, int count, const char *con
 }
 
 static int anchor_disconnect(sqlite3_vtab *table) {
-  close_everything(((Anchor *)table)->connection);
+  Connection *connection = ((Anchor *)table)->connection;
+  close_everything(connection);
+  connection_release(connection);
   memory_free(table);
   return SQLITE_OK;
 }

@@ -56,6 +56,7 @@ static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item
 static void table_free(ModelTable *table) {
   if (!table) return;
   sqlite3_free(table->base.zErrMsg); /* nobody asks for it where xDestroy fails */
+  connection_release(table->connection);
   sqlite3_free(table->schema);
   sqlite3_free(table->name);
   memory_free(table);
@@ -66,6 +67,7 @@ static int table_new(Connection *connection, const char *const *arguments, Model
   *created = table;
   if (!table) return error_no_memory(error);
   table->connection = connection;
+  connection_retain(connection);
   table->schema = sqlite3_mprintf("%s", arguments[1]);
   table->name = sqlite3_mprintf("%s", arguments[2]);
   return table->schema && table->name ? SQLITE_OK : error_no_memory(error);

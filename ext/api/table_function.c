@@ -38,6 +38,7 @@ static int table_connect(sqlite3 *db, void *context, int count, const char *cons
     if (registration->function->flags & TABLE_FUNCTION_DIRECT_ONLY) sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
     table->function = registration->function;
     table->connection = registration->connection;
+    connection_retain(table->connection);
     *vtab = &table->base;
   } else {
     memory_free(table);
@@ -46,6 +47,7 @@ static int table_connect(sqlite3 *db, void *context, int count, const char *cons
 }
 
 static int table_disconnect(sqlite3_vtab *vtab) {
+  connection_release(((Table *)vtab)->connection);
   memory_free(vtab);
   return SQLITE_OK;
 }

@@ -71,6 +71,7 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
 #define THREAD_WORK 3e6  /* multiply-adds that are worth starting a thread for, 0.06 to 0.2 ms */
 #define SORT_SHARE 24    /* above count / 24 sorting all scores is quicker than a heap of k */
 #define SORT_BLOCKS 256  /* blocks that are scored at once before sorting */
+#define CODES_CHUNK_BYTES (1 << 13) /* of their codes, that stay in the first-level cache */
 #define CODES_QUERIES 48 /* that are worth making codes of the items, which costs as much as some ten of them */
 #define CODES_SHARE 128  /* above count / 128 too many items are kept as candidates */
 
@@ -89,6 +90,7 @@ typedef struct Job {
   Scored *scratch;
   size_t *range_found;
   const ScoreCodes *codes;
+  float *lower;       /* k of QUERY_GROUP queries a worker, padded */
   int8_t *query_code; /* those of QUERY_GROUP queries a worker */
   size_t candidates;  /* room for them in the scratch space, a query */
 } Job;
@@ -102,11 +104,13 @@ static int job_poll(Job *job, int worker) {
   return atomic_load_explicit(&job->code, memory_order_relaxed);
 }
 
-/* Blocks of items of so many bytes a number that a group goes over before the next. */
-static size_t job_chunk(const Job *job, size_t number) {
-  size_t bytes = SCORE_BLOCK * number * (size_t)job->panel->stride;
-  return bytes * 8 < CHUNK_BYTES ? CHUNK_BYTES / bytes / 8 * 8 : 8;
+/* Blocks of items in `bytes` bytes, `number` of them a number. */
+static size_t job_chunk(const Job *job, size_t bytes, size_t number) {
+  size_t block = SCORE_BLOCK * number * (size_t)job->panel->stride;
+  return block * 8 < bytes ? bytes / block / 8 * 8 : 8;
 }
+
+static size_t padded(size_t n) { return (n + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK; }
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -143,7 +147,7 @@ static int select_group(Job *job, size_t q, size_t queries, size_t first, size_t
     selection->excluded = excluded_from(excluded, first * SCORE_BLOCK);
     selection->excluded_end = excluded.index + excluded.count;
   }
-  size_t chunk = job_chunk(job, sizeof(float));
+  size_t chunk = job_chunk(job, CHUNK_BYTES, sizeof(float));
   int code = SQLITE_OK;
   for (size_t block = first; block < end && code == SQLITE_OK; block += chunk) {
     panel->kernels->select(panel, job->query + q * (size_t)panel->stride, queries, block, smaller(block + chunk, end),
@@ -182,66 +186,68 @@ static void merge_ranges(Job *job, size_t ranges) {
   }
 }
 
-/* The exact scores of the candidates whose upper bound still holds, and the k best of them. */
-static size_t rank_candidates(const Job *job, const CodedQuery *coded, const float *query, Scored *heap) {
-  float scores[SCORE_BLOCK] __attribute__((aligned(64)));
-  size_t scored = SIZE_MAX;
+/* The exact scores of the candidates, the most promising first, until the k best are above all other upper bounds. */
+static size_t rank_candidates(const Job *job, const CodedQuery *coded, float threshold, const float *query,
+                              Scored *heap) {
+  Scored *candidate = coded->candidate;
+  size_t left = 0;
   TopK top;
-  top_k_init(&top, heap, job->k);
   for (size_t i = 0; i < coded->candidates; i++) {
-    size_t index = coded->candidate[i].index, block = index / SCORE_BLOCK;
-    if (coded->candidate[i].score < coded->threshold) continue;
-    if (block != scored) job->panel->kernels->scores(job->panel, query, block, block + 1, scores);
-    scored = block;
-    top_k_offer(&top, scores[index % SCORE_BLOCK], (uint32_t)index);
+    candidate[left] = candidate[i];
+    left += !(candidate[i].score < threshold);
+  }
+  scored_sort(candidate, left);
+  top_k_init(&top, heap, job->k);
+  for (size_t i = 0; i < left; i++) {
+    if (top.count == job->k && candidate[i].score < heap[0].score) continue;
+    top_k_offer(&top, score_panel_score(job->panel, candidate[i].index, query), candidate[i].index);
   }
   return top_k_sort(&top);
 }
 
-/* What was given up for a group: a few one by one, many together, whose bound on the time is that of all. */
-static int select_given_up(Job *job, size_t q, size_t queries, const CodedQuery *coded, size_t given_up, int worker) {
-  size_t blocks = panel_blocks(job->panel);
-  if (given_up >= job->panel->kernels->tile)
-    return select_group(job, q, queries, 0, blocks, job->best + q * job->k, job->found + q, worker);
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < queries && given_up > 0 && code == SQLITE_OK; i++)
-    if (coded[i].given_up)
-      code = select_group(job, q + i, 1, 0, blocks, job->best + (q + i) * job->k, job->found + q + i, worker);
-  return code;
-}
-
-/* Very many queries: like group_body, with a sieve before the scores. The last tile is filled up with queries that are
- * given up from the start. */
+/* Very many queries: like group_body, with a sieve before the scores. The last tile is filled up with nothing. What the
+ * sieve gives up is done without it: a few one by one, many together, so that all takes no longer than that. */
 static int codes_body(void *context, size_t block, int worker) {
   Job *job = context;
   const ScoreCodes *codes = job->codes;
   size_t stride = (size_t)job->panel->stride, q = block * job->group, queries = smaller(job->group, job->queries - q);
-  size_t padded = (queries + CODES_TILE - 1) / CODES_TILE * CODES_TILE, given_up = 0;
+  size_t tiles = (queries + CODES_TILE - 1) / CODES_TILE, given_up = 0, k = job->k;
+  size_t blocks = panel_blocks(job->panel), chunk = job_chunk(job, CODES_CHUNK_BYTES, 1);
   int8_t *query_code = job->query_code + (size_t)worker * QUERY_GROUP * stride;
-  CodedQuery coded[QUERY_GROUP];
-  for (size_t i = 0; i < padded; i++) {
-    score_codes_query(&coded[i], i < queries ? job->query + (q + i) * stride : NULL, (int)stride,
-                      query_code + i * stride);
+  CodedTile tile[QUERY_GROUP / CODES_TILE];
+  for (size_t i = 0; i < tiles * CODES_TILE; i++) {
+    CodedQuery *coded = &tile[i / CODES_TILE].query[i % CODES_TILE];
+    size_t place = (size_t)worker * QUERY_GROUP + i;
+    score_codes_query(&tile[i / CODES_TILE], (int)(i % CODES_TILE), i < queries ? job->query + (q + i) * stride : NULL,
+                      (int)stride, query_code + i * stride);
     if (i >= queries) continue;
     Excluded excluded = job_excluded(job, q + i);
-    coded[i].excluded = excluded.index;
-    coded[i].excluded_end = excluded.index + excluded.count;
-    coded[i].candidate = job->scratch + ((size_t)worker * QUERY_GROUP + i) * job->candidates;
-    coded[i].capacity = job->candidates;
-    top_k_init(&coded[i].lower, job->best + (q + i) * job->k, job->k);
+    coded->excluded = excluded.index;
+    coded->excluded_end = excluded.index + excluded.count;
+    coded->candidate = job->scratch + place * job->candidates;
+    coded->capacity = job->candidates;
+    coded->k = k;
+    coded->lower = job->lower + place * padded(k);
+    for (size_t j = 0; j < padded(k); j++) coded->lower[j] = j < k ? -INFINITY : INFINITY;
   }
-  size_t chunk = job_chunk(job, 1);
   int code = SQLITE_OK;
   for (size_t first = 0; first < codes->blocks && code == SQLITE_OK; first += chunk) {
-    score_codes_select(codes, query_code, padded, first, smaller(first + chunk, codes->blocks), coded);
+    score_codes_select(codes, query_code, tiles, first, smaller(first + chunk, codes->blocks), tile);
     code = job_poll(job, worker);
   }
   for (size_t i = 0; i < queries && code == SQLITE_OK; i++) {
-    given_up += (size_t)coded[i].given_up;
-    if (!coded[i].given_up)
-      job->found[q + i] = rank_candidates(job, &coded[i], job->query + (q + i) * stride, job->best + (q + i) * job->k);
+    const CodedQuery *coded = &tile[i / CODES_TILE].query[i % CODES_TILE];
+    given_up += (size_t)coded->given_up;
+    if (!coded->given_up)
+      job->found[q + i] = rank_candidates(job, coded, tile[i / CODES_TILE].threshold[i % CODES_TILE],
+                                          job->query + (q + i) * stride, job->best + (q + i) * k);
   }
-  return code == SQLITE_OK ? select_given_up(job, q, queries, coded, given_up, worker) : code;
+  if (given_up >= job->panel->kernels->tile && code == SQLITE_OK)
+    return select_group(job, q, queries, 0, blocks, job->best + q * k, job->found + q, worker);
+  for (size_t i = 0; i < queries && given_up > 0 && code == SQLITE_OK; i++)
+    if (tile[i / CODES_TILE].query[i % CODES_TILE].given_up)
+      code = select_group(job, q + i, 1, 0, blocks, job->best + (q + i) * k, job->found + q + i, worker);
+  return code;
 }
 
 /* A large k: every score of one query that may be returned goes into the worker's part of the scratch space, and the
@@ -312,13 +318,15 @@ static int top_k_by_codes(Job *job, int threads) {
   size_t queries = (size_t)threads * QUERY_GROUP;
   job->candidates = job->k * 8 + 256;
   job->scratch = memory_alloc(queries, job->candidates * sizeof(Scored));
+  job->lower = memory_alloc(queries, padded(job->k) * sizeof(float));
   job->query_code = memory_alloc(queries, (size_t)job->panel->stride);
   int code = SQLITE_NOMEM;
-  if (job->scratch && job->query_code) code = score_codes_make(&codes, job->panel, threads, job->cancel);
+  if (job->scratch && job->lower && job->query_code) code = score_codes_make(&codes, job->panel, threads, job->cancel);
   job->codes = &codes;
   if (code == SQLITE_OK) code = top_k_by_groups(job, threads, CODES_TILE, codes_body);
   score_codes_free(&codes);
   memory_free(job->scratch);
+  memory_free(job->lower);
   memory_free(job->query_code);
   return code;
 }
@@ -342,7 +350,7 @@ int score_panel_top_k(const ScorePanel *panel, const float *query, size_t querie
   if (threads > work / THREAD_WORK) threads = (int)(work / THREAD_WORK);
   if (threads < 1) threads = 1;
   if (k > panel->count / SORT_SHARE) return top_k_by_sorting(&job, threads);
-  if (queries >= CODES_QUERIES && k <= panel->count / CODES_SHARE && score_codes_available()) {
+  if (queries >= CODES_QUERIES && k <= panel->count / CODES_SHARE && k <= CODES_MOST && score_codes_available()) {
     int code = top_k_by_codes(&job, threads);
     if (code != SQLITE_NOMEM) return code; /* where memory is short the answer is the same without the codes */
   }

@@ -16,6 +16,7 @@ enum { SCALE, NORM, REST, UPPER_BIAS, SLACK, TERMS }; /* the rows of ScoreCodes.
 void score_codes_free(ScoreCodes *codes) {
   memory_free_aligned(codes->code);
   memory_free_aligned(codes->term);
+  memory_free_aligned(codes->most);
   *codes = (ScoreCodes){0};
 }
 
@@ -93,6 +94,8 @@ TARGET static Coded16 code_vectors(const float *vector, int stride, int offset, 
   return coded;
 }
 
+static float larger(float a, float b) { return a > b ? a : b; }
+
 /* The terms of a block's bounds. Those of a score's rounding go with the rest and the bias. A bias of NaN lets an item
  * pass whatever the threshold, one of -infinity only where there is none. */
 TARGET static int make_body(void *context, size_t piece, int worker) {
@@ -106,6 +109,7 @@ TARGET static int make_body(void *context, size_t piece, int worker) {
     size_t left = panel->count > block * SCORE_BLOCK ? panel->count - block * SCORE_BLOCK : 0;
     __mmask16 present = (__mmask16)(left < SCORE_BLOCK ? (1u << left) - 1 : 0xffff);
     __m512 upper = _mm512_set1_ps(-INFINITY);
+    float *most = codes->most + block / TILE_BLOCKS * 2;
     if (block < packed) {
       uint32_t *words = (uint32_t *)(void *)(codes->code + block * stride * SCORE_BLOCK);
       Coded16 coded = code_vectors(panel->packed + block * stride * SCORE_BLOCK, panel->stride, 128, words);
@@ -116,9 +120,12 @@ TARGET static int make_body(void *context, size_t piece, int worker) {
       upper = _mm512_mask_add_ps(upper, present, bias, slack);
       upper = _mm512_mask_mov_ps(upper, coded.wild & present, _mm512_set1_ps(NAN));
       _mm512_store_ps(term + SCALE * SCORE_BLOCK, coded.scale);
-      _mm512_store_ps(term + NORM * SCORE_BLOCK, _mm512_maskz_mov_ps((__mmask16)~coded.wild, coded.norm));
-      _mm512_store_ps(term + REST * SCORE_BLOCK,
-                      _mm512_maskz_fmadd_ps((__mmask16)~coded.wild, size, share, coded.rest));
+      coded.norm = _mm512_maskz_mov_ps((__mmask16)~coded.wild, coded.norm);
+      coded.rest = _mm512_maskz_fmadd_ps((__mmask16)~coded.wild, size, share, coded.rest);
+      _mm512_store_ps(term + NORM * SCORE_BLOCK, coded.norm);
+      _mm512_store_ps(term + REST * SCORE_BLOCK, coded.rest);
+      most[0] = larger(most[0], _mm512_reduce_max_ps(coded.norm));
+      most[1] = larger(most[1], _mm512_reduce_max_ps(coded.rest));
       _mm512_store_ps(term + SLACK * SCORE_BLOCK, slack);
     }
     _mm512_store_ps(term + UPPER_BIAS * SCORE_BLOCK, upper);
@@ -131,7 +138,8 @@ int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, co
   *codes = (ScoreCodes){.panel = panel, .blocks = blocks};
   codes->code = memory_alloc_aligned(blocks * SCORE_BLOCK, (size_t)panel->stride);
   codes->term = memory_alloc_aligned(blocks, TERMS * SCORE_BLOCK * sizeof(float));
-  int code = codes->code && codes->term ? SQLITE_OK : SQLITE_NOMEM;
+  codes->most = memory_alloc_aligned(blocks / TILE_BLOCKS, 2 * sizeof(float));
+  int code = codes->code && codes->term && codes->most ? SQLITE_OK : SQLITE_NOMEM;
   if (code == SQLITE_OK)
     code = parallel_for(threads, (blocks + MAKE_BLOCKS - 1) / MAKE_BLOCKS, make_body, codes, cancel);
   if (code != SQLITE_OK) score_codes_free(codes);
@@ -139,19 +147,16 @@ int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, co
 }
 
 /* One vector on its own, by the same steps. */
-TARGET void score_codes_query(CodedQuery *coded, const float *query, int stride, int8_t *code) {
+TARGET void score_codes_query(CodedTile *tile, int place, const float *query, int stride, int8_t *code) {
   float largest = 0, inverse = 0, rests = 0, squares = 0, sum = 0;
   int wild = !query;
   for (int lane = 0; lane < stride && !wild; lane++) {
-    wild |= !(fabsf(query[lane]) <= LARGEST);
-    largest = fabsf(query[lane]) > largest ? fabsf(query[lane]) : largest;
+    wild = !(fabsf(query[lane]) <= LARGEST);
+    largest = larger(largest, fabsf(query[lane]));
   }
-  *coded = (CodedQuery){.given_up = wild, .threshold = wild ? INFINITY : -INFINITY};
-  memset(code, 0, (size_t)stride);
-  if (wild) return;
   if (largest >= SMALLEST) inverse = 127 / largest;
   for (int lane = 0; lane < stride; lane++) {
-    float y = query[lane] * inverse, c = nearbyintf(y);
+    float y = wild ? 0 : query[lane] * inverse, c = nearbyintf(y);
     c = c > 127 ? 127 : c < -127 ? -127 : c;
     rests += (y - c) * (y - c);
     squares += c * c;
@@ -159,51 +164,72 @@ TARGET void score_codes_query(CodedQuery *coded, const float *query, int stride,
     code[lane] = (int8_t)c;
   }
   float up = 1 + rounding(stride), root = sqrtf((float)stride) * 1.001f;
-  coded->start = -128 * (int32_t)sum;
-  coded->scale = inverse > 0 ? largest / 127 : 0;
-  coded->rest = inverse > 0 ? (sqrtf(rests) * up + root * (127 * 0x1p-21f)) * coded->scale : largest * root;
-  coded->norm = (sqrtf(squares) * up * coded->scale + coded->rest) * up;
+  float scale = inverse > 0 ? largest / 127 : 0;
+  float rest = inverse > 0 ? (sqrtf(rests) * up + root * (127 * 0x1p-21f)) * scale : largest * root;
+  tile->scale[place] = scale;
+  tile->rest[place] = wild ? 0 : rest;
+  tile->norm[place] = wild ? 0 : (sqrtf(squares) * up * scale + rest) * up;
+  tile->threshold[place] = wild ? INFINITY : -INFINITY;
+  tile->start[place] = -128 * (int32_t)sum;
+  tile->query[place] = (CodedQuery){.given_up = wild};
 }
 
 /* ---- selection --------------------------------------------------------------------------------------------------- */
 
 /* Makes room by what the threshold has ruled out since; gives up where that is not much. */
-static void thin_out(CodedQuery *query) {
+static void thin_out(CodedQuery *query, float *threshold) {
   size_t kept = 0;
   for (size_t i = 0; i < query->candidates; i++) {
     query->candidate[kept] = query->candidate[i];
-    kept += !(query->candidate[i].score < query->threshold);
+    kept += !(query->candidate[i].score < *threshold);
   }
   query->candidates = kept;
   if (kept <= query->capacity / 2) return;
   query->given_up = 1;
-  query->threshold = INFINITY;
+  *threshold = INFINITY;
 }
 
-/* The few that passed, with their upper bounds. */
-static __attribute__((noinline)) void keep(const ScoreCodes *codes, CodedQuery *query, const float *upper,
-                                           unsigned bits, size_t block) {
-  const float *term = codes->term + block * TERMS * SCORE_BLOCK;
+/* Puts a bound in the place of the least and returns which is the least then. */
+TARGET static float replace_least(CodedQuery *query, float bound) {
+  size_t place = 0;
+  __m512 least = _mm512_set1_ps(INFINITY);
+  query->lower[query->least] = bound;
+  for (size_t i = 0; i < query->k; i += 16) least = _mm512_min_ps(least, _mm512_loadu_ps(query->lower + i));
+  float threshold = _mm512_reduce_min_ps(least);
+  __mmask16 found = 0;
+  for (size_t i = 0; i < query->k && !found; i += 16) {
+    place = i;
+    found = _mm512_cmp_ps_mask(_mm512_loadu_ps(query->lower + i), _mm512_set1_ps(threshold), _CMP_EQ_OQ);
+  }
+  query->least = place + (size_t)__builtin_ctz(found);
+  return threshold;
+}
+
+/* The few that passed, with s s' c · c' + the upper bias; now each by its own bounds. */
+TARGET static __attribute__((noinline)) void keep(const ScoreCodes *codes, CodedTile *tile, int q, const float *middle,
+                                                  uint32_t bits, size_t block) {
+  CodedQuery *query = &tile->query[q];
   for (; bits && !query->given_up; bits &= bits - 1) {
     int i = __builtin_ctz(bits);
-    uint32_t candidate = (uint32_t)(block * SCORE_BLOCK + (size_t)i);
-    if (block * SCORE_BLOCK + (size_t)i >= codes->panel->count) return; /* padding */
-    if (upper[i] < query->threshold) continue;
-    while (query->excluded < query->excluded_end && *query->excluded < candidate) query->excluded++;
-    if (query->excluded < query->excluded_end && *query->excluded == candidate) continue;
-    float reach = query->rest * term[NORM * SCORE_BLOCK + i] + query->norm * term[REST * SCORE_BLOCK + i];
-    top_k_offer(&query->lower, upper[i] - 2 * (reach + term[SLACK * SCORE_BLOCK + i]), candidate);
-    if (query->lower.count == query->lower.capacity) query->threshold = query->lower.heap[0].score;
-    query->candidate[query->candidates++] = (Scored){upper[i], candidate};
-    if (query->candidates == query->capacity) thin_out(query);
+    size_t index = block * SCORE_BLOCK + (size_t)i;
+    if (index >= codes->panel->count) return; /* padding */
+    const float *term = codes->term + index / SCORE_BLOCK * TERMS * SCORE_BLOCK + index % SCORE_BLOCK;
+    float reach = tile->rest[q] * term[NORM * SCORE_BLOCK] + tile->norm[q] * term[REST * SCORE_BLOCK];
+    float upper = middle[i] + reach, lower = middle[i] - reach - 2 * term[SLACK * SCORE_BLOCK];
+    if (upper < tile->threshold[q]) continue;
+    while (query->excluded < query->excluded_end && *query->excluded < index) query->excluded++;
+    if (query->excluded < query->excluded_end && *query->excluded == index) continue;
+    if (lower > tile->threshold[q]) tile->threshold[q] = replace_least(query, lower);
+    query->candidate[query->candidates++] = (Scored){upper, (uint32_t)index};
+    if (query->candidates == query->capacity) thin_out(query, &tile->threshold[q]);
   }
 }
 
 /* sums[q * TILE_BLOCKS + b] = c · c' of query q and the vectors of block b. */
-TARGET INLINE void multiply(const uint8_t *item_code, const int8_t *query_code, size_t stride, const CodedQuery *coded,
+TARGET INLINE void multiply(const uint8_t *item_code, const int8_t *query_code, size_t stride, const int32_t *start,
                             __m512i *sums) {
   UNROLL for (int q = 0; q < CODES_TILE; q++) {
-    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] = _mm512_set1_epi32(coded[q].start);
+    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] = _mm512_set1_epi32(start[q]);
   }
   for (size_t lane = 0; lane < stride; lane += 4) {
     __m512i item[TILE_BLOCKS];
@@ -219,35 +245,42 @@ TARGET INLINE void multiply(const uint8_t *item_code, const int8_t *query_code, 
   UNROLL for (int i = 0; i < CODES_TILE * TILE_BLOCKS; i++) __asm__("" : "+v"(sums[i]));
 }
 
-TARGET static void select_tile(const ScoreCodes *codes, const int8_t *query_code, size_t block, CodedQuery *coded) {
+TARGET static void select_tile(const ScoreCodes *codes, const int8_t *query_code, size_t block, CodedTile *tile) {
   size_t stride = (size_t)codes->panel->stride;
-  const float *term = codes->term + block * TERMS * SCORE_BLOCK;
+  const float *term = codes->term + block * TERMS * SCORE_BLOCK, *most = codes->most + block / TILE_BLOCKS * 2;
   __m512i sums[CODES_TILE * TILE_BLOCKS];
-  multiply(codes->code + block * stride * SCORE_BLOCK, query_code, stride, coded, sums);
-  UNROLL for (int b = 0; b < TILE_BLOCKS; b++, term += TERMS * SCORE_BLOCK) {
-    __m512 scale = _mm512_load_ps(term + SCALE * SCORE_BLOCK), norm = _mm512_load_ps(term + NORM * SCORE_BLOCK);
-    __m512 rest = _mm512_load_ps(term + REST * SCORE_BLOCK), bias = _mm512_load_ps(term + UPPER_BIAS * SCORE_BLOCK);
-    UNROLL for (int q = 0; q < CODES_TILE; q++) {
-      CodedQuery *query = &coded[q];
-      __m512 upper = _mm512_fmadd_ps(norm, _mm512_set1_ps(query->rest), bias);
-      upper = _mm512_fmadd_ps(rest, _mm512_set1_ps(query->norm), upper);
-      __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[q * TILE_BLOCKS + b]), scale);
-      upper = _mm512_fmadd_ps(product, _mm512_set1_ps(query->scale), upper);
-      unsigned bits = _mm512_cmp_ps_mask(upper, _mm512_set1_ps(query->threshold), _CMP_NLT_UQ);
-      if (__builtin_expect(bits != 0, 0)) {
-        float bounds[SCORE_BLOCK] __attribute__((aligned(64)));
-        _mm512_store_ps(bounds, upper);
-        keep(codes, query, bounds, bits, block + (size_t)b);
-      }
+  multiply(codes->code + block * stride * SCORE_BLOCK, query_code, stride, tile->start, sums);
+  /* The thresholds, less what the bounds of any of these items can add: a lane a query. */
+  float enough[16] __attribute__((aligned(64)));
+  __m512 reach = _mm512_mul_ps(_mm512_load_ps(tile->rest), _mm512_set1_ps(most[0]));
+  reach = _mm512_fmadd_ps(_mm512_load_ps(tile->norm), _mm512_set1_ps(most[1]), reach);
+  _mm512_store_ps(enough, _mm512_sub_ps(_mm512_load_ps(tile->threshold), reach));
+  __m512 scale[TILE_BLOCKS], bias[TILE_BLOCKS];
+  UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
+    scale[b] = _mm512_load_ps(term + (b * TERMS + SCALE) * SCORE_BLOCK);
+    bias[b] = _mm512_load_ps(term + (b * TERMS + UPPER_BIAS) * SCORE_BLOCK);
+  }
+  UNROLL for (int q = 0; q < CODES_TILE; q++) {
+    __m512 middle[TILE_BLOCKS];
+    uint32_t bits = 0;
+    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
+      __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[q * TILE_BLOCKS + b]), scale[b]);
+      middle[b] = _mm512_fmadd_ps(product, _mm512_set1_ps(tile->scale[q]), bias[b]);
+      bits |= (uint32_t)_mm512_cmp_ps_mask(middle[b], _mm512_set1_ps(enough[q]), _CMP_NLT_UQ) << b * SCORE_BLOCK;
+    }
+    if (__builtin_expect(bits != 0, 0)) {
+      float numbers[TILE_BLOCKS * SCORE_BLOCK] __attribute__((aligned(64)));
+      UNROLL for (int b = 0; b < TILE_BLOCKS; b++) _mm512_store_ps(numbers + b * SCORE_BLOCK, middle[b]);
+      keep(codes, tile, q, numbers, bits, block);
     }
   }
 }
 
-void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t queries, size_t first, size_t end,
-                        CodedQuery *coded) {
-  for (size_t q = 0; q < queries; q += CODES_TILE)
+void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t tiles, size_t first, size_t end,
+                        CodedTile *tile) {
+  for (size_t t = 0; t < tiles; t++)
     for (size_t block = first; block < end; block += TILE_BLOCKS)
-      select_tile(codes, query_code + q * (size_t)codes->panel->stride, block, coded + q);
+      select_tile(codes, query_code + t * CODES_TILE * (size_t)codes->panel->stride, block, &tile[t]);
 }
 
 #else
@@ -260,14 +293,14 @@ int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, co
   return SQLITE_NOMEM;
 }
 
-void score_codes_query(CodedQuery *coded, const float *query, int stride, int8_t *code) {
+void score_codes_query(CodedTile *tile, int place, const float *query, int stride, int8_t *code) {
   (void)query, (void)stride, (void)code;
-  *coded = (CodedQuery){.given_up = 1};
+  tile->query[place] = (CodedQuery){.given_up = 1};
 }
 
-void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t queries, size_t first, size_t end,
-                        CodedQuery *coded) {
-  (void)codes, (void)query_code, (void)queries, (void)first, (void)end, (void)coded;
+void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t tiles, size_t first, size_t end,
+                        CodedTile *tile) {
+  (void)codes, (void)query_code, (void)tiles, (void)first, (void)end, (void)tile;
 }
 
 #endif

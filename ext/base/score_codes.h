@@ -15,26 +15,34 @@
 
 #include "score.h"
 
-#define CODES_TILE 12 /* queries that are done at once */
+#define CODES_TILE 12   /* queries that are done at once */
+#define CODES_MOST 1024 /* k at most */
 
 typedef struct ScoreCodes {
   const ScorePanel *panel;
   size_t blocks; /* the panel's, made even: of 16 vectors */
-  uint8_t *code; /* 128 + c: code[((block * stride + lane / 4 * 4) * 16 + vector * 4 + lane % 4] */
+  uint8_t *code; /* 128 + c: code[(block * stride + lane / 4 * 4) * 16 + vector * 4 + lane % 4] */
   float *term;   /* what the bounds are made of, five rows of 16 a block */
+  float *most;   /* the largest ‖s c‖ and ‖r‖ of each two blocks */
 } ScoreCodes;
 
 /* One query on its way over the items, which must come in ascending order. */
 typedef struct CodedQuery {
-  float scale, norm, rest; /* s, ‖query‖ and ‖r‖ */
-  float threshold;         /* the k-th best lower bound so far, -infinity before there are k */
-  int32_t start;           /* what the 128 in the codes of the items add to c · c', negative */
-  int given_up;            /* the candidates are not complete */
-  TopK lower;              /* the k best lower bounds */
-  Scored *candidate;       /* upper bounds, in ascending order of index; those below the threshold are out */
+  float *lower;      /* the k best lower bounds, padded with infinity to a multiple of 16 */
+  size_t k, least;   /* which of them is the threshold */
+  Scored *candidate; /* upper bounds, in ascending order of index; those below the threshold are out */
   size_t candidates, capacity;
   const uint32_t *excluded, *excluded_end; /* those not yet passed */
+  int given_up;                            /* the candidates are not complete */
 } CodedQuery;
+
+/* Queries that are done at once, and what is looked at for every item: */
+typedef struct CodedTile {
+  float scale[16], norm[16], rest[16]; /* s, ‖query‖ and ‖r‖ */
+  float threshold[16];                 /* the k-th best lower bound so far, -infinity before there are k */
+  int32_t start[16];                   /* less what the 128 in the codes of the items adds to c · c' */
+  CodedQuery query[CODES_TILE];        /* lower … excluded_end are the caller's to fill in */
+} __attribute__((aligned(64))) CodedTile;
 
 int score_codes_available(void); /* whether this processor can: nothing else may be called where it can't */
 
@@ -42,13 +50,11 @@ int score_codes_available(void); /* whether this processor can: nothing else may
 int score_codes_make(ScoreCodes *codes, const ScorePanel *panel, int threads, const Cancel *cancel);
 void score_codes_free(ScoreCodes *codes); /* a cleared one is fine */
 
-/* Writes the codes of one vector (stride bytes) and what its bounds need, with nothing looked at so far. NULL: given
- * up. */
-void score_codes_query(CodedQuery *coded, const float *query, int stride, int8_t *code);
+/* Enters a query at a place of a tile and writes its codes (stride bytes). NULL: nothing, given up. */
+void score_codes_query(CodedTile *tile, int place, const float *query, int stride, int8_t *code);
 
-/* Passes the blocks first … end-1, both even, to `queries` queries, a multiple of CODES_TILE, with their codes one
- * after the other. */
-void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t queries, size_t first, size_t end,
-                        CodedQuery *coded);
+/* Passes the blocks first … end-1, both even, to the queries of `tiles` tiles, with their codes one after the other. */
+void score_codes_select(const ScoreCodes *codes, const int8_t *query_code, size_t tiles, size_t first, size_t end,
+                        CodedTile *tile);
 
 #endif

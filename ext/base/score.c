@@ -71,7 +71,6 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
 #define THREAD_WORK 3e6  /* multiply-adds that are worth starting a thread for, 0.06 to 0.2 ms */
 #define SORT_SHARE 24    /* above count / 24 sorting all scores is quicker than a heap of k */
 #define SORT_BLOCKS 256  /* blocks that are scored at once before sorting */
-#define CODES_CHUNK_BYTES (1 << 13) /* of their codes, that stay in the first-level cache */
 #define CODES_QUERIES 48 /* that are worth making codes of the items, which costs as much as some ten of them */
 #define CODES_SHARE 128  /* above count / 128 too many items are kept as candidates */
 
@@ -104,10 +103,10 @@ static int job_poll(Job *job, int worker) {
   return atomic_load_explicit(&job->code, memory_order_relaxed);
 }
 
-/* Blocks of items in `bytes` bytes, `number` of them a number. */
-static size_t job_chunk(const Job *job, size_t bytes, size_t number) {
-  size_t block = SCORE_BLOCK * number * (size_t)job->panel->stride;
-  return block * 8 < bytes ? bytes / block / 8 * 8 : 8;
+/* Blocks of items of so many bytes a number that a group goes over before the next. */
+static size_t job_chunk(const Job *job, size_t number) {
+  size_t bytes = SCORE_BLOCK * number * (size_t)job->panel->stride;
+  return bytes * 8 < CHUNK_BYTES ? CHUNK_BYTES / bytes / 8 * 8 : 8;
 }
 
 static size_t padded(size_t n) { return (n + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK; }
@@ -147,7 +146,7 @@ static int select_group(Job *job, size_t q, size_t queries, size_t first, size_t
     selection->excluded = excluded_from(excluded, first * SCORE_BLOCK);
     selection->excluded_end = excluded.index + excluded.count;
   }
-  size_t chunk = job_chunk(job, CHUNK_BYTES, sizeof(float));
+  size_t chunk = job_chunk(job, sizeof(float));
   int code = SQLITE_OK;
   for (size_t block = first; block < end && code == SQLITE_OK; block += chunk) {
     panel->kernels->select(panel, job->query + q * (size_t)panel->stride, queries, block, smaller(block + chunk, end),
@@ -212,7 +211,7 @@ static int codes_body(void *context, size_t block, int worker) {
   const ScoreCodes *codes = job->codes;
   size_t stride = (size_t)job->panel->stride, q = block * job->group, queries = smaller(job->group, job->queries - q);
   size_t tiles = (queries + CODES_TILE - 1) / CODES_TILE, given_up = 0, k = job->k;
-  size_t blocks = panel_blocks(job->panel), chunk = job_chunk(job, CODES_CHUNK_BYTES, 1);
+  size_t blocks = panel_blocks(job->panel), chunk = job_chunk(job, sizeof(int8_t));
   int8_t *query_code = job->query_code + (size_t)worker * QUERY_GROUP * stride;
   CodedTile tile[QUERY_GROUP / CODES_TILE];
   for (size_t i = 0; i < tiles * CODES_TILE; i++) {

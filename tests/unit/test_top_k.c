@@ -260,6 +260,73 @@ static void check_top_k(const Problem *problem, size_t k, int threads) {
   free(found);
 }
 
+/* ---- enough queries for the sieve of score_codes.h, with numbers that are hard on its bounds ----------------------
+ */
+
+enum {
+  SIEVE_NORMAL,
+  SIEVE_SIZES, /* of vectors, from 0.01 to 100 */
+  SIEVE_TIES,
+  SIEVE_NEAR_TIES,
+  SIEVE_ONE_LANE, /* far larger than the others, which codes then lose */
+  SIEVE_TINY,
+  SIEVE_NEGATIVE,
+  SIEVE_BIAS,
+  SIEVE_BLANKS,
+  SIEVE_HUGE,
+  SIEVE_SPECIAL, /* NaN and infinities here and there */
+  SIEVE_KINDS
+};
+
+static float draw_hard(int kind, int is_query, int lane, float size) {
+  float normal = draw_number(0);
+  switch (kind) {
+    case SIEVE_SIZES: return normal * size;
+    case SIEVE_TIES: return draw_number(1);
+    case SIEVE_NEAR_TIES: return is_query ? normal : sinf((float)lane) + 1e-5f * normal;
+    case SIEVE_ONE_LANE: return lane == 5 ? 1000 + normal : normal / (is_query ? 1 : 10);
+    case SIEVE_TINY: return normal * (is_query ? 1e-3f : size * 1e-35f);
+    case SIEVE_NEGATIVE: return is_query ? fabsf(normal) : -fabsf(normal);
+    case SIEVE_BLANKS: return size < 0.3f ? 0 : normal;
+    case SIEVE_HUGE: return normal * (size > 30 ? 1e20f : 1);
+    case SIEVE_SPECIAL: return draw(9000) == 0 ? draw_score(SPECIAL) : normal;
+    default: return normal;
+  }
+}
+
+static void test_sieve(int kind, size_t count, int stride, size_t queries, int biases) {
+  Problem problem = {.count = count, .stride = stride, .queries = queries};
+  float *vector = draw_numbers((size_t)stride, 0), *scores = draw_numbers(count + SCORE_BLOCK, 0);
+  problem.query = draw_numbers(queries * (size_t)stride, 0);
+  problem.order = malloc(queries * count * sizeof *problem.order);
+  problem.excluded = malloc(queries * sizeof *problem.excluded);
+  problem.allowed = malloc(queries * sizeof *problem.allowed);
+  if (!problem.order || !problem.excluded || !problem.allowed) abort();
+  CHECK(score_panel_alloc(&problem.panel, count, stride, biases) == SQLITE_OK);
+  for (size_t i = 0; i < count; i++) {
+    float size = powf(10, (float)draw(400) / 100 - 2);
+    for (int lane = 0; lane < stride; lane++) vector[lane] = draw_hard(kind, 0, lane, size);
+    score_panel_set(&problem.panel, i, vector, stride);
+    if (biases) problem.panel.bias[i] = draw_hard(kind, 0, 0, size) * (kind == SIEVE_BIAS ? 1e6f : 1);
+  }
+  for (size_t q = 0; q < queries; q++) {
+    float *query = problem.query + q * (size_t)stride, size = powf(10, (float)draw(400) / 100 - 2);
+    for (int lane = 0; lane < stride; lane++) query[lane] = draw_hard(kind, 1, lane, size);
+    Scored *order = problem.order + q * count;
+    score_panel_scores(&problem.panel, query, scores);
+    for (size_t i = 0; i < count; i++) order[i] = (Scored){scores[i], (uint32_t)i};
+    qsort(order, count, sizeof *order, compare);
+    problem.excluded[q] = draw_excluded(&problem, order);
+    problem.allowed[q] = leave_out(order, count, problem.excluded[q]);
+  }
+  size_t ks[] = {1, 10, count / 128};
+  for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+    for (int threads = 1; threads <= 3; threads++) check_top_k(&problem, ks[i], threads);
+  memory_free_aligned(vector);
+  memory_free_aligned(scores);
+  problem_free(&problem);
+}
+
 static void test_panel(size_t count, int stride, size_t queries, int quantised, int biases) {
   static const int threads[] = {1, 2, 3, 7};
   Problem problem;
@@ -285,6 +352,16 @@ static void test_level(const char *level) {
   test_panel(60000, 112, 2, 1, 1); /* with ties across their bounds */
   test_panel(3000, 64, 230, 1, 0); /* several groups of queries */
   unsetenv("RECOMMEND_SIMD");
+}
+
+static void test_sieves(void) {
+  for (int kind = 0; kind < SIEVE_KINDS; kind++) {
+    static const int sieve_strides[] = {64, 16, 32, 208};
+    for (int round = 0; round < 4; round++)
+      test_sieve(kind, 1280 + draw(2000), sieve_strides[round], 48 + draw(80), (int)draw(2));
+  }
+  test_sieve(SIEVE_NORMAL, 1281, 4096, 48, 1);
+  test_sieve(SIEVE_NORMAL, 20000, 64, 50, 0);
 }
 
 /* ---- running out of memory, and stopping ------------------------------------------------------------------------- */
@@ -397,6 +474,7 @@ int main(void) {
   test_level("generic");
   test_level("avx2");
   test_level("avx512");
+  test_sieves();
   test_no_memory();
   test_cancel();
   CHECK(allocations_live == 0);

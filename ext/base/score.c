@@ -72,7 +72,7 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
 #define SORT_SHARE 24    /* above count / 24 sorting all scores is quicker than a heap of k */
 #define SORT_BLOCKS 256  /* blocks that are scored at once before sorting */
 #define CODES_QUERIES 48 /* that are worth making codes of the items, which costs as much as some ten of them */
-#define CODES_SHARE 128  /* above count / 128 too many items are kept as candidates */
+#define CODES_SHARE 400  /* above count / 400 the sieve keeps too many items as candidates */
 
 typedef struct Job {
   const ScorePanel *panel;
@@ -88,7 +88,7 @@ typedef struct Job {
   size_t range;    /* blocks of items a block of work, where the items are shared out */
   Scored *scratch;
   size_t *range_found;
-  const ScoreCodes *codes;
+  ScoreCodes codes;
   float *lower;       /* k of QUERY_GROUP queries a worker, padded */
   int8_t *query_code; /* those of QUERY_GROUP queries a worker */
   size_t candidates;  /* room for them in the scratch space, a query */
@@ -208,12 +208,12 @@ static size_t rank_candidates(const Job *job, const CodedQuery *coded, float thr
  * sieve gives up is done without it: a few one by one, many together, so that all takes no longer than that. */
 static int codes_body(void *context, size_t block, int worker) {
   Job *job = context;
-  const ScoreCodes *codes = job->codes;
+  const ScoreCodes *codes = &job->codes;
   size_t stride = (size_t)job->panel->stride, q = block * job->group, queries = smaller(job->group, job->queries - q);
   size_t tiles = (queries + CODES_TILE - 1) / CODES_TILE, given_up = 0, k = job->k;
   size_t blocks = panel_blocks(job->panel), chunk = job_chunk(job, sizeof(int8_t));
   int8_t *query_code = job->query_code + (size_t)worker * QUERY_GROUP * stride;
-  CodedTile tile[QUERY_GROUP / CODES_TILE];
+  CodedTile tile[QUERY_GROUP / CODES_TILE] = {0};
   for (size_t i = 0; i < tiles * CODES_TILE; i++) {
     CodedQuery *coded = &tile[i / CODES_TILE].query[i % CODES_TILE];
     size_t place = (size_t)worker * QUERY_GROUP + i;
@@ -313,17 +313,16 @@ static int top_k_by_groups(Job *job, int threads, size_t tile, ParallelBody body
 
 /* Room for twice as many candidates as there usually are. */
 static int top_k_by_codes(Job *job, int threads) {
-  ScoreCodes codes = {0};
   size_t queries = (size_t)threads * QUERY_GROUP;
   job->candidates = job->k * 8 + 256;
   job->scratch = memory_alloc(queries, job->candidates * sizeof(Scored));
   job->lower = memory_alloc(queries, padded(job->k) * sizeof(float));
   job->query_code = memory_alloc(queries, (size_t)job->panel->stride);
   int code = SQLITE_NOMEM;
-  if (job->scratch && job->lower && job->query_code) code = score_codes_make(&codes, job->panel, threads, job->cancel);
-  job->codes = &codes;
+  if (job->scratch && job->lower && job->query_code)
+    code = score_codes_make(&job->codes, job->panel, threads, job->cancel);
   if (code == SQLITE_OK) code = top_k_by_groups(job, threads, CODES_TILE, codes_body);
-  score_codes_free(&codes);
+  score_codes_free(&job->codes);
   memory_free(job->scratch);
   memory_free(job->lower);
   memory_free(job->query_code);

@@ -51,13 +51,12 @@ static float rounding(int stride) { return (float)(stride + 16) * 0x1p-23f; }
 /* Sixteen vectors side by side, as in a panel: lane l of them at vector[l * 16]. */
 typedef struct Coded16 {
   __m512 scale, norm, rest; /* norm is that of s c; both are rounded up */
-  __m512i sum;              /* Σ c */
   __mmask16 wild;           /* not finite or too large: the others mean nothing */
 } Coded16;
 
-/* words[l / 4 * 16 + vector] = four codes with `offset` added to each. With y = v / s the rest is s (y - c); y is
+/* words[l / 4 * 16 + vector] = four codes with 128 added to each. With y = v / s the rest is s (y - c); y is
  * known to 127 · 2^-22. */
-TARGET static Coded16 code_vectors(const float *vector, int stride, int offset, uint32_t *words) {
+TARGET static Coded16 code_vectors(const float *vector, int stride, uint32_t *words) {
   Coded16 coded = {.wild = 0};
   __m512 largest = _mm512_setzero_ps();
   for (int lane = 0; lane < stride; lane++) {
@@ -68,7 +67,7 @@ TARGET static Coded16 code_vectors(const float *vector, int stride, int offset, 
   __mmask16 usual = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(SMALLEST), _CMP_GE_OQ) & (__mmask16)~coded.wild;
   __m512 inverse = _mm512_maskz_div_ps(usual, _mm512_set1_ps(127), largest);
   __m512 rests = _mm512_setzero_ps();
-  __m512i squares = _mm512_setzero_si512(), sum = _mm512_setzero_si512();
+  __m512i squares = _mm512_setzero_si512();
   for (int lane = 0; lane < stride; lane += 4) {
     __m512i word = _mm512_setzero_si512();
     for (int part = 0; part < 4; part++) {
@@ -78,15 +77,13 @@ TARGET static Coded16 code_vectors(const float *vector, int stride, int offset, 
       __m512 rest = _mm512_sub_ps(y, _mm512_cvtepi32_ps(c));
       rests = _mm512_fmadd_ps(rest, rest, rests);
       squares = _mm512_add_epi32(squares, _mm512_mullo_epi32(c, c));
-      sum = _mm512_add_epi32(sum, c);
-      __m512i byte = _mm512_and_si512(_mm512_add_epi32(c, _mm512_set1_epi32(offset)), _mm512_set1_epi32(255));
+      __m512i byte = _mm512_and_si512(_mm512_add_epi32(c, _mm512_set1_epi32(128)), _mm512_set1_epi32(255));
       word = _mm512_or_si512(word, _mm512_sll_epi32(byte, _mm_cvtsi32_si128(8 * part)));
     }
     _mm512_store_si512(words + (size_t)lane / 4 * SCORE_BLOCK, word);
   }
   __m512 up = _mm512_set1_ps(1 + rounding(stride)), root = _mm512_set1_ps(sqrtf((float)stride) * 1.001f);
   __m512 unsure = _mm512_mul_ps(root, _mm512_set1_ps(127 * 0x1p-21f));
-  coded.sum = sum;
   coded.scale = _mm512_maskz_div_ps(usual, largest, _mm512_set1_ps(127));
   coded.norm = _mm512_mul_ps(_mm512_mul_ps(_mm512_sqrt_ps(_mm512_cvtepi32_ps(squares)), up), coded.scale);
   coded.rest = _mm512_mul_ps(_mm512_fmadd_ps(_mm512_sqrt_ps(rests), up, unsure), coded.scale);
@@ -112,7 +109,7 @@ TARGET static int make_body(void *context, size_t piece, int worker) {
     float *most = codes->most + block / TILE_BLOCKS * 2;
     if (block < packed) {
       uint32_t *words = (uint32_t *)(void *)(codes->code + block * stride * SCORE_BLOCK);
-      Coded16 coded = code_vectors(panel->packed + block * stride * SCORE_BLOCK, panel->stride, 128, words);
+      Coded16 coded = code_vectors(panel->packed + block * stride * SCORE_BLOCK, panel->stride, words);
       __m512 bias = panel->bias ? _mm512_load_ps(panel->bias + block * SCORE_BLOCK) : _mm512_setzero_ps();
       __m512 slack = _mm512_fmadd_ps(_mm512_abs_ps(bias), share, _mm512_set1_ps(UNDERFLOW));
       __m512 size = _mm512_add_ps(coded.norm, coded.rest);

@@ -15,8 +15,8 @@
 
 #include "score.h"
 
-#define CODES_TILE 12   /* queries that are done at once */
-#define CODES_MOST 1024 /* k at most */
+#define CODES_TILE 12  /* queries that are done at once */
+#define CODES_MOST 128 /* k at most */
 
 typedef struct ScoreCodes {
   const ScorePanel *panel;

@@ -274,6 +274,8 @@ enum {
   SIEVE_BIAS,
   SIEVE_BLANKS,
   SIEVE_HUGE,
+  SIEVE_ALIGNED_ITEMS, /* what codes lose all points the same way: only the whole bound covers it */
+  SIEVE_ALIGNED_QUERIES,
   SIEVE_SPECIAL, /* NaN and infinities here and there */
   SIEVE_KINDS
 };
@@ -289,6 +291,14 @@ static float draw_hard(int kind, int is_query, int lane, float size) {
     case SIEVE_NEGATIVE: return is_query ? fabsf(normal) : -fabsf(normal);
     case SIEVE_BLANKS: return size < 0.3f ? 0 : normal;
     case SIEVE_HUGE: return normal * (size > 30 ? 1e20f : 1);
+    case SIEVE_ALIGNED_ITEMS:
+      if (is_query) return 1;
+      if (size > 30) return lane == 0 ? 127 : 0.49f;
+      return lane == 0 ? 130 + size / 100 : 0;
+    case SIEVE_ALIGNED_QUERIES:
+      if (is_query) return lane == 0 ? 127 : 0.49f;
+      if (size > 30) return 1;
+      return lane == 0 ? 1.02f + size / 1000 : 0;
     case SIEVE_SPECIAL: return draw(9000) == 0 ? draw_score(SPECIAL) : normal;
     default: return normal;
   }
@@ -319,7 +329,7 @@ static void test_sieve(int kind, size_t count, int stride, size_t queries, int b
     problem.excluded[q] = draw_excluded(&problem, order);
     problem.allowed[q] = leave_out(order, count, problem.excluded[q]);
   }
-  size_t ks[] = {1, 10, count / 128};
+  size_t ks[] = {1, count / 800, count / 400};
   for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
     for (int threads = 1; threads <= 3; threads++) check_top_k(&problem, ks[i], threads);
   memory_free_aligned(vector);
@@ -358,7 +368,7 @@ static void test_sieves(void) {
   for (int kind = 0; kind < SIEVE_KINDS; kind++) {
     static const int sieve_strides[] = {64, 16, 32, 208};
     for (int round = 0; round < 4; round++)
-      test_sieve(kind, 1280 + draw(2000), sieve_strides[round], 48 + draw(80), (int)draw(2));
+      test_sieve(kind, 1280 + draw(3000), sieve_strides[round], 48 + draw(80), (int)draw(2));
   }
   test_sieve(SIEVE_NORMAL, 1281, 4096, 48, 1);
   test_sieve(SIEVE_NORMAL, 20000, 64, 50, 0);
@@ -422,6 +432,20 @@ static void test_no_memory(void) {
   problem_free(&problem);
 }
 
+/* Without room for the sieve the answer is the same. */
+static void test_no_memory_for_sieve(void) {
+  Problem problem;
+  problem_make(&problem, 4000, 64, 48, 0, 1);
+  for (long n = 0; n < 8; n++) {
+    long before = allocations_live;
+    allocations_left = n;
+    check_top_k(&problem, 10, 2);
+    CHECK(allocations_live == before);
+  }
+  allocations_left = -1;
+  problem_free(&problem);
+}
+
 static int countdown(void *context) {
   int *left = context;
   return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
@@ -476,6 +500,7 @@ int main(void) {
   test_level("avx512");
   test_sieves();
   test_no_memory();
+  test_no_memory_for_sieve();
   test_cancel();
   CHECK(allocations_live == 0);
   return check_report();

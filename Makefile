@@ -75,6 +75,12 @@ all: $(SHARED) ## build/recommend.so (.dylib on macOS); the default
 $(SHARED): $(OBJECTS)
 	$(CC) $(LINK) $(CFLAGS) -o $@ $^ $(OPENBLAS) $(LIBRARIES)
 
+.PHONY: static
+static: $(BUILD)/librecommend.a ## build/librecommend.a, to be linked with OpenBLAS, cJSON and SQLite into a program
+
+$(BUILD)/librecommend.a: $(CORE)
+	$(AR) rcs $@ $^
+
 $(BUILD)/obj/%.o: ext/%.c | ready
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<

@@ -47,6 +47,8 @@ for program in "$@"; do
 done
 
 if [ -n "$PYTHON" ] && ls tests/sql/test_*.py >/dev/null 2>&1; then
+  # NumPy brings a BLAS of its own, whose threads would compete with ours, and which ThreadSanitizer knows nothing of.
+  export OPENBLAS_NUM_THREADS=1
   if [ -n "$PYTHON_PRELOAD" ]; then
     env LD_PRELOAD="$PYTHON_PRELOAD" ASAN_OPTIONS=detect_leaks=0 "$PYTHON" -B -m unittest discover -s tests/sql >"$log" 2>&1
   else

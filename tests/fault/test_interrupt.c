@@ -1,6 +1,8 @@
 /* Interrupts: a progress handler that says stop at its nth call, for every n, and sqlite3_interrupt() from elsewhere.
  *
- * The statement ends with SQLITE_INTERRUPT, nothing in the database has changed, and the connection goes on working. */
+ * The statement ends with SQLITE_INTERRUPT, nothing in the database has changed, and the connection goes on working.
+ * Only in autocommit mode there is a moment too late: a SELECT that trains has stored and committed before SQLite asks
+ * once more, as it hands out the row. Then everything has changed, as it should. */
 #include <pthread.h>
 
 #include "fault.h"
@@ -27,7 +29,7 @@ static const char *const training[] = {
 enum { TRAINING = sizeof training / sizeof *training };
 
 /* Whether the nth call came. */
-static int one_stop(sqlite3 *db, const char *sql, const Outcome *expected, uint64_t before, long at,
+static int one_stop(sqlite3 *db, const char *sql, const Outcome *expected, uint64_t before, uint64_t after, long at,
                     int in_transaction) {
   if (in_transaction) must(db, "BEGIN");
   calls = stops = 0;
@@ -39,7 +41,9 @@ static int one_stop(sqlite3 *db, const char *sql, const Outcome *expected, uint6
   if (!CHECK(right)) printf("  step %ld of %.90s: code %d, %s\n", at, sql, outcome.code, outcome.message);
   if (in_transaction && !sqlite3_get_autocommit(db)) must(db, "ROLLBACK");
   if (outcome.code != SQLITE_OK || in_transaction) {
-    if (!CHECK(hash_database(db) == before)) printf("  step %ld of %.90s: the database is changed\n", at, sql);
+    uint64_t now = hash_database(db);
+    if (!CHECK(now == before || (!in_transaction && now == after)))
+      printf("  step %ld of %.90s: the database is changed\n", at, sql);
   }
   if (expected && outcome.code != SQLITE_OK) {
     Outcome again = run(db, sql);
@@ -55,13 +59,15 @@ static void sweep(const Image *image, const char *sql, int serves) {
   uint64_t before = hash_database(db);
   Outcome expected = {0};
   if (serves) expected = must(db, sql);
+  must(db, sql);
+  uint64_t after = hash_database(db);
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (int in_transaction = 0; in_transaction < (serves ? 1 : 2); in_transaction++) {
     int stopped = 1;
     for (long at = 1; stopped; at = next_fault(at, 50, 12)) {
       db = open_image(image);
       sqlite3_progress_handler(db, 1, progress, NULL);
-      stopped = one_stop(db, sql, serves ? &expected : NULL, before, at, in_transaction);
+      stopped = one_stop(db, sql, serves ? &expected : NULL, before, after, at, in_transaction);
       interrupted += stopped;
       CHECK(sqlite3_close(db) == SQLITE_OK);
     }

@@ -32,14 +32,6 @@ void score_codes_free(ScoreCodes *codes) {
 #define SMALLEST 1e-30f  /* a vector with only smaller numbers has codes of zero, and is all rest */
 #define UNDERFLOW 1e-30f /* more than what is lost of all sums to numbers too small for a float */
 
-#define INLINE static inline __attribute__((always_inline))
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 24")
-#endif
-
 int score_codes_available(void) { return simd_level() == SIMD_AVX512 && __builtin_cpu_supports("avx512vnni"); }
 
 /* Relative to ‖query‖ ‖item‖ + |bias|. A sum of n terms in float is within n 2^-24 of that; twice as much, and some
@@ -223,23 +215,23 @@ TARGET static __attribute__((noinline)) void keep(const ScoreCodes *codes, Coded
 }
 
 /* sums[q * TILE_BLOCKS + b] = c · c' of query q and the vectors of block b. */
-TARGET INLINE void multiply(const uint8_t *item_code, const int8_t *query_code, size_t stride, const int32_t *start,
-                            __m512i *sums) {
-  UNROLL for (int q = 0; q < CODES_TILE; q++) {
-    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] = _mm512_set1_epi32(start[q]);
+TARGET SIMD_INLINE void multiply(const uint8_t *item_code, const int8_t *query_code, size_t stride,
+                                 const int32_t *start, __m512i *sums) {
+  SIMD_UNROLL for (int q = 0; q < CODES_TILE; q++) {
+    SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] = _mm512_set1_epi32(start[q]);
   }
   for (size_t lane = 0; lane < stride; lane += 4) {
     __m512i item[TILE_BLOCKS];
-    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) item[b] =
+    SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) item[b] =
         _mm512_load_si512(item_code + ((size_t)b * stride + lane) * SCORE_BLOCK);
-    UNROLL for (int q = 0; q < CODES_TILE; q++) {
+    SIMD_UNROLL for (int q = 0; q < CODES_TILE; q++) {
       __m512i number = _mm512_set1_epi32(*(const int32_t *)(const void *)(query_code + (size_t)q * stride + lane));
-      UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] =
+      SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) sums[q * TILE_BLOCKS + b] =
           _mm512_dpbusd_epi32(sums[q * TILE_BLOCKS + b], item[b], number);
     }
   }
   /* Without this gcc keeps a copy of every sum in memory, and writes it each time. */
-  UNROLL for (int i = 0; i < CODES_TILE * TILE_BLOCKS; i++) __asm__("" : "+v"(sums[i]));
+  SIMD_UNROLL for (int i = 0; i < CODES_TILE * TILE_BLOCKS; i++) __asm__("" : "+v"(sums[i]));
 }
 
 TARGET static void select_tile(const ScoreCodes *codes, const int8_t *query_code, size_t block, CodedTile *tile) {
@@ -253,21 +245,21 @@ TARGET static void select_tile(const ScoreCodes *codes, const int8_t *query_code
   reach = _mm512_fmadd_ps(_mm512_load_ps(tile->norm), _mm512_set1_ps(most[1]), reach);
   _mm512_store_ps(enough, _mm512_sub_ps(_mm512_load_ps(tile->threshold), reach));
   __m512 scale[TILE_BLOCKS], bias[TILE_BLOCKS];
-  UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
+  SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
     scale[b] = _mm512_load_ps(term + (b * TERMS + SCALE) * SCORE_BLOCK);
     bias[b] = _mm512_load_ps(term + (b * TERMS + UPPER_BIAS) * SCORE_BLOCK);
   }
-  UNROLL for (int q = 0; q < CODES_TILE; q++) {
+  SIMD_UNROLL for (int q = 0; q < CODES_TILE; q++) {
     __m512 middle[TILE_BLOCKS];
     uint32_t bits = 0;
-    UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
+    SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
       __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[q * TILE_BLOCKS + b]), scale[b]);
       middle[b] = _mm512_fmadd_ps(product, _mm512_set1_ps(tile->scale[q]), bias[b]);
       bits |= (uint32_t)_mm512_cmp_ps_mask(middle[b], _mm512_set1_ps(enough[q]), _CMP_NLT_UQ) << b * SCORE_BLOCK;
     }
     if (__builtin_expect(bits != 0, 0)) {
       float numbers[TILE_BLOCKS * SCORE_BLOCK] __attribute__((aligned(64)));
-      UNROLL for (int b = 0; b < TILE_BLOCKS; b++) _mm512_store_ps(numbers + b * SCORE_BLOCK, middle[b]);
+      SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) _mm512_store_ps(numbers + b * SCORE_BLOCK, middle[b]);
       keep(codes, tile, q, numbers, bits, block);
     }
   }

@@ -31,23 +31,14 @@
 
 typedef float Vector __attribute__((vector_size(4 * WIDTH), may_alias));
 
-#define INLINE static inline __attribute__((always_inline))
+SIMD_INLINE Vector load(const float *from) { return *(const Vector *)(const void *)from; }
 
-/* The loops over a tile are taken apart entirely: only then do its sums become registers. */
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 24")
-#endif
+SIMD_INLINE void store(float *to, Vector vector) { *(Vector *)(void *)to = vector; }
 
-INLINE Vector load(const float *from) { return *(const Vector *)(const void *)from; }
-
-INLINE void store(float *to, Vector vector) { *(Vector *)(void *)to = vector; }
-
-INLINE Vector broadcast(float value) { return value - (Vector){0}; }
+SIMD_INLINE Vector broadcast(float value) { return value - (Vector){0}; }
 
 /* One bit a score that is not ≤ bound. */
-INLINE unsigned passing(Vector score, float bound) {
+SIMD_INLINE unsigned passing(Vector score, float bound) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask((__m512)score, _mm512_set1_ps(bound), _CMP_NLE_UQ);
 #elif defined(__AVX2__)
@@ -56,39 +47,40 @@ INLINE unsigned passing(Vector score, float bound) {
   return (unsigned)_mm_movemask_ps(_mm_cmpnle_ps((__m128)score, _mm_set1_ps(bound)));
 #else
   unsigned bits = 0;
-  UNROLL for (int i = 0; i < WIDTH; i++) bits |= (unsigned)!(score[i] <= bound) << i;
+  SIMD_UNROLL for (int i = 0; i < WIDTH; i++) bits |= (unsigned)!(score[i] <= bound) << i;
   return bits;
 #endif
 }
 
 /* sums[q * columns + c] = part c of the scores of query q; `queries` and `blocks` are constants once it is inlined. */
-INLINE void multiply(const ScorePanel *panel, const float *query, const int queries, size_t block, const int blocks,
-                     Vector *sums) {
+SIMD_INLINE void multiply(const ScorePanel *panel, const float *query, const int queries, size_t block,
+                          const int blocks, Vector *sums) {
   const int columns = blocks * PARTS;
   const size_t stride = (size_t)panel->stride;
   const float *packed = panel->packed + block * stride * SCORE_BLOCK;
-  UNROLL for (int c = 0; c < columns; c++) {
+  SIMD_UNROLL for (int c = 0; c < columns; c++) {
     Vector bias = panel->bias ? load(panel->bias + block * SCORE_BLOCK + c * WIDTH) : broadcast(0);
-    UNROLL for (int q = 0; q < queries; q++) sums[q * columns + c] = bias;
+    SIMD_UNROLL for (int q = 0; q < queries; q++) sums[q * columns + c] = bias;
   }
   for (size_t lane = 0; lane < stride; lane++) {
     Vector item[8];
-    UNROLL for (int c = 0; c < columns; c++) {
+    SIMD_UNROLL for (int c = 0; c < columns; c++) {
       item[c] = load(packed + ((size_t)(c / PARTS) * stride + lane) * SCORE_BLOCK + c % PARTS * WIDTH);
     }
-    UNROLL for (int q = 0; q < queries; q++) {
+    SIMD_UNROLL for (int q = 0; q < queries; q++) {
       Vector number = broadcast(query[(size_t)q * stride + lane]);
-      UNROLL for (int c = 0; c < columns; c++) sums[q * columns + c] += number * item[c];
+      SIMD_UNROLL for (int c = 0; c < columns; c++) sums[q * columns + c] += number * item[c];
     }
   }
 }
 
 /* ---- all scores -------------------------------------------------------------------------------------------------- */
 
-INLINE void score_blocks(const ScorePanel *panel, const float *query, size_t block, const int blocks, float *scores) {
+SIMD_INLINE void score_blocks(const ScorePanel *panel, const float *query, size_t block, const int blocks,
+                              float *scores) {
   Vector sums[8];
   multiply(panel, query, 1, block, blocks, sums);
-  UNROLL for (int c = 0; c < blocks * PARTS; c++) store(scores + c * WIDTH, sums[c]);
+  SIMD_UNROLL for (int c = 0; c < blocks * PARTS; c++) store(scores + c * WIDTH, sums[c]);
 }
 
 static void scores_of_blocks(const ScorePanel *panel, const float *query, size_t first, size_t end, float *scores) {
@@ -115,20 +107,20 @@ static __attribute__((noinline)) void offer(Selection *selection, const float *s
   }
 }
 
-INLINE void select_tile(const ScorePanel *panel, const float *query, const int queries, size_t block, const int blocks,
-                        Selection *selections) {
+SIMD_INLINE void select_tile(const ScorePanel *panel, const float *query, const int queries, size_t block,
+                             const int blocks, Selection *selections) {
   const int columns = blocks * PARTS;
   Vector sums[24];
   multiply(panel, query, queries, block, blocks, sums);
-  UNROLL for (int q = 0; q < queries; q++) {
-    UNROLL for (int start = 0; start < columns; start += MASK_PARTS) {
+  SIMD_UNROLL for (int q = 0; q < queries; q++) {
+    SIMD_UNROLL for (int start = 0; start < columns; start += MASK_PARTS) {
       const int parts = columns - start < MASK_PARTS ? columns - start : MASK_PARTS;
       const Vector *sum = sums + q * columns + start;
       uint64_t bits = 0;
-      UNROLL for (int c = 0; c < parts; c++) bits |= (uint64_t)passing(sum[c], selections[q].bound) << c * WIDTH;
+      SIMD_UNROLL for (int c = 0; c < parts; c++) bits |= (uint64_t)passing(sum[c], selections[q].bound) << c * WIDTH;
       if (__builtin_expect(bits != 0, 0)) {
         float scores[64] __attribute__((aligned(64)));
-        UNROLL for (int c = 0; c < parts; c++) store(scores + c * WIDTH, sum[c]);
+        SIMD_UNROLL for (int c = 0; c < parts; c++) store(scores + c * WIDTH, sum[c]);
         offer(&selections[q], scores, bits, block * SCORE_BLOCK + (size_t)start * WIDTH, panel->count);
       }
     }

@@ -23,6 +23,15 @@ const char *simd_level_name(void); /* "generic", "avx2" or "avx512" */
 #define SIMD_PICK(table) (&table##_generic)
 #endif
 
+/* For kernels: functions that become part of their caller, and loops over a register tile that are taken apart
+ * entirely, since only then do its sums become registers. */
+#define SIMD_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define SIMD_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SIMD_UNROLL _Pragma("GCC unroll 24")
+#endif
+
 /* Sixteen floats at a time, in the compilers' own vector types (gcc and clang): one register with AVX-512, two with
  * AVX2, four with SSE2 or NEON. */
 typedef float Float16 __attribute__((vector_size(64)));

@@ -69,9 +69,9 @@ static int command_retrain(ModelTable *table, Error *error) {
                      table->name);
   if (code == SQLITE_OK && !(request.family = family_named(origin.family)))
     code = shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin.family);
+  int elsewhere = origin.source_schema && *origin.source_schema;
   if (code == SQLITE_OK &&
-      !(source = sqlite3_mprintf("\"%w\".\"%w\"", *origin.source_schema ? origin.source_schema : table->schema,
-                                 origin.source)))
+      !(source = sqlite3_mprintf("\"%w\".\"%w\"", elsewhere ? origin.source_schema : table->schema, origin.source)))
     code = error_no_memory(error);
   if (code == SQLITE_OK) {
     request.source = source;

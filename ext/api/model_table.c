@@ -196,7 +196,7 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
   if (code == SQLITE_OK && !(request.family = family_named(given.train)))
     code = error_set(error, SQLITE_ERROR, "recommender: there is no training of the kind \"%s\"; there is \"mf\"",
                      given.train);
-  if (code == SQLITE_OK && !parse_size(given.size, &request.size))
+  if (code == SQLITE_OK && !(given.size && parse_size(given.size, &request.size)))
     code = error_set(error, SQLITE_ERROR, "recommender: size must be a whole number, not \"%s\"", given.size);
   if (code == SQLITE_OK) {
     request.source = given.source;

@@ -273,7 +273,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
     hash = bytes_hash(hash, &key, sizeof key);
   }
   int64_t identity = call->function->identity ? call->function->identity(call) : call->row;
-  *rowid = (sqlite3_int64)((hash << 32 & INT64_MAX) + (uint64_t)identity);
+  *rowid = (sqlite3_int64)(hash >> 33) * ((sqlite3_int64)1 << 32) + identity;
   return SQLITE_OK;
 }
 

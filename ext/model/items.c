@@ -191,8 +191,8 @@ static int unpack_item(Reader *reader, ModelItems *items, size_t item, const cha
   const ModelShape *shape = &items->shape;
   int code = reader_floats(reader, from, store_row_floats(shape), "an item's factor", row, error);
   if (code != SQLITE_OK) return code;
-  items->norm[item] = norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0),
-                           shape->rank[shape->score_head]);
+  items->norm[item] =
+      norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0), shape->rank[shape->score_head]);
   for (int head = 0; head < HEADS; head++) {
     if (shape->rank[head]) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
     row += shape->rank[head];

@@ -10,11 +10,12 @@ SQLITE_EXTENSION_INIT1
 #define OLDEST_SQLITE 3038000 /* sqlite3_vtab_in(), LIMIT in xBestIndex, JSON built in */
 
 #if defined(_WIN32)
-__declspec(dllexport)
+#define EXPORT __declspec(dllexport)
 #else
-__attribute__((visibility("default")))
+#define EXPORT __attribute__((visibility("default")))
 #endif
-    int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+
+EXPORT int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
   SQLITE_EXTENSION_INIT2(api);
   if (sqlite3_libversion_number() < OLDEST_SQLITE) {
     *message = sqlite3_mprintf("recommend needs SQLite 3.38.0 or newer, and this is %s", sqlite3_libversion());

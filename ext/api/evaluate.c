@@ -16,7 +16,7 @@
 #include "register.h"
 #include "table_function.h"
 
-enum { MOST_USERS = 32 * STORE_CHUNK, MOST_ENTRIES = 1 << 20 }; /* that are judged at a time, and in their lists */
+enum { MOST_USERS = 32 * STORE_CHUNK }; /* that are judged at a time */
 #define NOT_RELEVANT UINT32_MAX
 
 typedef struct EvaluateOptions {
@@ -267,14 +267,12 @@ static int prepare_popularity(Judge *judge) {
   return code;
 }
 
-/* Long lists make small blocks. */
 static size_t block_size(const RankingProtocol *protocol, size_t items) {
   size_t longest = 1;
   for (int slot = 0; slot < protocol->ks; slot++)
     if ((size_t)protocol->k[slot] > longest) longest = (size_t)protocol->k[slot];
   if (longest > items) longest = items ? items : 1;
-  size_t fit = MOST_ENTRIES / longest / STORE_CHUNK * STORE_CHUNK;
-  return fit < STORE_CHUNK ? STORE_CHUNK : fit > MOST_USERS ? MOST_USERS : fit;
+  return store_block(longest, MOST_USERS);
 }
 
 static int judge_all(Judge *judge, Model *model, Error *error) {

@@ -14,7 +14,7 @@
 #include "table_function.h"
 
 enum { COLUMN_USER, COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE };
-enum { MOST_USERS = 64 * STORE_CHUNK, MOST_ENTRIES = 1 << 20 }; /* in a block */
+enum { MOST_USERS = 64 * STORE_CHUNK }; /* in a block */
 
 typedef struct Everyone {
   Reading reading;
@@ -120,8 +120,7 @@ static int start(TableCall *call, Error *error) {
   model_end(model);
   size_t items = state->reading.items->ids.count;
   state->k = k < (int64_t)items ? (size_t)k : items;
-  size_t fit = MOST_ENTRIES / (state->k ? state->k : 1) / STORE_CHUNK * STORE_CHUNK;
-  state->block = fit < STORE_CHUNK ? STORE_CHUNK : fit > MOST_USERS ? MOST_USERS : fit;
+  state->block = store_block(state->k, MOST_USERS);
   return rewind_rows(call, error);
 }
 

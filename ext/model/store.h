@@ -9,6 +9,14 @@
 #define STORE_CHUNK 64   /* vectors in a row of m_userfactor and m_itemfactor */
 #define STORE_CHECKSUM 8 /* bytes of checksum behind every blob */
 
+/* How many users to read at a time, whole chunks and at most `most`, where each comes with a list of so many entries:
+ * long lists make small blocks. */
+static inline size_t store_block(size_t list, size_t most) {
+  enum { MOST_ENTRIES = 1 << 20 };
+  size_t fit = MOST_ENTRIES / (list ? list : 1) / STORE_CHUNK * STORE_CHUNK;
+  return fit < STORE_CHUNK ? STORE_CHUNK : fit > most ? most : fit;
+}
+
 /* Replaces whatever the shadow tables hold. Must run inside a statement that SQLite rolls back as a whole where it
  * fails (INSERT … SELECT into the model, or CREATE VIRTUAL TABLE): on error the tables are half written. */
 int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *error);

@@ -12,6 +12,7 @@
 #include "../data/interrupt.h"
 #include "../data/options.h"
 #include "../learn/metrics.h"
+#include "../model/scoring.h"
 #include "../model/store.h"
 #include "register.h"
 #include "table_function.h"
@@ -90,7 +91,8 @@ typedef struct Judge {
 /* A block of users whose lists are ranked by one panel. */
 typedef struct Block {
   size_t count;
-  float *vector; /* count × stride */
+  float *vector;         /* count × stride; or */
+  PostingsQuery *sparse; /* count; borrowed */
   Excluded *excluded, *relevant;
   uint32_t *unknown;
   uint32_t *items; /* behind `relevant` */
@@ -99,6 +101,7 @@ typedef struct Block {
 
 static void block_free(Block *block) {
   memory_free_aligned(block->vector);
+  memory_free(block->sparse);
   memory_free(block->excluded);
   memory_free(block->relevant);
   memory_free(block->unknown);
@@ -110,19 +113,21 @@ static void block_free(Block *block) {
 static int block_alloc(Block *block, size_t users, int stride, size_t items) {
   *block = (Block){0};
   block->vector = memory_alloc_aligned(users, (size_t)stride * sizeof(float));
+  block->sparse = memory_alloc(users, sizeof *block->sparse);
   block->excluded = memory_alloc(users, sizeof *block->excluded);
   block->relevant = memory_alloc(users, sizeof *block->relevant);
   block->unknown = memory_alloc(users, sizeof *block->unknown);
   block->items = memory_alloc(items, sizeof *block->items);
-  return block->vector && block->excluded && block->relevant && block->unknown && block->items ? SQLITE_OK
+  return block->vector && block->sparse && block->excluded && block->relevant && block->unknown && block->items ? SQLITE_OK
                                                                                                : SQLITE_NOMEM;
 }
 
 static void block_clear(Block *block) { block->count = block->item_count = 0; }
 
-/* Puts a user of the source into a block. `history` is NULL for users that the model does not know. */
+/* Puts a user of the source into a block, with her vector or the sum of her items, if she has one. `history` is NULL for
+ * users that the model does not know. */
 static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const float *vector,
-                      int stride) {
+                      int stride, const ItemSum *sum) {
   const SparseMatrix *cells = &judge->data.by_user;
   const EvaluateOptions *options = judge->options;
   size_t at = block->count++, first = block->item_count;
@@ -139,19 +144,22 @@ static void block_add(Block *block, const Judge *judge, size_t source_user, cons
   block->relevant[at] = (Excluded){block->items + first, block->item_count - first};
   block->excluded[at] = (Excluded){NULL, 0};
   if (history && options->exclude_seen) block->excluded[at] = (Excluded){history->item, history->count};
+  if (sum) block->sparse[at] = item_sum_query(sum);
   if (vector) memcpy(block->vector + at * (size_t)stride, vector, (size_t)stride * sizeof *vector);
 }
 
-static int judge_block(Judge *judge, const Block *block, const ScorePanel *panel) {
+static int judge_block(Judge *judge, const Block *block, Scorer scorer) {
   const RankingUsers users = {.count = block->count,
-                              .vector = block->vector,
+                              .queries = {block->count, block->vector, block->sparse},
                               .excluded = block->excluded,
                               .relevant = block->relevant,
                               .unknown = block->unknown};
   return block->count
-             ? ranking_scores_add(&judge->scores, panel, &users, &judge->protocol, judge->recommended, judge->cancel)
+             ? ranking_scores_add(&judge->scores, &scorer, &users, &judge->protocol, judge->recommended, judge->cancel)
              : SQLITE_OK;
 }
+
+static Scorer popularity_scorer(const Judge *judge) { return (Scorer){.panel = &judge->popularity}; }
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
@@ -165,21 +173,26 @@ static double estimate(const ModelItems *items, double user_offset, int user_kno
   return sum;
 }
 
-/* `vector` is NULL for a user that the model does not know. */
-static void judge_ratings(Judge *judge, size_t source_user, const float *vector, double offset) {
+static int predicts_ratings(const Judge *judge) {
+  const ModelShape *shape = &judge->items->shape;
+  return shape->prediction_head >= 0 && !shape->cosine && judge->data.explicit_ratings;
+}
+
+/* `vector` is not read where the model does not know the user, or predicts no ratings. */
+static void judge_ratings(Judge *judge, size_t source_user, int is_known, const float *vector, double offset) {
   const ModelItems *items = judge->items;
   const SparseMatrix *cells = &judge->data.by_user;
-  int head = items->shape.prediction_head;
+  int head = predicts_ratings(judge) ? items->shape.prediction_head : -1;
   for (size_t e = cells->start[source_user]; e < cells->start[source_user + 1]; e++) {
     uint32_t item = judge->item_index[cells->index[e]];
-    int known = vector != NULL && item != DICTIONARY_NONE;
+    int known = is_known && item != DICTIONARY_NONE;
     double prediction;
     judge->unknown_rows += !known;
-    if (head < 0 || !judge->data.explicit_ratings) continue;
+    if (head < 0) continue;
     if (known)
       prediction = (double)score_panel_score(&items->panel[head], item, vector) + offset;
     else if (judge->options->cold_start == COLD_ESTIMATE)
-      prediction = estimate(items, offset, vector != NULL, item);
+      prediction = estimate(items, offset, is_known, item);
     else
       continue;
     rating_errors_add(&judge->errors, shape_clip(&items->shape, prediction),
@@ -203,18 +216,18 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
     for (size_t user = 0; user < users.count; user++) {
       if (!judge->tested[first + user]) continue;
       size_t source_user = judge->tested[first + user] - 1;
-      const float *vector = users.vector[score] + user * (size_t)stride;
-      block_add(users.blank[user] ? blank : learned, judge, source_user, &users.history[user],
-                users.blank[user] ? NULL : vector, stride);
-      if (prediction >= 0)
-        judge_ratings(judge, source_user,
+      const float *vector = users.blank[user] || !stride ? NULL : users.vector[score] + user * (size_t)stride;
+      block_add(users.blank[user] ? blank : learned, judge, source_user, &users.history[user], vector, stride,
+                users.blank[user] || !users.sum ? NULL : &users.sum[user]);
+      if (predicts_ratings(judge))
+        judge_ratings(judge, source_user, 1,
                       users.vector[prediction] + user * (size_t)shape_stride(&items->shape, prediction),
                       (double)users.offset[prediction][user]);
       else
-        judge_ratings(judge, source_user, vector, 0);
+        judge_ratings(judge, source_user, 1, NULL, 0);
     }
-    if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, learned, &items->panel[score]));
-    if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, blank, &judge->popularity));
+    if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, learned, items_scorer(items)));
+    if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, blank, popularity_scorer(judge)));
     users_free(&users);
   }
   return code;
@@ -226,14 +239,14 @@ static int judge_unknown_users(Judge *judge, const uint8_t *known, Block *blank,
   block_clear(blank);
   for (size_t user = 0; code == SQLITE_OK && user < judge->data.users.count; user++) {
     if (known[user]) continue;
-    judge_ratings(judge, user, NULL, 0);
+    judge_ratings(judge, user, 0, NULL, 0);
     if (judge->options->cold_start != COLD_ESTIMATE) continue;
-    block_add(blank, judge, user, NULL, NULL, 0);
+    block_add(blank, judge, user, NULL, NULL, 0, NULL);
     if (blank->count < judge->block) continue;
-    code = interrupt_error(error, judge_block(judge, blank, &judge->popularity));
+    code = interrupt_error(error, judge_block(judge, blank, popularity_scorer(judge)));
     block_clear(blank);
   }
-  if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, blank, &judge->popularity));
+  if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, blank, popularity_scorer(judge)));
   return code;
 }
 
@@ -322,7 +335,7 @@ static void add_row(Evaluation *evaluation, const char *metric, int k, double va
 static void describe_ratings(Evaluation *evaluation, const Judge *judge) {
   const RatingErrors *errors = &judge->errors;
   double n = (double)errors->count;
-  if (judge->items->shape.prediction_head >= 0 && judge->data.explicit_ratings) {
+  if (predicts_ratings(judge)) {
     add_row(evaluation, "rmse", 0, rating_rmse(errors), errors->count, "square root of the mean squared error");
     add_row(evaluation, "mae", 0, errors->absolutes / n, errors->count, "mean absolute error");
     add_row(evaluation, "accuracy", 0, (double)errors->within / n, errors->count,

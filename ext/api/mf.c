@@ -14,6 +14,7 @@
 #include "../base/parallel.h"
 #include "../learn/als.h"
 #include "../learn/metrics.h"
+#include "holdout.h"
 
 typedef enum MfAlgorithm { MF_ALS, MF_IALS } MfAlgorithm;
 typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING } MfObjective;
@@ -274,43 +275,10 @@ static int describe_options(const Training *training, const MfOptions *options, 
 
 /* ---- the test metric --------------------------------------------------------------------------------------------- */
 
-enum { MOST_JUDGED_USERS = 4096, TEST_K = 10 };
-
-/* NDCG@10 of what was held out, among all items but those trained on, of up to 4,096 users spread over all. */
-static int ranking_test(Training *training, const Factors *factors, double *ndcg, Error *error) {
-  const SparseMatrix *held_out = &training->data.held_out, *trained = &training->data.by_user;
-  size_t users = held_out->rows, step = users / MOST_JUDGED_USERS + 1, count = 0;
-  RankingProtocol protocol = {.ks = 1, .k = {TEST_K}, .threads = training->threads};
-  RankingScores scores = {0};
-  ScorePanel panel = {0};
-  size_t stride = (size_t)factors->stride, most = users / step + 1;
-  float *vector = memory_alloc_aligned(most, stride * sizeof *vector);
-  Excluded *relevant = memory_alloc(most, sizeof *relevant), *excluded = memory_alloc(most, sizeof *excluded);
-  int code =
-      vector && relevant && excluded ? score_panel_alloc(&panel, factors->items, factors->stride, 0) : SQLITE_NOMEM;
-  for (size_t item = 0; code == SQLITE_OK && item < factors->items; item++)
-    score_panel_set(&panel, item, factors->item + item * stride, factors->stride);
-  for (size_t user = 0; code == SQLITE_OK && user < users; user += step) {
-    if (sparse_row_length(held_out, user) == 0) continue;
-    memcpy(vector + count * stride, factors->user + user * stride, stride * sizeof *vector);
-    relevant[count] = (Excluded){held_out->index + held_out->start[user], sparse_row_length(held_out, user)};
-    excluded[count++] = (Excluded){trained->index + trained->start[user], sparse_row_length(trained, user)};
-  }
-  RankingUsers block = {.count = count, .vector = vector, .excluded = excluded, .relevant = relevant};
-  if (code == SQLITE_OK)
-    code = ranking_scores_add(&scores, &panel, &block, &protocol, NULL, &training->interrupt.cancel);
-  *ndcg = scores.users ? scores.sum[METRIC_NDCG][0] / (double)scores.users : NAN;
-  score_panel_free(&panel);
-  memory_free_aligned(vector);
-  memory_free(relevant);
-  memory_free(excluded);
-  return interrupt_error(error, code);
-}
-
 static int test_head(Training *training, Head head, const Factors *factors, double *test, Error *error) {
   *test = NAN;
   if (!training->data.held_out.start) return SQLITE_OK;
-  if (head == HEAD_RANKING) return ranking_test(training, factors, test, error);
+  if (head == HEAD_RANKING) return holdout_test_factors(training, factors, test, error);
   RatingErrors errors =
       rating_errors_of(factors, &training->data.held_out, training->data.minimum, training->data.maximum);
   *test = rating_rmse(&errors);

@@ -60,7 +60,7 @@ static int command_retrain(ModelTable *table, Error *error) {
   ModelName name = table_name(table);
   Training *training = NULL;
   char *source = NULL;
-  TrainRequest request = {.model = &name};
+  TrainRequest request = {.model = &name, .from_file = 1};
   int code = read_origin(table, &origin, error);
   if (code == SQLITE_OK && origin.is_query)
     code = error_set(error, SQLITE_ERROR,

@@ -4,6 +4,7 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
+#include "../model/scoring.h"
 #include "model_module.h"
 #include "ranking.h"
 #include "reading.h"
@@ -298,11 +299,9 @@ int model_cursor_next(sqlite3_vtab_cursor *base) {
 int model_cursor_eof(sqlite3_vtab_cursor *base) { return ((ModelCursor *)base)->at_end; }
 
 static void result_prediction(const ModelCursor *cursor, uint32_t item, sqlite3_context *context) {
-  const ModelShape *shape = &cursor->reading.items->shape;
-  int head = shape->prediction_head;
-  if (head < 0) return;
-  double score = (double)score_panel_score(&cursor->reading.items->panel[head], item, cursor->user.vector[head]);
-  sqlite3_result_double(context, shape_clip(shape, score + cursor->user.offset[head]));
+  const ModelItems *items = cursor->reading.items;
+  if (items->shape.prediction_head < 0) return;
+  sqlite3_result_double(context, items_prediction(items, item, &cursor->user));
 }
 
 int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {

@@ -38,12 +38,14 @@ static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *tr
 }
 
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {
+  char size[32] = ""; /* a family without a size has 0 */
+  if (trained->size) sqlite3_snprintf(sizeof size, size, "size=%lld, ", trained->size);
   char *sql = replaces ? sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT 'store', ?1", name.schema,
                                          name.name, name.name)
                        : sqlite3_mprintf(
                              "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
-                             "size=%lld, options=%Q)",
-                             name.schema, name.name, trained->family, trained->source, trained->size, trained->options);
+                             "%soptions=%Q)",
+                             name.schema, name.name, trained->family, trained->source, size, trained->options);
   if (!replaces) connection->storing = trained;
   int code = run_with_payload(connection->db, sql, trained, error);
   connection->storing = NULL;

@@ -142,8 +142,9 @@ static void module_arguments_free(ModuleArguments *given) {
   sqlite3_free(given->options);
 }
 
+static const char module_usage[] = "recommender(train=mf, source=ratings, size=32, options='{\"epochs\": 20}')";
+
 static int read_module_arguments(int count, const char *const *arguments, ModuleArguments *given, Error *error) {
-  static const char usage[] = "recommender(train=mf, source=ratings, size=32, options='{\"epochs\": 20}')";
   const struct {
     const char *key;
     char **value;
@@ -160,11 +161,10 @@ static int read_module_arguments(int count, const char *const *arguments, Module
       taken = 1;
     }
     if (!taken)
-      return error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i], usage);
+      return error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i], module_usage);
   }
-  if (!given->train || !given->source || !given->size)
-    return error_set(error, SQLITE_ERROR, "recommender: \"train\", \"source\" and \"size\" are needed: write %s",
-                     usage);
+  if (!given->train || !given->source)
+    return error_set(error, SQLITE_ERROR, "recommender: \"train\" and \"source\" are needed: write %s", module_usage);
   return SQLITE_OK;
 }
 
@@ -194,10 +194,16 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
   TrainRequest request = {.model = &name};
   int code = read_module_arguments(count, arguments, &given, error);
   if (code == SQLITE_OK && !(request.family = family_named(given.train)))
-    code = error_set(error, SQLITE_ERROR, "recommender: there is no training of the kind \"%s\"; there is \"mf\"",
-                     given.train);
-  if (code == SQLITE_OK && !(given.size && parse_size(given.size, &request.size)))
-    code = error_set(error, SQLITE_ERROR, "recommender: size must be a whole number, not \"%s\"", given.size);
+    code = error_set(error, SQLITE_ERROR,
+                     "recommender: there is no training of the kind \"%s\"; there are \"mf\" and \"tfidf\"", given.train);
+  if (code == SQLITE_OK && request.family->size && !given.size)
+    code = error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", request.family->size,
+                     module_usage);
+  if (code == SQLITE_OK && given.size && !(request.family->size && parse_size(given.size, &request.size)))
+    code = error_set(error, SQLITE_ERROR,
+                     request.family->size ? "recommender: size must be a whole number, not \"%s\""
+                                          : "recommender: leave the size out, \"%s\": this kind of training has none",
+                     given.size);
   if (code == SQLITE_OK) {
     request.source = given.source;
     request.options = given.options;

@@ -1,5 +1,6 @@
 /* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or
  * item, and for a model of implicit feedback, which has no such scale. */
+#include "../model/scoring.h"
 #include "register.h"
 #include "vtab.h"
 
@@ -22,8 +23,7 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   if (code == SQLITE_OK && head >= 0 && user_there && item != DICTIONARY_NONE)
     code = model_user(model, items, &user_id, &user, &found, error);
   if (code == SQLITE_OK && found) {
-    double score = (double)score_panel_score(&items->panel[head], item, user.vector[head]) + user.offset[head];
-    *prediction = shape_clip(&items->shape, score);
+    *prediction = items_prediction(items, item, &user);
     *known = 1;
   }
   user_free(&user);

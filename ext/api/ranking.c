@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../base/memory.h"
+#include "../model/scoring.h"
 
 /* Is the item wanted, by what the user has seen? */
 static int passes(const RankingRequest *request, uint32_t item) {
@@ -17,38 +18,37 @@ static int passes(const RankingRequest *request, uint32_t item) {
 }
 
 static int start_best(Ranking *ranking, const RankingRequest *request, size_t k) {
-  const ModelShape *shape = &request->items->shape;
   Excluded excluded = {NULL, 0};
   if (request->seen == UNSEEN_ONLY && request->history)
     excluded = (Excluded){request->history->item, request->history->count};
   ranking->entries = memory_alloc(k, sizeof *ranking->entries);
   if (!ranking->entries) return SQLITE_NOMEM;
-  return score_panel_top_k(&request->items->panel[shape->score_head], request->user->vector[shape->score_head], 1,
-                           &excluded, k, ranking->entries, &ranking->count, request->threads, request->cancel);
+  return items_top_k(request->items, request->user, &excluded, k, ranking->entries, &ranking->count, request->threads,
+                     request->cancel);
 }
 
 /* All scores at once, if there are many items to score; NULL in *scores where not. */
-static int score_all(const ScorePanel *panel, const float *vector, size_t candidates, float **scores) {
+static int score_all(const ModelItems *items, const ModelUser *user, size_t candidates, float **scores) {
+  Scorer scorer = items_scorer(items);
   *scores = NULL;
-  if (!vector || candidates < panel->count / 8) return SQLITE_OK;
-  *scores = memory_alloc_aligned((panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK, sizeof **scores);
-  if (!*scores) return SQLITE_NOMEM;
-  score_panel_scores(panel, vector, *scores);
-  return SQLITE_OK;
+  if (!user || candidates < items->ids.count / 8) return SQLITE_OK;
+  *scores = memory_alloc_aligned(scorer_room(&scorer), sizeof **scores);
+  return *scores ? items_scores(items, user, *scores) : SQLITE_NOMEM;
 }
 
 static int start_each(Ranking *ranking, const RankingRequest *request) {
   const ModelItems *items = request->items;
-  const ScorePanel *panel = &items->panel[items->shape.score_head];
-  const float *vector = request->user ? request->user->vector[items->shape.score_head] : NULL;
+  const ModelUser *user = request->user;
   size_t candidates = request->has_candidates ? request->candidate_count : items->ids.count;
   float *scores = NULL;
   ranking->entries = memory_alloc(candidates, sizeof *ranking->entries);
-  int code = ranking->entries ? score_all(panel, vector, candidates, &scores) : SQLITE_NOMEM;
+  int code = ranking->entries ? score_all(items, user, candidates, &scores) : SQLITE_NOMEM;
   for (size_t i = 0; i < candidates && code == SQLITE_OK; i++) {
     uint32_t item = request->has_candidates ? request->candidates[i] : (uint32_t)i;
     if (!passes(request, item)) continue;
-    float score = scores ? scores[item] : vector ? score_panel_score(panel, item, vector) : (float)items->count[item];
+    float score = scores ? scores[item]
+                  : user ? items_score(items, items->shape.score_head, item, user)
+                         : (float)items->count[item];
     ranking->entries[ranking->count++] = (Scored){score, item};
     if (i % 4096 == 0) code = cancel_poll(request->cancel);
   }

@@ -8,6 +8,7 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
+#include "../model/scoring.h"
 #include "../model/store.h"
 #include "reading.h"
 #include "register.h"
@@ -47,17 +48,18 @@ static void rank_popular(const ModelItems *items, const History *history, Scored
 
 static int rank_block(Everyone *state, Error *error) {
   ModelUsers *users = &state->users;
-  int head = state->reading.items->shape.score_head;
-  const ScorePanel *panel = &state->reading.items->panel[head];
+  Scorer scorer = items_scorer(state->reading.items);
   Excluded *excluded = memory_alloc(users->count, sizeof *excluded);
+  PostingsQuery *sparse = memory_alloc(users->count, sizeof *sparse);
   state->best = memory_alloc(users->count, state->k * sizeof *state->best);
   state->found = memory_alloc(users->count, sizeof *state->found);
-  int code = excluded && state->best && state->found ? SQLITE_OK : error_no_memory(error);
+  int code = excluded && sparse && state->best && state->found ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) {
     for (size_t user = 0; user < users->count; user++)
       excluded[user] = (Excluded){users->history[user].item, users->history[user].count};
-    code = score_panel_top_k(panel, users->vector[head], users->count, excluded, state->k, state->best, state->found,
-                             parallel_threads(0), &state->interrupt.cancel);
+    Queries queries = users_queries(state->reading.items, users, sparse);
+    code = scorer_top_k(&scorer, &queries, excluded, state->k, state->best, state->found, parallel_threads(0),
+                        &state->interrupt.cancel);
     interrupt_error(error, code);
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
@@ -66,6 +68,7 @@ static int rank_block(Everyone *state, Error *error) {
                    &state->found[user]);
   }
   memory_free(excluded);
+  memory_free(sparse);
   return code;
 }
 
@@ -132,9 +135,14 @@ static int next(TableCall *call, Error *error) {
 
 static int at_end(const TableCall *call) { return ((const Everyone *)call->state)->users.count == 0; }
 
+/* What the scores of the current user are beyond those of the items. */
+static double user_offset(const Everyone *state) {
+  const float *offset = state->users.offset[state->reading.items->shape.score_head];
+  return offset && !state->users.blank[state->user] ? (double)offset[state->user] : 0;
+}
+
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const Everyone *state = call->state;
-  int head = state->reading.items->shape.score_head;
   const Scored *entry = &state->best[state->user * state->k + state->row];
   Id id;
   switch (which) {
@@ -148,9 +156,7 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
       id_result(context, &id);
       break;
     case COLUMN_SCORE:
-      sqlite3_result_double(context,
-                            (double)entry->score +
-                                (state->users.blank[state->user] ? 0 : (double)state->users.offset[head][state->user]));
+      sqlite3_result_double(context, (double)entry->score + user_offset(state));
       break;
   }
 }

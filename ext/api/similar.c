@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../base/parallel.h"
 #include "../base/simd.h"
 #include "../data/interrupt.h"
+#include "../model/scoring.h"
 #include "../model/store.h"
 #include "register.h"
 #include "table_function.h"
@@ -48,14 +50,30 @@ static int keep_at_most(Nearest *state, int64_t k, size_t candidates, TopK *top)
 
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 
-static int nearest_items(TableCall *call, Nearest *state, int64_t k, Error *error) {
-  const ModelItems *items = state->items;
-  const ScorePanel *panel = &items->panel[items->shape.score_head];
+/* The index of the item that the argument names, or DICTIONARY_NONE. */
+static int find_item(const TableCall *call, const ModelItems *items, uint32_t *item, Error *error) {
   Id id;
   int there = id_from_value_as(call->argument[0], items->item_affinity, &id);
-  if (there < 0) return error_no_memory(error);
-  uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
-  if (item == DICTIONARY_NONE) return SQLITE_OK;
+  *item = there > 0 ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
+  return there < 0 ? error_no_memory(error) : SQLITE_OK;
+}
+
+/* Sparse vectors: a score is a cosine. */
+static int nearest_sparse(Nearest *state, uint32_t item, int64_t k, const Cancel *cancel, Error *error) {
+  const ModelItems *items = state->items;
+  const PostingsQuery query = {.index = &item, .count = 1, .of_items = 1};
+  const Excluded itself = {&item, 1};
+  TopK top;
+  int code = keep_at_most(state, k, items->ids.count, &top);
+  if (code == SQLITE_OK)
+    code = postings_top_k(&items->postings, &query, 1, &itself, top.capacity, state->entries, &state->count,
+                          parallel_threads(0), cancel);
+  return interrupt_error(error, code);
+}
+
+static int nearest_dense(Nearest *state, uint32_t item, int64_t k, Error *error) {
+  const ModelItems *items = state->items;
+  const ScorePanel *panel = &items->panel[items->shape.score_head];
   TopK top;
   size_t room = (panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK;
   float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
@@ -76,23 +94,61 @@ static int nearest_items(TableCall *call, Nearest *state, int64_t k, Error *erro
   return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
+static int nearest_items(TableCall *call, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
+  uint32_t item;
+  int code = find_item(call, state->items, &item, error);
+  if (code != SQLITE_OK || item == DICTIONARY_NONE) return code;
+  return state->items->shape.sparse ? nearest_sparse(state, item, k, cancel, error)
+                                    : nearest_dense(state, item, k, error);
+}
+
 /* ---- users ------------------------------------------------------------------------------------------------------- */
 
-/* Offers every user of the model to the heap: `score` says how good one is, NaN that she is out of the question. */
-typedef float (*UserScore)(const void *query, const float *vector, float offset, uint32_t user, int stride);
+/* What users are compared with. */
+typedef struct UserQuery {
+  const float *vector;          /* of a dense model */
+  const PostingsVector *spread; /* of a sparse one: another user, or */
+  uint32_t item;                /* an item */
+  float norm, bias;
+  uint32_t self;
+} UserQuery;
 
-static int scan_users(Model *model, const ModelItems *items, UserScore score, const void *query, TopK *top,
+/* Says how good a user is, NaN that she is out of the question: with a dense vector, and of a sparse model. */
+typedef struct UserScore {
+  float (*dense)(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride);
+  float (*sparse)(const UserQuery *query, const ModelItems *items, const PostingsVector *spread, uint32_t user);
+} UserScore;
+
+/* Offers a block of users of a sparse model to the heap. */
+static int scan_sums(const ModelItems *items, const ModelUsers *users, size_t first, const UserScore *score,
+                     const UserQuery *query, TopK *top, const Cancel *cancel) {
+  int code = SQLITE_OK;
+  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
+    const PostingsQuery sum = item_sum_query(&users->sum[user]);
+    PostingsVector spread = {0};
+    if (sum.count) code = postings_expand(&items->postings, &sum, &spread);
+    uint32_t index = (uint32_t)(first + user);
+    if (code == SQLITE_OK) top_k_offer(top, score->sparse(query, items, &spread, index), index);
+    postings_vector_free(&spread);
+    if (code == SQLITE_OK) code = cancel_poll(cancel);
+  }
+  return code;
+}
+
+/* Offers every user of the model to the heap. */
+static int scan_users(Model *model, const ModelItems *items, const UserScore *score, const UserQuery *query, TopK *top,
                       const Cancel *cancel, Error *error) {
   int head = items->shape.score_head, stride = shape_stride(&items->shape, head);
   int code = SQLITE_OK;
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, 0, &users, error);
-    for (size_t user = 0; user < users.count; user++) {
+    if (code == SQLITE_OK && items->shape.sparse)
+      code = interrupt_error(error, scan_sums(items, &users, first, score, query, top, cancel));
+    for (size_t user = 0; user < users.count && !items->shape.sparse; user++) {
       uint32_t index = (uint32_t)(first + user);
-      top_k_offer(top,
-                  score(query, users.vector[head] + user * (size_t)stride, users.offset[head][user], index, stride),
-                  index);
+      const float *vector = users.vector[head] + user * (size_t)stride;
+      top_k_offer(top, score->dense(query, vector, users.offset[head][user], index, stride), index);
     }
     users_free(&users);
     if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(cancel));
@@ -108,18 +164,24 @@ static int read_ids(Model *model, Nearest *state, Error *error) {
   return code;
 }
 
-typedef struct UserQuery {
-  const float *vector;
-  float norm, bias;
-  uint32_t self;
-} UserQuery;
-
-static float similarity_to(const void *context, const float *vector, float offset, uint32_t user, int stride) {
+static float similarity_to(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride) {
   (void)offset;
-  const UserQuery *query = context;
   if (user == query->self) return NAN;
   return cosine(dot(query->vector, vector, stride), query->norm, sqrtf(dot(vector, vector, stride)));
 }
+
+static float similarity_of_sums(const UserQuery *query, const ModelItems *items, const PostingsVector *spread,
+                                uint32_t user) {
+  (void)items;
+  double sum = 0;
+  if (user == query->self) return NAN;
+  if (!(spread->norm > 0) || !(query->spread->norm > 0)) return 0;
+  for (size_t i = 0; i < spread->count; i++)
+    sum += (double)spread->weight[spread->term[i]] * (double)query->spread->weight[spread->term[i]];
+  return (float)(sum / (spread->norm * query->spread->norm));
+}
+
+static const UserScore similarity_score = {similarity_to, similarity_of_sums};
 
 static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
@@ -132,9 +194,10 @@ static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t 
   if (there > 0) code = model_user(model, items, &id, &user, &found, error);
   if (code == SQLITE_OK && found) {
     const float *vector = user.vector[head];
-    UserQuery query = {.vector = vector, .norm = sqrtf(dot(vector, vector, stride)), .self = user.index};
+    UserQuery query = {.vector = vector, .spread = &user.spread, .self = user.index};
+    if (vector) query.norm = sqrtf(dot(vector, vector, stride));
     if (keep_at_most(state, k, (size_t)items->users, &top) != SQLITE_OK) code = error_no_memory(error);
-    if (code == SQLITE_OK) code = scan_users(model, items, similarity_to, &query, &top, cancel, error);
+    if (code == SQLITE_OK) code = scan_users(model, items, &similarity_score, &query, &top, cancel, error);
     if (code == SQLITE_OK) {
       state->count = top_k_sort(&top);
       code = read_ids(model, state, error);
@@ -144,12 +207,19 @@ static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t 
   return code;
 }
 
-static float liking_of(const void *context, const float *vector, float offset, uint32_t user, int stride) {
+static float liking_of(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride) {
   (void)user;
-  const UserQuery *query = context;
   if (dot(vector, vector, stride) == 0) return NAN; /* nothing was learned of her */
   return dot(query->vector, vector, stride) + query->bias + offset;
 }
+
+static float liking_of_sum(const UserQuery *query, const ModelItems *items, const PostingsVector *spread,
+                           uint32_t user) {
+  (void)user;
+  return spread->count ? postings_score(&items->postings, query->item, spread) : NAN;
+}
+
+static const UserScore liking_score = {liking_of, liking_of_sum};
 
 /* Drops those who have seen the item, keeping at most k. */
 static int drop_seen(Model *model, Nearest *state, uint32_t item, int64_t k, Error *error) {
@@ -169,20 +239,18 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   const ModelItems *items = state->items;
   const ScorePanel *panel = &items->panel[items->shape.score_head];
   TopK top;
-  Id id;
-  int there = id_from_value_as(call->argument[0], items->item_affinity, &id);
-  if (there < 0) return error_no_memory(error);
-  uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
-  if (item == DICTIONARY_NONE) return SQLITE_OK;
+  uint32_t item;
+  int found = find_item(call, items, &item, error);
+  if (found != SQLITE_OK || item == DICTIONARY_NONE) return found;
   float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
   /* As many as have seen the item may be dropped afterwards. */
   int64_t enough = k < INT64_MAX - UINT32_MAX ? k + items->count[item] : INT64_MAX;
   int code = vector && keep_at_most(state, enough, (size_t)items->users, &top) == SQLITE_OK ? SQLITE_OK
                                                                                             : error_no_memory(error);
   if (code == SQLITE_OK) {
-    UserQuery query = {.vector = vector, .bias = panel->bias ? panel->bias[item] : 0};
-    score_panel_get(panel, item, vector);
-    code = scan_users(model, items, liking_of, &query, &top, cancel, error);
+    UserQuery query = {.vector = vector, .item = item, .bias = panel->bias ? panel->bias[item] : 0};
+    if (!items->shape.sparse) score_panel_get(panel, item, vector);
+    code = scan_users(model, items, &liking_score, &query, &top, cancel, error);
   }
   if (code == SQLITE_OK) {
     state->count = top_k_sort(&top);
@@ -209,7 +277,7 @@ static int start(TableCall *call, Error *error) {
   if (code != SQLITE_OK) return code;
   interrupt_begin(&interrupt, call->connection->db);
   if (call->function == &functions[0])
-    code = nearest_items(call, state, k, error);
+    code = nearest_items(call, state, k, &interrupt.cancel, error);
   else if (call->function == &functions[1])
     code = nearest_users(call, model, state, k, &interrupt.cancel, error);
   else

@@ -13,8 +13,9 @@
 #include "../base/parallel.h"
 #include "mf.h"
 #include "model_store.h"
+#include "tfidf.h"
 
-const Family *const families[] = {&mf_family, NULL};
+const Family *const families[] = {&mf_family, &tfidf_family, NULL};
 
 const Family *family_named(const char *name) {
   for (int i = 0; families[i]; i++)
@@ -22,7 +23,7 @@ const Family *family_named(const char *name) {
   return NULL;
 }
 
-static double seconds_since(const struct timespec *then) {
+double seconds_since(const struct timespec *then) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
@@ -93,7 +94,7 @@ static int check_name(Training *training, Error *error) {
   return code;
 }
 
-static int read_source(Training *training, Error *error) {
+int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
   const TrainOptions *options = training->options;
   const InteractionOptions reading = {
       .caller = training->family->function,
@@ -105,19 +106,27 @@ static int read_source(Training *training, Error *error) {
       .duplicates = (DuplicatesRule)(options->duplicates + 1),
       .test = options->test,
       .seed = options->seed,
+      .item_as = item_as,
       .threads = training->threads,
   };
   const Interactions *data = &training->data;
-  int code = interactions_read(training->connection->db, &training->source, &reading, &training->data,
+  int code = interactions_read(training->connection->db, source, &reading, &training->data,
                                &training->interrupt.cancel, error);
   if (code != SQLITE_OK) return code;
   if (data->by_user.start[data->by_user.rows] == 0)
     return error_set(
         error, SQLITE_ERROR,
         "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
-        training->family->function, training->source.text, data->rows, data->left_out);
-  return interrupt_error(
-      error, sparse_transpose(&data->by_user, &training->by_item, training->threads, &training->interrupt.cancel));
+        training->family->function, source->text, data->rows, data->left_out);
+  return SQLITE_OK;
+}
+
+static int read_source(Training *training, Error *error) {
+  if (training->family->read) return training->family->read(training, error);
+  int code = training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
+  if (code != SQLITE_OK) return code;
+  return interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
+                                                 &training->interrupt.cancel));
 }
 
 int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {
@@ -132,6 +141,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   training->size = request->size;
   interrupt_begin(&training->interrupt, connection->db);
   int code = SQLITE_OK;
+  training->from_file = request->from_file;
   if (request->size < family->size_minimum || request->size > family->size_maximum)
     code = error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
                      family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
@@ -173,8 +183,9 @@ static int gather_history(Training *training, Error *error) {
   }
   size_t entries = trained->start[trained->rows] + held_out->start[held_out->rows];
   int with_values = trained->value || held_out->value;
+  training->trained.held_out = memory_alloc(entries, 1);
   int code = sparse_alloc(history, trained->rows, trained->columns, entries, with_values);
-  if (code != SQLITE_OK) return error_no_memory(error);
+  if (code != SQLITE_OK || !training->trained.held_out) return error_no_memory(error);
   size_t to = 0;
   for (size_t user = 0; user < history->rows; user++) {
     size_t a = trained->start[user], b = held_out->start[user];
@@ -184,6 +195,7 @@ static int gather_history(Training *training, Error *error) {
       const SparseMatrix *from = from_trained ? trained : held_out;
       size_t e = from_trained ? a++ : b++;
       history->index[to] = from->index[e];
+      training->trained.held_out[to] = (uint8_t)!from_trained;
       if (with_values) history->value[to] = from->value ? from->value[e] : 1;
       to++;
     }
@@ -217,7 +229,7 @@ static int describe_rows(Training *training, Error *error) {
   sqlite3_str_appendall(text, "{");
   int heads = 0;
   for (Head head = 0; head < HEADS; head++) {
-    if (!training->trained.shape.rank[head]) continue;
+    if (!shape_has(&training->trained.shape, head)) continue;
     sqlite3_str_appendf(text, "%s\"%s\":{", heads++ ? "," : "", head_names[head]);
     for (int what = 0; what < 3; what++) {
       static const char *const names[] = {"\"loss\":[", ",\"train\":[", ",\"test\":["};
@@ -306,10 +318,12 @@ void training_end(Training *training) {
     sqlite3_free(training->options->item.name);
     sqlite3_free(training->options->rating.name);
     sqlite3_free(training->options->timestamp.name);
+    if (training->family->free_options) training->family->free_options(training->options);
   }
   memory_free(training->options);
   memory_free(training->state);
   memory_free(training->rows);
+  sqlite3_free(training->counts);
   sqlite3_free(training->schema);
   sqlite3_free(training->name);
   memory_free(training);
@@ -328,12 +342,12 @@ int training_summary(const Training *training, char **json, Error *error) {
   sqlite3 *db = training->connection->db;
   int code = sqlite3_prepare_v2(
       db,
-      "SELECT json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', ?6, "
+      "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', ?6, "
       "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
-      "FROM json_each(?10)), "
-      "'seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3)))",
+      "FROM json_each(?10))), json_patch(coalesce(?13, '{}'), "
+      "json_object('seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3)))))",
       -1, &statement, NULL);
   if (code == SQLITE_OK) {
     int64_t held_out = data->held_out.start ? (int64_t)data->held_out.start[data->held_out.rows] : 0;
@@ -350,6 +364,7 @@ int training_summary(const Training *training, char **json, Error *error) {
     sqlite3_bind_text(statement, 10, trained->metrics, -1, SQLITE_STATIC);
     sqlite3_bind_double(statement, 11, training->read_seconds);
     sqlite3_bind_double(statement, 12, training->fit_seconds);
+    if (training->counts) sqlite3_bind_text(statement, 13, training->counts, -1, SQLITE_STATIC);
     if (name && sqlite3_step(statement) == SQLITE_ROW) {
       const char *text = (const char *)sqlite3_column_text(statement, 0);
       if (text) *json = sqlite3_mprintf("%s%*s", text, STORE_SECONDS_ROOM, "");

@@ -51,6 +51,7 @@ typedef struct FitRow {
   double seconds; /* since the head's training began */
 } FitRow;
 
+struct Family;
 typedef struct Training {
   Connection *connection;
   const struct Family *family;
@@ -59,12 +60,14 @@ typedef struct Training {
   TrainOptions *options; /* the family's struct */
   char *schema, *name;   /* of the model to be */
   int replaces;          /* a model of that name exists */
+  int from_file;         /* the options come from the database file: nothing in them may be run */
   Interactions data;
   SparseMatrix by_item; /* the transpose of data.by_user */
   Interrupt interrupt;
   int threads;
   void *state;          /* the family's */
   TrainedModel trained; /* what is known so far */
+  char *counts;         /* the family's own part of the summary, a JSON object, or NULL */
   FitRow *rows;         /* one an epoch */
   size_t row_count;
   double read_seconds, fit_seconds, store_seconds;
@@ -74,7 +77,7 @@ typedef struct Family {
   const char *name;     /* "mf" */
   const char *function; /* "mf_train" */
   const char *usage;    /* "mf_train(source, rank [, options])" */
-  const char *size;     /* what the second argument is called: "rank" */
+  const char *size;     /* what the second argument is called: "rank"; NULL: there is none */
   int64_t size_minimum, size_maximum;
   const Option *options;
   size_t option_count;
@@ -83,11 +86,14 @@ typedef struct Family {
   void (*set_defaults)(TrainOptions *options);
   /* Checks what can be checked before the source is read. */
   int (*check)(const Training *training, Error *error);
+  /* Reads the source: training_read_ratings(), if NULL. */
+  int (*read)(Training *training, Error *error);
   /* Gets ready, the data being read: fills in algorithm, shape and the resolved options of training->trained. */
   int (*start)(Training *training, Error *error);
   /* Fits one epoch; *done with the last one, when training->trained is complete but for what train.c knows. */
   int (*step)(Training *training, FitRow *row, int *done, Error *error);
   void (*end)(Training *training); /* frees what the state holds; a cleared state is fine */
+  void (*free_options)(TrainOptions *options); /* those beyond the common ones; NULL: none owns anything */
 } Family;
 
 /* What to train: the arguments of a training function. Texts are copied. */
@@ -97,6 +103,7 @@ typedef struct TrainRequest {
   int64_t size;
   const char *options;    /* may be NULL */
   const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
+  int from_file;          /* the options come from the database file (retrain) */
 } TrainRequest;
 
 const Family *family_named(const char *name); /* NULL where there is none */
@@ -104,6 +111,14 @@ extern const Family *const families[];        /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);
+
+/* Reads (user, item, rating) from `source` into training->data, ids of items as in a column of affinity `item_as`.
+ * Where there are none at all, that is an error. */
+int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error);
+
+/* Seconds since a moment of CLOCK_MONOTONIC. */
+struct timespec;
+double seconds_since(const struct timespec *then);
 
 /* One epoch; *done with the last. */
 int training_step(Training *training, int *done, Error *error);

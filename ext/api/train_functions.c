@@ -20,19 +20,20 @@ static void scalar_context_free(void *context) {
   memory_free(context);
 }
 
-/* Arguments as both forms have them: source, size, options. The texts are borrowed. */
-static int request_from_values(const Family *family, sqlite3_value *source, sqlite3_value *size, sqlite3_value *options,
-                               TrainRequest *request, Error *error) {
+/* Arguments as both forms have them: source, size (if the family has one), options. The texts are borrowed; arguments
+ * that are not given are NULL. */
+static int request_from_values(const Family *family, sqlite3_value **values, TrainRequest *request, Error *error) {
+  sqlite3_value *source = values[0], *size = family->size ? values[1] : NULL, *options = values[family->size ? 2 : 1];
   *request = (TrainRequest){.family = family};
   if (!source || sqlite3_value_type(source) != SQLITE_TEXT)
     return error_set(error, SQLITE_ERROR,
                      "%s: the source must be the name of a table or view, or a SELECT, in quotes: call it as %s",
                      family->function, family->usage);
-  if (!size || sqlite3_value_numeric_type(size) != SQLITE_INTEGER)
+  if (family->size && (!size || sqlite3_value_numeric_type(size) != SQLITE_INTEGER))
     return error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
                      family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
   request->source = (const char *)sqlite3_value_text(source);
-  request->size = sqlite3_value_int64(size);
+  if (size) request->size = sqlite3_value_int64(size);
   if (!request->source) return error_no_memory(error);
   if (options && sqlite3_value_type(options) != SQLITE_NULL) {
     request->options = (const char *)sqlite3_value_text(options);
@@ -49,7 +50,9 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
   TrainRequest request;
   Training *training = NULL;
   char *summary = NULL;
-  int code = request_from_values(scalar->family, values[0], values[1], count > 2 ? values[2] : NULL, &request, &error);
+  sqlite3_value *given[3] = {NULL};
+  for (int i = 0; i < count; i++) given[i] = values[i];
+  int code = request_from_values(scalar->family, given, &request, &error);
   if (code == SQLITE_OK) code = training_begin(scalar->connection, &request, &training, &error);
   if (code == SQLITE_OK) code = training_run(training, &error);
   if (code == SQLITE_OK) code = training_summary(training, &summary, &error);
@@ -85,8 +88,7 @@ static int train_table_start(TableCall *call, Error *error) {
   TrainRequest request;
   int family = 0;
   while (strcmp(families[family]->function, call->function->name) != 0) family++;
-  int code =
-      request_from_values(families[family], call->argument[0], call->argument[1], call->argument[2], &request, error);
+  int code = request_from_values(families[family], call->argument, &request, error);
   if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
   return code == SQLITE_OK ? train_table_advance(call, error) : code;
 }
@@ -120,18 +122,19 @@ static void train_table_end(TableCall *call) {
   *table = (TrainTable){0};
 }
 
-#define TRAIN_TABLE(family_name, size_name)                                                                     \
+/* `size_usage` is ", rank" and the like, `size_column` the same as a column; `given`: how many arguments must be. */
+#define TRAIN_TABLE(family_name, size_usage, size_column, given)                                                \
   {                                                                                                             \
     .name = family_name "_train",                                                                               \
     .schema =                                                                                                   \
         "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "             \
-        "source HIDDEN, " size_name " HIDDEN, options HIDDEN)",                                                 \
-    .outputs = 6, .arguments = 3, .required = 2, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,  \
-    .usage = family_name "_train(source, " size_name " [, options])", .state_size = sizeof(TrainTable),         \
+        "source HIDDEN" size_column ", options HIDDEN)",                                                          \
+    .outputs = 6, .arguments = given + 1, .required = given, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,  \
+    .usage = family_name "_train(source" size_usage " [, options])", .state_size = sizeof(TrainTable),         \
     .start = train_table_start, .next = train_table_next, .column = train_table_column, .end = train_table_end, \
   }
 
-static const TableFunction train_tables[] = {TRAIN_TABLE("mf", "rank")};
+static const TableFunction train_tables[] = {TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2), TRAIN_TABLE("tfidf", "", "", 1)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 
@@ -150,8 +153,9 @@ static int register_scalar(Connection *connection, const Family *family, int arg
 int train_register(Connection *connection) {
   int code = SQLITE_OK;
   for (int i = 0; families[i] && code == SQLITE_OK; i++) {
-    code = register_scalar(connection, families[i], 2);
-    if (code == SQLITE_OK) code = register_scalar(connection, families[i], 3);
+    int required = families[i]->size ? 2 : 1;
+    code = register_scalar(connection, families[i], required);
+    if (code == SQLITE_OK) code = register_scalar(connection, families[i], required + 1);
     if (code == SQLITE_OK) code = table_function_register(connection, &train_tables[i]);
   }
   return code;

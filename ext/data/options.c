@@ -121,6 +121,37 @@ static int take_integers(const char *caller, const Option *option, const cJSON *
   return right ? SQLITE_OK : refuse_number(caller, option, "an integer (or an array of at most 16)", value, error);
 }
 
+void option_texts_free(OptionTexts *texts) {
+  for (int i = 0; i < texts->count; i++) sqlite3_free(texts->text[i]);
+  memory_free(texts->text);
+  *texts = (OptionTexts){0};
+}
+
+static int take_texts(const char *caller, const Option *option, const cJSON *value, OptionTexts *texts, Error *error) {
+  int is_array = cJSON_IsArray(value);
+  option_texts_free(texts);
+  texts->text = memory_alloc_zero(is_array ? (size_t)cJSON_GetArraySize(value) : 1, sizeof *texts->text);
+  if (!texts->text) return error_no_memory(error);
+  for (const cJSON *one = is_array ? value->child : value; one; one = is_array ? one->next : NULL) {
+    if (!cJSON_IsString(one)) return refuse(caller, option, "a text, or an array of texts", value, error);
+    char *copy = texts->text[texts->count++] = sqlite3_mprintf("%s", one->valuestring);
+    if (!copy) return error_no_memory(error);
+  }
+  return SQLITE_OK;
+}
+
+static int take_words(const char *caller, const Option *option, const cJSON *value, OptionWords *words, Error *error) {
+  words->choice = cJSON_IsString(value) ? find_choice(option->choices, value->valuestring) : -1;
+  if (words->choice >= 0 || cJSON_IsNull(value)) return SQLITE_OK;
+  if (cJSON_IsArray(value)) return take_texts(caller, option, value, &words->words, error);
+  char *quoted = quote_choices(option->choices);
+  char *expected = quoted ? sqlite3_mprintf("%s, an array of words, or null", quoted) : NULL;
+  int code = refuse(caller, option, expected, value, error);
+  sqlite3_free(expected);
+  sqlite3_free(quoted);
+  return code;
+}
+
 static int take_choice(const char *caller, const Option *option, const cJSON *value, int *choice, Error *error) {
   int index = cJSON_IsString(value) ? find_choice(option->choices, value->valuestring) : -1;
   if (index >= 0) {
@@ -168,6 +199,8 @@ static int take(const char *caller, const Option *option, const cJSON *value, vo
     }
     case OPTION_BY_HEAD: return take_by_head(caller, option, value, to, error);
     case OPTION_INTEGERS: return take_integers(caller, option, value, to, error);
+    case OPTION_TEXTS: return take_texts(caller, option, value, to, error);
+    case OPTION_WORDS: return take_words(caller, option, value, to, error);
   }
   return SQLITE_OK;
 }

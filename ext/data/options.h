@@ -24,6 +24,8 @@ typedef enum OptionType {
   OPTION_COLUMN,   /* OptionColumn: a name, or null for "there is none" */
   OPTION_BY_HEAD,  /* double[2]: a number for both heads, or {"rating": number, "ranking": number} */
   OPTION_INTEGERS, /* OptionIntegers: an integer, or an array of them */
+  OPTION_TEXTS,    /* OptionTexts: a text, or an array of them */
+  OPTION_WORDS,    /* OptionWords: one of `choices`, or an array of texts, or null for none */
 } OptionType;
 
 typedef struct OptionColumn {
@@ -36,6 +38,18 @@ typedef struct OptionIntegers {
   int count;
   int value[OPTION_MOST_INTEGERS];
 } OptionIntegers;
+
+typedef struct OptionTexts {
+  int count;
+  char **text; /* owned by the target, like the texts: option_texts_free */
+} OptionTexts;
+
+typedef struct OptionWords {
+  int choice; /* which of `choices`, or -1 */
+  OptionTexts words;
+} OptionWords;
+
+void option_texts_free(OptionTexts *texts); /* leaves it cleared */
 
 typedef struct Option {
   const char *name;

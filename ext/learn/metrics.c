@@ -130,7 +130,7 @@ static void judge_at(const size_t *rank, size_t ranked, size_t relevant, int k, 
 /* ---- a block of users -------------------------------------------------------------------------------------------- */
 
 typedef struct Judging {
-  const ScorePanel *panel;
+  const Scorer *scorer;
   const RankingUsers *users;
   const RankingProtocol *protocol;
   UserScores *result; /* one a user */
@@ -150,19 +150,18 @@ static int judge_user(void *context, size_t index, int worker) {
   UserScores *result = &judging->result[index];
   if (relevant->count + unknown == 0) return SQLITE_OK;
 
-  size_t room = (judging->panel->count + 15) / 16 * 16;
-  float *scores = memory_alloc_aligned(room, sizeof *scores);
+  float *scores = memory_alloc_aligned(scorer_room(judging->scorer), sizeof *scores);
   Scored *ranked = memory_alloc(relevant->count, sizeof *ranked);
   size_t *rank = memory_alloc(relevant->count + 1, sizeof *rank);
   int code = scores && ranked && rank ? SQLITE_OK : SQLITE_NOMEM;
+  if (code == SQLITE_OK) code = scorer_scores(judging->scorer, &users->queries, index, scores);
   if (code == SQLITE_OK) {
-    score_panel_scores(judging->panel, users->vector + index * (size_t)judging->panel->stride, scores);
     size_t count = 0, others = 0, above = 0;
     for (size_t i = 0; i < relevant->count; i++)
       if (!is_excluded(excluded, relevant->index[i]))
         ranked[count++] = (Scored){scores[relevant->index[i]], relevant->index[i]};
     scored_sort(ranked, count);
-    double right = rank_relevant(scores, judging->panel->count, excluded, ranked, count, rank, &others);
+    double right = rank_relevant(scores, scorer_count(judging->scorer), excluded, ranked, count, rank, &others);
     for (size_t j = 0; j < count; j++) {
       above += rank[j];
       rank[j] = above + j + 1;
@@ -199,20 +198,20 @@ static void judge_lists(const Judging *judging, uint16_t *recommended) {
   }
 }
 
-int ranking_scores_add(RankingScores *scores, const ScorePanel *panel, const RankingUsers *users,
+int ranking_scores_add(RankingScores *scores, const Scorer *scorer, const RankingUsers *users,
                        const RankingProtocol *protocol, uint16_t *recommended, const Cancel *cancel) {
-  Judging judging = {.panel = panel, .users = users, .protocol = protocol};
+  Judging judging = {.scorer = scorer, .users = users, .protocol = protocol};
   int lists = recommended && protocol->surprise;
   for (int slot = 0; slot < protocol->ks; slot++)
     if ((size_t)protocol->k[slot] > judging.longest) judging.longest = (size_t)protocol->k[slot];
-  if (judging.longest > panel->count) judging.longest = panel->count;
+  if (judging.longest > scorer_count(scorer)) judging.longest = scorer_count(scorer);
   Scored *best = lists ? memory_alloc(users->count * judging.longest, sizeof *best) : NULL;
   size_t *found = lists ? memory_alloc(users->count, sizeof *found) : NULL;
   judging.result = memory_alloc_zero(users->count, sizeof *judging.result);
   int code = judging.result && (!lists || (best && found)) ? SQLITE_OK : SQLITE_NOMEM;
   if (code == SQLITE_OK) code = parallel_for(protocol->threads, users->count, judge_user, &judging, cancel);
   if (code == SQLITE_OK && lists) {
-    code = score_panel_top_k(panel, users->vector, users->count, users->excluded, judging.longest, best, found,
+    code = scorer_top_k(scorer, &users->queries, users->excluded, judging.longest, best, found,
                              protocol->threads, cancel);
     judging.best = best;
     judging.found = found;

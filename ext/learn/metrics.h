@@ -6,7 +6,7 @@
 
 #include "../base/cancel.h"
 #include "../base/factors.h"
-#include "../base/score.h"
+#include "../base/scorer.h"
 #include "../base/sparse.h"
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
@@ -58,7 +58,7 @@ typedef struct RankingScores {
 /* A block of users to be judged. */
 typedef struct RankingUsers {
   size_t count;
-  const float *vector;      /* count × panel->stride, aligned */
+  Queries queries;          /* count of them, for the scorer */
   const Excluded *excluded; /* count: items that may not be recommended; NULL: none */
   const Excluded *relevant; /* count: what the user went on to like, ascending; excluded ones are no part of it */
   const uint32_t *unknown;  /* count: relevant items that the model has never seen: missed too; NULL: none */
@@ -66,7 +66,7 @@ typedef struct RankingUsers {
 
 /* Adds a block of users to the scores; `recommended` (items, or NULL) is set where an item is in somebody's first
  * k[0] … k[ks-1]: bit j for k[j]. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
-int ranking_scores_add(RankingScores *scores, const ScorePanel *panel, const RankingUsers *users,
+int ranking_scores_add(RankingScores *scores, const Scorer *scorer, const RankingUsers *users,
                        const RankingProtocol *protocol, uint16_t *recommended, const Cancel *cancel);
 
 #endif

@@ -1,6 +1,7 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
 #include "model.h"
 #include "store.h"
+#include "words.h"
 
 /* The count of a user is the length of the history, where histories are kept: reading one has checked that. Here: that
  * there is exactly one row a user, and one vector. */
@@ -21,9 +22,9 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   if (code != SQLITE_OK) return code;
   if (users != items->users)
     return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, items->users);
-  if (chunks != (items->users + STORE_CHUNK - 1) / STORE_CHUNK)
-    return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks,
-                          (items->users + STORE_CHUNK - 1) / STORE_CHUNK);
+  int64_t expected = items->shape.sparse ? 0 : (items->users + STORE_CHUNK - 1) / STORE_CHUNK;
+  if (chunks != expected)
+    return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks, expected);
   return SQLITE_OK;
 }
 
@@ -56,6 +57,11 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
     if (code == SQLITE_OK) code = check_lookups(model, items, &users, first, error);
     users_free(&users);
     if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
+  }
+  if (code == SQLITE_OK && items->shape.terms > 0) {
+    ModelWords *words = NULL;
+    code = words_load(&model->reader, items, &words, error);
+    words_release(words);
   }
   model_end(model);
   items_release(items);

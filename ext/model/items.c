@@ -5,11 +5,14 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "../base/bytes.h"
 #include "../base/memory.h"
+#include "../base/parallel.h"
 #include "store.h"
 
 #define MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
 #define MOST_ITEMS INT32_MAX
+#define MOST_TERMS INT32_MAX
 #define MOST_RANK 4096
 
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
@@ -18,6 +21,7 @@ typedef struct Config {
   int64_t format, users, items;
   int64_t rank[HEADS], biases[HEADS], clip;
   double mean[HEADS], minimum, maximum, average;
+  int64_t cosine, sparse, profile, terms;
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
 } Config;
@@ -37,6 +41,10 @@ static const ConfigInteger config_integers[] = {
     {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
     {"clip", offsetof(Config, clip), 0, 1},
+    {"cosine", offsetof(Config, cosine), 0, 1},
+    {"sparse", offsetof(Config, sparse), 0, 1},
+    {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_WEIGHTED},
+    {"terms", offsetof(Config, terms), 0, MOST_TERMS},
 };
 
 static const struct {
@@ -107,6 +115,11 @@ static int config_row(Reader *reader, sqlite3_stmt *statement, Config *config, i
   return value ? config_text(reader, key, value, config, known, error) : error_no_memory(error);
 }
 
+/* Was the head fitted? As shape_has. */
+static int config_has(const Config *config, int head) {
+  return config->rank[head] > 0 || (config->sparse && head == HEAD_RANKING);
+}
+
 static int check_config(Reader *reader, const Config *config, int known, Error *error) {
   ModelName name = reader->name;
   if (config->format != STORE_FORMAT)
@@ -115,9 +128,12 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
                      "load the version that wrote it",
                      name.name, config->format, STORE_FORMAT);
   if (known != (int)(INTEGERS + REALS) + TEXTS) return shadow_damaged(error, name, "its configuration is incomplete");
-  if (config->rank[config->score_head] == 0 ||
-      (config->prediction_head >= 0 && config->rank[config->prediction_head] == 0))
+  if (!config_has(config, config->score_head) ||
+      (config->prediction_head >= 0 && !config_has(config, config->prediction_head)))
     return shadow_damaged(error, name, "its configuration names a head that was not fitted");
+  for (int head = 0; head < HEADS; head++)
+    if (config->sparse && (config->rank[head] || config->biases[head]))
+      return shadow_damaged(error, name, "its configuration has sparse vectors and factors");
   return SQLITE_OK;
 }
 
@@ -145,6 +161,10 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   shape->minimum = config->minimum;
   shape->maximum = config->maximum;
   shape->average = config->average;
+  shape->cosine = (int)config->cosine;
+  shape->sparse = (int)config->sparse;
+  shape->profile = (int)config->profile;
+  shape->terms = config->terms;
   items->users = config->users;
   items->user_affinity = id_affinity_of(config->user_affinity);
   items->item_affinity = id_affinity_of(config->item_affinity);
@@ -224,6 +244,83 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
   return item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item factors are missing");
 }
 
+/* ---- sparse vectors ---------------------------------------------------------------------------------------------- */
+
+static int make_room(SparseMatrix *vectors, size_t entries, size_t *capacity) {
+  if (entries <= *capacity) return SQLITE_OK;
+  size_t grown = entries + entries / 2;
+  uint32_t *index = memory_resize(vectors->index, grown, sizeof *index);
+  if (index) vectors->index = index;
+  float *value = memory_resize(vectors->value, grown, sizeof *value);
+  if (value) vectors->value = value;
+  if (!index || !value) return SQLITE_NOMEM;
+  *capacity = grown;
+  return SQLITE_OK;
+}
+
+/* Appends one chunk's vectors; see store.c for its bytes. */
+static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first, size_t n, SparseMatrix *vectors,
+                          size_t *capacity, float *length, Error *error) {
+  const char *blob = sqlite3_column_blob(statement, 2);
+  size_t bytes = (size_t)sqlite3_column_bytes(statement, 2), entries = 0;
+  const void *checked = NULL;
+  uint32_t row_entries[STORE_CHUNK];
+  if (!blob || bytes < n * 8 + STORE_CHECKSUM)
+    return shadow_damaged(error, reader->name, "a chunk of vectors is too short");
+  bytes_copy_words(row_entries, blob, n);
+  for (size_t i = 0; i < n; i++) entries += row_entries[i];
+  int code = reader_blob(reader, statement, 2, n * 8 + entries * 8, "a chunk of vectors", &checked, error);
+  if (code != SQLITE_OK) return code;
+  size_t to = vectors->start[first];
+  if (make_room(vectors, to + entries, capacity) != SQLITE_OK) return error_no_memory(error);
+  uint32_t *index = vectors->index;
+  float *value = vectors->value;
+  code = reader_floats(reader, blob + 4 * n, n, "the length of a vector", length + first, error);
+  bytes_copy_words(index + to, blob + 8 * n, entries);
+  if (code == SQLITE_OK)
+    code = reader_floats(reader, blob + 8 * n + 4 * entries, entries, "a term's weight", value + to, error);
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+    size_t start = vectors->start[first + i], end = vectors->start[first + i + 1] = start + row_entries[i];
+    double squares = 0;
+    int right = length[first + i] >= 0;
+    for (size_t e = start; e < end; e++) {
+      right = right && index[e] < vectors->columns && (e == start || index[e] > index[e - 1]) && value[e] > 0;
+      squares += (double)value[e] * (double)value[e];
+    }
+    if (!right || (end > start && fabs(squares - 1) > 1e-3))
+      code = shadow_damaged(error, reader->name, "an item's vector is none of length 1 over its terms");
+  }
+  return code;
+}
+
+static int load_vectors(Reader *reader, size_t count, ModelItems *items, Error *error) {
+  SparseMatrix vectors = {.rows = count, .columns = (size_t)items->shape.terms};
+  sqlite3_stmt *statement = NULL;
+  size_t item = 0, capacity = 1;
+  vectors.start = memory_alloc_zero(count + 1, sizeof *vectors.start);
+  vectors.index = memory_alloc(1, sizeof *vectors.index);
+  vectors.value = memory_alloc(1, sizeof *vectors.value);
+  int code = vectors.start && vectors.index && vectors.value
+                 ? reader_statement(reader, STATEMENT_ITEM_CHUNKS, &statement, error)
+                 : error_no_memory(error);
+  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
+    size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
+    if (n == 0)
+      code = shadow_damaged(error, reader->name, "it has too many item vectors");
+    else
+      code = reader_chunk_head(reader, statement, (int64_t)(item / STORE_CHUNK), n, error);
+    if (code == SQLITE_OK) code = unpack_vectors(reader, statement, item, n, &vectors, &capacity, items->norm, error);
+    item += n;
+  }
+  if (statement) sqlite3_reset(statement);
+  if (code == SQLITE_DONE)
+    code = item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item vectors are missing");
+  if (code == SQLITE_OK && (code = postings_make(&items->postings, &vectors, parallel_threads(0), NULL)) != SQLITE_OK)
+    error_no_memory(error);
+  sparse_free(&vectors);
+  return code;
+}
+
 static int items_alloc(size_t count, ModelItems *items) {
   const ModelShape *shape = &items->shape;
   items->count = memory_alloc(count, sizeof *items->count);
@@ -269,7 +366,9 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
   }
   if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
-  if (code == SQLITE_OK) code = load_factors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK)
+    code = items->shape.sparse ? load_vectors(reader, (size_t)config.items, items, error)
+                               : load_factors(reader, (size_t)config.items, items, error);
   if (code != SQLITE_OK) {
     items_release(items);
     items = NULL;
@@ -284,5 +383,6 @@ void items_release(ModelItems *items) {
   memory_free(items->count);
   memory_free(items->norm);
   for (int head = 0; head < HEADS; head++) score_panel_free(&items->panel[head]);
+  postings_free(&items->postings);
   memory_free(items);
 }

@@ -2,6 +2,7 @@
 #ifndef RECOMMEND_MODEL_ITEMS_H
 #define RECOMMEND_MODEL_ITEMS_H
 
+#include "../base/postings.h"
 #include "../base/score.h"
 #include "reader.h"
 
@@ -15,7 +16,8 @@ typedef struct ModelItems {
   Dictionary ids;          /* index ↔ id of the items */
   uint32_t *count;         /* entries of each item: its popularity */
   ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
-  float *norm;             /* ‖item‖ in the score head */
+  float *norm;             /* ‖item‖ in the score head; of a sparse model, before it was made 1 */
+  Postings postings;       /* the items of a sparse model */
 } ModelItems;
 
 /* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */

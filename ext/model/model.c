@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include "../base/memory.h"
+#include "words.h"
 
 /* ---- making and ending ------------------------------------------------------------------------------------------- */
 
@@ -22,6 +23,7 @@ int model_create(Model **created, sqlite3 *db, ModelName name, Error *error) {
 void model_destroy(Model *model) {
   if (!model) return;
   reader_end(&model->reader);
+  words_release(model->words);
   items_release(model->items);
   memory_free(model);
 }
@@ -57,6 +59,18 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
   } else {
     model_end(model);
   }
+  return code;
+}
+
+int model_words(Model *model, const ModelItems *items, ModelWords **words, Error *error) {
+  int code = SQLITE_OK;
+  if (model->words && model->words->stamp != items->stamp) {
+    words_release(model->words);
+    model->words = NULL;
+  }
+  if (!model->words) code = words_load(&model->reader, items, &model->words, error);
+  *words = model->words;
+  if (code == SQLITE_OK) model->words->references++;
   return code;
 }
 

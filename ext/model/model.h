@@ -11,22 +11,33 @@
 #define RECOMMEND_MODEL_MODEL_H
 
 #include "../base/cancel.h"
+#include "../base/postings.h"
 #include "items.h"
+
+/* What a user did, items ascending. */
+typedef struct History {
+  size_t count;
+  uint32_t *item;    /* owned */
+  float *rating;     /* owned; NULL: all 1 */
+  uint8_t *held_out; /* owned; the entry was not trained on; NULL: all were */
+} History;
+
+/* A sum of item vectors: what a model of sparse vectors takes a user for. */
+typedef struct ItemSum {
+  size_t count;
+  uint32_t *item; /* owned, ascending; none whose vector is empty */
+  float *weight;  /* owned, none 0 */
+} ItemSum;
 
 /* One user, read by key. Vectors are stride floats, aligned, zero beyond the rank. */
 typedef struct ModelUser {
   uint32_t index;
   float *vector[HEADS]; /* owned; NULL for unfitted heads */
   double offset[HEADS]; /* what a head's score is beyond the panel's: mean + user bias */
+  ItemSum sum;          /* of a sparse model */
+  PostingsVector spread; /* the sum, in terms */
   int blank;            /* nothing was learned of this user: all factors of the score head are zero */
 } ModelUser;
-
-/* What a user did, items ascending. */
-typedef struct History {
-  size_t count;
-  uint32_t *item; /* owned */
-  float *rating;  /* owned; NULL: all 1 */
-} History;
 
 /* A run of consecutive users. */
 typedef struct ModelUsers {
@@ -34,6 +45,7 @@ typedef struct ModelUsers {
   float *vector[HEADS]; /* count × stride of each fitted head, aligned */
   float *offset[HEADS]; /* count; the head's mean + user bias */
   uint8_t *blank;       /* count; nothing was learned of this user: see ModelUser */
+  ItemSum *sum;         /* count, of a sparse model; else NULL */
   Dictionary ids;       /* filled where asked for: ids.count == count */
   History *history;     /* count, where asked for, else NULL */
 } ModelUsers;
@@ -42,6 +54,7 @@ typedef struct ModelUsers {
 typedef struct Model {
   Reader reader;
   ModelItems *items; /* the cache; NULL until the first model_begin */
+  struct ModelWords *words; /* those of the items with its stamp; NULL until asked for */
   int64_t user_stamp;
 } Model;
 
@@ -66,8 +79,12 @@ int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, 
 /* Only the id's index. */
 int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error);
 
+/* What a history adds up to in a sparse model, weighed by its shape's profile. SQLITE_OK or SQLITE_NOMEM. */
+int item_sum_make(const ModelItems *items, const History *history, ItemSum *sum);
+void item_sum_free(ItemSum *sum);
+
 /* Users first … first + count - 1 (`first` a multiple of STORE_CHUNK; cut at the last user). */
-enum { USERS_WITH_IDS = 1, USERS_WITH_HISTORIES = 2 };
+enum { USERS_WITH_IDS = 1, USERS_WITH_HISTORIES = 2 }; /* those of a sparse model come with histories anyway */
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error);
 

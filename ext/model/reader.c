@@ -19,6 +19,9 @@ static const char *const statement_texts[STATEMENTS] = {
     [STATEMENT_USER_CHUNKS] =
         "SELECT chunk, n, data FROM \"%w\".\"%w_userfactor\" "
         "WHERE chunk BETWEEN ?1 AND ?2 ORDER BY chunk",
+    [STATEMENT_OPTIONS] = "SELECT value FROM \"%w\".\"%w_config\" WHERE key = 'options'",
+    [STATEMENT_TERMS] = "SELECT idx, term, df, idf FROM \"%w\".\"%w_term\" ORDER BY idx",
+    [STATEMENT_WEIGHT] = "SELECT data FROM \"%w\".\"%w_weight\" WHERE name = ?1",
 };
 
 int reader_begin(Reader *reader, sqlite3 *db, ModelName name, Error *error) {
@@ -86,14 +89,19 @@ int reader_floats(Reader *reader, const char *from, size_t n, const char *what, 
   return finite ? SQLITE_OK : shadow_damaged(error, reader->name, "%s is not finite", what);
 }
 
-int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shape, int64_t chunk, size_t n,
-                 const char **data, Error *error) {
+int reader_chunk_head(Reader *reader, sqlite3_stmt *statement, int64_t chunk, size_t n, Error *error) {
   int64_t value;
-  const void *blob = NULL;
   int code = reader_integer(reader, statement, 0, chunk, chunk, "the number of a chunk of factors", &value, error);
   if (code == SQLITE_OK)
     code = reader_integer(reader, statement, 1, (int64_t)n, (int64_t)n, "the vectors in a chunk of factors", &value,
                           error);
+  return code;
+}
+
+int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shape, int64_t chunk, size_t n,
+                 const char **data, Error *error) {
+  const void *blob = NULL;
+  int code = reader_chunk_head(reader, statement, chunk, n, error);
   if (code == SQLITE_OK)
     code = reader_blob(reader, statement, 2, n * store_row_floats(shape) * sizeof(float), "a chunk of factors", &blob,
                        error);

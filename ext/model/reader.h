@@ -13,6 +13,9 @@ typedef enum ReaderStatement {
   STATEMENT_USER_BY_ID,
   STATEMENT_USERS,
   STATEMENT_USER_CHUNKS,
+  STATEMENT_OPTIONS,
+  STATEMENT_TERMS,
+  STATEMENT_WEIGHT,
   STATEMENTS
 } ReaderStatement;
 
@@ -44,7 +47,10 @@ int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size
 /* Copies n floats out of a blob; damage where one is not finite. */
 int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error);
 
-/* One row of a chunk statement (chunk, n, data): must be chunk `chunk` with `n` vectors. */
+/* The first columns of a chunk statement (chunk, n, data): must be chunk `chunk` with `n` vectors. */
+int reader_chunk_head(Reader *reader, sqlite3_stmt *statement, int64_t chunk, size_t n, Error *error);
+
+/* The same, and its factors. */
 int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shape, int64_t chunk, size_t n,
                  const char **data, Error *error);
 

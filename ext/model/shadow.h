@@ -3,7 +3,9 @@
  *   m_config        key, value                     what the model is: see store.c
  *   m_user, m_item  idx, id, n[, history]          the dictionaries
  *   m_userfactor, m_itemfactor  chunk, n, data   64 vectors a row
- *   m_neighbor, m_term, m_weight                   of other families; empty here
+ *   m_term      idx, term, df, idf                 the words of models of content
+ *   m_weight    name, shape, data                  their vectors
+ *   m_neighbor                                     of other families; empty here
  *
  * Every model has all of them, whatever its family. */
 #ifndef RECOMMEND_MODEL_SHADOW_H

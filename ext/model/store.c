@@ -11,12 +11,20 @@
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
  *            clip, minimum, maximum, average     of the ratings
- * m_user     idx 0 … users-1 in order of id; n: the user's entries; history: n × uint32 item indexes, ascending, then
- *            n × float32 ratings (none where every rating is 1), then the checksum; NULL where no history is kept
+ *            cosine, sparse, profile, terms      of models of content: see ModelShape
+ * m_user     idx 0 … users-1 in order of id; n: the user's entries; history: n × uint32 item indexes, ascending, plus
+ *            2^31 where the entry was held out from training, then n × float32 ratings (none where every rating is 1),
+ *            then the checksum; NULL where no history is kept
  * m_item     idx 0 … items-1 in order of id; n: the item's entries
  * m_userfactor, m_itemfactor
  *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
  *            ranking head's factors, and each head's bias where it has biases; then the checksum
+ *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it was
+ *            before it was made 1, then of all vectors, one after the other, the terms (uint32, ascending) and, after
+ *            those, their weights (float32); then the checksum
+ * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
+ * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
+ *            the checksum; shape: [vectors, rank]
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
@@ -71,6 +79,8 @@ static int write_history(Writer *writer, sqlite3_stmt *insert, size_t user, char
   const SparseMatrix *history = &writer->model->history;
   size_t first = history->start[user], n = sparse_row_length(history, user);
   bytes_copy_words(buffer, history->index + first, n);
+  for (size_t i = 0; writer->model->held_out && i < n; i++)
+    if (writer->model->held_out[first + i]) buffer[4 * i + 3] = (char)(buffer[4 * i + 3] | STORE_HELD_OUT);
   if (history->value) bytes_copy_words(buffer + 4 * n, history->value + first, n);
   return bind_checked(writer, insert, 4, buffer, (history->value ? 8 : 4) * n);
 }
@@ -166,6 +176,94 @@ static int write_factors(Writer *writer, int of_users) {
   return code;
 }
 
+/* ---- content ----------------------------------------------------------------------------------------------------- */
+
+static size_t chunk_rows(size_t rows, size_t first, size_t most) { return rows - first < most ? rows - first : most; }
+
+static int write_vectors(Writer *writer) {
+  const SparseMatrix *vectors = &writer->model->vectors;
+  sqlite3_stmt *insert = NULL;
+  size_t most = 0;
+  for (size_t first = 0; first < vectors->rows; first += STORE_CHUNK) {
+    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK), entries = vectors->start[first + n] - vectors->start[first];
+    if (entries > most) most = entries;
+  }
+  char *chunk = memory_alloc(8 * (STORE_CHUNK + most) + STORE_CHECKSUM, 1);
+  int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
+                          writer->name.schema, writer->name.name);
+  for (size_t first = 0; code == SQLITE_OK && first < vectors->rows; first += STORE_CHUNK) {
+    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK), start = vectors->start[first];
+    size_t entries = vectors->start[first + n] - start;
+    for (size_t i = 0; i < n; i++) {
+      uint32_t row_entries = (uint32_t)sparse_row_length(vectors, first + i);
+      bytes_copy_words(chunk + 4 * i, &row_entries, 1);
+    }
+    bytes_copy_words(chunk + 4 * n, writer->model->length + first, n);
+    bytes_copy_words(chunk + 8 * n, vectors->index + start, entries);
+    bytes_copy_words(chunk + 8 * n + 4 * entries, vectors->value + start, entries);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
+    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
+    code = bind_checked(writer, insert, 3, chunk, 8 * (n + entries));
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  memory_free(chunk);
+  return code;
+}
+
+static int write_terms(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  sqlite3_stmt *insert = NULL;
+  int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                            "INSERT INTO \"%w\".\"%w_term\"(idx, term, df, idf) SELECT ?1, ?2, ?3, ?4",
+                            writer->name.schema, writer->name.name);
+  for (size_t term = 0; code == SQLITE_OK && term < model->terms.count; term++) {
+    Id id = dictionary_id(&model->terms, term);
+    hash_id(writer, &id);
+    writer->hash = bytes_hash(writer->hash, &model->idf[term], sizeof model->idf[term]);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)term);
+    code = id_bind(insert, 2, &id);
+    if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->df[term]);
+    if (code == SQLITE_OK) code = sqlite3_bind_double(insert, 4, model->idf[term]);
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  return code;
+}
+
+static int write_term_vectors(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  size_t terms = model->term_vectors ? model->terms.count : 0, rank = (size_t)model->shape.rank[HEAD_RANKING];
+  size_t stride = (size_t)shape_stride(&model->shape, HEAD_RANKING);
+  float *chunk = terms ? memory_alloc(STORE_TERMS * rank + STORE_CHECKSUM / sizeof(float), sizeof *chunk) : NULL;
+  sqlite3_stmt *insert = NULL;
+  int code = chunk || !terms ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK && terms)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
+                          "SELECT printf('term/%%d', ?1), printf('[%%d,%%d]', ?2, ?3), ?4",
+                          writer->name.schema, writer->name.name);
+  for (size_t first = 0; code == SQLITE_OK && first < terms; first += STORE_TERMS) {
+    size_t n = chunk_rows(terms, first, STORE_TERMS);
+    for (size_t i = 0; i < n; i++)
+      bytes_copy_words(chunk + i * rank, model->term_vectors + (first + i) * stride, rank);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_TERMS));
+    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
+    sqlite3_bind_int64(insert, 3, (sqlite3_int64)rank);
+    code = bind_checked(writer, insert, 4, chunk, n * rank * sizeof(float));
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  memory_free(chunk);
+  return code;
+}
+
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
@@ -230,6 +328,10 @@ static int write_config(Writer *writer) {
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
       {"clip", shape->clip},
+      {"cosine", shape->cosine},
+      {"sparse", shape->sparse},
+      {"profile", shape->profile},
+      {"terms", shape->terms},
   };
   const struct {
     const char *key;
@@ -265,8 +367,10 @@ int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *e
   int code = shadow_clear(db, name, error);
   if (code == SQLITE_OK) code = write_users(&writer);
   if (code == SQLITE_OK) code = write_items(&writer);
-  if (code == SQLITE_OK) code = write_factors(&writer, 1);
-  if (code == SQLITE_OK) code = write_factors(&writer, 0);
+  if (code == SQLITE_OK && !model->shape.sparse) code = write_factors(&writer, 1);
+  if (code == SQLITE_OK) code = model->shape.sparse ? write_vectors(&writer) : write_factors(&writer, 0);
+  if (code == SQLITE_OK) code = write_terms(&writer);
+  if (code == SQLITE_OK) code = write_term_vectors(&writer);
   if (code == SQLITE_OK) code = write_config(&writer);
   sqlite3_set_last_insert_rowid(db, last_rowid);
   return code;

@@ -9,6 +9,13 @@ void trained_free(TrainedModel *model) {
   dictionary_free(&model->users);
   dictionary_free(&model->items);
   sparse_free(&model->history);
+  memory_free(model->held_out);
+  sparse_free(&model->vectors);
+  memory_free(model->length);
+  dictionary_free(&model->terms);
+  memory_free(model->df);
+  memory_free(model->idf);
+  memory_free_aligned(model->term_vectors);
   memory_free(model->user_count);
   memory_free(model->item_count);
   for (int head = 0; head < HEADS; head++) factors_free(&model->heads[head]);
@@ -18,6 +25,26 @@ void trained_free(TrainedModel *model) {
   sqlite3_free(model->resolved);
   sqlite3_free(model->metrics);
   *model = (TrainedModel){0};
+}
+
+size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_t *history_item, const float *rating,
+                   const uint8_t *held_out, uint32_t *item, float *weight) {
+  double mean = 0;
+  size_t trained = 0, count = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (held_out && held_out[i]) continue;
+    mean += rating ? (double)rating[i] : 1;
+    trained++;
+  }
+  if (trained) mean /= (double)trained;
+  for (size_t i = 0; i < n; i++) {
+    double w = profile == PROFILE_MEAN ? 1 : (rating ? (double)rating[i] : 1) - mean;
+    float long_as = length[history_item[i]];
+    if ((held_out && held_out[i]) || w == 0 || long_as == 0) continue;
+    item[count] = history_item[i];
+    weight[count++] = (float)(w * (double)long_as);
+  }
+  return count;
 }
 
 double shape_clip(const ModelShape *shape, double prediction) {

@@ -55,6 +55,37 @@ static int is_blank(const ModelShape *shape, const float *row) {
   return 1;
 }
 
+/* ---- sums of items ----------------------------------------------------------------------------------------------- */
+
+int item_sum_make(const ModelItems *items, const History *history, ItemSum *sum) {
+  *sum = (ItemSum){0};
+  sum->item = memory_alloc(history->count, sizeof *sum->item);
+  sum->weight = memory_alloc(history->count, sizeof *sum->weight);
+  if (!sum->item || !sum->weight) return SQLITE_NOMEM;
+  sum->count = profile_sum((Profile)items->shape.profile, items->norm, history->count, history->item, history->rating,
+                           history->held_out, sum->item, sum->weight);
+  return SQLITE_OK;
+}
+
+void item_sum_free(ItemSum *sum) {
+  memory_free(sum->item);
+  memory_free(sum->weight);
+  *sum = (ItemSum){0};
+}
+
+static int user_from_history(Model *model, const ModelItems *items, ModelUser *user, Error *error) {
+  History history;
+  int code = model_history(model, items, user->index, &history, error);
+  if (code == SQLITE_OK && item_sum_make(items, &history, &user->sum) != SQLITE_OK) code = error_no_memory(error);
+  history_free(&history);
+  if (code != SQLITE_OK) return code;
+  const PostingsQuery query = {.index = user->sum.item, .weight = user->sum.weight, .count = user->sum.count, .of_items = 1};
+  user->blank = user->sum.count == 0;
+  return postings_expand(&items->postings, &query, &user->spread) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+/* ---- one user ---------------------------------------------------------------------------------------------------- */
+
 static int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
   for (int head = 0; head < HEADS; head++) {
     if (!shape->rank[head]) continue;
@@ -69,10 +100,11 @@ static int user_from_row(const ModelShape *shape, const float *row, ModelUser *u
 
 int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error) {
   size_t row_floats = store_row_floats(&items->shape);
+  *user = (ModelUser){.index = index};
+  if (items->shape.sparse) return user_from_history(model, items, user, error);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
-  *user = (ModelUser){.index = index};
   int code =
       row ? bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error) : error_no_memory(error);
   if (code == SQLITE_OK) code = step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
@@ -87,6 +119,8 @@ int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUs
 
 void user_free(ModelUser *user) {
   for (int head = 0; head < HEADS; head++) memory_free_aligned(user->vector[head]);
+  item_sum_free(&user->sum);
+  postings_vector_free(&user->spread);
   *user = (ModelUser){0};
 }
 
@@ -124,6 +158,22 @@ int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *u
 
 /* ---- histories --------------------------------------------------------------------------------------------------- */
 
+/* The highest bit of an index tells that the entry was held out. */
+static int take_held_out(History *history) {
+  enum { SHIFT = 24 };
+  const uint32_t mark = (uint32_t)STORE_HELD_OUT << SHIFT;
+  int any = 0;
+  for (size_t i = 0; i < history->count; i++) any |= (history->item[i] & mark) != 0;
+  if (!any) return SQLITE_OK;
+  history->held_out = memory_alloc(history->count, 1);
+  if (!history->held_out) return SQLITE_NOMEM;
+  for (size_t i = 0; i < history->count; i++) {
+    history->held_out[i] = (history->item[i] & mark) != 0;
+    history->item[i] &= ~mark;
+  }
+  return SQLITE_OK;
+}
+
 /* Takes the history out of the current row (idx, id, n, history). A model without histories gives empty ones. */
 static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt *statement, History *history,
                             Error *error) {
@@ -143,6 +193,7 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   if (!history->item || (with_ratings && !history->rating)) return error_no_memory(error);
   history->count = (size_t)n;
   bytes_copy_words(history->item, blob, history->count);
+  if (take_held_out(history) != SQLITE_OK) return error_no_memory(error);
   for (size_t i = 0; i < history->count; i++)
     if (history->item[i] >= items->ids.count || (i && history->item[i] <= history->item[i - 1]))
       return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
@@ -191,6 +242,7 @@ int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, 
 void history_free(History *history) {
   memory_free(history->item);
   memory_free(history->rating);
+  memory_free(history->held_out);
   *history = (History){0};
 }
 
@@ -277,7 +329,19 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
     complete = complete && users->vector[head] && users->offset[head];
   }
   if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
-  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) ? SQLITE_OK : SQLITE_NOMEM;
+  if (shape->sparse) users->sum = memory_alloc_zero(count, sizeof *users->sum);
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !shape->sparse)
+             ? SQLITE_OK
+             : SQLITE_NOMEM;
+}
+
+static int add_up_histories(const ModelItems *items, ModelUsers *users) {
+  int code = SQLITE_OK;
+  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
+    code = item_sum_make(items, &users->history[user], &users->sum[user]);
+    users->blank[user] = users->sum[user].count == 0;
+  }
+  return code;
 }
 
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
@@ -285,16 +349,21 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
   *users = (ModelUsers){0};
   if ((int64_t)first >= items->users || count == 0) return SQLITE_OK;
   if (count > (size_t)items->users - first) count = (size_t)items->users - first;
+  int sparse = items->shape.sparse;
+  if (sparse) what |= USERS_WITH_HISTORIES;
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
-  if (code == SQLITE_OK) code = read_vectors(model, items, first, users, error);
+  if (code == SQLITE_OK && !sparse) code = read_vectors(model, items, first, users, error);
   if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
+  if (code == SQLITE_OK && sparse && add_up_histories(items, users) != SQLITE_OK) code = error_no_memory(error);
   if (code != SQLITE_OK) users_free(users);
   return code;
 }
 
 void users_free(ModelUsers *users) {
   for (size_t user = 0; users->history && user < users->count; user++) history_free(&users->history[user]);
+  for (size_t user = 0; users->sum && user < users->count; user++) item_sum_free(&users->sum[user]);
   memory_free(users->history);
+  memory_free(users->sum);
   memory_free(users->blank);
   for (int head = 0; head < HEADS; head++) {
     memory_free_aligned(users->vector[head]);

@@ -1,0 +1,288 @@
+/* Reading what items are: see documents.h. */
+#include "documents.h"
+
+#include <string.h>
+
+#include "../base/memory.h"
+#include "term_counts.h"
+
+enum { ROWS_A_POLL = 256 };
+
+typedef struct Reader {
+  const DocumentOptions *options;
+  const Cancel *cancel;
+  Error *error;
+  Documents *documents;
+  TermCounter *counter; /* NULL: vectors are read */
+  uint32_t *row_item;   /* of each row kept, in order of arrival */
+  uint32_t *item_row;   /* the row that counts, + 1; one an item */
+  size_t rows, rows_capacity, items_capacity;
+  size_t vectors_capacity; /* rows that there is room for */
+  float *vectors;          /* rows × dimensions */
+  uint8_t *empty;          /* one a row: it has no vector */
+  size_t empty_capacity;
+} Reader;
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+static int make_room(Reader *reader) {
+  if (reader->rows == reader->rows_capacity) {
+    size_t capacity = reader->rows_capacity ? 2 * reader->rows_capacity : 1024;
+    uint32_t *grown = memory_resize(reader->row_item, capacity, sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    reader->row_item = grown;
+    uint8_t *empty = memory_resize(reader->empty, capacity, sizeof *empty);
+    if (!empty) return SQLITE_NOMEM;
+    reader->empty = empty;
+    reader->rows_capacity = capacity;
+  }
+  if (reader->documents->items.count == reader->items_capacity) {
+    size_t capacity = reader->items_capacity ? 2 * reader->items_capacity : 1024;
+    uint32_t *grown = memory_resize(reader->item_row, capacity, sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    memset(grown + reader->items_capacity, 0, (capacity - reader->items_capacity) * sizeof *grown);
+    reader->item_row = grown;
+    reader->items_capacity = capacity;
+  }
+  return SQLITE_OK;
+}
+
+/* Enters the row's id. *kept = 0: it has none. */
+static int take_id(Reader *reader, sqlite3_stmt *statement, int *kept) {
+  Documents *documents = reader->documents;
+  Error *error = reader->error;
+  Id id;
+  uint32_t item = 0;
+  documents->rows++;
+  *kept = 0;
+  if (make_room(reader) != SQLITE_OK) return error_no_memory(error);
+  int there = id_from_column(statement, 0, &id);
+  if (there < 0) return error_no_memory(error);
+  if (there == 0 || (id.kind == ID_TEXT && id.size == 0)) {
+    documents->left_out++;
+    return SQLITE_OK;
+  }
+  int code = dictionary_add(&documents->items, &id, &item);
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  if (code != SQLITE_OK || reader->rows >= UINT32_MAX - 1)
+    return error_set(error, SQLITE_TOOBIG, "%s: the source has more than 2147483647 items", reader->options->caller);
+  if (reader->item_row[item]) {
+    char text[ID_FORMAT_SIZE];
+    documents->repeated++;
+    if (reader->options->same_id == SAME_ID_ERROR)
+      return error_set(error, SQLITE_CONSTRAINT, "%s: row %lld has the id %s, which an earlier row has too",
+                       reader->options->caller, documents->rows, id_format(&id, text));
+    if (reader->options->same_id == SAME_ID_LAST) reader->row_item[reader->item_row[item] - 1] = DICTIONARY_NONE;
+  }
+  reader->item_row[item] = (uint32_t)(reader->rows + 1);
+  reader->row_item[reader->rows++] = item;
+  *kept = 1;
+  return SQLITE_OK;
+}
+
+static int refuse_value(Reader *reader, sqlite3_stmt *statement, const char *what) {
+  char text[ID_FORMAT_SIZE] = "";
+  Id id;
+  if (id_from_column(statement, 0, &id) < 1) return error_no_memory(reader->error);
+  return error_set(reader->error, SQLITE_MISMATCH, "%s: row %lld (id %s) has %s", reader->options->caller,
+                   reader->documents->rows, id_format(&id, text), what);
+}
+
+static int add_text(void *context, const char *text, size_t size) {
+  Reader *reader = context;
+  return term_counter_add(reader->counter, text, size, reader->error);
+}
+
+/* The columns from the second on are texts. */
+static int take_texts(Reader *reader, sqlite3_stmt *statement) {
+  int code = SQLITE_OK;
+  for (int column = 1; column < sqlite3_column_count(statement) && code == SQLITE_OK; column++) {
+    int type = sqlite3_column_type(statement, column);
+    if (type == SQLITE_NULL) continue;
+    if (type == SQLITE_BLOB)
+      return refuse_value(reader, statement,
+                          "a BLOB where a text should be: name the columns of text with the option \"text\", or that "
+                          "of vectors with \"embedding\"");
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    if (!text) return error_no_memory(reader->error);
+    code = flatten_json(text, (size_t)sqlite3_column_bytes(statement, column), add_text, reader);
+  }
+  return code == SQLITE_OK ? term_counter_end_row(reader->counter, reader->error) : code;
+}
+
+static int keep_vector(Reader *reader, const float *vector) {
+  Documents *documents = reader->documents;
+  size_t dimensions = (size_t)documents->dimensions;
+  if (reader->vectors_capacity < reader->rows) {
+    size_t capacity = reader->rows + reader->rows / 2 + 64;
+    float *grown = memory_resize(reader->vectors, capacity, dimensions * sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    reader->vectors = grown;
+    reader->vectors_capacity = capacity;
+  }
+  memcpy(reader->vectors + (reader->rows - 1) * dimensions, vector, dimensions * sizeof *vector);
+  return SQLITE_OK;
+}
+
+/* The second column is a vector. */
+static int take_vector(Reader *reader, sqlite3_stmt *statement) {
+  Documents *documents = reader->documents;
+  float *vector = NULL;
+  int dimensions = 0;
+  int found = vector_from_value(sqlite3_column_value(statement, 1), &vector, &dimensions);
+  int code = SQLITE_OK;
+  reader->empty[reader->rows - 1] = found != 1;
+  if (found == 1 && documents->dimensions == 0) documents->dimensions = dimensions;
+  if (found == -1)
+    code = refuse_value(reader, statement,
+                        "no vector where one should be: a BLOB of float32 numbers or a JSON array of numbers, finite, "
+                        "at most 4096 of them");
+  if (found == 1 && dimensions != documents->dimensions) {
+    char *what = sqlite3_mprintf("a vector of %d numbers, but those before have %d", dimensions, documents->dimensions);
+    code = what ? refuse_value(reader, statement, what) : error_no_memory(reader->error);
+    sqlite3_free(what);
+  } else if (found == 1 && keep_vector(reader, vector) != SQLITE_OK) {
+    code = error_no_memory(reader->error);
+  }
+  if (found == -2) code = error_no_memory(reader->error);
+  memory_free(vector);
+  return code;
+}
+
+static int read_rows(Reader *reader, sqlite3 *db, sqlite3_stmt *statement) {
+  int code = SQLITE_OK, stepped;
+  while (code == SQLITE_OK && (stepped = sqlite3_step(statement)) != SQLITE_DONE) {
+    int kept = 0;
+    if (stepped != SQLITE_ROW) return error_from_database(reader->error, db, stepped, reader->options->caller);
+    code = take_id(reader, statement, &kept);
+    if (code == SQLITE_OK && kept)
+      code = reader->counter ? take_texts(reader, statement) : take_vector(reader, statement);
+    if (code == SQLITE_OK && reader->documents->rows % ROWS_A_POLL == 0 &&
+        (code = cancel_poll(reader->cancel)) != SQLITE_OK)
+      error_set(reader->error, code, code == SQLITE_INTERRUPT ? "interrupted" : "%s", sqlite3_errstr(code));
+  }
+  return code;
+}
+
+/* ---- the statement ----------------------------------------------------------------------------------------------- */
+
+/* SELECT id, text… or id, embedding. */
+static char *reading_statement(Reader *reader, const SourceColumns *columns) {
+  const DocumentOptions *options = reader->options;
+  Error *error = reader->error;
+  int id = options->id ? source_column(columns, options->id, "id", options->caller, error) : 0;
+  if (id < 0) return NULL;
+  if (columns->count < 2) {
+    error_set(error, SQLITE_ERROR, "%s: the source has one column, \"%s\": it needs an id and a text at least",
+              options->caller, columns->names[0]);
+    return NULL;
+  }
+  reader->documents->affinity = columns->affinities[id];
+  sqlite3_str *sql = sqlite3_str_new(NULL);
+  sqlite3_str_appendf(sql, "%s SELECT c%d", columns->with, id + 1);
+  if (options->embedding) {
+    int column = source_column(columns, options->embedding, "embedding", options->caller, error);
+    sqlite3_str_appendf(sql, ", c%d", column + 1);
+  } else if (options->text->count) {
+    for (int i = 0; i < options->text->count && error->code == SQLITE_OK; i++) {
+      int column = source_column(columns, options->text->text[i], "text", options->caller, error);
+      sqlite3_str_appendf(sql, ", c%d", column + 1);
+    }
+  } else {
+    for (int column = 0; column < columns->count; column++)
+      if (column != id) sqlite3_str_appendf(sql, ", c%d", column + 1);
+  }
+  sqlite3_str_appendall(sql, " FROM \"recommend(rows)\"");
+  char *text = sqlite3_str_finish(sql);
+  if (!text) error_no_memory(error);
+  return text;
+}
+
+static int read_source(Reader *reader, sqlite3 *db, const Source *source) {
+  Error *error = reader->error;
+  SourceColumns columns = {0};
+  sqlite3_stmt *statement = NULL;
+  char *sql = NULL;
+  int code = source_columns(db, source, reader->options->caller, &columns, error);
+  if (code == SQLITE_OK) {
+    sql = reading_statement(reader, &columns);
+    code = error->code;
+  }
+  if (code == SQLITE_OK) {
+    code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (code != SQLITE_OK) error_from_database(error, db, code, reader->options->caller);
+  }
+  if (code == SQLITE_OK) code = read_rows(reader, db, statement);
+  sqlite3_finalize(statement);
+  sqlite3_free(sql);
+  source_columns_free(&columns);
+  return code;
+}
+
+/* ---- in order of id ---------------------------------------------------------------------------------------------- */
+
+static int gather_vectors(Reader *reader) {
+  Documents *documents = reader->documents;
+  size_t items = documents->items.count, dimensions = (size_t)documents->dimensions;
+  uint8_t *filled = memory_alloc_zero(items, 1);
+  documents->vectors = memory_alloc(items, dimensions * sizeof *documents->vectors);
+  int code = filled && documents->vectors ? SQLITE_OK : error_no_memory(reader->error);
+  if (code == SQLITE_OK && items && dimensions)
+    memset(documents->vectors, 0, items * dimensions * sizeof *documents->vectors);
+  for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++) {
+    uint32_t item = reader->row_item[row];
+    if (item == DICTIONARY_NONE || reader->empty[row]) continue;
+    float *to = documents->vectors + (size_t)item * dimensions;
+    for (size_t i = 0; i < dimensions; i++) to[i] += reader->vectors[row * dimensions + i];
+    filled[item] = 1;
+  }
+  for (size_t item = 0; item < items && code == SQLITE_OK; item++) documents->empty += !filled[item];
+  memory_free(filled);
+  return code;
+}
+
+static int sort_items(Reader *reader) {
+  Documents *documents = reader->documents;
+  uint32_t *new_index = memory_alloc(documents->items.count, sizeof *new_index);
+  int code = new_index
+                 ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
+                 : SQLITE_NOMEM;
+  if (code == SQLITE_NOMEM) error_no_memory(reader->error);
+  if (code != SQLITE_OK) error_set(reader->error, code, "interrupted");
+  for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++)
+    if (reader->row_item[row] != DICTIONARY_NONE) reader->row_item[row] = new_index[reader->row_item[row]];
+  memory_free(new_index);
+  return code;
+}
+
+int documents_read(sqlite3 *db, const Source *source, const DocumentOptions *options, Documents *documents,
+                   const Cancel *cancel, Error *error) {
+  *documents = (Documents){0};
+  Reader reader = {.options = options, .cancel = cancel, .error = error, .documents = documents};
+  int code = options->embedding ? SQLITE_OK : term_counter_create(&reader.counter, db, options, cancel, error);
+  if (code == SQLITE_OK) code = read_source(&reader, db, source);
+  if (code == SQLITE_OK) code = sort_items(&reader);
+  if (code == SQLITE_OK && reader.counter) {
+    code = term_counter_finish(reader.counter, reader.row_item, reader.rows, documents, error);
+    for (size_t item = 0; code == SQLITE_OK && item < documents->items.count; item++)
+      documents->empty += sparse_row_length(&documents->counts, item) == 0;
+  }
+  if (code == SQLITE_OK && !reader.counter) code = gather_vectors(&reader);
+  term_counter_destroy(reader.counter);
+  memory_free(reader.row_item);
+  memory_free(reader.item_row);
+  memory_free(reader.vectors);
+  memory_free(reader.empty);
+  if (code != SQLITE_OK) documents_free(documents);
+  return code;
+}
+
+void documents_free(Documents *documents) {
+  dictionary_free(&documents->items);
+  dictionary_free(&documents->terms);
+  sparse_free(&documents->counts);
+  memory_free(documents->words);
+  memory_free(documents->word_start);
+  memory_free(documents->vectors);
+  *documents = (Documents){0};
+}

@@ -1,0 +1,106 @@
+/* FTS5's tokenizers: see tokenizer.h. */
+#include "tokenizer.h"
+
+#include <string.h>
+
+#include "../base/memory.h"
+
+enum { MOST_ARGUMENTS = 32 };
+
+/* FTS5 hands its functions over through an SQL function of its own (https://sqlite.org/fts5.html#extending_fts5). */
+static int find_fts5(sqlite3 *db, fts5_api **api, const char *caller, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  *api = NULL;
+  int code = sqlite3_prepare_v2(db, "SELECT fts5(?1)", -1, &statement, NULL);
+  if (code == SQLITE_OK) code = sqlite3_bind_pointer(statement, 1, (void *)api, "fts5_api_ptr", NULL);
+  if (code == SQLITE_OK) sqlite3_step(statement);
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = finalized;
+  if (code == SQLITE_OK && *api) return SQLITE_OK;
+  if (code != SQLITE_OK && code != SQLITE_ERROR) return error_from_database(error, db, code, caller);
+  return error_set(error, SQLITE_ERROR,
+                   "%s: words are told apart by the tokenizers of FTS5, which this SQLite was built without: load or "
+                   "build one that has it",
+                   caller);
+}
+
+static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* Cuts "porter unicode61 tokenchars '_'" into words, in place; '' within quotes is one quote. Returns their number, or
+ * -1 where a quote is not closed or there are too many. */
+static int cut(char *text, const char *words[MOST_ARGUMENTS]) {
+  int count = 0;
+  for (;;) {
+    while (is_space(*text)) text++;
+    if (!*text) return count;
+    if (count == MOST_ARGUMENTS) return -1;
+    char quote = *text == '\'' || *text == '"' ? *text++ : 0, *to = text;
+    words[count++] = to;
+    for (; *text && (quote || !is_space(*text)); text++) {
+      if (quote && *text == quote) {
+        if (text[1] != quote) break;
+        text++;
+      }
+      *to++ = *text;
+    }
+    if (quote && !*text) return -1;
+    if (*text) text++;
+    *to = 0;
+  }
+}
+
+static int is_builtin(const char *name) {
+  return sqlite3_stricmp(name, "unicode61") == 0 || sqlite3_stricmp(name, "ascii") == 0 ||
+         sqlite3_stricmp(name, "trigram") == 0;
+}
+
+int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification, const char *caller, Error *error) {
+  *tokenizer = (Tokenizer){0};
+  fts5_api *api = NULL;
+  void *context = NULL;
+  const char *words[MOST_ARGUMENTS];
+  if (!specification) specification = TOKENIZER_DEFAULT;
+  char *text = sqlite3_mprintf("%s", specification);
+  int count = text ? cut(text, words) : 0;
+  int code = text ? find_fts5(db, &api, caller, error) : error_no_memory(error);
+  if (code == SQLITE_OK && count < 1)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: option \"tokenize\" must name a tokenizer of FTS5 and its options, such as \"%s\", not "
+                     "\"%.60s\"",
+                     caller, "porter unicode61 remove_diacritics 2", specification);
+  if (code == SQLITE_OK) {
+    code = api->xFindTokenizer(api, words[0], &context, &tokenizer->methods);
+    if (code == SQLITE_NOMEM)
+      error_no_memory(error);
+    else if (code != SQLITE_OK)
+      code = error_set(error, SQLITE_ERROR,
+                       "%s: there is no tokenizer \"%s\"; SQLite has \"unicode61\", \"ascii\", \"porter\" and "
+                       "\"trigram\"",
+                       caller, words[0]);
+  }
+  if (code == SQLITE_OK) {
+    code = tokenizer->methods.xCreate(context, words + 1, count - 1, &tokenizer->instance);
+    if (code == SQLITE_NOMEM)
+      error_no_memory(error);
+    else if (code != SQLITE_OK)
+      code = error_set(error, SQLITE_ERROR, "%s: the tokenizer \"%s\" does not take these options: \"%.60s\"", caller,
+                       words[0], specification);
+    if (code != SQLITE_OK) tokenizer->instance = NULL;
+  }
+  if (code == SQLITE_OK) {
+    tokenizer->stems = sqlite3_stricmp(words[0], "porter") == 0;
+    tokenizer->concurrent = sqlite3_threadsafe() && (tokenizer->stems ? count < 2 || is_builtin(words[1])
+                                                                      : is_builtin(words[0]));
+  }
+  sqlite3_free(text);
+  return code;
+}
+
+void tokenizer_close(Tokenizer *tokenizer) {
+  if (tokenizer->instance) tokenizer->methods.xDelete(tokenizer->instance);
+  *tokenizer = (Tokenizer){0};
+}
+
+int tokenizer_read(const Tokenizer *tokenizer, const char *text, size_t size, TokenVisit visit, void *context) {
+  return tokenizer->methods.xTokenize(tokenizer->instance, context, FTS5_TOKENIZE_DOCUMENT, text, (int)size, visit);
+}

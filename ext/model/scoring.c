@@ -1,0 +1,38 @@
+/* Scores: see scoring.h. */
+#include "scoring.h"
+
+Scorer items_scorer(const ModelItems *items) {
+  if (items->shape.sparse) return (Scorer){.postings = &items->postings};
+  return (Scorer){.panel = &items->panel[items->shape.score_head]};
+}
+
+float items_score(const ModelItems *items, int head, uint32_t item, const ModelUser *user) {
+  if (items->shape.sparse) return postings_score(&items->postings, item, &user->spread);
+  return score_panel_score(&items->panel[head], item, user->vector[head]);
+}
+
+int items_scores(const ModelItems *items, const ModelUser *user, float *scores) {
+  if (items->shape.sparse) return postings_scores(&items->postings, &user->spread, scores);
+  int head = items->shape.score_head;
+  score_panel_scores(&items->panel[head], user->vector[head], scores);
+  return SQLITE_OK;
+}
+
+double items_prediction(const ModelItems *items, uint32_t item, const ModelUser *user) {
+  int head = items->shape.prediction_head;
+  return shape_clip(&items->shape, (double)items_score(items, head, item, user) + user->offset[head]);
+}
+
+int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *excluded, size_t k, Scored *best,
+                size_t *found, int threads, const Cancel *cancel) {
+  Scorer scorer = items_scorer(items);
+  PostingsQuery sparse = item_sum_query(&user->sum);
+  Queries query = {.count = 1, .vector = user->vector[items->shape.score_head], .sparse = &sparse};
+  return scorer_top_k(&scorer, &query, excluded, k, best, found, threads, cancel);
+}
+
+Queries users_queries(const ModelItems *items, const ModelUsers *users, PostingsQuery *sparse) {
+  if (!items->shape.sparse) return (Queries){.count = users->count, .vector = users->vector[items->shape.score_head]};
+  for (size_t user = 0; user < users->count; user++) sparse[user] = item_sum_query(&users->sum[user]);
+  return (Queries){.count = users->count, .sparse = sparse};
+}

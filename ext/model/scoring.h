@@ -1,0 +1,33 @@
+/* The scores of a model's items for its users, whichever kind of vectors it has. */
+#ifndef RECOMMEND_MODEL_SCORING_H
+#define RECOMMEND_MODEL_SCORING_H
+
+#include "../base/scorer.h"
+#include "model.h"
+
+/* The items behind `score`. */
+Scorer items_scorer(const ModelItems *items);
+
+/* One cell of a head that the model has, less the user's offset. */
+float items_score(const ModelItems *items, int head, uint32_t item, const ModelUser *user);
+
+/* All items behind `score`, less the offset: `scores` has scorer_room. SQLITE_OK or SQLITE_NOMEM. */
+int items_scores(const ModelItems *items, const ModelUser *user, float *scores);
+
+/* The prediction of one cell as users see it; the model has a prediction_head. */
+double items_prediction(const ModelItems *items, uint32_t item, const ModelUser *user);
+
+/* The k best for one user: see score_panel_top_k. */
+int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *excluded, size_t k, Scored *best,
+                size_t *found, int threads, const Cancel *cancel);
+
+/* Queries with a block of users, for items_scorer. `sparse` has room for users->count and must outlive them; a model of
+ * dense vectors leaves it alone. */
+Queries users_queries(const ModelItems *items, const ModelUsers *users, PostingsQuery *sparse);
+
+/* The query that a sum of items is. */
+static inline PostingsQuery item_sum_query(const ItemSum *sum) {
+  return (PostingsQuery){.index = sum->item, .weight = sum->weight, .count = sum->count, .of_items = 1};
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* Loading the words of a model: m_term and m_weight. See store.c for the bytes. */
+#include "words.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "store.h"
+
+static int load_options(Reader *reader, ModelWords *words, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = reader_statement(reader, STATEMENT_OPTIONS, &statement, error);
+  if (code == SQLITE_OK) code = reader_step(reader, statement, error);
+  if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "its options are missing");
+  if (code == SQLITE_ROW) {
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+    words->options = sqlite3_mprintf("%s", text ? text : "");
+    code = words->options ? SQLITE_OK : error_no_memory(error);
+  }
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+static int load_term(Reader *reader, sqlite3_stmt *statement, const ModelItems *items, ModelWords *words,
+                     Error *error) {
+  size_t term = words->terms.count;
+  int64_t value;
+  uint32_t added = 0;
+  Id id;
+  if ((int64_t)term >= items->shape.terms) return shadow_damaged(error, reader->name, "it has too many terms");
+  int code = reader_integer(reader, statement, 0, (int64_t)term, (int64_t)term, "the index of a term", &value, error);
+  if (code == SQLITE_OK)
+    code = reader_integer(reader, statement, 2, 1, (int64_t)items->ids.count, "the items of a term", &value, error);
+  if (code != SQLITE_OK) return code;
+  if (id_from_column(statement, 1, &id) < 0) return error_no_memory(error);
+  if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return shadow_damaged(error, reader->name, "a term is no text");
+  if (dictionary_add(&words->terms, &id, &added) != SQLITE_OK) return error_no_memory(error);
+  if (added != term) return shadow_damaged(error, reader->name, "a term is there twice");
+  words->idf[term] = sqlite3_column_double(statement, 3);
+  if (isfinite(words->idf[term]) && words->idf[term] > 0) return SQLITE_OK;
+  return shadow_damaged(error, reader->name, "a term's idf is no positive number");
+}
+
+/* Room for the terms grows as they come: a damaged count must not make anybody ask for terabytes. */
+static int load_terms(Reader *reader, const ModelItems *items, ModelWords *words, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = reader_statement(reader, STATEMENT_TERMS, &statement, error);
+  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
+    size_t count = words->terms.count;
+    code = SQLITE_OK;
+    if ((count & (count - 1)) == 0) { /* full at every power of two */
+      double *grown = memory_resize(words->idf, count ? 2 * count : 1, sizeof *grown);
+      if (!grown) code = error_no_memory(error);
+      if (grown) words->idf = grown;
+    }
+    if (code == SQLITE_OK) code = load_term(reader, statement, items, words, error);
+  }
+  if (statement) sqlite3_reset(statement);
+  if (code != SQLITE_DONE) return code;
+  if ((int64_t)words->terms.count == items->shape.terms) return SQLITE_OK;
+  return shadow_damaged(error, reader->name, "it has %lld terms, not %lld", (sqlite3_int64)words->terms.count,
+                        items->shape.terms);
+}
+
+static int load_vectors(Reader *reader, const ModelItems *items, ModelWords *words, Error *error) {
+  size_t terms = words->terms.count, rank = (size_t)items->shape.rank[HEAD_RANKING];
+  size_t stride = (size_t)shape_stride(&items->shape, HEAD_RANKING);
+  sqlite3_stmt *statement = NULL;
+  words->vector = memory_alloc_aligned(terms, stride * sizeof *words->vector);
+  int code = words->vector ? reader_statement(reader, STATEMENT_WEIGHT, &statement, error) : error_no_memory(error);
+  for (size_t first = 0; first < terms && code == SQLITE_OK; first += STORE_TERMS) {
+    size_t n = terms - first < STORE_TERMS ? terms - first : STORE_TERMS;
+    const void *blob = NULL;
+    char name[32];
+    sqlite3_snprintf(sizeof name, name, "term/%lld", (sqlite3_int64)(first / STORE_TERMS));
+    sqlite3_reset(statement);
+    code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_TRANSIENT);
+    if (code != SQLITE_OK) return error_from_database(error, reader->db, code, NULL);
+    code = reader_step(reader, statement, error);
+    if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "vectors of terms are missing");
+    if (code == SQLITE_ROW)
+      code = reader_blob(reader, statement, 0, n * rank * sizeof(float), "a chunk of vectors of terms", &blob, error);
+    for (size_t i = 0; i < n && code == SQLITE_OK; i++)
+      code = reader_floats(reader, (const char *)blob + i * rank * sizeof(float), rank, "a term's vector",
+                           words->vector + (first + i) * stride, error);
+  }
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+int words_load(Reader *reader, const ModelItems *items, ModelWords **loaded, Error *error) {
+  ModelWords *words = memory_alloc_zero(1, sizeof *words);
+  int code = words ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK) {
+    words->references = 1;
+    words->stamp = items->stamp;
+    code = load_options(reader, words, error);
+  }
+  if (code == SQLITE_OK) code = load_terms(reader, items, words, error);
+  if (code == SQLITE_OK && words->terms.count && !items->shape.sparse) code = load_vectors(reader, items, words, error);
+  if (code != SQLITE_OK) {
+    words_release(words);
+    words = NULL;
+  }
+  *loaded = words;
+  return code;
+}
+
+void words_release(ModelWords *words) {
+  if (!words || --words->references > 0) return;
+  if (words->derived) words->derived_free(words->derived);
+  dictionary_free(&words->terms);
+  memory_free(words->idf);
+  memory_free_aligned(words->vector);
+  sqlite3_free(words->options);
+  memory_free(words);
+}

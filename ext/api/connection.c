@@ -335,6 +335,8 @@ void connection_forget(Connection *connection, ModelName name) {
 
 /* Collects the models that fit what the argument says. */
 typedef struct Search {
+  sqlite3 *db;
+  ModelNeed need;   /* looked at where a model is not named */
   const char *name; /* NULL: any */
   int qualified;    /* it is schema.name */
   int found;
@@ -351,9 +353,30 @@ static int fits(const Search *search, ModelName model) {
          sqlite3_stricmp(search->name + length + 1, model.name) == 0;
 }
 
+/* Can the model answer? A damaged one is taken to: the answer then says what is wrong with it. */
+static int can_answer(const Search *search, ModelName model, int *can, Error *error) {
+  *can = 1;
+  if (search->need == NEED_ITEMS || search->name) return SQLITE_OK;
+  sqlite3_stmt *statement = NULL;
+  int code = shadow_prepare(search->db, model, &statement, error, "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1",
+                            model.schema, model.name);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_text(statement, 1, search->need == NEED_USERS ? "users" : "cosine", -1, SQLITE_STATIC);
+    if (sqlite3_step(statement) == SQLITE_ROW) *can = sqlite3_column_int64(statement, 0) > 0;
+  }
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK && finalized != SQLITE_OK) code = error_from_database(error, search->db, finalized, NULL);
+  if ((code & 0xff) != SQLITE_CORRUPT) return code;
+  error_clear(error);
+  return SQLITE_OK;
+}
+
 static int consider(void *context, ModelName model, Error *error) {
   Search *search = context;
   if (!fits(search, model)) return SQLITE_OK;
+  int can = 1;
+  int code = can_answer(search, model, &can, error);
+  if (code != SQLITE_OK || !can) return code;
   if (search->others)
     sqlite3_str_appendf(search->others, "%s%s.%s", search->found ? ", " : "", model.schema, model.name);
   if (search->found++) return SQLITE_OK;
@@ -368,13 +391,15 @@ static void search_free(Search *search) {
 }
 
 /* The message where a name fits no model, or none is named and there is not exactly one. */
-static int refuse_search(Connection *connection, const char *caller, const char *name, Error *error) {
-  Search all = {.others = sqlite3_str_new(connection->db)};
+static int refuse_search(Connection *connection, const char *caller, ModelNeed need, const char *name, Error *error) {
+  static const char *const training[] = {"SELECT mf_train('ratings', 32)", "SELECT mf_train('ratings', 32)",
+                                         "SELECT tfidf_train('products')"};
+  Search all = {.db = connection->db, .need = name ? NEED_ITEMS : need, .others = sqlite3_str_new(connection->db)};
   int code = connection_models(connection, consider, &all, error);
   char *names = sqlite3_str_finish(all.others);
   if (code == SQLITE_OK && all.found == 0)
-    code = error_set(error, SQLITE_ERROR, "%s: there is no model yet: train one first, as in %s", caller,
-                     "SELECT mf_train('ratings', 32)");
+    code = error_set(error, SQLITE_ERROR, "%s: there is no model yet%s: train one first, as in %s", caller,
+                     need == NEED_CONTENT ? " of content" : need == NEED_USERS ? " that has users" : "", training[need]);
   else if (code == SQLITE_OK && !names)
     code = error_no_memory(error);
   else if (code == SQLITE_OK && name)
@@ -387,9 +412,24 @@ static int refuse_search(Connection *connection, const char *caller, const char 
   return code;
 }
 
-int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model, Error *error) {
+static void search_again(Search *search) {
+  search_free(search);
+  search->found_schema = search->found_name = NULL;
+  search->found = 0;
+}
+
+int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error) {
+  if (items->users > 0 || !items->shape.cosine) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "%s: model \"%s\" has no users: name the table of their ratings when it is trained, with the option "
+                   "\"ratings\"",
+                   caller, model_name(model).name);
+}
+
+int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
+                     Error *error) {
   const char *name = NULL;
-  Search search = {0};
+  Search search = {.db = connection->db};
   if (argument && sqlite3_value_type(argument) != SQLITE_NULL) {
     name = (const char *)sqlite3_value_text(argument);
     if (!name) return error_no_memory(error);
@@ -400,10 +440,15 @@ int connection_model(Connection *connection, const char *caller, sqlite3_value *
     search.qualified = 1;
     code = connection_models(connection, consider, &search, error);
   }
+  if (code == SQLITE_OK && search.found > 1 && !name && need != NEED_ITEMS) { /* which of them can? */
+    search_again(&search);
+    search.need = need;
+    code = connection_models(connection, consider, &search, error);
+  }
   /* A name that occurs in several schemas means the first: main, temp, then the attached ones. */
   int decided = search.found_schema && search.found_name && (name || search.found == 1);
   if (code == SQLITE_OK && !decided)
-    code = refuse_search(connection, caller, name, error);
+    code = refuse_search(connection, caller, need, name, error);
   else if (code == SQLITE_OK)
     code = connection_open(connection, (ModelName){search.found_schema, search.found_name}, model, error);
   search_free(&search);

@@ -25,10 +25,21 @@ int connection_create(sqlite3 *db, Connection **connection);
 void connection_retain(Connection *connection);
 void connection_release(void *connection); /* a destructor for sqlite3_create_module_v2 and _function_v2 */
 
-/* Finds the model that an argument names ("taste", "aux.taste"), or the only one there is where it is absent (NULL or
- * an SQL NULL). SQLITE_ERROR with a message that lists the candidates. `caller` is the function's name. The Model
- * belongs to the connection and lives until the model is dropped. */
-int connection_model(Connection *connection, const char *caller, sqlite3_value *argument, Model **model, Error *error);
+/* What a model must have to answer a question. */
+typedef enum ModelNeed {
+  NEED_ITEMS,  /* every model has those */
+  NEED_USERS,  /* a model of content may have none */
+  NEED_CONTENT /* it was made by tfidf_train */
+} ModelNeed;
+
+/* Finds the model that an argument names ("taste", "aux.taste"), or the only one that can answer where it is absent
+ * (NULL or an SQL NULL). SQLITE_ERROR with a message that lists the candidates. `caller` is the function's name. The
+ * Model belongs to the connection and lives until the model is dropped. */
+int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
+                     Error *error);
+
+/* SQLITE_ERROR where a model has no users. */
+int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error);
 
 /* The same for a schema and name that are known to be right. */
 int connection_open(Connection *connection, ModelName name, Model **model, Error *error);

@@ -389,7 +389,7 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
 static int read_affinities(TableCall *call, IdAffinity *user, IdAffinity *item, Error *error) {
   Model *model = NULL;
   ModelItems *items = NULL;
-  int code = connection_model(call->connection, call->function->name, call->argument[0], &model, error);
+  int code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
   *user = items->user_affinity;
@@ -443,7 +443,7 @@ static int start(TableCall *call, Error *error) {
                          sizeof evaluate_options / sizeof *evaluate_options, &options, error);
   if (code == SQLITE_OK) code = read_source(call, &options, &interrupt.cancel, &judge.data, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, call->argument[0], &model, error);
+    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &judge.items, error);
   if (code == SQLITE_OK) {
     judge.protocol = (RankingProtocol){

@@ -63,11 +63,12 @@ static int start(TableCall *call, Error *error) {
   Interrupt interrupt;
   int code = argument_k(call, 1, &state->k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, call->argument[2], &model, error);
+    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   interrupt_begin(&interrupt, call->connection->db);
-  code = rank(call, model, state, &interrupt.cancel, error);
+  code = model_check_users(model, state->items, call->function->name, error);
+  if (code == SQLITE_OK) code = rank(call, model, state, &interrupt.cancel, error);
   interrupt_end(&interrupt);
   model_end(model);
   return code;

@@ -117,10 +117,12 @@ static int start(TableCall *call, Error *error) {
   interrupt_begin(&state->interrupt, call->connection->db);
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, call->argument[1], &model, error);
+    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[1], &model, error);
   if (code == SQLITE_OK) code = reading_start(&state->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
+  code = model_check_users(model, state->reading.items, call->function->name, error);
   model_end(model);
+  if (code != SQLITE_OK) return code;
   size_t items = state->reading.items->ids.count;
   state->k = k < (int64_t)items ? (size_t)k : items;
   state->block = store_block(state->k, MOST_USERS);

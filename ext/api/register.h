@@ -13,6 +13,8 @@ int recommend_all_register(Connection *connection);
 int similar_register(Connection *connection);  /* similar.c: item_similar, user_similar, recommend_users */
 int predict_register(Connection *connection);  /* predict.c */
 int inspect_register(Connection *connection);  /* inspect.c: recommend_models, recommend_factors */
+int text_register(Connection *connection);     /* text.c: tfidf_cosine, tfidf_vector */
+int search_register(Connection *connection);   /* search.c: tfidf_search */
 int evaluate_register(Connection *connection); /* evaluate.c */
 
 #endif

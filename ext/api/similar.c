@@ -270,13 +270,17 @@ static int start(TableCall *call, Error *error) {
   Model *model = NULL;
   int64_t k = 0;
   Interrupt interrupt;
+  int of_users = call->function != &functions[0];
   int code = argument_k(call, 1, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, call->argument[2], &model, error);
+    code = connection_model(call->connection, call->function->name, of_users ? NEED_USERS : NEED_ITEMS, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
+  if (of_users) code = model_check_users(model, state->items, call->function->name, error);
   interrupt_begin(&interrupt, call->connection->db);
-  if (call->function == &functions[0])
+  if (code != SQLITE_OK)
+    ; /* and nothing can be said */
+  else if (!of_users)
     code = nearest_items(call, state, k, &interrupt.cancel, error);
   else if (call->function == &functions[1])
     code = nearest_users(call, model, state, k, &interrupt.cancel, error);

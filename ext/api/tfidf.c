@@ -191,7 +191,6 @@ static int weigh(Training *training, TfidfState *state, const TfidfOptions *weig
                              &training->interrupt.cancel);
   trained->vectors = state->documents.counts;
   state->documents.counts = (SparseMatrix){0};
-  state->documents.counts.rows = trained->vectors.rows;
   return interrupt_error(error, code);
 }
 
@@ -304,7 +303,8 @@ static int fill_factors(Training *training, float *item, Error *error) {
   uint32_t *items = memory_alloc(longest, sizeof *items);
   double *sum = memory_alloc((size_t)rank, sizeof *sum);
   int code = factors->user && length && weight && items && sum ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t i = 0; i < cells->columns && code == SQLITE_OK; i++) length[i] = normalize(item + i * (size_t)stride, rank);
+  for (size_t i = 0; i < cells->columns && code == SQLITE_OK; i++)
+    length[i] = normalize(item + i * (size_t)stride, rank) > 0 ? 1 : 0; /* what of the items is kept is their direction */
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     size_t first = cells->start[user];
     size_t n = profile_sum((Profile)trained->shape.profile, length, sparse_row_length(cells, user),
@@ -326,9 +326,9 @@ static int fill_factors(Training *training, float *item, Error *error) {
 }
 
 /* The embeddings as they were given, in rows of stride floats. */
-static int take_embeddings(TfidfState *state, int stride, float **item, Error *error) {
+static int take_embeddings(TfidfState *state, size_t items, int stride, float **item, Error *error) {
   Documents *documents = &state->documents;
-  size_t items = documents->counts.rows, dimensions = (size_t)documents->dimensions;
+  size_t dimensions = (size_t)documents->dimensions;
   *item = memory_alloc_aligned(items, (size_t)stride * sizeof(float));
   if (!*item) return error_no_memory(error);
   for (size_t i = 0; i < items; i++)
@@ -395,7 +395,7 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   *done = 1;
   *row = (FitRow){.epoch = ++state->epoch, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
   if (state->kind == CONTENT_EMBEDDING)
-    code = take_embeddings(state, stride, &item, error);
+    code = take_embeddings(state, training->data.items.count, stride, &item, error);
   else if (state->kind != CONTENT_TERMS)
     code = latent_step(training, state, &item, row, done, error);
   if (code == SQLITE_OK && item)

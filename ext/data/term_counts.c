@@ -11,6 +11,7 @@
 #include "../base/parallel.h"
 
 enum { BATCH_BYTES = 4 << 20, BLOCK_BYTES = 32 << 10, TERMS_A_POLL = 4096, ITEMS_A_BLOCK = 512 };
+enum { WAITING_BYTES = 4096 };
 
 /* One text: bytes begin … begin + size - 1 of the batch. */
 typedef struct Segment {
@@ -41,6 +42,11 @@ typedef struct Worker {
   TermCounter *counter;
   TermReader *reader;
   Dictionary terms;
+  /* The last terms, still to be looked up: in batches, since one by one most of the time would go into waiting for
+   * memory. They are copied, as the tokenizer's are gone with the next. */
+  Id waiting[DICTIONARY_BATCH];
+  size_t waiting_count, waiting_bytes;
+  char bytes[WAITING_BYTES];
   Mark *marks; /* one a term */
   size_t marks_capacity;
   uint32_t *translation; /* to the final number */
@@ -155,14 +161,11 @@ static Mark *mark_of(Worker *worker, uint32_t term) {
   return &worker->marks[term];
 }
 
-static int count_term(void *context, const char *text, size_t size) {
-  Worker *worker = context;
+static int count_one(Worker *worker, uint32_t term) {
   Block *block = worker->block;
-  const Id id = {.kind = ID_TEXT, .size = (uint32_t)size, .as.bytes = text};
-  uint32_t term = 0;
-  int code = dictionary_add(&worker->terms, &id, &term);
-  Mark *mark = code == SQLITE_OK ? mark_of(worker, term) : NULL;
-  if (!mark) return code == SQLITE_OK ? SQLITE_NOMEM : code;
+  int code = SQLITE_OK;
+  Mark *mark = mark_of(worker, term);
+  if (!mark) return SQLITE_NOMEM;
   if (mark->row == worker->row + 1) {
     block->count[mark->place]++;
   } else {
@@ -170,11 +173,35 @@ static int count_term(void *context, const char *text, size_t size) {
     code = append_term(block, term);
   }
   if (code == SQLITE_OK && worker->counter->options->keep_words) code = append_word(block, term);
-  if (code == SQLITE_OK && worker->number == 0 && ++worker->since_poll == TERMS_A_POLL) {
+  return code;
+}
+
+/* Counts the terms that wait. */
+static int count_waiting(Worker *worker) {
+  uint32_t term[DICTIONARY_BATCH];
+  size_t n = worker->waiting_count;
+  int code = dictionary_add_batch(&worker->terms, worker->waiting, n, term);
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++) code = count_one(worker, term[i]);
+  worker->waiting_count = worker->waiting_bytes = 0;
+  worker->since_poll += n;
+  if (code == SQLITE_OK && worker->number == 0 && worker->since_poll >= TERMS_A_POLL) {
     worker->since_poll = 0;
     code = cancel_poll(worker->counter->cancel);
   }
   return code;
+}
+
+static int take_term(void *context, const char *text, size_t size) {
+  Worker *worker = context;
+  int code = SQLITE_OK;
+  if (worker->waiting_count == DICTIONARY_BATCH || size > WAITING_BYTES - worker->waiting_bytes)
+    code = count_waiting(worker);
+  if (code != SQLITE_OK) return code;
+  int large = size > WAITING_BYTES; /* then it does not wait */
+  if (!large) text = memcpy(worker->bytes + worker->waiting_bytes, text, size);
+  worker->waiting_bytes += large ? 0 : size;
+  worker->waiting[worker->waiting_count++] = (Id){.kind = ID_TEXT, .size = (uint32_t)size, .as.bytes = text};
+  return large ? count_waiting(worker) : SQLITE_OK;
 }
 
 static int read_block(void *context, size_t number, int worker_number) {
@@ -192,7 +219,8 @@ static int read_block(void *context, size_t number, int worker_number) {
     size_t used = block->used, words_used = block->words_used;
     worker->row = block->first_row + row;
     for (; segment < end && segment->row == worker->row && code == SQLITE_OK; segment++)
-      code = term_reader_read(worker->reader, counter->bytes + segment->begin, segment->size, count_term, worker);
+      code = term_reader_read(worker->reader, counter->bytes + segment->begin, segment->size, take_term, worker);
+    if (code == SQLITE_OK) code = count_waiting(worker);
     block->length[row] = (uint32_t)(block->used - used);
     if (keep_words) block->word_length[row] = (uint32_t)(block->words_used - words_used);
   }

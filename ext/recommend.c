@@ -29,6 +29,7 @@ EXPORT int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api
   if (code == SQLITE_OK) code = model_table_register(connection); /* the module recommender */
   if (code == SQLITE_OK) code = train_register(connection);       /* mf_train, tfidf_train */
   if (code == SQLITE_OK) code = recommend_register(connection);   /* recommend, recommend_all */
+  if (code == SQLITE_OK) code = recommend_for_register(connection); /* recommend_for */
   if (code == SQLITE_OK) code = similar_register(connection);     /* item_similar, user_similar, recommend_users */
   if (code == SQLITE_OK) code = predict_register(connection);     /* predict */
   if (code == SQLITE_OK) code = inspect_register(connection);     /* recommend_models, recommend_factors */

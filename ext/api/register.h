@@ -10,6 +10,7 @@ int about_register(sqlite3 *db);                /* about.c: recommend_version, r
 int split_register(sqlite3 *db);                /* split.c: recommend_split */
 int recommend_register(Connection *connection); /* recommend.c, recommend_all.c */
 int recommend_all_register(Connection *connection);
+int recommend_for_register(Connection *connection); /* recommend_for.c */
 int similar_register(Connection *connection);  /* similar.c: item_similar, user_similar, recommend_users */
 int predict_register(Connection *connection);  /* predict.c */
 int inspect_register(Connection *connection);  /* inspect.c: recommend_models, recommend_factors */

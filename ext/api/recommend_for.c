@@ -1,0 +1,318 @@
+/* recommend_for(profile, k [, model]): recommendations for someone who is not in the data. The profile is a JSON array of
+ * items, a JSON object of items and ratings, or the text of a SELECT of items [and ratings]; nothing is stored.
+ *
+ * Ids are read by SQLite (json_each), never by cJSON, whose numbers are doubles. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../data/interrupt.h"
+#include "../data/source.h"
+#include "../model/scoring.h"
+#include "../model/store.h"
+#include "ranking.h"
+#include "register.h"
+#include "table_function.h"
+
+enum { COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE, COLUMN_REASON };
+
+typedef struct Suggestion {
+  ModelItems *items;
+  Ranking ranking;
+  int popular;
+  int64_t k;
+} Suggestion;
+
+/* ---- the profile ------------------------------------------------------------------------------------------------- */
+
+typedef struct Liked {
+  uint32_t item;
+  float rating;
+  size_t place; /* in order of arrival: the last rating of an item counts */
+} Liked;
+
+typedef struct LikedList {
+  Liked *liked;
+  size_t count, capacity;
+  int with_ratings;
+  int keys; /* items are keys of a JSON object, and so always text: "7" may be 7 */
+} LikedList;
+
+static int add_liked(LikedList *list, uint32_t item, double rating) {
+  if (list->count == list->capacity) {
+    size_t capacity = list->capacity ? 2 * list->capacity : 64;
+    Liked *grown = memory_resize(list->liked, capacity, sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    list->liked = grown;
+    list->capacity = capacity;
+  }
+  list->liked[list->count] = (Liked){item, (float)rating, list->count};
+  list->count++;
+  return SQLITE_OK;
+}
+
+/* One row: an item, and a rating where there is a second column. Unknown items, and those without a rating, say
+ * nothing. */
+static int take_row(const TableCall *call, const ModelItems *items, sqlite3_stmt *statement, LikedList *list,
+                    Error *error) {
+  Id id;
+  double rating = 1;
+  int there = id_from_value_as(sqlite3_column_value(statement, 0), items->item_affinity, &id);
+  if (there < 0) return error_no_memory(error);
+  uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
+  if (there && item == DICTIONARY_NONE && list->keys) {
+    there = id_from_value_as(sqlite3_column_value(statement, 0), ID_AFFINITY_NUMERIC, &id);
+    if (there < 0) return error_no_memory(error);
+    item = dictionary_find(&items->ids, &id);
+  }
+  if (list->with_ratings) {
+    int type = sqlite3_value_numeric_type(sqlite3_column_value(statement, 1));
+    if (type == SQLITE_NULL) return SQLITE_OK;
+    rating = sqlite3_column_double(statement, 1);
+    if ((type != SQLITE_INTEGER && type != SQLITE_FLOAT) || !(fabs(rating) < 1e30))
+      return error_set(error, SQLITE_MISMATCH, "%s: the rating of an item must be a number, not '%s'",
+                       call->function->name, sqlite3_column_text(statement, 1));
+  }
+  if (item == DICTIONARY_NONE) return SQLITE_OK;
+  return add_liked(list, item, rating) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+/* The statement that gives the profile's rows. */
+static int prepare_profile(TableCall *call, const char *text, LikedList *list, sqlite3_stmt **statement,
+                           Error *error) {
+  sqlite3 *db = call->connection->db;
+  const char *name = call->function->name, *first = text + strspn(text, " \t\r\n");
+  Source source = {0};
+  SourceColumns columns = {0};
+  char *sql = NULL;
+  int code = SQLITE_OK;
+  if (*first == '[') {
+    sql = sqlite3_mprintf("SELECT value FROM json_each(?1)");
+  } else if (*first == '{') {
+    list->keys = 1;
+    sql = sqlite3_mprintf("SELECT key, value FROM json_each(?1)");
+  } else {
+    code = source_resolve(db, text, name, &source, error);
+    if (code == SQLITE_OK) code = source_columns(db, &source, name, &columns, error);
+    if (code == SQLITE_OK)
+      sql = sqlite3_mprintf("%s SELECT c1%s FROM \"recommend(rows)\"", columns.with, columns.count > 1 ? ", c2" : "");
+  }
+  if (code == SQLITE_OK && !sql) code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    code = sqlite3_prepare_v2(db, sql, -1, statement, NULL);
+    if (code == SQLITE_OK && sqlite3_bind_parameter_count(*statement))
+      code = sqlite3_bind_text(*statement, 1, text, -1, SQLITE_STATIC);
+    if (code != SQLITE_OK) error_from_database(error, db, code, name);
+  }
+  sqlite3_free(sql);
+  source_columns_free(&columns);
+  source_free(&source);
+  return code;
+}
+
+static int by_item(const void *a, const void *b) {
+  const Liked *x = a, *y = b;
+  if (x->item != y->item) return x->item < y->item ? -1 : 1;
+  return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static int as_history(LikedList *list, History *history) {
+  qsort(list->liked, list->count, sizeof *list->liked, by_item);
+  history->item = memory_alloc(list->count, sizeof *history->item);
+  if (list->with_ratings) history->rating = memory_alloc(list->count, sizeof *history->rating);
+  if (!history->item || (list->with_ratings && !history->rating)) return SQLITE_NOMEM;
+  for (size_t i = 0; i < list->count; i++) {
+    if (i + 1 < list->count && list->liked[i + 1].item == list->liked[i].item) continue;
+    history->item[history->count] = list->liked[i].item;
+    if (history->rating) history->rating[history->count] = list->liked[i].rating;
+    history->count++;
+  }
+  return SQLITE_OK;
+}
+
+static int read_profile(TableCall *call, const ModelItems *items, History *history, Error *error) {
+  sqlite3 *db = call->connection->db;
+  const char *text = NULL;
+  sqlite3_stmt *statement = NULL;
+  LikedList list = {0};
+  *history = (History){0};
+  int code = argument_text(call, 0, &text, error);
+  if (code != SQLITE_OK || !text) return code;
+  code = prepare_profile(call, text, &list, &statement, error);
+  if (code == SQLITE_OK) {
+    int stepped;
+    list.with_ratings = sqlite3_column_count(statement) > 1;
+    while (code == SQLITE_OK && (stepped = sqlite3_step(statement)) != SQLITE_DONE)
+      code = stepped == SQLITE_ROW ? take_row(call, items, statement, &list, error)
+                                   : error_from_database(error, db, stepped, call->function->name);
+  }
+  sqlite3_finalize(statement);
+  if (code == SQLITE_OK && as_history(&list, history) != SQLITE_OK) code = error_no_memory(error);
+  memory_free(list.liked);
+  return code;
+}
+
+/* ---- the person -------------------------------------------------------------------------------------------------- */
+
+/* Dense vectors: the sum of those of the items, made as long as 1. */
+static int sum_vectors(const ModelItems *items, ModelUser *user) {
+  const ScorePanel *panel = &items->panel[HEAD_RANKING];
+  size_t stride = (size_t)panel->stride;
+  float *vector = user->vector[HEAD_RANKING] = memory_alloc_aligned(stride, sizeof *vector);
+  float *item = memory_alloc_aligned(stride, sizeof *item);
+  double *sum = memory_alloc_zero(stride, sizeof *sum), squares = 0;
+  int code = vector && item && sum ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t i = 0; code == SQLITE_OK && i < user->sum.count; i++) {
+    score_panel_get(panel, user->sum.item[i], item);
+    for (size_t lane = 0; lane < stride; lane++) sum[lane] += (double)user->sum.weight[i] * (double)item[lane];
+  }
+  for (size_t lane = 0; code == SQLITE_OK && lane < stride; lane++) squares += sum[lane] * sum[lane];
+  for (size_t lane = 0; code == SQLITE_OK && squares > 0 && lane < stride; lane++)
+    vector[lane] = (float)(sum[lane] / sqrt(squares));
+  user->blank = !(squares > 0);
+  memory_free_aligned(item);
+  memory_free(sum);
+  return code;
+}
+
+/* The user that a history makes. Without ratings all items count alike. */
+static int make_user(const ModelItems *items, const History *history, ModelUser *user) {
+  user->sum.item = memory_alloc(history->count, sizeof *user->sum.item);
+  user->sum.weight = memory_alloc(history->count, sizeof *user->sum.weight);
+  if (!user->sum.item || !user->sum.weight) return SQLITE_NOMEM;
+  Profile profile = history->rating ? (Profile)items->shape.profile : PROFILE_MEAN;
+  user->sum.count = profile_sum(profile, items->norm, history->count, history->item, history->rating, NULL,
+                                user->sum.item, user->sum.weight);
+  user->blank = user->sum.count == 0;
+  if (user->blank) return SQLITE_OK;
+  if (!items->shape.sparse) return sum_vectors(items, user);
+  const PostingsQuery query = item_sum_query(&user->sum);
+  return postings_expand(&items->postings, &query, &user->spread);
+}
+
+static int rank(TableCall *call, Model *model, Suggestion *state, const Cancel *cancel, Error *error) {
+  const ModelItems *items = state->items;
+  ModelUser user = {0};
+  History history = {0};
+  uint32_t *candidates = NULL;
+  RankingRequest request = {
+      .items = items,
+      .history = &history,
+      .seen = UNSEEN_ONLY,
+      .best_first = 1,
+      .limit = state->k < call->limit ? state->k : call->limit,
+      .threads = parallel_threads(0),
+      .cancel = cancel,
+  };
+  if (!items->shape.cosine)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: model \"%s\" is a factorization, which can't take in somebody new yet: name a model of "
+                     "tfidf_train",
+                     call->function->name, model_name(model).name);
+  int code = read_profile(call, items, &history, error);
+  if (code == SQLITE_OK && make_user(items, &history, &user) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK && call->has_candidates) {
+    request.has_candidates = 1;
+    if (ranking_candidates(items, call->candidates.values, call->candidates.count, &candidates,
+                           &request.candidate_count) != SQLITE_OK)
+      code = error_no_memory(error);
+    request.candidates = candidates;
+  }
+  state->popular = user.blank;
+  request.user = user.blank ? NULL : &user;
+  int given = call->argument[0] && sqlite3_value_type(call->argument[0]) != SQLITE_NULL;
+  if (user.blank && items->users == 0) given = 0; /* nothing is known, and nothing is popular */
+  if (code == SQLITE_OK && given) code = interrupt_error(error, ranking_start(&state->ranking, &request));
+  memory_free(candidates);
+  history_free(&history);
+  user_free(&user);
+  return code;
+}
+
+/* ---- the function ------------------------------------------------------------------------------------------------ */
+
+static int start(TableCall *call, Error *error) {
+  Suggestion *state = call->state;
+  Model *model = NULL;
+  Interrupt interrupt;
+  int code = argument_k(call, 1, &state->k, error);
+  if (code == SQLITE_OK)
+    code = connection_model(call->connection, call->function->name, NEED_CONTENT, call->argument[2], &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
+  if (code != SQLITE_OK) return code;
+  interrupt_begin(&interrupt, call->connection->db);
+  code = rank(call, model, state, &interrupt.cancel, error);
+  interrupt_end(&interrupt);
+  model_end(model);
+  return code;
+}
+
+static int rewind_rows(TableCall *call, Error *error) {
+  (void)error;
+  ranking_rewind(&((Suggestion *)call->state)->ranking);
+  return SQLITE_OK;
+}
+
+static int next(TableCall *call, Error *error) {
+  (void)error;
+  ranking_next(&((Suggestion *)call->state)->ranking);
+  return SQLITE_OK;
+}
+
+static int at_end(const TableCall *call) {
+  const Suggestion *state = call->state;
+  return call->row >= state->k || ranking_at_end(&state->ranking);
+}
+
+static void column(const TableCall *call, sqlite3_context *context, int which) {
+  const Suggestion *state = call->state;
+  Id id;
+  switch (which) {
+    case COLUMN_RANK: sqlite3_result_int64(context, call->row + 1); break;
+    case COLUMN_ITEM:
+      id = dictionary_id(&state->items->ids, ranking_item(&state->ranking));
+      id_result(context, &id);
+      break;
+    case COLUMN_SCORE: sqlite3_result_double(context, ranking_score(&state->ranking)); break;
+    case COLUMN_REASON: sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC); break;
+  }
+}
+
+static int64_t identity(const TableCall *call) { return ranking_item(&((const Suggestion *)call->state)->ranking); }
+
+static void end(TableCall *call) {
+  Suggestion *state = call->state;
+  ranking_free(&state->ranking);
+  items_release(state->items);
+  *state = (Suggestion){0};
+}
+
+static const TableFunction recommend_for_function = {
+    .name = "recommend_for",
+    .schema =
+        "CREATE TABLE x(rank INTEGER, item, score REAL, reason TEXT, profile BLOB HIDDEN, k HIDDEN, model HIDDEN)",
+    .usage = "recommend_for(profile, k [, model])",
+    .outputs = 4,
+    .arguments = 3,
+    .required = 1,
+    .ordered = 1,
+    .limit_argument = 1,
+    .candidate_column = COLUMN_ITEM,
+    .rows = 5000,
+    .cost = 1000,
+    .flags = TABLE_FUNCTION_DIRECT_ONLY,
+    .state_size = sizeof(Suggestion),
+    .start = start,
+    .rewind = rewind_rows,
+    .next = next,
+    .at_end = at_end,
+    .column = column,
+    .identity = identity,
+    .end = end,
+};
+
+int recommend_for_register(Connection *connection) {
+  return table_function_register(connection, &recommend_for_function);
+}

@@ -27,13 +27,15 @@ CREATE TEMP TABLE meta_line(line TEXT);
 .mode list
 .mode box
 
--- A byte order mark is not JSON. What isn't an object can't be read; NULL, unlike malformed JSON, is no error below.
+-- To .import, an empty line with CR LF is not empty. A byte order mark is not JSON. What isn't an object can't be read;
+-- NULL, unlike malformed JSON, is no error below.
+DELETE FROM meta_line WHERE line = char(13);
 UPDATE meta_line SET line = ltrim(line, char(0xFEFF)) WHERE rowid = 1;
 UPDATE meta_line SET line = NULL WHERE NOT CASE WHEN json_valid(line) THEN json_type(line) = 'object' ELSE 0 END;
 
 -- Of a product that comes twice, the last line stays. A price is a number, or a text of many kinds: "$12.99",
--- "1,299.00", "from 5.99", "$5.99 - $7.99" (the lower one), "None", "—". A comma that isn't followed by three digits is
--- no thousands separator, and what the price would be is a guess: NULL.
+-- "1,299.00", "from 5.99", "$5.99 - $7.99" (the lower one), "None", "—". A comma without three digits behind it
+-- separates no thousands, and what the price would be is a guess: NULL.
 INSERT OR REPLACE INTO products
 SELECT line ->> 'parent_asin',
        line ->> 'title',

@@ -1,7 +1,6 @@
--- Amazon's 5-core reviews of 2014 as CSV (reviewerID,asin,overall,unixReviewTime,summary,reviewText, with that header;
--- reviews_Musical_Instruments_5 and its sisters, https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html, are
--- handed on in this form) into reviews(reviewerID, asin, overall, unixReviewTime, summary, reviewText). Their JSON lines:
--- import_amazon_reviews_json.sql.
+-- Amazon's 5-core reviews of 2014 (https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html) when somebody has made
+-- CSV of them, with the header reviewerID,asin,overall,unixReviewTime,summary,reviewText, into reviews with those
+-- columns. The JSON lines that they come as: import_amazon_reviews_json.sql.
 --
 -- Run in the folder that holds the file as reviews.csv (a symbolic link will do, or edit the .import line), in the
 -- sqlite3 shell; with -bail it stops at the first error, and nothing is stored:

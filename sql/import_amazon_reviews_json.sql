@@ -24,7 +24,9 @@ CREATE TEMP TABLE reviews_line(line TEXT);
 .mode list
 .mode box
 
--- A byte order mark is not JSON. What isn't an object can't be read; NULL, unlike malformed JSON, is no error below.
+-- To .import, an empty line with CR LF is not empty. A byte order mark is not JSON. What isn't an object can't be read;
+-- NULL, unlike malformed JSON, is no error below.
+DELETE FROM reviews_line WHERE line = char(13);
 UPDATE reviews_line SET line = ltrim(line, char(0xFEFF)) WHERE rowid = 1;
 UPDATE reviews_line SET line = NULL WHERE NOT CASE WHEN json_valid(line) THEN json_type(line) = 'object' ELSE 0 END;
 

@@ -9,7 +9,7 @@
 --     sqlite> .cd path/to/the/data
 --     sqlite> .read path/to/sql/import_amazon_reviews_tsv.sql
 --
--- mf_train('SELECT customer_id, product_id, star_rating FROM reviews', …) needs a name for its model; a view doesn't.
+-- The file's size once more is needed in the folder for temporary files (SQLITE_TMPDIR, else /var/tmp or /tmp).
 
 BEGIN;
 

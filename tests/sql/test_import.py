@@ -186,7 +186,7 @@ class AmazonMetadata(ImportCase):
 class AmazonRatings(ImportCase):
     ROWS = (("AE2", "B1", "5.0", "1588687728923"), ("AE1", "B1", "1.0", "1588615855070"),
             ("AE1", "B2", "3", "1589665266052"), ("AE2", "B1", "2.0", "1588687728924"),
-            ("AE2", "B1", "4.0", "1588687728922"), ("AE3", "B2", "", "1"),
+            ("AE2", "B1", "4.0", "1588687728922"), ("AE1", "B2", "1.0", "yesterday"), ("AE3", "B2", "", "1"),
             ("AE3", "B3", "good", "1"), ("", "B1", "5.0", "1"), ("AE4", "", "5.0", "1"), ("AE5", "B9", "4.5", ""),
             ("AE5", "B9", "1.5", ""), ("Æ,6", 'B"7', "3.5", "7"), ("007", "0001384719342", "2.0", "8"))
     KEPT = (("AE2", "B1", 2.0, 1588687728924), ("AE1", "B1", 1.0, 1588615855070), ("AE1", "B2", 3.0, 1589665266052),
@@ -201,7 +201,7 @@ class AmazonRatings(ImportCase):
                         ([("user_id", "parent_asin", "rating", "timestamp")] if header else []) + list(self.ROWS))
                     self.read("amazon_ratings", self.files(ratings_csv=text.getvalue()))
                     self.assert_table("ratings", self.KEPT)
-                    self.assert_counts(rows_read=13, without_a_user_or_item=2, without_a_rating=2, duplicates=3, kept=6)
+                    self.assert_counts(rows_read=14, without_a_user_or_item=2, without_a_rating=2, duplicates=4, kept=6)
                     self.assertEqual(self.messages, [])
 
     def test_short_and_empty_lines_and_a_byte_order_mark(self):

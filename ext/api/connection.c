@@ -429,12 +429,16 @@ int model_check_users(const Model *model, const ModelItems *items, const char *c
 int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
                      Error *error) {
   const char *name = NULL;
-  Search search = {.db = connection->db};
   if (argument && sqlite3_value_type(argument) != SQLITE_NULL) {
     name = (const char *)sqlite3_value_text(argument);
     if (!name) return error_no_memory(error);
   }
-  search.name = name;
+  return connection_find(connection, caller, need, name, model, error);
+}
+
+int connection_find(Connection *connection, const char *caller, ModelNeed need, const char *name, Model **model,
+                    Error *error) {
+  Search search = {.db = connection->db, .name = name};
   int code = connection_models(connection, consider, &search, error);
   if (code == SQLITE_OK && search.found == 0 && name) { /* schema.name, unless a model is called just that */
     search.qualified = 1;

@@ -38,6 +38,10 @@ typedef enum ModelNeed {
 int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
                      Error *error);
 
+/* The same for a name as a text; NULL: it is absent. */
+int connection_find(Connection *connection, const char *caller, ModelNeed need, const char *name, Model **model,
+                    Error *error);
+
 /* SQLITE_ERROR where a model has no users. */
 int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error);
 

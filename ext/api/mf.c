@@ -15,6 +15,7 @@
 #include "../learn/als.h"
 #include "../learn/metrics.h"
 #include "holdout.h"
+#include "init.h"
 
 typedef enum MfAlgorithm { MF_ALS, MF_IALS } MfAlgorithm;
 typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING } MfObjective;
@@ -39,6 +40,7 @@ typedef struct MfOptions {
   double init_scale; /* NaN: the default */
   double tolerance;
   int range;
+  char *item_init, *user_init; /* content models, or NULL */
 } MfOptions;
 
 static const Option mf_options[] = {
@@ -72,6 +74,8 @@ static const Option mf_options[] = {
      .minimum = 1e-6,
      .maximum = 1000},
     {.name = "tolerance", .type = OPTION_NUMBER, .offset = offsetof(MfOptions, tolerance), .maximum = 1},
+    {.name = "item_init", .type = OPTION_TEXT, .offset = offsetof(MfOptions, item_init)},
+    {.name = "user_init", .type = OPTION_TEXT, .offset = offsetof(MfOptions, user_init)},
     {.name = "range", .type = OPTION_CHOICE, .offset = offsetof(MfOptions, range), .choices = RANGES},
 };
 
@@ -108,7 +112,8 @@ typedef struct MfState {
   Head heads[HEADS]; /* to be fitted, in this order */
   int head_count, current;
   AlsOptions plan[HEADS];
-  Als *als; /* the current head's */
+  float *start[2]; /* where users and items begin, or NULL */
+  Als *als;        /* the current head's */
   int epoch;
   double previous_loss;
   struct timespec began;
@@ -292,6 +297,8 @@ static int start_head(Training *training, MfState *state, Error *error) {
   state->epoch = 0;
   state->previous_loss = INFINITY;
   clock_gettime(CLOCK_MONOTONIC, &state->began);
+  state->plan[head].user_start = state->start[0];
+  state->plan[head].item_start = state->start[1];
   return als_create(&state->als, &training->data.by_user, &training->by_item, &state->plan[head], error);
 }
 
@@ -307,6 +314,12 @@ static int start(Training *training, Error *error) {
   training->trained.algorithm = options->algorithm == MF_ALS ? "als" : "ials";
   describe_shape(training, options, state, &training->trained.shape);
   code = describe_options(training, options, state, &training->trained.resolved, error);
+  /* As long as factors that are drawn. */
+  const char *const init[2] = {options->user_init, options->item_init};
+  for (int side = 0; side < 2 && code == SQLITE_OK; side++)
+    if (init[side])
+      code = init_vectors(training, init[side], side == 0, (int)training->size, state->plan[state->heads[0]].init_scale,
+                          &state->start[side], error);
   return code == SQLITE_OK ? start_head(training, state, error) : code;
 }
 
@@ -357,6 +370,14 @@ static void end(Training *training) {
   MfState *state = training->state;
   als_destroy(state->als);
   state->als = NULL;
+  for (int side = 0; side < 2; side++) memory_free_aligned(state->start[side]);
+  state->start[0] = state->start[1] = NULL;
+}
+
+static void free_options(TrainOptions *common) {
+  MfOptions *options = (MfOptions *)common;
+  sqlite3_free(options->item_init);
+  sqlite3_free(options->user_init);
 }
 
 const Family mf_family = {
@@ -375,4 +396,5 @@ const Family mf_family = {
     .start = start,
     .step = step,
     .end = end,
+    .free_options = free_options,
 };

@@ -165,6 +165,8 @@ static int start_block(void *context, size_t block, int worker) {
     if (n == 0) continue;
     for (size_t lane = 0; lane < rank; lane++) {
       double drawn = scale * random_normal(options->seed, item * rank + lane);
+      float given = options->item_start ? options->item_start[item * (size_t)factors->stride + lane] : 0;
+      if (given != 0) drawn = (double)given;
       factors->item[item * (size_t)factors->stride + lane] = (float)(options->nonnegative ? fabs(drawn) : drawn);
     }
     if (!factors->item_bias) continue;
@@ -176,20 +178,47 @@ static int start_block(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
+static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Cancel *cancel);
+
+/* What the losses and the steps want to know of a side as it stands. */
+static void measure(Als *als, int s) {
+  const AlsSide *side = &als->side[s];
+  als->penalty[s] = als->size[s] = 0;
+  for (size_t row = 0; row < side->matrix->rows; row++) {
+    const float *x = side->factors + row * (size_t)side->stride;
+    double bias = side->bias ? (double)side->bias[row] : 0;
+    double size = (double)side->kernels->dot((size_t)side->stride, x, x);
+    als->penalty[s] += als_row_penalty(side, row) * (size + als_bias_share(&als->options) * bias * bias);
+    als->size[s] += (double)sparse_row_length(side->matrix, row) * size;
+  }
+}
+
+/* Users begin where they are told to, and where items are told nothing, those begin at what that makes of them. */
+static int start_users(Als *als, const Cancel *cancel) {
+  const AlsOptions *options = &als->options;
+  const SparseMatrix *by_user = als->side[0].matrix;
+  Factors *factors = &als->factors;
+  size_t stride = (size_t)factors->stride, rank = (size_t)options->rank;
+  AlsLoss sum = {0};
+  if (!options->user_start) return SQLITE_OK;
+  for (size_t user = 0; user < by_user->rows; user++) {
+    if (sparse_row_length(by_user, user) == 0) continue;
+    for (size_t lane = 0; lane < rank; lane++) {
+      float given = options->user_start[user * stride + lane];
+      factors->user[user * stride + lane] = options->nonnegative ? fabsf(given) : given;
+    }
+  }
+  measure(als, 0);
+  return options->item_start ? SQLITE_OK : half_step(als, 1, als->side[0].method, &sum, cancel);
+}
+
 static int start(Als *als, const Cancel *cancel) {
   const AlsSide *items = &als->side[1];
   size_t blocks = (items->matrix->rows + start_rows(als) - 1) / start_rows(als);
   int code = parallel_for(als->options.threads, blocks, start_block, als, cancel);
-  als->penalty[1] = als->size[1] = 0;
-  for (size_t item = 0; item < items->matrix->rows && code == SQLITE_OK; item++) {
-    const float *x = items->factors + item * (size_t)items->stride;
-    double bias = items->bias ? (double)items->bias[item] : 0;
-    double size = (double)items->kernels->dot((size_t)items->stride, x, x);
-    als->penalty[1] += als_row_penalty(items, item) * (size + als_bias_share(&als->options) * bias * bias);
-    als->size[1] += (double)sparse_row_length(items->matrix, item) * size;
-  }
+  if (code == SQLITE_OK) measure(als, 1);
   als->started = code == SQLITE_OK;
-  return code;
+  return code == SQLITE_OK ? start_users(als, cancel) : code;
 }
 
 /* ---- half-steps -------------------------------------------------------------------------------------------------- */

@@ -36,6 +36,9 @@ typedef struct AlsOptions {
   int weigh_all_cells;                 /* ranking loss: w₀ on all cells, the observed too (Rendle et al. 2021) */
   double
       init_scale; /* standard deviation of the initial item factors times sqrt(rank); absolute values if nonnegative */
+  /* Where factors begin instead: users or items × factors_stride(rank), or NULL. Lanes that are 0 are drawn. With users
+   * only, the first epoch begins with an items' half-step. Must live until the first epoch has been made. */
+  const float *user_start, *item_start;
   uint64_t seed;
   int threads; /* already resolved: ≥ 1 */
 } AlsOptions;

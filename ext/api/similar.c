@@ -12,6 +12,7 @@
 #include "../data/interrupt.h"
 #include "../model/scoring.h"
 #include "../model/store.h"
+#include "nearest_items.h"
 #include "register.h"
 #include "table_function.h"
 
@@ -35,11 +36,6 @@ static float dot(const float *a, const float *b, int stride) {
   return sum;
 }
 
-/* a·b / (‖a‖ ‖b‖), and 0 where one of them is zero. */
-static float cosine(float product, float norm_a, float norm_b) {
-  return norm_a > 0 && norm_b > 0 ? product / (norm_a * norm_b) : 0;
-}
-
 static int keep_at_most(Nearest *state, int64_t k, size_t candidates, TopK *top) {
   size_t kept = k < (int64_t)candidates ? (size_t)k : candidates;
   state->entries = memory_alloc(kept, sizeof *state->entries);
@@ -58,48 +54,16 @@ static int find_item(const TableCall *call, const ModelItems *items, uint32_t *i
   return there < 0 ? error_no_memory(error) : SQLITE_OK;
 }
 
-/* Sparse vectors: a score is a cosine. */
-static int nearest_sparse(Nearest *state, uint32_t item, int64_t k, const Cancel *cancel, Error *error) {
-  const ModelItems *items = state->items;
-  const PostingsQuery query = {.index = &item, .count = 1, .of_items = 1};
-  const Excluded itself = {&item, 1};
-  TopK top;
-  int code = keep_at_most(state, k, items->ids.count, &top);
-  if (code == SQLITE_OK)
-    code = postings_top_k(&items->postings, &query, 1, &itself, top.capacity, state->entries, &state->count,
-                          parallel_threads(0), cancel);
-  return interrupt_error(error, code);
-}
-
-static int nearest_dense(Nearest *state, uint32_t item, int64_t k, Error *error) {
-  const ModelItems *items = state->items;
-  const ScorePanel *panel = &items->panel[items->shape.score_head];
-  TopK top;
-  size_t room = (panel->count + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK;
-  float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
-  float *scores = memory_alloc_aligned(room, sizeof *scores);
-  /* Added and taken off again, a bias would swallow the digits of small products. */
-  ScorePanel unbiased = *panel;
-  unbiased.bias = NULL;
-  int code = vector && scores ? keep_at_most(state, k, panel->count, &top) : SQLITE_NOMEM;
-  if (code == SQLITE_OK) {
-    score_panel_get(panel, item, vector);
-    score_panel_scores(&unbiased, vector, scores);
-    for (uint32_t other = 0; other < panel->count; other++)
-      if (other != item) top_k_offer(&top, cosine(scores[other], items->norm[item], items->norm[other]), other);
-    state->count = top_k_sort(&top);
-  }
-  memory_free_aligned(vector);
-  memory_free_aligned(scores);
-  return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
-}
-
 static int nearest_items(TableCall *call, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   uint32_t item;
+  TopK top;
   int code = find_item(call, state->items, &item, error);
   if (code != SQLITE_OK || item == DICTIONARY_NONE) return code;
-  return state->items->shape.sparse ? nearest_sparse(state, item, k, cancel, error)
-                                    : nearest_dense(state, item, k, error);
+  code = keep_at_most(state, k, state->items->ids.count, &top);
+  if (code == SQLITE_OK)
+    code = nearest_items_block(state->items, item, 1, top.capacity, state->entries, &state->count, parallel_threads(0),
+                               cancel);
+  return interrupt_error(error, code);
 }
 
 /* ---- users ------------------------------------------------------------------------------------------------------- */

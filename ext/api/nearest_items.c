@@ -1,0 +1,68 @@
+/* Nearest items: see nearest_items.h. */
+#include "nearest_items.h"
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../model/scoring.h"
+
+typedef struct Nearest {
+  const ModelItems *items;
+  uint32_t first;
+  size_t k;
+  Scored *best;
+  size_t *found;
+} Nearest;
+
+/* Dense vectors: all products of one item, made cosines. */
+static int nearest_dense(void *context, size_t block, int worker) {
+  (void)worker;
+  const Nearest *work = context;
+  const ModelItems *items = work->items;
+  uint32_t item = work->first + (uint32_t)block;
+  /* Added and taken off again, a bias would swallow the digits of small products. */
+  ScorePanel unbiased = items->panel[items->shape.score_head];
+  unbiased.bias = NULL;
+  const Scorer scorer = {.panel = &unbiased};
+  float *vector = memory_alloc_aligned((size_t)unbiased.stride, sizeof *vector);
+  float *scores = memory_alloc_aligned(scorer_room(&scorer), sizeof *scores);
+  int code = vector && scores ? SQLITE_OK : SQLITE_NOMEM;
+  if (code == SQLITE_OK) {
+    TopK top;
+    top_k_init(&top, work->best + block * work->k, work->k);
+    score_panel_get(&unbiased, item, vector);
+    score_panel_scores(&unbiased, vector, scores);
+    for (uint32_t other = 0; other < unbiased.count; other++)
+      if (other != item) top_k_offer(&top, cosine(scores[other], items->norm[item], items->norm[other]), other);
+    work->found[block] = top_k_sort(&top);
+  }
+  memory_free_aligned(vector);
+  memory_free_aligned(scores);
+  return code;
+}
+
+/* Sparse vectors: scores are cosines. */
+static int nearest_sparse(const Nearest *work, size_t count, int threads, const Cancel *cancel) {
+  uint32_t *self = memory_alloc(count, sizeof *self);
+  PostingsQuery *query = memory_alloc(count, sizeof *query);
+  Excluded *excluded = memory_alloc(count, sizeof *excluded);
+  int code = self && query && excluded ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
+    self[i] = work->first + (uint32_t)i;
+    query[i] = (PostingsQuery){.index = &self[i], .count = 1, .of_items = 1};
+    excluded[i] = (Excluded){&self[i], 1};
+  }
+  if (code == SQLITE_OK)
+    code = postings_top_k(&work->items->postings, query, count, excluded, work->k, work->best, work->found, threads,
+                          cancel);
+  memory_free(self);
+  memory_free(query);
+  memory_free(excluded);
+  return code;
+}
+
+int nearest_items_block(const ModelItems *items, uint32_t first, size_t count, size_t k, Scored *best, size_t *found,
+                        int threads, const Cancel *cancel) {
+  Nearest work = {items, first, k, best, found};
+  if (items->shape.sparse) return nearest_sparse(&work, count, threads, cancel);
+  return parallel_for(threads, count, nearest_dense, &work, cancel);
+}

@@ -1,0 +1,138 @@
+/* item_similar_all(k [, model]): for every item the k nearest others, as item_similar() finds them, in blocks on all
+ * cores. A block is computed when its first row is asked for. Nothing is read in between: the items are in memory. */
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../data/interrupt.h"
+#include "../model/scoring.h"
+#include "nearest_items.h"
+#include "register.h"
+#include "table_function.h"
+
+enum { COLUMN_ITEM, COLUMN_RANK, COLUMN_SIMILAR, COLUMN_SIMILARITY };
+enum { MOST_ENTRIES = 1 << 20, MOST_ITEMS = 4096 };
+
+typedef struct AllSimilar {
+  ModelItems *items;
+  size_t k, block; /* `block` is how many items a full block has */
+  Interrupt interrupt;
+  /* the current block */
+  uint32_t first;
+  size_t count;
+  Scored *best; /* block × k */
+  size_t *found;
+  size_t item, row; /* where in it */
+} AllSimilar;
+
+static int enter_block(AllSimilar *state, Error *error) {
+  size_t items = state->items->ids.count;
+  state->count = items - state->first < state->block ? items - state->first : state->block;
+  state->item = state->row = 0;
+  return interrupt_error(error, nearest_items_block(state->items, state->first, state->count, state->k, state->best,
+                                                    state->found, parallel_threads(0), &state->interrupt.cancel));
+}
+
+/* To the next item that has a row, if the current one has none left. */
+static int seek_row(AllSimilar *state, Error *error) {
+  int code = SQLITE_OK;
+  while (code == SQLITE_OK) {
+    if (state->item < state->count) {
+      if (state->row < state->found[state->item]) return SQLITE_OK;
+      state->item++;
+      state->row = 0;
+    } else if (state->first + state->count >= state->items->ids.count) {
+      return SQLITE_OK; /* behind the last block */
+    } else {
+      state->first += (uint32_t)state->count;
+      code = enter_block(state, error);
+    }
+  }
+  return code;
+}
+
+static int rewind_rows(TableCall *call, Error *error) {
+  AllSimilar *state = call->state;
+  state->first = 0;
+  int code = enter_block(state, error);
+  return code == SQLITE_OK ? seek_row(state, error) : code;
+}
+
+static int start(TableCall *call, Error *error) {
+  AllSimilar *state = call->state;
+  Model *model = NULL;
+  int64_t k = 0;
+  interrupt_begin(&state->interrupt, call->connection->db);
+  int code = argument_k(call, 0, &k, error);
+  if (code == SQLITE_OK)
+    code = connection_model(call->connection, call->function->name, NEED_ITEMS, call->argument[1], &model, error);
+  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
+  if (code != SQLITE_OK) return code;
+  model_end(model);
+  size_t items = state->items->ids.count;
+  state->k = k < (int64_t)items ? (size_t)k : items;
+  state->block = MOST_ENTRIES / (state->k ? state->k : 1) + 1;
+  if (state->block > MOST_ITEMS) state->block = MOST_ITEMS;
+  state->best = memory_alloc(state->block, state->k * sizeof *state->best);
+  state->found = memory_alloc(state->block, sizeof *state->found);
+  if (!state->best || !state->found) return error_no_memory(error);
+  return rewind_rows(call, error);
+}
+
+static int next(TableCall *call, Error *error) {
+  AllSimilar *state = call->state;
+  state->row++;
+  return seek_row(state, error);
+}
+
+static int at_end(const TableCall *call) {
+  const AllSimilar *state = call->state;
+  return state->item >= state->count;
+}
+
+static void column(const TableCall *call, sqlite3_context *context, int which) {
+  const AllSimilar *state = call->state;
+  const Scored *entry = &state->best[state->item * state->k + state->row];
+  Id id;
+  switch (which) {
+    case COLUMN_ITEM:
+      id = dictionary_id(&state->items->ids, state->first + state->item);
+      id_result(context, &id);
+      break;
+    case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->row + 1); break;
+    case COLUMN_SIMILAR:
+      id = dictionary_id(&state->items->ids, entry->index);
+      id_result(context, &id);
+      break;
+    case COLUMN_SIMILARITY: sqlite3_result_double(context, (double)entry->score); break;
+  }
+}
+
+static void end(TableCall *call) {
+  AllSimilar *state = call->state;
+  memory_free(state->best);
+  memory_free(state->found);
+  items_release(state->items);
+  interrupt_end(&state->interrupt);
+  *state = (AllSimilar){0};
+}
+
+static const TableFunction similar_all_function = {
+    .name = "item_similar_all",
+    .schema = "CREATE TABLE x(item, rank INTEGER, similar, similarity REAL, k HIDDEN, model HIDDEN)",
+    .usage = "item_similar_all(k [, model])",
+    .outputs = 4,
+    .arguments = 2,
+    .required = 1,
+    .rows = 1e6,
+    .cost = 1e8,
+    .state_size = sizeof(AllSimilar),
+    .start = start,
+    .rewind = rewind_rows,
+    .next = next,
+    .at_end = at_end,
+    .column = column,
+    .end = end,
+};
+
+int similar_all_register(Connection *connection) { return table_function_register(connection, &similar_all_function); }

@@ -17,7 +17,10 @@
 #define BLOCK_ITEMS 64       /* blocks are padded to multiples of this */
 #define LEVEL_OCTAVES 6.0    /* between the commonest level, of terms in all items, and the rest */
 #define LEVEL_ENTRIES 4      /* a row's entries that are worth the memory of a level */
+#define COLUMN_SHARE 24      /* a term in a 24th of the items: there a column is added up as fast as a list */
+#define COLUMN_ENTRIES 2     /* columns a row's entry at most: their bytes */
 #define TERMS_A_BLOCK 1024   /* whose lists are made at once */
+#define COLUMN_READING 4     /* items of a column are read in the time of one entry of a list */
 #define SCORES_A_BLOCK 16384 /* items that are scored at once */
 
 typedef struct Making {
@@ -32,11 +35,32 @@ static uint32_t quantized(double weight) {
   return up < UINT16_MAX ? (uint32_t)up : UINT16_MAX;
 }
 
+/* One term's entries in columns. */
+static void make_column(const Making *work, size_t term, size_t c) {
+  Postings *postings = work->postings;
+  size_t e = postings->start[term], end = postings->start[term + 1];
+  while (e < end) {
+    size_t block = postings->posting[e] / postings->block, at = block * postings->columns + c, next = e;
+    uint8_t *column = postings->column + at * postings->block;
+    uint32_t most = 0;
+    for (; next < end && postings->posting[next] < (block + 1) * postings->block; next++) {
+      uint32_t weight = quantized((double)work->value[next]);
+      if (weight > most) most = weight;
+    }
+    for (; e < next; e++) {
+      uint32_t part = quantized((double)work->value[e]) * POSTINGS_COLUMN_SCALE;
+      column[postings->posting[e] - block * postings->block] = (uint8_t)((part + most - 1) / most);
+    }
+    postings->column_most[at] = (uint16_t)most;
+    if (most > postings->most[term]) postings->most[term] = (uint16_t)most;
+  }
+}
+
 /* One term's entries, from items to what postings.h says. */
 static void make_list(const Making *work, size_t term) {
   Postings *postings = work->postings;
   size_t count = postings->start[term + 1] - postings->start[term], block = 0;
-  uint32_t *posting = postings->posting + postings->start[term], row = postings->bound_row[term], most = 0;
+  uint32_t *posting = postings->posting + postings->start[term], row = postings->row[term], most = 0;
   const float *value = work->value + postings->start[term];
   uint32_t *bound = row == POSTINGS_RARE ? NULL : postings->bound + row * (postings->blocks + 1);
   for (size_t e = 0; e < count; e++) {
@@ -54,7 +78,13 @@ static int lists_body(void *context, size_t block, int worker) {
   (void)worker;
   const Making *work = context;
   size_t end = (block + 1) * TERMS_A_BLOCK, terms = work->vectors->columns;
-  for (size_t term = block * TERMS_A_BLOCK; term < end && term < terms; term++) make_list(work, term);
+  for (size_t term = block * TERMS_A_BLOCK; term < end && term < terms; term++) {
+    uint32_t row = work->postings->row[term];
+    if (row != POSTINGS_RARE && row >= POSTINGS_COLUMN)
+      make_column(work, term, row - POSTINGS_COLUMN);
+    else
+      make_list(work, term);
+  }
   return SQLITE_OK;
 }
 
@@ -78,20 +108,65 @@ static int rests_body(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
-/* Gives the terms their levels and the ones that are not rare their rows; returns how many rows. */
+static size_t list_length(const Postings *postings, size_t term) {
+  return postings->start[term + 1] - postings->start[term];
+}
+
+/* Gives the terms their levels, and those that are not rare their rows; returns how many rows. */
 static size_t sort_terms(Postings *postings, size_t items, size_t terms) {
   size_t rows = 0;
   double cut[POSTINGS_LEVELS + 1] = {0};
   for (int g = 1; g <= postings->levels; g++)
     cut[g] = (double)items * exp2(-LEVEL_OCTAVES * (postings->levels - g + 1) / postings->levels);
   for (size_t term = 0; term < terms; term++) {
-    size_t count = postings->start[term + 1] - postings->start[term];
+    size_t count = list_length(postings, term);
     int g = postings->levels;
     while (g > 0 && (double)count <= cut[g]) g--;
     postings->level[term] = (uint8_t)g;
-    postings->bound_row[term] = count < POSTINGS_SPARE * postings->blocks ? POSTINGS_RARE : (uint32_t)rows++;
+    if (postings->row[term] != POSTINGS_RARE) continue; /* a column */
+    if (count >= POSTINGS_SPARE * postings->blocks) postings->row[term] = (uint32_t)rows++;
   }
   return rows;
+}
+
+/* Finds the terms that are to have columns: the most frequent, as many as there is memory for. */
+static int choose_columns(Postings *postings, size_t items, size_t terms) {
+  size_t frequent = 0, least = items / COLUMN_SHARE + 1, most = postings->start[terms] / (items + 1) * COLUMN_ENTRIES;
+  if (most > POSTINGS_COLUMNS) most = POSTINGS_COLUMNS;
+  for (size_t term = 0; term < terms; term++) {
+    postings->row[term] = POSTINGS_RARE;
+    frequent += list_length(postings, term) >= least;
+  }
+  Scored *order = memory_alloc(frequent, sizeof *order);
+  if (!order) return SQLITE_NOMEM;
+  frequent = 0;
+  for (size_t term = 0; term < terms; term++)
+    if (list_length(postings, term) >= least)
+      order[frequent++] = (Scored){(float)list_length(postings, term), (uint32_t)term};
+  scored_sort(order, frequent);
+  postings->columns = frequent < most ? frequent : most;
+  for (size_t c = 0; c < postings->columns; c++) postings->row[order[c].index] = POSTINGS_COLUMN + (uint32_t)c;
+  memory_free(order);
+  postings->column = memory_alloc_zero(postings->columns, postings->blocks * postings->block);
+  postings->column_most = memory_alloc_zero(postings->columns, postings->blocks * sizeof *postings->column_most);
+  return postings->column && postings->column_most ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* Takes the lists out that have become columns. */
+static void close_gaps(Postings *postings, size_t terms) {
+  size_t to = 0, from = 0;
+  for (size_t term = 0; term < terms; term++) {
+    size_t count = postings->start[term + 1] - from;
+    uint32_t row = postings->row[term];
+    if (row != POSTINGS_RARE && row >= POSTINGS_COLUMN) count = 0;
+    if (count > 0) memmove(postings->posting + to, postings->posting + from, count * sizeof *postings->posting);
+    from = postings->start[term + 1];
+    postings->start[term] = to;
+    to += count;
+  }
+  postings->start[terms] = to;
+  uint32_t *shorter = memory_resize(postings->posting, to, sizeof *postings->posting);
+  if (shorter) postings->posting = shorter; /* else it stays as long as it was */
 }
 
 int postings_make_blocks(Postings *postings, SparseMatrix *vectors, size_t block, int threads, const Cancel *cancel) {
@@ -109,12 +184,13 @@ int postings_make_blocks(Postings *postings, SparseMatrix *vectors, size_t block
     postings->start = lists.start, lists.start = NULL;
     postings->posting = lists.index, lists.index = NULL;
     work.value = lists.value;
-    postings->bound_row = memory_alloc(terms, sizeof *postings->bound_row);
+    postings->row = memory_alloc(terms, sizeof *postings->row);
     postings->level = memory_alloc(terms, sizeof *postings->level);
-    postings->most = memory_alloc(terms, sizeof *postings->most);
+    postings->most = memory_alloc_zero(terms, sizeof *postings->most);
     postings->rest = memory_alloc_zero(postings->blocks * postings->block, (size_t)postings->levels * sizeof(uint16_t));
-    if (!postings->bound_row || !postings->level || !postings->most || !postings->rest) code = SQLITE_NOMEM;
+    if (!postings->row || !postings->level || !postings->most || !postings->rest) code = SQLITE_NOMEM;
   }
+  if (code == SQLITE_OK) code = choose_columns(postings, items, terms);
   if (code == SQLITE_OK) {
     size_t rows = sort_terms(postings, items, terms);
     postings->bound = memory_alloc(rows, (postings->blocks + 1) * sizeof *postings->bound);
@@ -125,6 +201,7 @@ int postings_make_blocks(Postings *postings, SparseMatrix *vectors, size_t block
   if (code == SQLITE_OK) code = parallel_for(threads, postings->blocks, rests_body, &work, cancel);
   sparse_free(&lists);
   if (code == SQLITE_OK) {
+    close_gaps(postings, terms);
     postings->vectors = *vectors;
     *vectors = (SparseMatrix){0};
   } else {
@@ -142,7 +219,9 @@ void postings_free(Postings *postings) {
   memory_free(postings->start);
   memory_free(postings->posting);
   memory_free(postings->bound);
-  memory_free(postings->bound_row);
+  memory_free(postings->row);
+  memory_free(postings->column);
+  memory_free(postings->column_most);
   memory_free(postings->level);
   memory_free(postings->most);
   memory_free(postings->rest);
@@ -258,19 +337,24 @@ static int scores_body(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
-/* Gives every item in the term's list a score that is not 0. */
-static void mark_list(const Postings *postings, uint32_t term, float *scores) {
+/* Gives every item that has the term a score that is not 0. */
+static void mark_term(const Postings *postings, uint32_t term, float *scores) {
   const uint32_t *posting = postings->posting + postings->start[term];
-  size_t count = postings->start[term + 1] - postings->start[term];
-  uint32_t row = postings->bound_row[term];
-  if (row == POSTINGS_RARE) {
-    for (size_t e = 0; e < count; e++) scores[posting[e]] = 1;
-    return;
+  size_t count = list_length(postings, term), items = postings->vectors.rows;
+  uint32_t row = postings->row[term];
+  for (size_t e = 0; e < count && row == POSTINGS_RARE; e++) scores[posting[e]] = 1;
+  if (row == POSTINGS_RARE) return;
+  for (size_t block = 0; block < postings->blocks; block++) {
+    float *score = scores + block * postings->block;
+    if (row >= POSTINGS_COLUMN) {
+      const uint8_t *column = postings->column + (block * postings->columns + row - POSTINGS_COLUMN) * postings->block;
+      for (size_t i = 0; i < postings->block && block * postings->block + i < items; i++)
+        if (column[i]) score[i] = 1;
+    } else {
+      const uint32_t *bound = postings->bound + row * (postings->blocks + 1) + block;
+      for (size_t e = bound[0]; e < bound[1]; e++) score[posting[e] & UINT16_MAX] = 1;
+    }
   }
-  const uint32_t *bound = postings->bound + row * (postings->blocks + 1);
-  for (size_t block = 0; block < postings->blocks; block++)
-    for (size_t e = bound[block]; e < bound[block + 1]; e++)
-      scores[block * postings->block + (posting[e] & UINT16_MAX)] = 1;
 }
 
 /* Where the lists are short they tell which items need no look at all. */
@@ -278,10 +362,12 @@ int postings_scores(const Postings *postings, const PostingsVector *vector, floa
                     const Cancel *cancel) {
   Scoring work = {.postings = postings, .vector = vector, .scores = scores};
   size_t items = postings->vectors.rows, entries = 0;
-  for (size_t i = 0; i < vector->count; i++)
-    entries += postings->start[vector->term[i] + 1] - postings->start[vector->term[i]];
+  for (size_t i = 0; i < vector->count; i++) {
+    uint32_t term = vector->term[i], row = postings->row[term];
+    entries += row != POSTINGS_RARE && row >= POSTINGS_COLUMN ? items / COLUMN_READING : list_length(postings, term);
+  }
   work.marked = entries < items;
   if (work.marked) memset(scores, 0, items * sizeof *scores);
-  for (size_t i = 0; i < vector->count && work.marked; i++) mark_list(postings, vector->term[i], scores);
+  for (size_t i = 0; i < vector->count && work.marked; i++) mark_term(postings, vector->term[i], scores);
   return parallel_for(threads, (items + SCORES_A_BLOCK - 1) / SCORES_A_BLOCK, scores_body, &work, cancel);
 }

@@ -22,6 +22,9 @@
 #define POSTINGS_BLOCK 65536 /* items a block at most: their numbers within it have 16 bits */
 #define POSTINGS_SPARE 8     /* a term in fewer items than this times the blocks is rare */
 #define POSTINGS_RARE UINT32_MAX
+#define POSTINGS_COLUMN (UINT32_C(1) << 31)
+#define POSTINGS_COLUMNS 1024 /* at most */
+#define POSTINGS_COLUMN_SCALE 255
 #define POSTINGS_LEVELS 12 /* at most */
 
 #define POSTINGS_ITEM_SCALE 65000 /* weights of items as whole numbers of 16 bits, rounded up; 1 may have a rest */
@@ -29,15 +32,22 @@
 typedef struct Postings {
   SparseMatrix vectors; /* items × terms, both below 2^31; rows of length 1 or empty; weights > 0; owned */
 
-  /* The lists, those of term t at start[t] … start[t + 1] of `posting`, items ascending. A rare term's entries are
+  size_t block; /* items a block, a multiple of 64 */
+  size_t blocks;
+
+  /* The lists, that of term t at start[t] … start[t + 1] of `posting`, items ascending. A rare term's entries are
    * items. Another's are the item's number within its block and, in the upper 16 bits, its weight; those of block b
-   * are at bound[row * (blocks + 1) + b], counted from the term's start, and end where the next block's begin. */
+   * are at bound[row[t] * (blocks + 1) + b], counted from the term's start, and end where the next block's begin. */
   size_t *start;
   uint32_t *posting;
   uint32_t *bound;
-  uint32_t *bound_row; /* one a term, or POSTINGS_RARE */
-  size_t block;        /* items a block, a multiple of 64 */
-  size_t blocks;
+  uint32_t *row; /* one a term: of bound, POSTINGS_RARE, or POSTINGS_COLUMN + the number of the column */
+
+  /* The most frequent terms have columns in place of lists, one weight for each item: block b of column c starts at
+   * column[(b * columns + c) * block]. 255 stands for column_most[b * columns + c], and fractions are rounded up. */
+  size_t columns;
+  uint8_t *column;
+  uint16_t *column_most;
 
   /* What bounds a part of the score. Terms have levels, 0 … levels, by how many items have them; rest[(g - 1) *
    * blocks * block + i] is the length of item i's vector over the terms of level g and above, in the same scale. */

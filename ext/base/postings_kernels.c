@@ -7,6 +7,41 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__AVX512F__)
+#define WIDTH 16
+#elif defined(__AVX2__)
+#define WIDTH 8
+#else
+#define WIDTH 4
+#endif
+#define PARTS 4 /* registers of sums */
+
+typedef int32_t Vector __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+
+/* One register's weights of a column. The compilers' own conversion goes number by number. */
+SIMD_INLINE Vector widened(const uint8_t *from) {
+#if defined(__AVX512F__)
+  return (Vector)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+#elif defined(__AVX2__)
+  return (Vector)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+#else
+  return (Vector){from[0], from[1], from[2], from[3]};
+#endif
+}
+
+/* Sums stay in registers while the columns go by. */
+static void add_columns(const uint8_t *const *column, const int32_t *weight, size_t columns, size_t n, int32_t *sum) {
+  for (size_t i = 0; i < n; i += PARTS * WIDTH) {
+    Vector part[PARTS], *to = (Vector *)(void *)(sum + i);
+    SIMD_UNROLL for (int p = 0; p < PARTS; p++) part[p] = to[p];
+    for (size_t c = 0; c < columns; c++) {
+      Vector factor = weight[c] - (Vector){0};
+      SIMD_UNROLL for (int p = 0; p < PARTS; p++) part[p] += factor * widened(column[c] + i + p * WIDTH);
+    }
+    SIMD_UNROLL for (int p = 0; p < PARTS; p++) to[p] = part[p];
+  }
+}
+
 /* One bit for each of 16 sums that reaches the limit together with its bounded rest. */
 SIMD_INLINE unsigned reaching(const int32_t *sum, const uint16_t *rest, int32_t scale, int32_t cap, int32_t limit) {
 #if defined(__AVX512F__)
@@ -73,4 +108,4 @@ static void largest(const int32_t *sum, size_t n, TopK *top) {
   }
 }
 
-const PostingsKernels SIMD_NAME(postings_kernels) = {candidates, largest};
+const PostingsKernels SIMD_NAME(postings_kernels) = {add_columns, candidates, largest};

@@ -15,8 +15,9 @@
  * Sums are whole numbers, so that they need no room for rounding: a weight of an item is rounded up to a multiple of
  * 1 / 65000, one of the query, divided by ‖q‖, to a multiple of 1 / 8192, and a weight below 0 counts for no more than
  * it must. A sum is thus never less than SCALE times its part of the score. How large can it be? With n terms in
- * common Σ (65000 v + 1)(8192 q + 1) ≤ SCALE + √n (65000 + 8192) + n by Cauchy and Schwarz, less than SUM_MOST for n
- * up to 2^20; queries of more terms are not done this way. Lists of rare terms have no weights and count the term's
+ * common Σ (65000 v + 1)(8192 q + 1) ≤ SCALE + √n (65000 + 8192) + n by Cauchy and Schwarz, and m columns, each rounded
+ * up by a 255th of at most 1, add √m SCALE / 255 + 255 m: less than SUM_MOST for n up to 2^18, m up to 1024.
+ * Queries of more terms are not done this way. Lists of rare terms have no weights and count the term's
  * largest: there the sum stops at SUM_MOST, which no true sum can pass. So without a rest it stays below 2 SUM_MOST.
  *
  * Items that are excluded or have been scored are marked by a sum so low that nothing lifts it to a limit. */
@@ -32,21 +33,25 @@
 
 #define QUERY_SCALE 8192
 #define SCALE ((double)POSTINGS_ITEM_SCALE * QUERY_SCALE) /* 5.3e8: a score of 1 */
-#define SUM_MOST 610000000
+#define SUM_MOST 650000000
 #define SUM_MARKED (-1600000000)
 #define MARKED_BELOW (-700000000) /* a mark with all that can be added to it, and less than any other sum */
-#define MOST_TERMS (1 << 20)
+#define MOST_TERMS (1 << 18)
 
 /* Costs are counted in list entries added up, some 1 ns each. */
-#define SCAN_COST 0.2     /* of looking at one sum */
+#define SCAN_COST 0.1     /* of looking at one sum */
+#define COLUMN_COST 0.04  /* of adding one item of a column */
 #define CANDIDATE_COST 40 /* of scoring an item, and as much again as it has terms */
 #define CHUNK 4096        /* sums whose candidates are noted at once, where the sums are complete */
 #define GROUP_COST 3e6    /* of the queries that a worker takes at once */
 #define THREAD_COST 1.5e6 /* that is worth starting a thread for */
 
+#define NO_COLUMN SIZE_MAX
+
 typedef struct List {
   const uint32_t *posting;
-  const uint32_t *bound; /* NULL: a rare term */
+  const uint32_t *bound; /* NULL: a rare term, or a column */
+  size_t column;         /* its number, or NO_COLUMN */
   uint32_t count, next;  /* of a rare term: the first entry not yet passed */
   int32_t weight;        /* of the query, scaled */
   int32_t most;          /* weight times the largest weight of an item */
@@ -57,6 +62,8 @@ typedef struct Scratch {
   PostingsVector vector;
   List *list;   /* one level after the other */
   int32_t *sum; /* of a block's items */
+  const uint8_t **column;
+  int32_t *column_weight;
   uint32_t *candidate;
   Scored *seed;
 } Scratch;
@@ -117,14 +124,17 @@ static void search_plan(Search *search) {
     search->level_end[g] += search->level_end[g - 1];
   }
   for (size_t i = 0; i < vector->count; i++) {
-    uint32_t term = vector->term[i], row = postings->bound_row[term];
+    uint32_t term = vector->term[i], row = postings->row[term];
     int g = postings->level[term];
     double weight = (double)vector->weight[term] / vector->norm;
     List *list = &search->scratch->list[next[g]++];
     *list = (List){.posting = postings->posting + postings->start[term],
-                   .bound = row == POSTINGS_RARE ? NULL : postings->bound + row * (postings->blocks + 1),
+                   .column = NO_COLUMN,
                    .count = (uint32_t)(postings->start[term + 1] - postings->start[term])};
-    search->cost[g] += (double)list->count / (double)postings->blocks;
+    if (row < POSTINGS_COLUMN) list->bound = postings->bound + row * (postings->blocks + 1);
+    if (row >= POSTINGS_COLUMN && row != POSTINGS_RARE) list->column = row - POSTINGS_COLUMN;
+    search->cost[g] += list->column == NO_COLUMN ? (double)list->count / (double)postings->blocks
+                                                 : COLUMN_COST * (double)postings->block;
     list->weight = weight > 0 ? scaled_up(weight) : -(int32_t)(-weight * (QUERY_SCALE * (1 - 1e-8)));
     if (weight > 0) {
       list->most = list->weight * postings->most[term];
@@ -163,6 +173,23 @@ static void add_rare(List *list, size_t first, size_t end, int32_t *sum) {
   }
 }
 
+/* Without the columns whose weight is below 0. A product of column_most and the query's weight is what 255 stands for;
+ * its 255th is rounded up. */
+static void add_columns(Search *search, int level, size_t block) {
+  const Postings *postings = search->postings;
+  Scratch *scratch = search->scratch;
+  size_t n = 0, i = level == 0 ? 0 : search->level_end[level - 1];
+  for (; i < search->level_end[level]; i++) {
+    const List *list = &scratch->list[i];
+    if (list->column == NO_COLUMN || list->weight <= 0) continue;
+    size_t at = block * postings->columns + list->column;
+    scratch->column[n] = postings->column + at * postings->block;
+    scratch->column_weight[n++] =
+        (list->weight * postings->column_most[at] + POSTINGS_COLUMN_SCALE - 1) / POSTINGS_COLUMN_SCALE;
+  }
+  if (n > 0) search->kernels->add_columns(scratch->column, scratch->column_weight, n, postings->block, scratch->sum);
+}
+
 static void add_level(Search *search, int level, size_t block) {
   size_t first = block * search->postings->block, end = first + search->postings->block;
   size_t i = level == 0 ? 0 : search->level_end[level - 1];
@@ -170,9 +197,10 @@ static void add_level(Search *search, int level, size_t block) {
     List *list = &search->scratch->list[i];
     if (list->bound)
       add_list(list, block, search->scratch->sum);
-    else
+    else if (list->column == NO_COLUMN)
       add_rare(list, first, end, search->scratch->sum);
   }
+  add_columns(search, level, block);
 }
 
 /* Clears the sums and marks what may not be returned, and what is no item. */
@@ -373,6 +401,8 @@ static void scratch_free(Scratch *scratch) {
   postings_vector_free(&scratch->vector);
   memory_free(scratch->list);
   memory_free_aligned(scratch->sum);
+  memory_free((void *)scratch->column);
+  memory_free(scratch->column_weight);
   memory_free(scratch->candidate);
   memory_free(scratch->seed);
 }
@@ -395,9 +425,13 @@ static int job_alloc(Job *job, int threads) {
     code = postings_vector_alloc(postings, of_items, &scratch->vector);
     scratch->list = memory_alloc(terms, sizeof *scratch->list);
     scratch->sum = memory_alloc_aligned(block, sizeof *scratch->sum);
+    scratch->column = memory_alloc(postings->columns, sizeof *scratch->column);
+    scratch->column_weight = memory_alloc(postings->columns, sizeof *scratch->column_weight);
     scratch->candidate = memory_alloc(block + 16, sizeof *scratch->candidate);
     scratch->seed = memory_alloc(smaller(job->k, block), sizeof *scratch->seed);
-    if (!scratch->list || !scratch->sum || !scratch->candidate || !scratch->seed) code = SQLITE_NOMEM;
+    if (!scratch->list || !scratch->sum || !scratch->column || !scratch->column_weight || !scratch->candidate ||
+        !scratch->seed)
+      code = SQLITE_NOMEM;
   }
   return code;
 }

@@ -86,16 +86,16 @@ typedef struct UserScore {
 /* Offers a block of users of a sparse model to the heap. */
 static int scan_sums(const ModelItems *items, const ModelUsers *users, size_t first, const UserScore *score,
                      const UserQuery *query, TopK *top, const Cancel *cancel) {
-  int code = SQLITE_OK;
-  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
+  PostingsVector spread;
+  int code = postings_vector_alloc(&items->postings, 1, &spread);
+  for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     const PostingsQuery sum = item_sum_query(&users->sum[user]);
-    PostingsVector spread = {0};
-    if (sum.count) code = postings_expand(&items->postings, &sum, &spread);
     uint32_t index = (uint32_t)(first + user);
-    if (code == SQLITE_OK) top_k_offer(top, score->sparse(query, items, &spread, index), index);
-    postings_vector_free(&spread);
-    if (code == SQLITE_OK) code = cancel_poll(cancel);
+    postings_vector_set(&items->postings, &sum, &spread);
+    top_k_offer(top, score->sparse(query, items, &spread, index), index);
+    code = cancel_poll(cancel);
   }
+  postings_vector_free(&spread);
   return code;
 }
 

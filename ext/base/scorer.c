@@ -10,7 +10,7 @@ int scorer_scores(const Scorer *scorer, const Queries *queries, size_t query, fl
   }
   PostingsVector spread;
   int code = postings_expand(scorer->postings, &queries->sparse[query], &spread);
-  if (code == SQLITE_OK) code = postings_scores(scorer->postings, &spread, scores);
+  if (code == SQLITE_OK) code = postings_scores(scorer->postings, &spread, scores, 1, NULL);
   postings_vector_free(&spread);
   return code;
 }

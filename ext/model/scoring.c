@@ -12,7 +12,7 @@ float items_score(const ModelItems *items, int head, uint32_t item, const ModelU
 }
 
 int items_scores(const ModelItems *items, const ModelUser *user, float *scores) {
-  if (items->shape.sparse) return postings_scores(&items->postings, &user->spread, scores);
+  if (items->shape.sparse) return postings_scores(&items->postings, &user->spread, scores, 1, NULL);
   int head = items->shape.score_head;
   score_panel_scores(&items->panel[head], user->vector[head], scores);
   return SQLITE_OK;

@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 
+import texts
+
 RANK = 64
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -191,7 +193,8 @@ def child_recommend(bench, path, model, users):
     return {"cold": cold, "warm": statistics.median(warm)}
 
 
-CHILDREN = {"memory": child_memory, "recommend": child_recommend}
+CHILDREN = {"memory": child_memory, "recommend": child_recommend, "texts": texts.child_texts,
+            "texts_peer": texts.child_texts_peer}
 
 # ---- sections --------------------------------------------------------------------------------------------------------
 
@@ -343,11 +346,15 @@ def main():
     only = set(filter(None, arguments.only.split(",")))
     wanted = lambda section: not only or section in only
     size = os.environ.get("BENCH_SIZE", "10m").lower()
+    describe_machine(bench)
+    if only == {"texts"}:  # which needs none of the ratings
+        texts.compare(bench, finished)
+        bench.summary()
+        return
     small, small_name = movielens(bench)
     large = [(f"made-up {each.upper()}", made_up(bench, each)) for each in ("10m", "25m")
              if size != "1m" and (each == "10m" or size == "25m")]
 
-    describe_machine(bench)
     peak = arithmetic(bench)
     if wanted("reading"):
         reading(bench, [(small_name, small, "ratings", 9), (small_name + ", text ids", small, "ratings_text", 9)] +
@@ -360,6 +367,8 @@ def main():
         serving(bench, [(small_name, small, False), ("60,000 items", many_items(bench), True)], peak)
     if wanted("memory"):
         memory(bench, [(small_name, small)] + large)
+    if wanted("texts"):
+        texts.compare(bench, finished)
     if arguments.peers and wanted("peers"):
         import peers
         peers.compare(bench, small, small_name, many_items(bench))

@@ -14,7 +14,9 @@
  *     rate G / (1 + rate B),    B = Σ σ(1 − σ) ‖other vector‖²
  *
  * the implicit one (to first order, where B bounds the second derivative): the plain one where B is small, and never
- * too long where one word fills a batch. Batches grow with the corpus, so that small ones are learnt word by word. */
+ * too long where one word fills a batch. Batches grow with the corpus and with its vocabulary, so that small ones are
+ * learnt word by word: where a batch uses every vector several times, topics blur. (With 27 words, cosines within topics
+ * fell from .96 to .12 in batches of 24; one word for every sixteen in the vocabulary loses nothing.) */
 #include "word2vec.h"
 
 #include <math.h>
@@ -30,7 +32,8 @@
 #define MOST_BATCH 2048                /* … but no more words than this in one */
 #define BATCH_FLOATS ((size_t)1 << 22) /* … nor gradients */
 #define BLOCK 64                       /* words whose gradients one worker computes at once */
-#define THREADED 512                   /* words in a batch, if it is to be worth starting threads */
+#define VOCABULARY_SHARE 16            /* … nor than the vocabulary divided by this */
+#define THREADED 128                   /* words in a batch, if it is to be worth starting threads */
 #define SECTIONS 64                    /* of the vectors: those with the same number modulo this */
 #define NOISE_POWER 0.75
 #define LEAST_RATE 1e-4 /* of the first learning rate */
@@ -85,6 +88,16 @@ static int alloc_terms(Word2vec *w) {
              : SQLITE_NOMEM;
 }
 
+/* How many words there are, rare ones counting less: e to the entropy of their frequencies. */
+static double vocabulary(const Word2vec *w) {
+  double entropy = 0;
+  for (size_t term = 0; term < w->terms; term++) {
+    double share = (double)w->count[term] / (double)w->tokens;
+    if (share > 0) entropy -= share * log(share);
+  }
+  return exp(entropy);
+}
+
 static int alloc_batch(Word2vec *w) {
   const Word2vecOptions *options = &w->options;
   size_t inputs = 2 * (size_t)options->window, outputs = 1 + (size_t)options->negatives;
@@ -92,6 +105,8 @@ static int alloc_batch(Word2vec *w) {
   w->slots = inputs + outputs;
   w->batch = w->tokens / BATCHES;
   if (w->batch > MOST_BATCH) w->batch = MOST_BATCH;
+  if (w->tokens > 0 && (double)w->batch > vocabulary(w) / VOCABULARY_SHARE)
+    w->batch = (size_t)(vocabulary(w) / VOCABULARY_SHARE);
   if (w->batch > BATCH_FLOATS / (w->slots * w->stride)) w->batch = BATCH_FLOATS / (w->slots * w->stride);
   if (w->batch < 1) w->batch = 1;
   size_t blocks = (w->batch + BLOCK - 1) / BLOCK;
@@ -125,7 +140,7 @@ int word2vec_create(Word2vec **out, const uint32_t *words, const size_t *start, 
   w->tokens = start[documents];
   w->stride = (size_t)factors_stride(options->rank);
   w->kernels = word2vec_kernels();
-  if (alloc_terms(w) != SQLITE_OK || alloc_batch(w) != SQLITE_OK) {
+  if (alloc_terms(w) != SQLITE_OK) {
     word2vec_destroy(w);
     return error_no_memory(error);
   }
@@ -224,6 +239,7 @@ static int draw_block(void *context, size_t block, int worker) {
 
 static int start(Word2vec *w, const Cancel *cancel) {
   int code = count_terms(w, cancel);
+  if (code == SQLITE_OK) code = alloc_batch(w);
   if (code == SQLITE_OK && w->tokens > 0) {
     set_keep(w);
     code = set_noise(w);

@@ -7,18 +7,8 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
-#include "ranking.h"
+#include "recommendation.h"
 #include "register.h"
-#include "table_function.h"
-
-enum { COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE, COLUMN_REASON };
-
-typedef struct Recommendation {
-  ModelItems *items;
-  Ranking ranking;
-  int popular;
-  int64_t k;
-} Recommendation;
 
 /* The ranking itself; the model has begun. */
 static int rank(TableCall *call, Model *model, Recommendation *state, const Cancel *cancel, Error *error) {
@@ -74,68 +64,12 @@ static int start(TableCall *call, Error *error) {
   return code;
 }
 
-static int rewind_rows(TableCall *call, Error *error) {
-  (void)error;
-  Recommendation *state = call->state;
-  ranking_rewind(&state->ranking);
-  return SQLITE_OK;
-}
-
-static int next(TableCall *call, Error *error) {
-  (void)error;
-  Recommendation *state = call->state;
-  ranking_next(&state->ranking);
-  return SQLITE_OK;
-}
-
-static int at_end(const TableCall *call) {
-  const Recommendation *state = call->state;
-  return call->row >= state->k || ranking_at_end(&state->ranking);
-}
-
-static void column(const TableCall *call, sqlite3_context *context, int which) {
-  const Recommendation *state = call->state;
-  Id id;
-  switch (which) {
-    case COLUMN_RANK: sqlite3_result_int64(context, call->row + 1); break;
-    case COLUMN_ITEM:
-      id = dictionary_id(&state->items->ids, ranking_item(&state->ranking));
-      id_result(context, &id);
-      break;
-    case COLUMN_SCORE: sqlite3_result_double(context, ranking_score(&state->ranking)); break;
-    case COLUMN_REASON: sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC); break;
-  }
-}
-
-static int64_t identity(const TableCall *call) { return ranking_item(&((const Recommendation *)call->state)->ranking); }
-
-static void end(TableCall *call) {
-  Recommendation *state = call->state;
-  ranking_free(&state->ranking);
-  items_release(state->items);
-  *state = (Recommendation){0};
-}
-
 static const TableFunction recommend_function = {
     .name = "recommend",
-    .schema = "CREATE TABLE x(rank INTEGER, item, score REAL, reason TEXT, user BLOB HIDDEN, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", user BLOB HIDDEN, k HIDDEN, model HIDDEN)",
     .usage = "recommend(user, k [, model])",
-    .outputs = 4,
-    .arguments = 3,
-    .required = 1,
-    .ordered = 1,
-    .limit_argument = 1,
-    .candidate_column = COLUMN_ITEM,
-    .rows = 5000,
-    .cost = 1000,
-    .state_size = sizeof(Recommendation),
     .start = start,
-    .rewind = rewind_rows,
-    .next = next,
-    .at_end = at_end,
-    .column = column,
-    .identity = identity,
-    .end = end,
+    RECOMMENDATION_FUNCTION,
 };
 
 int recommend_register(Connection *connection) {

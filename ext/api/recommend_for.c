@@ -12,18 +12,8 @@
 #include "../data/source.h"
 #include "../model/scoring.h"
 #include "../model/store.h"
-#include "ranking.h"
+#include "recommendation.h"
 #include "register.h"
-#include "table_function.h"
-
-enum { COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE, COLUMN_REASON };
-
-typedef struct Suggestion {
-  ModelItems *items;
-  Ranking ranking;
-  int popular;
-  int64_t k;
-} Suggestion;
 
 /* ---- the profile ------------------------------------------------------------------------------------------------- */
 
@@ -192,7 +182,7 @@ static int make_user(const ModelItems *items, const History *history, ModelUser 
   return postings_expand(&items->postings, &query, &user->spread);
 }
 
-static int rank(TableCall *call, Model *model, Suggestion *state, const Cancel *cancel, Error *error) {
+static int rank(TableCall *call, Model *model, Recommendation *state, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
   ModelUser user = {0};
   History history = {0};
@@ -234,7 +224,7 @@ static int rank(TableCall *call, Model *model, Suggestion *state, const Cancel *
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
 static int start(TableCall *call, Error *error) {
-  Suggestion *state = call->state;
+  Recommendation *state = call->state;
   Model *model = NULL;
   Interrupt interrupt;
   int code = argument_k(call, 1, &state->k, error);
@@ -249,68 +239,13 @@ static int start(TableCall *call, Error *error) {
   return code;
 }
 
-static int rewind_rows(TableCall *call, Error *error) {
-  (void)error;
-  ranking_rewind(&((Suggestion *)call->state)->ranking);
-  return SQLITE_OK;
-}
-
-static int next(TableCall *call, Error *error) {
-  (void)error;
-  ranking_next(&((Suggestion *)call->state)->ranking);
-  return SQLITE_OK;
-}
-
-static int at_end(const TableCall *call) {
-  const Suggestion *state = call->state;
-  return call->row >= state->k || ranking_at_end(&state->ranking);
-}
-
-static void column(const TableCall *call, sqlite3_context *context, int which) {
-  const Suggestion *state = call->state;
-  Id id;
-  switch (which) {
-    case COLUMN_RANK: sqlite3_result_int64(context, call->row + 1); break;
-    case COLUMN_ITEM:
-      id = dictionary_id(&state->items->ids, ranking_item(&state->ranking));
-      id_result(context, &id);
-      break;
-    case COLUMN_SCORE: sqlite3_result_double(context, ranking_score(&state->ranking)); break;
-    case COLUMN_REASON: sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC); break;
-  }
-}
-
-static int64_t identity(const TableCall *call) { return ranking_item(&((const Suggestion *)call->state)->ranking); }
-
-static void end(TableCall *call) {
-  Suggestion *state = call->state;
-  ranking_free(&state->ranking);
-  items_release(state->items);
-  *state = (Suggestion){0};
-}
-
 static const TableFunction recommend_for_function = {
     .name = "recommend_for",
-    .schema =
-        "CREATE TABLE x(rank INTEGER, item, score REAL, reason TEXT, profile BLOB HIDDEN, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", profile BLOB HIDDEN, k HIDDEN, model HIDDEN)",
     .usage = "recommend_for(profile, k [, model])",
-    .outputs = 4,
-    .arguments = 3,
-    .required = 1,
-    .ordered = 1,
-    .limit_argument = 1,
-    .candidate_column = COLUMN_ITEM,
-    .rows = 5000,
-    .cost = 1000,
     .flags = TABLE_FUNCTION_DIRECT_ONLY,
-    .state_size = sizeof(Suggestion),
     .start = start,
-    .rewind = rewind_rows,
-    .next = next,
-    .at_end = at_end,
-    .column = column,
-    .identity = identity,
-    .end = end,
+    RECOMMENDATION_FUNCTION,
 };
 
 int recommend_for_register(Connection *connection) {

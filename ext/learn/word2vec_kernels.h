@@ -12,7 +12,7 @@ typedef struct Word2vecPairs {
   const float *const *input, *const *output;
   size_t inputs, outputs, stride;
   float *input_step, *output_step; /* inputs and outputs × stride: − the loss's gradients by each */
-  float *input_bend, *output_bend; /* … and an upper bound of its second derivative along any direction */
+  float *input_bend, *output_bend; /* … and their second derivatives: at least those along any direction */
   float *scratch;                  /* word2vec_scratch floats, aligned to 64 bytes */
 } Word2vecPairs;
 

@@ -358,8 +358,8 @@ static int can_answer(const Search *search, ModelName model, int *can, Error *er
   *can = 1;
   if (search->need == NEED_ITEMS || search->name) return SQLITE_OK;
   sqlite3_stmt *statement = NULL;
-  int code = shadow_prepare(search->db, model, &statement, error, "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1",
-                            model.schema, model.name);
+  int code = shadow_prepare(search->db, model, &statement, error,
+                            "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1", model.schema, model.name);
   if (code == SQLITE_OK) {
     sqlite3_bind_text(statement, 1, search->need == NEED_USERS ? "users" : "cosine", -1, SQLITE_STATIC);
     if (sqlite3_step(statement) == SQLITE_ROW) *can = sqlite3_column_int64(statement, 0) > 0;
@@ -399,7 +399,10 @@ static int refuse_search(Connection *connection, const char *caller, ModelNeed n
   char *names = sqlite3_str_finish(all.others);
   if (code == SQLITE_OK && all.found == 0)
     code = error_set(error, SQLITE_ERROR, "%s: there is no model yet%s: train one first, as in %s", caller,
-                     need == NEED_CONTENT ? " of content" : need == NEED_USERS ? " that has users" : "", training[need]);
+                     need == NEED_CONTENT ? " of content"
+                     : need == NEED_USERS ? " that has users"
+                                          : "",
+                     training[need]);
   else if (code == SQLITE_OK && !names)
     code = error_no_memory(error);
   else if (code == SQLITE_OK && name)

@@ -118,14 +118,15 @@ static int block_alloc(Block *block, size_t users, int stride, size_t items) {
   block->relevant = memory_alloc(users, sizeof *block->relevant);
   block->unknown = memory_alloc(users, sizeof *block->unknown);
   block->items = memory_alloc(items, sizeof *block->items);
-  return block->vector && block->sparse && block->excluded && block->relevant && block->unknown && block->items ? SQLITE_OK
-                                                                                               : SQLITE_NOMEM;
+  return block->vector && block->sparse && block->excluded && block->relevant && block->unknown && block->items
+             ? SQLITE_OK
+             : SQLITE_NOMEM;
 }
 
 static void block_clear(Block *block) { block->count = block->item_count = 0; }
 
-/* Puts a user of the source into a block, with her vector or the sum of her items, if she has one. `history` is NULL for
- * users that the model does not know. */
+/* Puts a user of the source into a block, with her vector or the sum of her items, if she has one. `history` is NULL
+ * for users that the model does not know. */
 static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const float *vector,
                       int stride, const ItemSum *sum) {
   const SparseMatrix *cells = &judge->data.by_user;

@@ -66,8 +66,7 @@ static int decompose_dense(Init *init, Error *error) {
   int code = values ? SQLITE_OK : SQLITE_NOMEM;
   for (size_t item = 0; code == SQLITE_OK && item < panel->count; item++)
     score_panel_get(panel, item, values + item * (size_t)panel->stride);
-  if (code == SQLITE_OK)
-    code = svd_dense(&matrix, &dense, init->training->threads, &init->training->interrupt.cancel);
+  if (code == SQLITE_OK) code = svd_dense(&matrix, &dense, init->training->threads, &init->training->interrupt.cancel);
   code = code == SQLITE_OK ? decompose(init, &matrix, error) : interrupt_error(error, code);
   memory_free_aligned(values);
   return code;
@@ -158,10 +157,11 @@ int init_vectors(Training *training, const char *name, int of_users, int rank, d
   items_release(init.items);
   svd_result_free(&init.svd);
   if (code == SQLITE_OK && init.found == 0)
-    code = error_set(error, SQLITE_ERROR,
-                     "mf_train: option \"%s\": model \"%s\" has none of the %s of the ratings: are their ids of the same "
-                     "type?",
-                     option, name, of_users ? "users" : "items");
+    code =
+        error_set(error, SQLITE_ERROR,
+                  "mf_train: option \"%s\": model \"%s\" has none of the %s of the ratings: are their ids of the same "
+                  "type?",
+                  option, name, of_users ? "users" : "items");
   if (code == SQLITE_OK) {
     rescale(&init, rows, scale);
     *vectors = init.vectors;

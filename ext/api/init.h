@@ -6,9 +6,9 @@
 #include "train.h"
 
 /* The vectors of the items (of_users 0) or users of training->data in `model`: rows × factors_stride(rank) floats,
- * aligned, to be freed by memory_free_aligned; as long as `scale` on the average. The rows of ids that the model does not
- * know, or knows nothing of, are zero. SQLITE_ERROR with a message where the model is no content model, has no users, or
- * none of the ids. */
+ * aligned, to be freed by memory_free_aligned; as long as `scale` on the average. The rows of ids that the model does
+ * not know, or knows nothing of, are zero. SQLITE_ERROR with a message where the model is no content model, has no
+ * users, or none of the ids. */
 int init_vectors(Training *training, const char *model, int of_users, int rank, double scale, float **vectors,
                  Error *error);
 

@@ -1,9 +1,9 @@
 /* Vectors of items made of their words, for the family tfidf.
  *
- * lsa: the truncated SVD X ≈ U Σ Vᵀ of the items' weights; an item is its row of U Σ = X V, and a text with the weights q
- * is q V (Deerwester et al., "Indexing by latent semantic analysis", 1990).
- * word2vec: words by skip-gram with negative sampling over the texts; an item, and a text, is the mean of its words'
- * vectors, each weighed by its tf-idf weight. */
+ * lsa: the truncated SVD X ≈ U Σ Vᵀ of the items' weights; an item is its row of U Σ = X V, and a text with the weights
+ * q is q V (Deerwester et al., "Indexing by latent semantic analysis", 1990). word2vec: words by skip-gram with
+ * negative sampling over the texts; an item, and a text, is the mean of its words' vectors, each weighed by its tf-idf
+ * weight. */
 #include <math.h>
 #include <string.h>
 
@@ -134,8 +134,9 @@ static int take_words(Training *training, const Latent *latent, float **item_vec
   if (!trained->term_vectors || !*item_vectors) return error_no_memory(error);
   memcpy(trained->term_vectors, word2vec_vectors(latent->word2vec), terms * stride * sizeof(float));
   Averaging work = {&trained->vectors, trained->term_vectors, stride, *item_vectors};
-  return interrupt_error(error, parallel_for(training->threads, (work.weights->rows + ITEMS_A_BLOCK - 1) / ITEMS_A_BLOCK,
-                                             average_items, &work, &training->interrupt.cancel));
+  return interrupt_error(
+      error, parallel_for(training->threads, (work.weights->rows + ITEMS_A_BLOCK - 1) / ITEMS_A_BLOCK, average_items,
+                          &work, &training->interrupt.cancel));
 }
 
 int latent_step(Training *training, TfidfState *state, float **item_vectors, FitRow *row, int *done, Error *error) {

@@ -161,7 +161,8 @@ static int read_module_arguments(int count, const char *const *arguments, Module
       taken = 1;
     }
     if (!taken)
-      return error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i], module_usage);
+      return error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i],
+                       module_usage);
   }
   if (!given->train || !given->source)
     return error_set(error, SQLITE_ERROR, "recommender: \"train\" and \"source\" are needed: write %s", module_usage);
@@ -194,8 +195,9 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
   TrainRequest request = {.model = &name};
   int code = read_module_arguments(count, arguments, &given, error);
   if (code == SQLITE_OK && !(request.family = family_named(given.train)))
-    code = error_set(error, SQLITE_ERROR,
-                     "recommender: there is no training of the kind \"%s\"; there are \"mf\" and \"tfidf\"", given.train);
+    code =
+        error_set(error, SQLITE_ERROR,
+                  "recommender: there is no training of the kind \"%s\"; there are \"mf\" and \"tfidf\"", given.train);
   if (code == SQLITE_OK && request.family->size && !given.size)
     code = error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", request.family->size,
                      module_usage);

@@ -1,11 +1,12 @@
-/* The items nearest to items by the cosine of the vectors behind `score`: what item_similar and item_similar_all share. */
+/* The items nearest to items by the cosine of the vectors behind `score`: what item_similar and item_similar_all share.
+ */
 #ifndef RECOMMEND_API_NEAREST_ITEMS_H
 #define RECOMMEND_API_NEAREST_ITEMS_H
 
 #include "../model/model.h"
 
-/* For each of the items first … first + count - 1 the k nearest others, best first, into best[i * k …], and their number
- * into found[i]. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+/* For each of the items first … first + count - 1 the k nearest others, best first, into best[i * k …], and their
+ * number into found[i]. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
 int nearest_items_block(const ModelItems *items, uint32_t first, size_t count, size_t k, Scored *best, size_t *found,
                         int threads, const Cancel *cancel);
 

@@ -157,9 +157,7 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
       id = dictionary_id(&state->reading.items->ids, entry->index);
       id_result(context, &id);
       break;
-    case COLUMN_SCORE:
-      sqlite3_result_double(context, (double)entry->score + user_offset(state));
-      break;
+    case COLUMN_SCORE: sqlite3_result_double(context, (double)entry->score + user_offset(state)); break;
   }
 }
 

@@ -1,5 +1,5 @@
-/* recommend_for(profile, k [, model]): recommendations for someone who is not in the data. The profile is a JSON array of
- * items, a JSON object of items and ratings, or the text of a SELECT of items [and ratings]; nothing is stored.
+/* recommend_for(profile, k [, model]): recommendations for someone who is not in the data. The profile is a JSON array
+ * of items, a JSON object of items and ratings, or the text of a SELECT of items [and ratings]; nothing is stored.
  *
  * Ids are read by SQLite (json_each), never by cJSON, whose numbers are doubles. */
 #include <math.h>
@@ -70,8 +70,7 @@ static int take_row(const TableCall *call, const ModelItems *items, sqlite3_stmt
 }
 
 /* The statement that gives the profile's rows. */
-static int prepare_profile(TableCall *call, const char *text, LikedList *list, sqlite3_stmt **statement,
-                           Error *error) {
+static int prepare_profile(TableCall *call, const char *text, LikedList *list, sqlite3_stmt **statement, Error *error) {
   sqlite3 *db = call->connection->db;
   const char *name = call->function->name, *first = text + strspn(text, " \t\r\n");
   Source source = {0};

@@ -30,11 +30,15 @@ void recommendation_column(const TableCall *call, sqlite3_context *context, int 
       id_result(context, &id);
       break;
     case RECOMMENDATION_SCORE: sqlite3_result_double(context, ranking_score(&state->ranking)); break;
-    case RECOMMENDATION_REASON: sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC); break;
+    case RECOMMENDATION_REASON:
+      sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC);
+      break;
   }
 }
 
-int64_t recommendation_identity(const TableCall *call) { return ranking_item(&((const Recommendation *)call->state)->ranking); }
+int64_t recommendation_identity(const TableCall *call) {
+  return ranking_item(&((const Recommendation *)call->state)->ranking);
+}
 
 void recommendation_end(TableCall *call) {
   Recommendation *state = call->state;

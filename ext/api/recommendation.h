@@ -24,10 +24,10 @@ int64_t recommendation_identity(const TableCall *call);
 void recommendation_end(TableCall *call);
 
 /* All of a TableFunction but what tells the functions apart: name, schema, usage, flags, start. */
-#define RECOMMENDATION_FUNCTION                                                                               \
-  .outputs = 4, .arguments = 3, .required = 1, .ordered = 1, .limit_argument = 1,                             \
-  .candidate_column = RECOMMENDATION_ITEM, .rows = 5000, .cost = 1000, .state_size = sizeof(Recommendation),  \
-  .rewind = recommendation_rewind, .next = recommendation_next, .at_end = recommendation_at_end,              \
+#define RECOMMENDATION_FUNCTION                                                                              \
+  .outputs = 4, .arguments = 3, .required = 1, .ordered = 1, .limit_argument = 1,                            \
+  .candidate_column = RECOMMENDATION_ITEM, .rows = 5000, .cost = 1000, .state_size = sizeof(Recommendation), \
+  .rewind = recommendation_rewind, .next = recommendation_next, .at_end = recommendation_at_end,             \
   .column = recommendation_column, .identity = recommendation_identity, .end = recommendation_end
 
 #endif

@@ -237,7 +237,8 @@ static int start(TableCall *call, Error *error) {
   int of_users = call->function != &functions[0];
   int code = argument_k(call, 1, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, of_users ? NEED_USERS : NEED_ITEMS, call->argument[2], &model, error);
+    code = connection_model(call->connection, call->function->name, of_users ? NEED_USERS : NEED_ITEMS,
+                            call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   if (of_users) code = model_check_users(model, state->items, call->function->name, error);

@@ -1,9 +1,10 @@
 /* The family tfidf: what items are, by their words or by vectors that are given, and with "ratings" what users like.
  *
- * Items are vectors of length 1: sparse ones of tf-idf weights (learn/tfidf.c), or dense ones (embeddings that are given,
- * or made of the words: latent.c). A user is the mean of the vectors of her items, each weighed by 1 or by its rating
- * less the mean of hers (Rocchio's centroid: Manning, Raghavan & Schütze, "Introduction to Information Retrieval", ch.
- * 14; Lops, de Gemmis & Semeraro, "Content-based recommender systems", 2011). The score is their cosine. */
+ * Items are vectors of length 1: sparse ones of tf-idf weights (learn/tfidf.c), or dense ones (embeddings that are
+ * given, or made of the words: latent.c). A user is the mean of the vectors of her items, each weighed by 1 or by its
+ * rating less the mean of hers (Rocchio's centroid: Manning, Raghavan & Schütze, "Introduction to Information
+ * Retrieval", ch. 14; Lops, de Gemmis & Semeraro, "Content-based recommender systems", 2011). The score is their
+ * cosine. */
 #include "tfidf.h"
 
 #include <math.h>
@@ -304,7 +305,8 @@ static int fill_factors(Training *training, float *item, Error *error) {
   double *sum = memory_alloc((size_t)rank, sizeof *sum);
   int code = factors->user && length && weight && items && sum ? SQLITE_OK : SQLITE_NOMEM;
   for (size_t i = 0; i < cells->columns && code == SQLITE_OK; i++)
-    length[i] = normalize(item + i * (size_t)stride, rank) > 0 ? 1 : 0; /* what of the items is kept is their direction */
+    length[i] =
+        normalize(item + i * (size_t)stride, rank) > 0 ? 1 : 0; /* what of the items is kept is their direction */
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     size_t first = cells->start[user];
     size_t n = profile_sum((Profile)trained->shape.profile, length, sparse_row_length(cells, user),
@@ -354,9 +356,9 @@ static int test_sparse(Training *training, double *ndcg, Error *error) {
   if (code == SQLITE_OK && !(items && weight && queries)) code = SQLITE_NOMEM;
   for (size_t i = 0; i < holdout.count && code == SQLITE_OK; i++) {
     size_t user = holdout.user[i], first = cells->start[user];
-    size_t n = profile_sum((Profile)trained->shape.profile, trained->length, sparse_row_length(cells, user),
-                           cells->index + first, cells->value ? cells->value + first : NULL, NULL, items + to,
-                           weight + to);
+    size_t n =
+        profile_sum((Profile)trained->shape.profile, trained->length, sparse_row_length(cells, user),
+                    cells->index + first, cells->value ? cells->value + first : NULL, NULL, items + to, weight + to);
     queries[i] = (PostingsQuery){.index = items + to, .weight = weight + to, .count = n, .of_items = 1};
     to += n;
   }

@@ -110,8 +110,8 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
       .threads = training->threads,
   };
   const Interactions *data = &training->data;
-  int code = interactions_read(training->connection->db, source, &reading, &training->data,
-                               &training->interrupt.cancel, error);
+  int code = interactions_read(training->connection->db, source, &reading, &training->data, &training->interrupt.cancel,
+                               error);
   if (code != SQLITE_OK) return code;
   if (data->by_user.start[data->by_user.rows] == 0)
     return error_set(
@@ -342,7 +342,8 @@ int training_summary(const Training *training, char **json, Error *error) {
   sqlite3 *db = training->connection->db;
   int code = sqlite3_prepare_v2(
       db,
-      "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', ?6, "
+      "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', "
+      "?6, "
       "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "

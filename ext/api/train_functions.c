@@ -123,18 +123,20 @@ static void train_table_end(TableCall *call) {
 }
 
 /* `size_usage` is ", rank" and the like, `size_column` the same as a column; `given`: how many arguments must be. */
-#define TRAIN_TABLE(family_name, size_usage, size_column, given)                                                \
-  {                                                                                                             \
-    .name = family_name "_train",                                                                               \
-    .schema =                                                                                                   \
-        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "             \
-        "source HIDDEN" size_column ", options HIDDEN)",                                                          \
-    .outputs = 6, .arguments = given + 1, .required = given, .rows = 20, .cost = 1e9, .flags = TABLE_FUNCTION_DIRECT_ONLY,  \
-    .usage = family_name "_train(source" size_usage " [, options])", .state_size = sizeof(TrainTable),         \
-    .start = train_table_start, .next = train_table_next, .column = train_table_column, .end = train_table_end, \
+#define TRAIN_TABLE(family_name, size_usage, size_column, given)                                          \
+  {                                                                                                       \
+    .name = family_name "_train",                                                                         \
+    .schema =                                                                                             \
+        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "       \
+        "source HIDDEN" size_column ", options HIDDEN)",                                                  \
+    .outputs = 6, .arguments = given + 1, .required = given, .rows = 20, .cost = 1e9,                     \
+    .flags = TABLE_FUNCTION_DIRECT_ONLY, .usage = family_name "_train(source" size_usage " [, options])", \
+    .state_size = sizeof(TrainTable), .start = train_table_start, .next = train_table_next,               \
+    .column = train_table_column, .end = train_table_end,                                                 \
   }
 
-static const TableFunction train_tables[] = {TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2), TRAIN_TABLE("tfidf", "", "", 1)};
+static const TableFunction train_tables[] = {TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2),
+                                             TRAIN_TABLE("tfidf", "", "", 1)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 

@@ -244,9 +244,8 @@ static int gather_vectors(Reader *reader) {
 static int sort_items(Reader *reader) {
   Documents *documents = reader->documents;
   uint32_t *new_index = memory_alloc(documents->items.count, sizeof *new_index);
-  int code = new_index
-                 ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
-                 : SQLITE_NOMEM;
+  int code = new_index ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
+                       : SQLITE_NOMEM;
   if (code == SQLITE_NOMEM) error_no_memory(reader->error);
   if (code != SQLITE_OK) error_set(reader->error, code, "interrupted");
   for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++)

@@ -24,11 +24,11 @@ typedef struct Block {
   size_t first_row, rows;
   size_t first_segment, segments;
   int worker;
-  uint32_t *length;        /* distinct terms of each row */
-  uint32_t *term, *count;  /* row after row */
+  uint32_t *length;       /* distinct terms of each row */
+  uint32_t *term, *count; /* row after row */
   size_t used, capacity;
-  uint32_t *words;         /* all terms in order, with keep_words */
-  uint32_t *word_length;   /* of each row */
+  uint32_t *words;       /* all terms in order, with keep_words */
+  uint32_t *word_length; /* of each row */
   size_t words_used, words_capacity;
 } Block;
 
@@ -50,7 +50,7 @@ typedef struct Worker {
   Mark *marks; /* one a term */
   size_t marks_capacity;
   uint32_t *translation; /* to the final number */
-  Block *block; /* being read */
+  Block *block;          /* being read */
   size_t row;
   size_t since_poll;
   int number;
@@ -66,7 +66,7 @@ struct TermCounter {
   size_t bytes_used, bytes_capacity;
   Segment *segments;
   size_t segment_count, segment_capacity;
-  size_t row; /* the current one */
+  size_t row;       /* the current one */
   size_t first_row; /* of the batch */
   /* all blocks so far */
   Block *blocks;
@@ -357,7 +357,8 @@ static void sort_keys(uint64_t *keys, size_t n, uint64_t *scratch) {
     sort_keys(keys, half, scratch);
     sort_keys(keys + half, n - half, scratch);
     memcpy(scratch, keys, n * sizeof *keys);
-    for (size_t i = 0; i < n; i++) keys[i] = b == n || (a < half && scratch[a] <= scratch[b]) ? scratch[a++] : scratch[b++];
+    for (size_t i = 0; i < n; i++)
+      keys[i] = b == n || (a < half && scratch[a] <= scratch[b]) ? scratch[a++] : scratch[b++];
     return;
   }
   for (size_t i = 1; i < n; i++) {
@@ -402,7 +403,8 @@ static int gather_items(void *context, size_t block, int worker) {
   }
   uint64_t *keys = memory_alloc(longest, 2 * sizeof *keys);
   int code = keys ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t item = first; item < end && code == SQLITE_OK; item++) code = gather_item(work, item, keys, keys + longest);
+  for (size_t item = first; item < end && code == SQLITE_OK; item++)
+    code = gather_item(work, item, keys, keys + longest);
   memory_free(keys);
   return code;
 }

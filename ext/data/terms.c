@@ -31,10 +31,11 @@ int term_reader_open(TermReader **opened, sqlite3 *db, const TermRules *rules, c
     if (!reader->start || !reader->repaired) code = error_no_memory(error);
   }
   if (code == SQLITE_OK && rules->keep_case && reader->tokenizer.stems)
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: \"porter\" finds the stems of words in small letters: leave out \"lowercase\": false, or take "
-                     "another tokenizer",
-                     caller);
+    code =
+        error_set(error, SQLITE_ERROR,
+                  "%s: \"porter\" finds the stems of words in small letters: leave out \"lowercase\": false, or take "
+                  "another tokenizer",
+                  caller);
   if (code != SQLITE_OK) {
     term_reader_close(reader);
     reader = NULL;

@@ -89,8 +89,8 @@ int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification,
   }
   if (code == SQLITE_OK) {
     tokenizer->stems = sqlite3_stricmp(words[0], "porter") == 0;
-    tokenizer->concurrent = sqlite3_threadsafe() && (tokenizer->stems ? count < 2 || is_builtin(words[1])
-                                                                      : is_builtin(words[0]));
+    tokenizer->concurrent =
+        sqlite3_threadsafe() && (tokenizer->stems ? count < 2 || is_builtin(words[1]) : is_builtin(words[0]));
   }
   sqlite3_free(text);
   return code;

@@ -211,8 +211,8 @@ int ranking_scores_add(RankingScores *scores, const Scorer *scorer, const Rankin
   int code = judging.result && (!lists || (best && found)) ? SQLITE_OK : SQLITE_NOMEM;
   if (code == SQLITE_OK) code = parallel_for(protocol->threads, users->count, judge_user, &judging, cancel);
   if (code == SQLITE_OK && lists) {
-    code = scorer_top_k(scorer, &users->queries, users->excluded, judging.longest, best, found,
-                             protocol->threads, cancel);
+    code =
+        scorer_top_k(scorer, &users->queries, users->excluded, judging.longest, best, found, protocol->threads, cancel);
     judging.best = best;
     judging.found = found;
     if (code == SQLITE_OK) judge_lists(&judging, recommended);

@@ -18,8 +18,8 @@
  * the other vectors' moving too. Batches grow with the corpus, so that small ones are learnt word by word, and are
  * small where one word would fill them. (Measured on MovieLens 1M's histories and on made-up topics: batches of 2048
  * words end at the loss of single words, within 0.5 %. The implicit step rate G / (1 + rate B), which is smaller, lags
- * behind by 2 %. With 27 words, in batches that use every vector several times, topics blur although the loss falls: the
- * cosines within them from .96 to .63. One word for every sixteen of the vocabulary loses nothing.) */
+ * behind by 2 %. With 27 words, in batches that use every vector several times, topics blur although the loss falls:
+ * the cosines within them from .96 to .63. One word for every sixteen of the vocabulary loses nothing.) */
 #include "word2vec.h"
 
 #include <math.h>

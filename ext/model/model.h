@@ -32,11 +32,11 @@ typedef struct ItemSum {
 /* One user, read by key. Vectors are stride floats, aligned, zero beyond the rank. */
 typedef struct ModelUser {
   uint32_t index;
-  float *vector[HEADS]; /* owned; NULL for unfitted heads */
-  double offset[HEADS]; /* what a head's score is beyond the panel's: mean + user bias */
-  ItemSum sum;          /* of a sparse model */
+  float *vector[HEADS];  /* owned; NULL for unfitted heads */
+  double offset[HEADS];  /* what a head's score is beyond the panel's: mean + user bias */
+  ItemSum sum;           /* of a sparse model */
   PostingsVector spread; /* the sum, in terms */
-  int blank;            /* nothing was learned of this user: all factors of the score head are zero */
+  int blank;             /* nothing was learned of this user: all factors of the score head are zero */
 } ModelUser;
 
 /* A run of consecutive users. */
@@ -53,7 +53,7 @@ typedef struct ModelUsers {
 /* Its members are private to model/. */
 typedef struct Model {
   Reader reader;
-  ModelItems *items; /* the cache; NULL until the first model_begin */
+  ModelItems *items;        /* the cache; NULL until the first model_begin */
   struct ModelWords *words; /* those of the items with its stamp; NULL until asked for */
   int64_t user_stamp;
 } Model;

@@ -19,12 +19,11 @@
  * m_userfactor, m_itemfactor
  *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
  *            ranking head's factors, and each head's bias where it has biases; then the checksum
- *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it was
- *            before it was made 1, then of all vectors, one after the other, the terms (uint32, ascending) and, after
- *            those, their weights (float32); then the checksum
- * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
- * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
- *            the checksum; shape: [vectors, rank]
+ *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it
+ * was before it was made 1, then of all vectors, one after the other, the terms (uint32, ascending) and, after those,
+ * their weights (float32); then the checksum m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is
+ * in; idf: what its count is multiplied by m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item
+ * factors, STORE_TERMS a row, float32, then the checksum; shape: [vectors, rank]
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
@@ -185,15 +184,16 @@ static int write_vectors(Writer *writer) {
   sqlite3_stmt *insert = NULL;
   size_t most = 0;
   for (size_t first = 0; first < vectors->rows; first += STORE_CHUNK) {
-    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK), entries = vectors->start[first + n] - vectors->start[first];
+    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK),
+           entries = vectors->start[first + n] - vectors->start[first];
     if (entries > most) most = entries;
   }
   char *chunk = memory_alloc(8 * (STORE_CHUNK + most) + STORE_CHECKSUM, 1);
   int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
   if (code == SQLITE_OK)
     code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
-                          writer->name.schema, writer->name.name);
+                          "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
+                          writer->name.name);
   for (size_t first = 0; code == SQLITE_OK && first < vectors->rows; first += STORE_CHUNK) {
     size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK), start = vectors->start[first];
     size_t entries = vectors->start[first + n] - start;
@@ -250,8 +250,7 @@ static int write_term_vectors(Writer *writer) {
                           writer->name.schema, writer->name.name);
   for (size_t first = 0; code == SQLITE_OK && first < terms; first += STORE_TERMS) {
     size_t n = chunk_rows(terms, first, STORE_TERMS);
-    for (size_t i = 0; i < n; i++)
-      bytes_copy_words(chunk + i * rank, model->term_vectors + (first + i) * stride, rank);
+    for (size_t i = 0; i < n; i++) bytes_copy_words(chunk + i * rank, model->term_vectors + (first + i) * stride, rank);
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_TERMS));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
     sqlite3_bind_int64(insert, 3, (sqlite3_int64)rank);

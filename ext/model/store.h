@@ -5,10 +5,10 @@
 #include "shadow.h"
 #include "trained.h"
 
-#define STORE_FORMAT 1   /* the version of the bytes, kept in m_config */
-#define STORE_CHUNK 64   /* vectors in a row of m_userfactor and m_itemfactor */
-#define STORE_TERMS 1024 /* vectors of terms in a row of m_weight */
-#define STORE_CHECKSUM 8 /* bytes of checksum behind every blob */
+#define STORE_FORMAT 1      /* the version of the bytes, kept in m_config */
+#define STORE_CHUNK 64      /* vectors in a row of m_userfactor and m_itemfactor */
+#define STORE_TERMS 1024    /* vectors of terms in a row of m_weight */
+#define STORE_CHECKSUM 8    /* bytes of checksum behind every blob */
 #define STORE_HELD_OUT 0x80 /* in the highest byte of an item's index in a history: held out from training */
 
 /* How many users to read at a time, whole chunks and at most `most`, where each comes with a list of so many entries:

@@ -79,7 +79,8 @@ static int user_from_history(Model *model, const ModelItems *items, ModelUser *u
   if (code == SQLITE_OK && item_sum_make(items, &history, &user->sum) != SQLITE_OK) code = error_no_memory(error);
   history_free(&history);
   if (code != SQLITE_OK) return code;
-  const PostingsQuery query = {.index = user->sum.item, .weight = user->sum.weight, .count = user->sum.count, .of_items = 1};
+  const PostingsQuery query = {
+      .index = user->sum.item, .weight = user->sum.weight, .count = user->sum.count, .of_items = 1};
   user->blank = user->sum.count == 0;
   return postings_expand(&items->postings, &query, &user->spread) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }

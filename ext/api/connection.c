@@ -226,7 +226,7 @@ static int schema_list(Connection *connection, const char *schema, sqlite3_stmt 
     if (code != SQLITE_OK) error_from_database(error, connection->db, code, NULL);
   }
   sqlite3_free(sql);
-  if (code == SQLITE_OK) {
+  if (list && code == SQLITE_OK) {
     list->next = connection->lists;
     connection->lists = list;
     *statement = list->statement;

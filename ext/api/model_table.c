@@ -179,6 +179,22 @@ static int parse_size(const char *text, int64_t *size) {
   return 1;
 }
 
+/* The size that the family's training function takes as its second argument, if it takes one. */
+static int take_size(const Family *family, const ModuleArguments *given, int64_t *size, Error *error) {
+  if (!family)
+    return error_set(error, SQLITE_ERROR,
+                     "recommender: there is no training of the kind \"%s\"; there are \"mf\" and \"tfidf\"",
+                     given->train);
+  if (!family->size && given->size)
+    return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", family->name);
+  if (family->size && !given->size)
+    return error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", family->size,
+                     module_usage);
+  if (given->size && !parse_size(given->size, size))
+    return error_set(error, SQLITE_ERROR, "recommender: size must be a whole number, not \"%s\"", given->size);
+  return SQLITE_OK;
+}
+
 static int create_shadows(ModelTable *table, const TrainedModel *trained, Error *error) {
   sqlite3 *db = table->connection->db;
   int code = shadow_create(db, table_name(table), error);
@@ -194,18 +210,8 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
   Training *training = NULL;
   TrainRequest request = {.model = &name};
   int code = read_module_arguments(count, arguments, &given, error);
-  if (code == SQLITE_OK && !(request.family = family_named(given.train)))
-    code =
-        error_set(error, SQLITE_ERROR,
-                  "recommender: there is no training of the kind \"%s\"; there are \"mf\" and \"tfidf\"", given.train);
-  if (code == SQLITE_OK && request.family->size && !given.size)
-    code = error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", request.family->size,
-                     module_usage);
-  if (code == SQLITE_OK && given.size && !(request.family->size && parse_size(given.size, &request.size)))
-    code = error_set(error, SQLITE_ERROR,
-                     request.family->size ? "recommender: size must be a whole number, not \"%s\""
-                                          : "recommender: leave the size out, \"%s\": this kind of training has none",
-                     given.size);
+  request.family = code == SQLITE_OK ? family_named(given.train) : NULL;
+  if (code == SQLITE_OK) code = take_size(request.family, &given, &request.size, error);
   if (code == SQLITE_OK) {
     request.source = given.source;
     request.options = given.options;

@@ -42,7 +42,7 @@ static void make_column(const Making *work, size_t term, size_t c) {
   while (e < end) {
     size_t block = postings->posting[e] / postings->block, at = block * postings->columns + c, next = e;
     uint8_t *column = postings->column + at * postings->block;
-    uint32_t most = 0;
+    uint32_t most = 1; /* no weight is less */
     for (; next < end && postings->posting[next] < (block + 1) * postings->block; next++) {
       uint32_t weight = quantized((double)work->value[next]);
       if (weight > most) most = weight;

@@ -44,7 +44,7 @@ static int make_room(Reader *reader) {
     reader->item_row = grown;
     reader->items_capacity = capacity;
   }
-  return SQLITE_OK;
+  return reader->row_item && reader->item_row ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 /* Enters the row's id. *kept = 0: it has none. */

@@ -86,7 +86,8 @@ static size_t count_characters(TermReader *reader, const char **word, size_t *si
       to += length;
       at += length;
     } else {
-      memcpy(to, "\xef\xbf\xbd", 3);
+      static const char replacement[] = {'\xef', '\xbf', '\xbd'};
+      memcpy(to, replacement, sizeof replacement);
       to += 3;
       at++;
     }

@@ -58,7 +58,7 @@ int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification,
   *tokenizer = (Tokenizer){0};
   fts5_api *api = NULL;
   void *context = NULL;
-  const char *words[MOST_ARGUMENTS];
+  const char *words[MOST_ARGUMENTS] = {NULL};
   if (!specification) specification = TOKENIZER_DEFAULT;
   char *text = sqlite3_mprintf("%s", specification);
   int count = text ? cut(text, words) : 0;
@@ -68,7 +68,7 @@ int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification,
                      "%s: option \"tokenize\" must name a tokenizer of FTS5 and its options, such as \"%s\", not "
                      "\"%.60s\"",
                      caller, "porter unicode61 remove_diacritics 2", specification);
-  if (code == SQLITE_OK) {
+  if (api && code == SQLITE_OK) {
     code = api->xFindTokenizer(api, words[0], &context, &tokenizer->methods);
     if (code == SQLITE_NOMEM)
       error_no_memory(error);

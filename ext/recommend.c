@@ -22,8 +22,9 @@ EXPORT int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api
     return SQLITE_ERROR;
   }
   Connection *connection = NULL;
-  int code = connection_create(db, &connection);
-  if (code == SQLITE_OK) code = source_register(db);                /* how sources are read */
+  /* First a function: loaded again amid a statement, SQLite refuses it, and nothing has been replaced yet. */
+  int code = source_register(db); /* how sources are read */
+  if (code == SQLITE_OK) code = connection_create(db, &connection);
   if (code == SQLITE_OK) code = about_register(db);                 /* recommend_version, recommend_debug */
   if (code == SQLITE_OK) code = split_register(db);                 /* recommend_split */
   if (code == SQLITE_OK) code = model_table_register(connection);   /* the module recommender */

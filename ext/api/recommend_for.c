@@ -181,7 +181,7 @@ static int make_user(const ModelItems *items, const History *history, ModelUser 
   return postings_expand(&items->postings, &query, &user->spread);
 }
 
-static int rank(TableCall *call, Model *model, Recommendation *state, const Cancel *cancel, Error *error) {
+static int rank(TableCall *call, Recommendation *state, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
   ModelUser user = {0};
   History history = {0};
@@ -195,11 +195,6 @@ static int rank(TableCall *call, Model *model, Recommendation *state, const Canc
       .threads = parallel_threads(0),
       .cancel = cancel,
   };
-  if (!items->shape.cosine)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: model \"%s\" is a factorization, which can't take in somebody new yet: name a model of "
-                     "tfidf_train",
-                     call->function->name, model_name(model).name);
   int code = read_profile(call, items, &history, error);
   if (code == SQLITE_OK && make_user(items, &history, &user) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK && call->has_candidates) {
@@ -231,10 +226,17 @@ static int start(TableCall *call, Error *error) {
     code = connection_model(call->connection, call->function->name, NEED_CONTENT, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  interrupt_begin(&interrupt, call->connection->db);
-  code = rank(call, model, state, &interrupt.cancel, error);
-  interrupt_end(&interrupt);
+  if (!state->items->shape.cosine)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: model \"%s\" is a factorization, which can't take in somebody new yet: name a model of "
+                     "tfidf_train",
+                     call->function->name, model_name(model).name);
+  /* The items are all that is needed; and the profile may be a query that asks this very model. */
   model_end(model);
+  if (code != SQLITE_OK) return code;
+  interrupt_begin(&interrupt, call->connection->db);
+  code = rank(call, state, &interrupt.cancel, error);
+  interrupt_end(&interrupt);
   return code;
 }
 

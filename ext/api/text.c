@@ -98,7 +98,7 @@ static int counts_of(sqlite3_context *context, TextFunctions *functions, sqlite3
     const char *text = (const char *)sqlite3_value_text(values[which]);
     code = text ? flatten_json(text, (size_t)sqlite3_value_bytes(values[which]), count_text, counts) : SQLITE_NOMEM;
   }
-  for (size_t word = 0; word < counts->words.count; word++)
+  for (size_t word = 0; code == SQLITE_OK && word < counts->words.count; word++)
     counts->squares += counts->count[word] * counts->count[word];
   if (code == SQLITE_NOMEM) return error_no_memory(error);
   if (code == SQLITE_OK) return SQLITE_OK;

@@ -1,6 +1,7 @@
 /* Reading what items are: see documents.h. */
 #include "documents.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "../base/memory.h"
@@ -236,6 +237,12 @@ static int gather_vectors(Reader *reader) {
     for (size_t i = 0; i < dimensions; i++) to[i] += reader->vectors[row * dimensions + i];
     filled[item] = 1;
   }
+  for (size_t i = 0; i < items * dimensions && code == SQLITE_OK; i++)
+    if (!isfinite(documents->vectors[i]))
+      code = error_set(reader->error, SQLITE_MISMATCH,
+                       "%s: the vectors that share an id add up to numbers beyond float32: scale them, or leave out "
+                       "\"same_id\": \"join\"",
+                       reader->options->caller);
   for (size_t item = 0; item < items && code == SQLITE_OK; item++) documents->empty += !filled[item];
   memory_free(filled);
   return code;

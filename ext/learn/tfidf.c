@@ -60,7 +60,7 @@ int tfidf_select(const SparseMatrix *counts, const uint32_t *df, const TfidfOpti
   int code = SQLITE_OK;
   *kept = 0;
   for (size_t term = 0; term < counts->columns; term++) {
-    int right = (double)df[term] >= least && (double)df[term] <= most;
+    int right = df[term] > 0 && (double)df[term] >= least && (double)df[term] <= most;
     new_index[term] = right ? 0 : UINT32_MAX;
     *kept += (size_t)right;
   }

@@ -13,9 +13,12 @@ static int load_options(Reader *reader, ModelWords *words, Error *error) {
   if (code == SQLITE_OK) code = reader_step(reader, statement, error);
   if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "its options are missing");
   if (code == SQLITE_ROW) {
+    int is_text = sqlite3_column_type(statement, 0) == SQLITE_TEXT;
     const char *text = (const char *)sqlite3_column_text(statement, 0);
-    words->options = sqlite3_mprintf("%s", text ? text : "");
-    code = words->options ? SQLITE_OK : error_no_memory(error);
+    words->options = is_text && text ? sqlite3_mprintf("%s", text) : NULL;
+    code = words->options ? SQLITE_OK
+           : is_text      ? error_no_memory(error)
+                          : shadow_damaged(error, reader->name, "its options are no text");
   }
   if (statement) sqlite3_reset(statement);
   return code;

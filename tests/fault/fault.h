@@ -173,6 +173,106 @@ static inline const char *serving_statement(sqlite3 *db, int which) {
   return serving[which];
 }
 
+/* ---- content: texts, vectors and who likes what ------------------------------------------------------------------ */
+
+/* Ten items that the ratings above speak of, but for one; words, JSON, an empty text, and vectors in both forms. */
+static const char make_content[] =
+    "CREATE TABLE articles(item INTEGER PRIMARY KEY, title TEXT, body TEXT);"
+    "WITH RECURSIVE i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 9), w(w, word) AS (VALUES(1, 'red'), "
+    "(2, 'fox'), (3, 'the'), (4, 'blue'), (5, 'm\xc3\xa4use'), (6, 'house'), (7, 'garden'), (8, 'green'))"
+    " INSERT INTO articles SELECT i, CASE i % 3 WHEN 0 THEN json_array('the ' || i, json_object('k', 'book ' || i % "
+    "4)) "
+    "ELSE 'the book ' || i % 4 END, (SELECT group_concat(word, ' ') FROM w WHERE (i * w + w) % 5 < 3) || ' fox' FROM i;"
+    "INSERT INTO articles VALUES(12, NULL, '');"
+    "CREATE TABLE vectors(item INTEGER, vector);"
+    "INSERT INTO vectors SELECT item, CASE item % 4 WHEN 1 THEN x'0000803F0000004000004040' WHEN 2 THEN NULL "
+    "ELSE json_array(item, 2.5 - item, item % 3) END FROM articles;"
+    "CREATE VIEW songs AS SELECT 'song ' || item AS song, title || ' ' || body AS text FROM articles;";
+
+/* A model of words with users, one of vectors with users, and one of words without, whose ids are texts. */
+static const char *const train_content[] = {
+    "SELECT tfidf_train('articles', '{\"threads\":1,\"ratings\":\"ratings\",\"profile\":\"weighted\",\"test\":0.2}')",
+    "SELECT tfidf_train('vectors', '{\"threads\":1,\"embedding\":\"vector\",\"ratings\":\"ratings\"}')",
+    "SELECT tfidf_train('songs', "
+    "'{\"threads\":1,\"ngram_range\":[1,2],\"stop_words\":\"english\",\"norm\":\"l1\",\"max_features\":9}')",
+};
+enum { CONTENT_MODELS = sizeof train_content / sizeof *train_content };
+
+static const char *const content_models[CONTENT_MODELS] = {"articles_tfidf", "vectors_tfidf", "songs_tfidf"};
+
+static const char *const content_serving[] = {
+    "SELECT * FROM recommend(3, 4, 'articles_tfidf')",
+    "SELECT * FROM recommend(3, 4, 'vectors_tfidf')",
+    "SELECT * FROM recommend('nobody', 4, 'articles_tfidf')",
+    "SELECT item, score, reason FROM recommend WHERE user = 4 AND model = 'articles_tfidf' AND item IN (1, 5, 7, 99)",
+    "SELECT * FROM recommend_all(3, 'articles_tfidf')",
+    "SELECT * FROM recommend_all(3, 'vectors_tfidf')",
+    "SELECT * FROM recommend_users(2, 3, 'articles_tfidf')",
+    "SELECT * FROM recommend_users(3, 3, 'vectors_tfidf')",
+    "SELECT * FROM item_similar(2, 3, 'articles_tfidf')",
+    "SELECT * FROM item_similar(3, 3, 'vectors_tfidf')",
+    "SELECT * FROM item_similar('song 2', 3, 'songs_tfidf')",
+    "SELECT * FROM user_similar(2, 3, 'articles_tfidf')",
+    "SELECT * FROM user_similar(2, 3, 'vectors_tfidf')",
+    "SELECT predict(user, item, 'articles_tfidf'), predict(user, item, 'vectors_tfidf') FROM ratings WHERE user < 3",
+    "SELECT rowid, * FROM articles_tfidf",
+    "SELECT rowid, * FROM vectors_tfidf",
+    "SELECT * FROM articles_tfidf WHERE user = 3 AND item = 4",
+    "SELECT * FROM articles_tfidf WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 3",
+    "SELECT * FROM vectors_tfidf WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 3",
+    "SELECT * FROM recommend_factors('vectors_tfidf', 'item')",
+    "SELECT tfidf_cosine('the red fox', body), tfidf_cosine(title, body) FROM articles",
+    "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles",
+    "SELECT tfidf_cosine(title, body, 'songs_tfidf') FROM articles",
+    "SELECT tfidf_cosine('[1, 2, 3]', vector, 'vectors_tfidf') FROM vectors",
+    "SELECT tfidf_vector('a red fox and the blue fox', 'articles_tfidf'), tfidf_vector(body, 'songs_tfidf') "
+    "FROM articles WHERE item = 4",
+    "SELECT * FROM tfidf_search('a red fox', 4, 'articles_tfidf')",
+    "SELECT * FROM tfidf_search('[\"red fox\", {\"a\": \"blue garden\"}]', 4, 'songs_tfidf')",
+    "SELECT * FROM tfidf_search('[1, 0, -1]', 4, 'vectors_tfidf')",
+    "SELECT * FROM recommend_for('[2, 7, 7, 99, null]', 4, 'articles_tfidf')",
+    "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5, \"3\": 2}', 4, 'articles_tfidf')",
+    "SELECT * FROM recommend_for('SELECT item, rating FROM ratings WHERE user = 2', 4, 'articles_tfidf')",
+    "SELECT * FROM recommend_for('SELECT item FROM item_similar(2, 3, ''articles_tfidf'')', 4, 'articles_tfidf')",
+    "SELECT * FROM recommend_for('[]', 4, 'articles_tfidf')",
+    "SELECT * FROM recommend_for('[3, 5]', 4, 'vectors_tfidf')",
+    "SELECT * FROM recommend_for('SELECT item FROM ratings WHERE user = 2', 4, 'vectors_tfidf')",
+    "SELECT name, schema, family, algorithm, users, items, options, metrics FROM recommend_models",
+    "INSERT INTO articles_tfidf(articles_tfidf) VALUES('integrity-check')",
+    "INSERT INTO vectors_tfidf(vectors_tfidf) VALUES('integrity-check')",
+    "INSERT INTO songs_tfidf(songs_tfidf) VALUES('integrity-check')",
+    "SELECT * FROM recommend_evaluate('articles_tfidf', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
+    "SELECT * FROM recommend_evaluate('vectors_tfidf', 'ratings', '{\"k\": 3}')",
+};
+enum { CONTENT_SERVING = sizeof content_serving / sizeof *content_serving };
+
+/* What trains, renames or drops one of them; the sweeps over faults take every row. */
+typedef struct Step {
+  const char *sql;
+  int timed; /* its rows hold seconds, so they differ from run to run */
+} Step;
+
+static const Step content_training[] = {
+    {"SELECT tfidf_train('articles', '{\"threads\":1,\"model\":\"new\"}')", 1},
+    {"SELECT tfidf_train('SELECT item, json_array(title, body) FROM articles', '{\"threads\":1,\"ngram_range\":[1,2],"
+     "\"stop_words\":[\"the\",\"fox\"],\"ratings\":\"ratings\",\"test\":0.3,\"model\":\"articles_tfidf\"}')",
+     1},
+    {"SELECT epoch, head, test FROM tfidf_train('articles', '{\"threads\":1,\"ratings\":\"ratings\",\"test\":0.3,"
+     "\"tokenize\":\"porter unicode61\",\"model\":\"new\"}')",
+     0},
+    {"SELECT tfidf_train('vectors', '{\"threads\":1,\"embedding\":\"vector\",\"ratings\":\"ratings\",\"test\":0.3,"
+     "\"profile\":\"weighted\"}')",
+     1},
+    {"SELECT epoch, head FROM tfidf_train('songs', '{\"threads\":1,\"same_id\":\"join\"}')", 0},
+    {"CREATE VIRTUAL TABLE taste USING recommender(train=tfidf, source=articles, options='{\"threads\":1,"
+     "\"ratings\":\"ratings\",\"stop_words\":\"english\"}')",
+     0},
+    {"INSERT INTO articles_tfidf(articles_tfidf) VALUES('retrain')", 0},
+    {"ALTER TABLE articles_tfidf RENAME TO other", 0},
+    {"DROP TABLE vectors_tfidf", 0},
+};
+enum { CONTENT_TRAINING = sizeof content_training / sizeof *content_training };
+
 /* ---- images: a database as bytes, opened as often as needed ------------------------------------------------------ */
 
 typedef struct Image {
@@ -198,6 +298,22 @@ static inline sqlite3 *open_image(const Image *image) {
   CHECK(sqlite3_deserialize(db, "main", copy, image->size, image->size,
                             SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) == SQLITE_OK);
   return db;
+}
+
+/* The tables of content, and the three models if `trained`. */
+static inline void fill_with_content(sqlite3 *db, int trained) {
+  must(db, make_data);
+  must(db, make_content);
+  for (int i = 0; i < CONTENT_MODELS && trained; i++) must(db, train_content[i]);
+}
+
+static inline Image make_content_image(int trained) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  fill_with_content(db, trained);
+  Image image = take_image(db);
+  must_close(db);
+  return image;
 }
 
 /* Both tables, and both models if `trained`. */

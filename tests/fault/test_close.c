@@ -72,6 +72,102 @@ static void after_each_statement(void) {
     }
 }
 
+/* Connected model tables stay with the extension that connected them, which says so. */
+static int uses_a_model_table(const char *sql) {
+  return strstr(sql, " FROM articles_tfidf") || strstr(sql, " FROM vectors_tfidf") || strstr(sql, "INSERT INTO");
+}
+
+/* Models of content: words and tokenizers are cached, and texts that are constant in a statement. */
+static void after_content(void) {
+  Image content = make_content_image(1);
+  sqlite3 *db = open_image(&content);
+  for (int i = 0; i < CONTENT_SERVING; i++) {
+    must(db, content_serving[i]);
+    must(db, content_serving[i]);
+  }
+  closes(db, "serving content");
+  for (int i = 0; i < CONTENT_SERVING; i++) {
+    db = open_image(&content);
+    must(db, content_serving[i]);
+    closes(db, content_serving[i]);
+    /* Left in the middle, then finalized. */
+    db = open_image(&content);
+    sqlite3_stmt *statement = NULL;
+    if (CHECK(sqlite3_prepare_v2(db, content_serving[i], -1, &statement, NULL) == SQLITE_OK)) sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    closes(db, "a statement left half way");
+  }
+  static const char *const more[] = {
+      "SELECT tfidf_train('articles', '{\"nonesuch\":1}')",
+      "SELECT tfidf_train('articles', '{\"tokenize\":\"nonesuch\"}')",
+      "SELECT * FROM tfidf_search('fox', 3, 'nonesuch')",
+      "SELECT tfidf_cosine('fox', 'fox', 'ratings')",
+      "SELECT * FROM recommend_for('[1', 3, 'articles_tfidf')",
+      "BEGIN; SELECT tfidf_train('articles', '{\"min_df\":2}'); SELECT tfidf_vector('red fox', 'articles_tfidf'); "
+      "ROLLBACK; SELECT tfidf_vector('red fox', 'articles_tfidf')",
+  };
+  for (int i = 0; i < CONTENT_TRAINING + (int)(sizeof more / sizeof *more); i++)
+    for (int warm = 0; warm < 2; warm++) {
+      const char *sql = i < CONTENT_TRAINING ? content_training[i].sql : more[i - CONTENT_TRAINING];
+      db = open_image(&content);
+      for (int s = 0; s < CONTENT_SERVING && warm; s++) must(db, content_serving[s]);
+      Outcome outcome = run(db, sql);
+      int fails_as_meant = i >= CONTENT_TRAINING && !strstr(sql, "BEGIN");
+      if (!CHECK((outcome.code != SQLITE_OK) == fails_as_meant))
+        printf("  %s: code %d, %s\n", sql, outcome.code, outcome.message);
+      check_integrity(db);
+      closes(db, sql);
+    }
+  /* The extension loaded once more, words and tokenizers being cached. */
+  db = open_image(&content);
+  for (int i = 0; i < CONTENT_SERVING; i++)
+    if (!uses_a_model_table(content_serving[i])) must(db, content_serving[i]);
+  CHECK(sqlite3_recommend_init(db, NULL, NULL) == SQLITE_OK);
+  for (int i = 0; i < CONTENT_SERVING; i++) must(db, content_serving[i]);
+  closes(db, "loading twice");
+  /* And amid a statement that keeps what its constant text is. */
+  db = open_image(&content);
+  sqlite3_stmt *statement = NULL;
+  CHECK(sqlite3_prepare_v2(db,
+                           "SELECT tfidf_cosine('red fox', body), tfidf_cosine('red fox', body, 'articles_tfidf') "
+                           "FROM articles",
+                           -1, &statement, NULL) == SQLITE_OK);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  sqlite3_recommend_init(db, NULL, NULL); /* SQLite may call it busy */
+  sqlite3_step(statement);
+  sqlite3_finalize(statement);
+  must(db, "SELECT tfidf_cosine('red fox', body) FROM articles");
+  closes(db, "loading amid a statement");
+  free(content.bytes);
+}
+
+/* Constant texts are kept by the statement, and forgotten when the model changes between its rows. */
+static void kept_texts(void) {
+  Image content = make_content_image(1);
+  sqlite3 *db = open_image(&content);
+  sqlite3_stmt *statement = NULL;
+  CHECK(sqlite3_prepare_v2(db, "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles", -1,
+                           &statement, NULL) == SQLITE_OK);
+  double before[3], between[3];
+  for (int i = 0; i < 3 && CHECK(sqlite3_step(statement) == SQLITE_ROW); i++)
+    before[i] = sqlite3_column_double(statement, 0);
+  sqlite3_reset(statement);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  between[0] = sqlite3_column_double(statement, 0);
+  must(db, "SELECT tfidf_train('articles', '{\"stop_words\":[\"fox\"],\"weighting\":\"count\"}')");
+  for (int i = 1; i < 3 && CHECK(sqlite3_step(statement) == SQLITE_ROW); i++)
+    between[i] = sqlite3_column_double(statement, 0);
+  sqlite3_finalize(statement);
+  CHECK(between[0] == before[0] && between[1] != before[1] && between[2] != before[2]);
+  CHECK(sqlite3_prepare_v2(db, "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles", -1,
+                           &statement, NULL) == SQLITE_OK);
+  for (int i = 0; i < 3 && CHECK(sqlite3_step(statement) == SQLITE_ROW); i++)
+    if (i) CHECK(sqlite3_column_double(statement, 0) == between[i]);
+  sqlite3_finalize(statement);
+  closes(db, "a model trained between two rows");
+  free(content.bytes);
+}
+
 static void attached(const char *path) {
   write_image(&image, path);
   sqlite3 *db = open_file(":memory:");
@@ -187,6 +283,8 @@ int main(void) {
   load_everywhere();
   image = make_image(1);
   after_each_statement();
+  after_content();
+  kept_texts();
   const char *path = temporary_path("close");
   attached(path);
   two_connections(path);

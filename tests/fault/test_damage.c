@@ -4,11 +4,27 @@
  * Asked anything, a damaged model answers with an error that says what is wrong, or rightly: never with a crash, a hang
  * or a giant allocation, and (where the damage can be told from data, as in a blob with its checksum) never with other
  * rows. It can always be dropped, and trained again. */
+#include "base/bytes.h"
 #include "fault.h"
 
-static Image image;
-static Outcome undamaged[SERVING];
+/* What is damaged: an image with its models, what they are asked, and what they then answered. */
+typedef struct Patient {
+  Image image;
+  const char *const *serving;
+  int servings;
+  Outcome undamaged[64];
+  const char *const *models;
+  int model_count;
+  const char *retrain; /* a model's name */
+  const char *train;   /* makes it anew */
+} Patient;
+
+static const char *const rating_models[] = {"ratings_mf", "plays_mf"};
+
+static Patient patient; /* the one at hand */
 static long damages, detected;
+
+_Static_assert(SERVING <= 64 && CONTENT_SERVING <= 64, "room for the answers");
 
 typedef enum Expectation {
   ANYTHING, /* well-formed rows or an error: this can't be told from data */
@@ -24,16 +40,16 @@ static int is_a_fair_error(const Outcome *outcome) {
 
 static void ask_everything(sqlite3 *db, const char *damage, Expectation expectation) {
   int found = 0;
-  for (int i = 0; i < SERVING; i++) {
-    const char *sql = serving_statement(db, i);
-    if (!sql) continue;
+  for (int i = 0; i < patient.servings; i++) {
+    const char *sql = patient.serving[i];
     Outcome outcome = run(db, sql);
     int free = expectation == ANYTHING || expectation == FOUND ||
                (strstr(sql, "recommend_models") && strstr(damage, "_config"));
-    int right = outcome.code == SQLITE_OK ? free || same_rows(&outcome, &undamaged[i]) : is_a_fair_error(&outcome);
+    int right =
+        outcome.code == SQLITE_OK ? free || same_rows(&outcome, &patient.undamaged[i]) : is_a_fair_error(&outcome);
     if (!CHECK(right))
       printf("  %s\n    %s: code %d, %s, %ld rows, not %ld\n", damage, sql, outcome.code, outcome.message, outcome.rows,
-             undamaged[i].rows);
+             patient.undamaged[i].rows);
     if (outcome.code == SQLITE_OK) continue;
     detected++;
     if (strstr(sql, "integrity-check")) {
@@ -48,7 +64,7 @@ static void ask_everything(sqlite3 *db, const char *damage, Expectation expectat
 
 /* Damages a fresh copy by SQL, asks everything, and gets rid of the models. */
 static void with_damage(const char *damage, Expectation expectation) {
-  sqlite3 *db = open_image(&image);
+  sqlite3 *db = open_image(&patient.image);
   Outcome done = run(db, damage);
   if (done.code != SQLITE_OK) { /* a constraint forbids this one */
     CHECK(primary(done.code) == SQLITE_CONSTRAINT || done.code == SQLITE_MISMATCH);
@@ -57,12 +73,19 @@ static void with_damage(const char *damage, Expectation expectation) {
   }
   damages++;
   ask_everything(db, damage, expectation);
-  run(db, "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')");
-  must(db, "DROP TABLE ratings_mf");
-  must(db, "DROP TABLE plays_mf");
-  Outcome left = must(db, "SELECT name FROM sqlite_schema WHERE name LIKE '%\\_mf%' ESCAPE '\\'");
+  char *sql = sqlite3_mprintf("INSERT INTO %s(%s) VALUES('retrain')", patient.retrain, patient.retrain);
+  run(db, sql);
+  sqlite3_free(sql);
+  for (int i = 0; i < patient.model_count; i++) {
+    sql = sqlite3_mprintf("DROP TABLE %s", patient.models[i]);
+    must(db, sql);
+    sqlite3_free(sql);
+  }
+  Outcome left = must(db,
+                      "SELECT name FROM sqlite_schema WHERE name LIKE '%\\_mf%' ESCAPE '\\' OR "
+                      "name LIKE '%\\_tfidf%' ESCAPE '\\'");
   if (!CHECK(left.rows == 0)) printf("  %s: DROP TABLE leaves %ld tables\n", damage, left.rows);
-  must(db, train_ratings);
+  must(db, patient.train);
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
@@ -82,7 +105,7 @@ typedef struct Cell {
 
 /* Flips bits of every blob of one column, cuts it and extends it. */
 static void damage_blobs(Cell cell, long stride) {
-  sqlite3 *db = open_image(&image);
+  sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *rows = NULL;
   char *sql = sqlite3_mprintf("SELECT %s, hex(%s) FROM %s", cell.key, cell.column, cell.table);
   CHECK(sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK);
@@ -160,9 +183,19 @@ static const Damaged damaged[] = {
     {"plays_mf_userfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
     {"plays_mf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
+static const Damaged damaged_content[] = {
+    {"articles_tfidf_user", "idx", {"idx", "id", "n", "history"}, FOUND},
+    {"articles_tfidf_item", "idx", {"idx", "id", "n"}, DETECTED},
+    {"articles_tfidf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
+    {"articles_tfidf_term", "idx", {"idx", "term", "df", "idf"}, DETECTED},
+    {"vectors_tfidf_userfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
+    {"vectors_tfidf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
+    {"latent_term", "idx", {"idx", "term", "df", "idf"}, DETECTED},
+    {"songs_tfidf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
+};
 
 static void damage_rows(const Damaged *what, long stride) {
-  sqlite3 *db = open_image(&image);
+  sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *rows = NULL;
   char *sql = sqlite3_mprintf("SELECT %s FROM %s", what->key, what->table);
   CHECK(sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK);
@@ -193,7 +226,7 @@ static void damage_rows(const Damaged *what, long stride) {
  */
 
 static void damage_config(const char *table, long stride) {
-  sqlite3 *db = open_image(&image);
+  sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *keys = NULL;
   char *sql = sqlite3_mprintf("SELECT key FROM %s", table);
   CHECK(sqlite3_prepare_v2(db, sql, -1, &keys, NULL) == SQLITE_OK);
@@ -214,9 +247,10 @@ static void damage_config(const char *table, long stride) {
   }
   sqlite3_finalize(keys);
   CHECK(sqlite3_close(db) == SQLITE_OK);
-  static const char *const needed[] = {"format",       "users",           "items",      "rating_rank", "ranking_rank",
-                                       "score_head",   "prediction_head", "item_stamp", "user_stamp",  "minimum",
-                                       "ranking_mean", "user_affinity",   "clip"};
+  static const char *const needed[] = {
+      "format",     "users",      "items",   "rating_rank",  "ranking_rank",  "score_head", "prediction_head",
+      "item_stamp", "user_stamp", "minimum", "ranking_mean", "user_affinity", "clip",       "cosine",
+      "sparse",     "profile",    "terms"};
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
     WITH_DAMAGE(DETECTED, "DELETE FROM %s WHERE key = %Q", table, needed[i]);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET value = NULL WHERE key = %Q", table, needed[i]);
@@ -233,51 +267,245 @@ static void damage_config(const char *table, long stride) {
  * -----------------------------------------------------------------------------------------------------------------------
  */
 
-static void damage_tables(void) {
-  static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor"};
-  static const char *const unused[] = {"neighbor", "term", "weight"};
-  for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
-    WITH_DAMAGE(DETECTED, "DROP TABLE ratings_mf_%s", used[i]);
-    WITH_DAMAGE(DETECTED, "DROP TABLE ratings_mf_%s; CREATE TABLE ratings_mf_%s(something, other)", used[i], used[i]);
+/* `used` and `unused` are lists of suffixes that end with NULL; `other` is a model of another shape. */
+static void damage_tables(const char *model, const char *const *used, const char *const *unused, const char *other) {
+  for (size_t i = 0; used[i]; i++) {
+    WITH_DAMAGE(DETECTED, "DROP TABLE %s_%s", model, used[i]);
+    WITH_DAMAGE(DETECTED, "DROP TABLE %s_%s; CREATE TABLE %s_%s(something, other)", model, used[i], model, used[i]);
     WITH_DAMAGE(DETECTED,
-                "DROP TABLE ratings_mf_%s; CREATE VIEW ratings_mf_%s AS SELECT * FROM nowhere; "
-                "DROP VIEW ratings_mf_%s",
-                used[i], used[i], used[i]);
+                "DROP TABLE %s_%s; CREATE VIEW %s_%s AS SELECT * FROM nowhere; "
+                "DROP VIEW %s_%s",
+                model, used[i], model, used[i], model, used[i]);
     WITH_DAMAGE(ANYTHING,
-                "CREATE TABLE kept AS SELECT * FROM plays_mf_%s; DROP TABLE ratings_mf_%s; "
-                "ALTER TABLE kept RENAME TO ratings_mf_%s",
-                used[i], used[i], used[i]);
+                "CREATE TABLE kept AS SELECT * FROM %s_%s; DROP TABLE %s_%s; "
+                "ALTER TABLE kept RENAME TO %s_%s",
+                other, used[i], model, used[i], model, used[i]);
   }
-  for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) WITH_DAMAGE(RIGHT, "DROP TABLE ratings_mf_%s", unused[i]);
+  for (size_t i = 0; unused[i]; i++) WITH_DAMAGE(RIGHT, "DROP TABLE %s_%s", model, unused[i]);
 }
 
-int main(void) {
-  load_everywhere();
-  sqlite3_hard_heap_limit64(256 << 20);
+/* ---- bytes that are wrong with a right checksum ------------------------------------------------------------------ */
+
+/* checked(blob): with the checksum that the store would write behind it. */
+static void with_checksum(sqlite3_context *context, int count, sqlite3_value **arguments) {
+  (void)count;
+  int size = sqlite3_value_bytes(arguments[0]);
+  char *blob = malloc((size_t)size + 8);
+  if (!blob) return;
+  if (size) memcpy(blob, sqlite3_value_blob(arguments[0]), (size_t)size);
+  bytes_store64(blob + size, bytes_hash(0, blob, (size_t)size));
+  sqlite3_result_blob(context, blob, size + 8, free);
+}
+
+/* unhexed(text): the blob that it names, which SQLite has a function for since 3.41 only. */
+static void unhex(sqlite3_context *context, int count, sqlite3_value **arguments) {
+  (void)count;
+  const char *text = (const char *)sqlite3_value_text(arguments[0]);
+  size_t size = text ? strlen(text) / 2 : 0;
+  unsigned char *blob = malloc(size + 1);
+  if (!blob) return;
+  for (size_t i = 0; i < size; i++) {
+    char byte[3] = {text[2 * i], text[2 * i + 1], 0};
+    blob[i] = (unsigned char)strtol(byte, NULL, 16);
+  }
+  sqlite3_result_blob(context, blob, (int)size, free);
+}
+
+static int add_functions(sqlite3 *db, char **message, const struct sqlite3_api_routines *api) {
+  (void)message;
+  (void)api;
+  int code = sqlite3_create_function_v2(db, "checked", 1, SQLITE_UTF8, NULL, with_checksum, NULL, NULL, NULL);
+  if (code != SQLITE_OK) return code;
+  return sqlite3_create_function_v2(db, "unhexed", 1, SQLITE_UTF8, NULL, unhex, NULL, NULL, NULL);
+}
+
+/* Every 32-bit word of a blob set to each of some values, under a checksum that fits. What can't be told from data is
+ * ANYTHING: a count of terms that moves a boundary between vectors, say, or another weight. */
+static void damage_words(Cell cell, long stride) {
+  static const char *const words[] = {"00000000", "01000000", "FFFFFFFF", "000080BF", "0000C07F",
+                                      "0000807F", "00000080", "0000803F", "FFFFFF7F"};
+  sqlite3 *db = open_image(&patient.image);
+  sqlite3_stmt *rows = NULL;
+  char *sql = sqlite3_mprintf("SELECT %s, hex(%s) FROM %s", cell.key, cell.column, cell.table);
+  CHECK(sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK);
+  sqlite3_free(sql);
+  long turn = 0;
+  while (sqlite3_step(rows) == SQLITE_ROW) {
+    const char *hex = (const char *)sqlite3_column_text(rows, 1);
+    int length = (int)strlen(hex) / 8 - 2;
+    for (int word = 0; word < length; word++)
+      for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (turn++ % stride == 0)
+          WITH_DAMAGE(ANYTHING, "UPDATE %s SET %s = checked(x'%.*s%s%.*s') WHERE %s = %Q", cell.table, cell.column,
+                      8 * word, hex, words[i], 8 * (length - word - 1), hex + 8 * (word + 1), cell.key,
+                      sqlite3_column_text(rows, 0));
+    if (length < 1) continue;
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = checked(x'%.*s') WHERE %s = %Q", cell.table, cell.column,
+                8 * (length - 1), hex, cell.key, sqlite3_column_text(rows, 0));
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = checked(x'%.*s00000000') WHERE %s = %Q", cell.table, cell.column,
+                8 * length, hex, cell.key, sqlite3_column_text(rows, 0));
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = checked(x'') WHERE %s = %Q", cell.table, cell.column, cell.key,
+                sqlite3_column_text(rows, 0));
+  }
+  sqlite3_finalize(rows);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+/* A sparse vector's parts, of the first chunk of articles: counts of terms, lengths, terms, weights. */
+static void damage_sparse_vectors(void) {
+  static const char *const wrong[] = {
+      "x'FFFFFFFF' || substr(data, 5, length(data) - 12)",                         /* more terms than there are bytes */
+      "substr(data, 1, 40) || x'000080BF' || substr(data, 45, length(data) - 52)", /* a negative length */
+      "substr(data, 1, 40) || x'0000C07F' || substr(data, 45, length(data) - 52)", /* none that is a number */
+      "substr(data, 1, 80) || x'FFFFFF7F' || substr(data, 85, length(data) - 92)", /* a term that is not there */
+      "substr(data, 1, 80) || substr(data, 85, 4) || substr(data, 81, 4) || substr(data, 89, length(data) - 96)",
+      "substr(data, 1, length(data) - 12) || x'00000000'", /* a weight of 0, */
+      "substr(data, 1, length(data) - 12) || x'000000BF'", /* below it, */
+      "substr(data, 1, length(data) - 12) || x'00000040'", /* or longer than 1 */
+      "substr(data, 1, length(data) - 12) || x'0000807F'",
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_itemfactor SET data = checked(CAST(%s AS BLOB)) WHERE chunk = 0",
+                wrong[i]);
+}
+
+/* ---- a model of words as dense vectors --------------------------------------------------------------------------- */
+
+/* As "lsa" and "word2vec" make them: terms, each with a vector in the space of the items'. */
+static const char make_latent[] =
+    "SELECT tfidf_train('vectors', '{\"threads\":1,\"embedding\":\"vector\",\"model\":\"latent\"}');"
+    "INSERT INTO latent_term SELECT * FROM songs_tfidf_term;"
+    "UPDATE latent_config SET value = (SELECT count(*) FROM latent_term) WHERE key = 'terms';"
+    "UPDATE latent_config SET value = '{}' WHERE key = 'options';"
+    "WITH RECURSIVE b(n, bytes) AS (SELECT 0, '' UNION ALL SELECT n + 1, bytes || CASE n % 3 WHEN 0 THEN '0000803F' "
+    "WHEN 1 THEN '000000BF' ELSE '0000003E' END FROM b WHERE n < 27) "
+    "INSERT INTO latent_weight SELECT 'term/0', '[9,3]', checked(unhexed(bytes)) FROM b WHERE n = 27";
+
+static const char *const latent_serving[] = {
+    "SELECT * FROM tfidf_search('a red fox', 4, 'latent')", "SELECT tfidf_cosine(title, body, 'latent') FROM articles",
+    "SELECT tfidf_vector(body, 'latent') FROM articles",    "SELECT * FROM item_similar(3, 3, 'latent')",
+    "SELECT * FROM recommend_for('[3, 5]', 4, 'latent')",   "INSERT INTO latent(latent) VALUES('integrity-check')",
+};
+
+/* ---- the patients ------------------------------------------------------------------------------------------------ */
+
+static void take_in(sqlite3 *db) {
+  patient.image = take_image(db);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  db = open_image(&patient.image);
+  for (int i = 0; i < patient.servings; i++) patient.undamaged[i] = must(db, patient.serving[i]);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+static sqlite3 *empty_database(void) {
   sqlite3 *db = NULL;
   CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  return db;
+}
+
+static void discharge(void) {
+  free(patient.image.bytes);
+  patient = (Patient){0};
+}
+
+static void damage_ratings(long full) {
+  static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor", NULL};
+  static const char *const unused[] = {"neighbor", "term", "weight", NULL};
+  sqlite3 *db = empty_database();
   must(db, make_data);
   must(db, train_ratings);
   must(db, train_plays);
-  image = take_image(db);
-  CHECK(sqlite3_close(db) == SQLITE_OK);
-  db = open_image(&image);
-  for (int i = 0; i < SERVING; i++)
-    if (serving_statement(db, i)) undamaged[i] = must(db, serving[i]);
-  CHECK(sqlite3_close(db) == SQLITE_OK);
-
-  long full = getenv("FAULT_FULL") != NULL, stride = full ? 1 : 5 * FAULT_SLOW;
-  damage_tables();
+  patient = (Patient){.serving = serving,
+                      .servings = SERVING,
+                      .models = rating_models,
+                      .model_count = 2,
+                      .retrain = "ratings_mf",
+                      .train = train_ratings};
+  take_in(db);
+  damage_tables("ratings_mf", used, unused, "plays_mf");
   damage_blobs((Cell){"ratings_mf_userfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
   damage_blobs((Cell){"ratings_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
   damage_blobs((Cell){"plays_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
   damage_blobs((Cell){"ratings_mf_user", "history", "idx"}, full ? 1 : 13 * FAULT_SLOW);
   damage_blobs((Cell){"plays_mf_user", "history", "idx"}, full ? 1 : 7 * FAULT_SLOW);
-  for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) damage_rows(&damaged[i], stride);
+  for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) damage_rows(&damaged[i], full ? 1 : 5 * FAULT_SLOW);
   damage_config("ratings_mf_config", full ? 1 : 2 * FAULT_SLOW);
   damage_config("plays_mf_config", full ? 1 : 7 * FAULT_SLOW);
+  discharge();
+}
+
+static void damage_content(long full) {
+  static const char *const used[] = {"config", "user", "item", "itemfactor", "term", NULL};
+  static const char *const unused[] = {"neighbor", "weight", NULL};
+  static const char *const used_dense[] = {"config", "user", "item", "userfactor", "itemfactor", NULL};
+  static const char *const unused_dense[] = {"neighbor", "weight", "term", NULL};
+  sqlite3 *db = empty_database();
+  fill_with_content(db, 1);
+  patient = (Patient){.serving = content_serving,
+                      .servings = CONTENT_SERVING,
+                      .models = content_models,
+                      .model_count = CONTENT_MODELS,
+                      .retrain = "articles_tfidf",
+                      .train = train_content[0]};
+  take_in(db);
+  damage_tables("articles_tfidf", used, unused, "songs_tfidf");
+  damage_tables("vectors_tfidf", used_dense, unused_dense, "articles_tfidf");
+  damage_blobs((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_blobs((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_blobs((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_blobs((Cell){"articles_tfidf_user", "history", "idx"}, full ? 1 : 41 * FAULT_SLOW);
+  damage_words((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 5 * FAULT_SLOW);
+  damage_words((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 3 * FAULT_SLOW);
+  damage_words((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 5 * FAULT_SLOW);
+  damage_sparse_vectors();
+  for (size_t i = 0; i < sizeof damaged_content / sizeof *damaged_content; i++)
+    if (!strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], full ? 1 : 7 * FAULT_SLOW);
+  damage_config("articles_tfidf_config", full ? 1 : 4 * FAULT_SLOW);
+  damage_config("vectors_tfidf_config", full ? 1 : 9 * FAULT_SLOW);
+  discharge();
+}
+
+static void damage_latent(long full) {
+  static const char *const used[] = {"term", "weight", NULL}, *const unused[] = {NULL};
+  static const char *const models[] = {"latent", "songs_tfidf"};
+  sqlite3 *db = empty_database();
+  must(db, make_data);
+  must(db, make_content);
+  must(db, train_content[2]);
+  must(db, make_latent);
+  patient = (Patient){.serving = latent_serving,
+                      .servings = sizeof latent_serving / sizeof *latent_serving,
+                      .models = models,
+                      .model_count = 2,
+                      .retrain = "latent",
+                      .train = train_content[1]};
+  take_in(db);
+  damage_tables("latent", used, unused, "songs_tfidf");
+  damage_blobs((Cell){"latent_weight", "data", "rowid"}, full ? 1 : 7 * FAULT_SLOW);
+  damage_words((Cell){"latent_weight", "data", "name"}, full ? 1 : 2 * FAULT_SLOW);
+  for (size_t i = 0; i < sizeof damaged_content / sizeof *damaged_content; i++)
+    if (strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], full ? 1 : 3 * FAULT_SLOW);
+  WITH_DAMAGE(DETECTED, "UPDATE latent_weight SET name = 'term/1'");
+  WITH_DAMAGE(DETECTED, "UPDATE latent_weight SET name = NULL");
+  WITH_DAMAGE(DETECTED, "DELETE FROM latent_weight");
+  WITH_DAMAGE(DETECTED, "UPDATE latent_weight SET data = 'a text'");
+  static const char *const no_options[] = {
+      "NULL", "7", "x'00'", "'{'", "'[]'", "'{\"tokenize\": 1}'", "'{\"nonesuch\": 1}'"};
+  for (size_t i = 0; i < sizeof no_options / sizeof *no_options; i++)
+    WITH_DAMAGE(RIGHT, "UPDATE latent_config SET value = %s WHERE key = 'options'", no_options[i]);
+  damage_config("latent_config", full ? 1 : 9 * FAULT_SLOW);
+  discharge();
+}
+
+int main(void) {
+  load_everywhere();
+  CHECK(sqlite3_auto_extension((void (*)(void))add_functions) == SQLITE_OK);
+  sqlite3_hard_heap_limit64(256 << 20);
+  long full = getenv("FAULT_FULL") != NULL;
+  damage_ratings(full);
+  damage_content(full);
+  damage_latent(full);
   CHECK(damages > 2000 / FAULT_SLOW && detected > damages);
   printf("%ld damages, %ld errors\n", damages, detected);
-  free(image.bytes);
   return check_report();
 }

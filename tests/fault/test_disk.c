@@ -18,10 +18,16 @@ static sqlite3_int64 number(sqlite3 *db, const char *sql) {
 /* ---- full -------------------------------------------------------------------------------------------------------- */
 
 /* Small pages, so that there are many limits. */
-static Image small_pages(int trained) {
+static Image small_pages(int trained, int of_content) {
   sqlite3 *db = NULL;
   CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
   must(db, "PRAGMA page_size = 512");
+  if (of_content) {
+    fill_with_content(db, trained);
+    Image content = take_image(db);
+    CHECK(sqlite3_close(db) == SQLITE_OK);
+    return content;
+  }
   must(db, make_data);
   if (trained) {
     must(db, train_ratings);
@@ -35,8 +41,10 @@ static Image small_pages(int trained) {
 static const char earlier[] = "INSERT INTO ratings VALUES(100, 1, 3); CREATE TABLE mine(x); INSERT INTO mine VALUES(7)";
 
 /* A query that reads tables ends the transaction when it fails with SQLITE_FULL: that is SQLite's own rule, and holds
- * for the table-valued mf_train. Everything else must leave the transaction open. */
-static int may_end_transaction(const char *sql) { return strstr(sql, "FROM mf_train") != NULL; }
+ * for table-valued training. Everything else must leave the transaction open. */
+static int may_end_transaction(const char *sql) {
+  return strstr(sql, "FROM mf_train") || strstr(sql, "FROM tfidf_train");
+}
 
 /* Whether it succeeded with `room` more pages than there are. */
 static int with_room(const Image *image, const char *sql, sqlite3_int64 room, int in_transaction) {
@@ -140,12 +148,12 @@ static void sweep_failing(const Image *image, const char *path, const char *mode
 }
 
 /* Serving from a disk that can't be read. */
-static void sweep_serving(const Image *image, const char *path, const char *mode) {
+static void sweep_serving(const Image *image, const char *path, const char *mode, const char *const *statements,
+                          int count) {
   write_image(image, path);
   sqlite3 *db = open_disk(path, mode);
-  for (int i = 0; i < SERVING; i++) {
-    const char *sql = serving_statement(db, i);
-    if (!sql) continue;
+  for (int i = 0; i < count; i++) {
+    const char *sql = statements[i];
     Outcome expected = must(db, sql);
     long faults = 1;
     for (long at = 1; faults > 0; at = next_fault(at, 20, 4)) {
@@ -168,13 +176,22 @@ static void sweep_serving(const Image *image, const char *path, const char *mode
 int main(void) {
   load_everywhere();
   disk_register();
-  Image untrained = small_pages(0), trained = small_pages(1);
+  Image untrained = small_pages(0, 0), trained = small_pages(1, 0);
+  Image texts = small_pages(0, 1), content = small_pages(1, 1);
   sweep_full(&untrained, train_ratings);
   sweep_full(&untrained,
              "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=plays, size=3, "
              "options='{\"threads\":1,\"epochs\":1}')");
   sweep_full(&untrained, "SELECT count(*) FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":1}')");
   sweep_full(&trained, "SELECT mf_train('ratings', 32, '{\"threads\":1,\"epochs\":1}')");
+  for (int i = 0; i < CONTENT_MODELS; i++) sweep_full(&texts, train_content[i]);
+  sweep_full(&content,
+             "SELECT count(*) FROM tfidf_train('songs', '{\"threads\":1,\"ngram_range\":[1,5],\"model\":\"x\"}')");
+  sweep_full(&content,
+             "SELECT tfidf_train('songs', '{\"threads\":1,\"ngram_range\":[1,5],\"model\":\"songs_tfidf\"}')");
+  sweep_full(&texts,
+             "CREATE VIRTUAL TABLE taste USING recommender(train=tfidf, source=articles, "
+             "options='{\"threads\":1,\"ratings\":\"ratings\"}')");
   CHECK(full > 50);
   printf("the disk was full %ld times\n", full);
 
@@ -184,12 +201,17 @@ int main(void) {
     sweep_failing(&trained, path, modes[mode], new_model);
     sweep_failing(&trained, path, modes[mode], "SELECT mf_train('ratings', 4, '{\"threads\":1,\"epochs\":1}')");
     sweep_failing(&trained, path, modes[mode], "DROP TABLE ratings_mf");
-    sweep_serving(&trained, path, modes[mode]);
+    sweep_serving(&trained, path, modes[mode], serving, SERVING);
+    sweep_failing(&content, path, modes[mode], content_training[0].sql); /* a new model */
+    sweep_failing(&content, path, modes[mode], content_training[1].sql); /* in the place of one */
+    sweep_serving(&content, path, modes[mode], content_serving, CONTENT_SERVING);
   }
   CHECK(failed > 200);
   printf("the disk failed %ld times\n", failed);
   remove_database(path);
   free(untrained.bytes);
   free(trained.bytes);
+  free(texts.bytes);
+  free(content.bytes);
   return check_report();
 }

@@ -15,6 +15,8 @@ static const char *const json[] = {
     "{\"epochs\": 20, \"seed\": 7, \"alpha\": 1.5, \"biases\": true, \"solver\": \"cg\"}",
     "{\"nu\": {\"rating\": 1, \"ranking\": 0.5}, \"k\": [1, 5, 10], \"model\": \"main.taste\", \"rating\": null}",
     "{\"epochs\": 1e999, \"seed\": -0, \"k\": [], \"nu\": {}}",
+    "{\"text\": [\"title\", \"body\"], \"stop_words\": [\"the\", \"a\"], \"k\": [1, 2]}",
+    "{\"text\": \"title\", \"stop_words\": \"english\"}",
     "[{\"\\u00e9\\ud83d\\ude00\": [[[[[[[[1]]]]]]]]}]",
 };
 
@@ -32,6 +34,19 @@ static const char *const sql[] = {
     "atrain=\"mf\", source=[seen], size=2, options=''",
     "mratings_mf",
     "mmain.\"ratings_mf\"",
+    "ta red fox, and the \xc3\xa9t\xc3\xa9 of 42 foxes_1",
+    "t\xff\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe6\x9d\xb1\xe4\xba\xac \xf0\x9f\x98\x80 a\xcc\x81",
+    "t[\"red fox\", {\"deep\": [[\"blue \\u00e9\\ud83d\\ude00\"], 7, null]}]",
+    "w{\"ngram_range\": [1, 2], \"stop_words\": \"english\", \"min_df\": 0.5, \"max_df\": 1.0, \"threads\": 1}",
+    "w{\"tokenize\": \"porter unicode61 remove_diacritics 2 tokenchars '_'\", \"norm\": \"l1\", \"max_features\": 2}",
+    "w{\"ratings\": \"ratings\", \"profile\": \"weighted\", \"test\": 0.5, \"weighting\": \"count\", \"threads\": 1}",
+    "w{\"text\": [\"text\"], \"id\": \"item\", \"same_id\": \"join\", \"stop_words\": [\"red\"], \"sublinear_tf\": "
+    "true}",
+    "v[1, 2.5, -3e10]",
+    "v\x01\x02\x03\x04",
+    "p[1, 2, 2.0, \"3\", null]",
+    "p{\"1\": 5, \"2\": 1.5}",
+    "pSELECT item, rating FROM ratings WHERE user = 2",
     "e{\"k\": [1, 2], \"threshold\": 3, \"exclude_seen\": false}",
 };
 
@@ -86,9 +101,11 @@ static void fuzz_blobs(long times) {
   sqlite3 *db = NULL;
   CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK && sqlite3_recommend_init(db, NULL, NULL) == SQLITE_OK);
   must(db, fuzz_setup);
+  for (int i = 0; i < 2; i++) must(db, fuzz_training[i]);
   static const char *const blobs[][2] = {{"u", "SELECT data FROM ratings_mf_userfactor"},
                                          {"i", "SELECT data FROM ratings_mf_itemfactor"},
-                                         {"h", "SELECT history FROM ratings_mf_user WHERE idx = 0"}};
+                                         {"h", "SELECT history FROM ratings_mf_user WHERE idx = 0"},
+                                         {"x", "SELECT data FROM texts_tfidf_itemfactor"}};
   for (size_t i = 0; i < sizeof blobs / sizeof *blobs; i++) {
     uint8_t input[1024];
     sqlite3_stmt *statement = NULL;

@@ -173,15 +173,18 @@ static void long_training(void) {
 
 int main(void) {
   load_everywhere();
-  Image image = make_image(1);
+  Image image = make_image(1), content = make_content_image(1);
   sqlite3 *db = open_image(&image);
   for (int i = 0; i < SERVING; i++)
     if (serving_statement(db, i)) sweep(&image, serving[i], 1);
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (int i = 0; i < TRAINING; i++) sweep(&image, training[i], 0);
+  for (int i = 0; i < CONTENT_SERVING; i++) sweep(&content, content_serving[i], 1);
+  for (int i = 0; i < CONTENT_TRAINING; i++) sweep(&content, content_training[i].sql, 0);
   CHECK(interrupted > 500);
   printf("%ld interrupts\n", interrupted);
   long_training();
   free(image.bytes);
+  free(content.bytes);
   return check_report();
 }

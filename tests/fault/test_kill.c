@@ -68,7 +68,7 @@ static void sweep(const Image *image, const char *path, const char *mode, const 
 int main(void) {
   load_everywhere();
   disk_register();
-  Image image = make_image(1);
+  Image image = make_image(1), content = make_content_image(1);
   const char *path = temporary_path("kill");
   static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"};
   for (int mode = 0; mode < 2; mode++) {
@@ -76,9 +76,11 @@ int main(void) {
     sweep(&image, path, modes[mode], "SELECT mf_train('ratings', 40, '{\"threads\":1,\"epochs\":1}')");
     sweep(&image, path, modes[mode], "DROP TABLE ratings_mf");
     sweep(&image, path, modes[mode], "ALTER TABLE ratings_mf RENAME TO other");
+    sweep(&content, path, modes[mode], content_training[1].sql); /* replaces a model */
   }
   CHECK(killed > 100 / FAULT_SLOW);
   remove_database(path);
   free(image.bytes);
+  free(content.bytes);
   return check_report();
 }

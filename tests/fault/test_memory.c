@@ -58,11 +58,6 @@ static long disarm(void) {
 
 /* ---- the statements ---------------------------------------------------------------------------------------------- */
 
-typedef struct Step {
-  const char *sql;
-  int timed; /* its rows hold seconds, so they differ from run to run */
-} Step;
-
 static const Step training[] = {
     {"SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\"}')", 1},
     {"SELECT epoch, head, loss, train, test FROM mf_train('ratings', 3, "
@@ -156,20 +151,29 @@ static void sweep_loading(void) {
     }
 }
 
+/* What is done to one image. */
+typedef struct Life {
+  const Image *image;
+  const char *const *serving;
+  int servings;
+  const Step *training;
+  int trainings;
+} Life;
+
 /* A whole life on one connection, so that a fault meets caches that earlier statements filled. Once a statement has
  * failed the rest may, too (there is no model to ask), but only with an error. */
-static long live(const Image *image, long at, int for_good) {
+static long live(const Life *life, long at, int for_good) {
   long baseline = atomic_load(&outstanding);
-  sqlite3 *db = open_image(image);
+  sqlite3 *db = open_image(life->image);
   arm(at, for_good);
-  for (int i = 0; i < SERVING; i++) {
-    Outcome outcome = run(db, serving[i]);
-    if (strstr(serving[i], "recommend_evaluate")) continue;
+  for (int i = 0; i < life->servings; i++) {
+    Outcome outcome = run(db, life->serving[i]);
+    if (strstr(life->serving[i], "recommend_evaluate")) continue;
     if (!CHECK(outcome.code == SQLITE_OK || is_no_memory(&outcome)))
-      printf("  allocation %ld of a life, %s: code %d, %s\n", at, serving[i], outcome.code, outcome.message);
+      printf("  allocation %ld of a life, %s: code %d, %s\n", at, life->serving[i], outcome.code, outcome.message);
   }
-  for (int i = 0; i < TRAINING; i++) {
-    Outcome outcome = run(db, training[i].sql);
+  for (int i = 0; i < life->trainings; i++) {
+    Outcome outcome = run(db, life->training[i].sql);
     CHECK(outcome.code == SQLITE_OK || outcome.message[0]);
   }
   long count = disarm();
@@ -180,20 +184,23 @@ static long live(const Image *image, long at, int for_good) {
   return count;
 }
 
+static void sweep_life(const Life *life) {
+  for (int i = 0; i < life->servings; i++) sweep(life->image, (Step){life->serving[i], 0});
+  for (int i = 0; i < life->trainings; i++) sweep(life->image, life->training[i]);
+  for (int for_good = 0; for_good < 2; for_good++)
+    for (long at = 1; live(life, at, for_good) > 0;) at = next_fault(at, 20, 10);
+}
+
 int main(void) {
   install();
   sweep_loading();
   load_everywhere();
-  Image image = make_image(1);
-  sqlite3 *db = open_image(&image);
-  for (int i = 0; i < SERVING; i++)
-    if (serving_statement(db, i)) sweep(&image, (Step){serving[i], 0});
-  CHECK(sqlite3_close(db) == SQLITE_OK);
-  for (int i = 0; i < TRAINING; i++) sweep(&image, training[i]);
-  for (int for_good = 0; for_good < 2; for_good++)
-    for (long at = 1; live(&image, at, for_good) > 0;) at = next_fault(at, 20, 10);
+  Image image = make_image(1), content = make_content_image(1);
+  sweep_life(&(Life){&image, serving, SERVING, training, TRAINING});
+  sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING});
   CHECK(injected > 1000);
   free(image.bytes);
+  free(content.bytes);
   sqlite3_reset_auto_extension();
   sqlite3_shutdown();
   CHECK(atomic_load(&outstanding) == 0);

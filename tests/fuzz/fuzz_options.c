@@ -18,6 +18,8 @@ typedef struct FuzzOptions {
   char *text;
   OptionColumn column;
   OptionIntegers integers;
+  OptionTexts texts;
+  OptionWords words;
 } FuzzOptions;
 
 static const Option fuzz_options[] = {
@@ -30,6 +32,8 @@ static const Option fuzz_options[] = {
     {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(FuzzOptions, column)},
     {.name = "nu", .type = OPTION_BY_HEAD, .offset = offsetof(FuzzOptions, heads), .maximum = 10},
     {.name = "k", .type = OPTION_INTEGERS, .offset = offsetof(FuzzOptions, integers), .minimum = 1, .maximum = 1e6},
+    {.name = "text", .type = OPTION_TEXTS, .offset = offsetof(FuzzOptions, texts)},
+    {.name = "stop_words", .type = OPTION_WORDS, .offset = offsetof(FuzzOptions, words), .choices = "english|german"},
 };
 
 static void must_hold(int condition) {
@@ -51,6 +55,10 @@ int FUZZ_ENTRY(const uint8_t *data, size_t size) {
     must_hold(options.heads[0] >= 0 && options.heads[1] <= 10);
     must_hold(options.choice == 0 || options.choice == 1);
     must_hold(options.integers.count >= 0 && options.integers.count <= OPTION_MOST_INTEGERS);
+    must_hold(options.words.choice >= -1 && options.words.choice <= 1);
+    must_hold(options.words.choice < 0 || options.words.words.count == 0);
+    for (int i = 0; i < options.texts.count; i++) must_hold(options.texts.text[i] != NULL);
+    for (int i = 0; i < options.words.words.count; i++) must_hold(options.words.words.text[i] != NULL);
     char *rest = options_without(text, "model");
     must_hold(rest != NULL);
     sqlite3_free(rest);
@@ -58,6 +66,8 @@ int FUZZ_ENTRY(const uint8_t *data, size_t size) {
   error_clear(&error);
   sqlite3_free(options.text);
   sqlite3_free(options.column.name);
+  option_texts_free(&options.texts);
+  option_texts_free(&options.words.words);
   free(text);
   return 0;
 }

@@ -234,7 +234,7 @@ class Hostile(TestCase):
             # 'good', half a pair, 'day', in the bytes of the database's own encoding. Of UTF-16 SQLite takes the next
             # character, a blank, for the other half.
             text = b"good \xed\xa0\x80 day" if encoding == "UTF-8" else "good \ud800  day".encode("utf-16-le", "surrogatepass")
-            db.execute("INSERT INTO documents(text) VALUES(CAST(? AS TEXT))", (text,))
+            db.execute(f"INSERT INTO documents(text) VALUES(CAST(x'{text.hex()}' AS TEXT))")
             train_text(db)
             db.execute("INSERT INTO documents_tfidf(documents_tfidf) VALUES('integrity-check')")
             self.assertEqual(db.execute("SELECT count(*) FROM tfidf_search('day', 5)").fetchone(), (1,))

@@ -162,6 +162,18 @@ class Tokenizers(TestCase):
         self.assertEqual(self.terms(["ΟΔΟΣ"]), ["οδοσ"])  # Python: a final sigma
         self.assertEqual(self.terms(["İstanbul"]), ["İstanbul"])  # Python: i and a combining dot
 
+    def test_symbols_that_fts5_does_not_know(self):
+        """Its tables are of Unicode 6.1; emoji and currency signs of later ones end words all the same."""
+        texts = [f"love{character}war {character} {character}{character}" for character in "🤣🤖🥰🧿🪐🛒🕹🏔₺₽₿⏸⭮"]
+        self.assertEqual(self.terms(texts + ["five🄋"]), ["five🄋", "love", "war"])
+        # Every character of the blocks of emoji, pictures and symbols, as far as Python knows them.
+        characters = [chr(code) for first, last in ((0x2010, 0x2bff), (0x2e00, 0x2e7f), (0x1f000, 0x1fbff)) for code in range(first, last + 1)]
+        db = self.closing(documents([f"xx{character}yy {character}{character}" for character in characters]))
+        train_text(db, weighting="count", lowercase=False)
+        for character, (text, vector) in zip(characters, db.execute("SELECT text, tfidf_vector(text) FROM documents ORDER BY id")):
+            if unicodedata.category(character) != "Cn":
+                self.assertEqual(json.loads(vector), Counter(WORD.findall(text)), hex(ord(character)))
+
     def test_case(self):
         self.assertEqual(self.terms(["Love LOVE love ÉCOLE école"]), ["love", "école"])
         self.assertEqual(self.terms(["Love LOVE love ÉCOLE école"], lowercase=False), ["LOVE", "Love", "love", "ÉCOLE", "école"])

@@ -239,6 +239,11 @@ class Hostile(TestCase):
             terms = {row[0] for row in db.execute("SELECT term FROM documents_tfidf_term")}
             self.assertAlmostEqual(db.execute("SELECT tfidf_cosine(?, ?)", ("before\0after", "before after")).fetchone()[0], 1, delta=1e-9)
             self.assertEqual(terms, {"before", "after"}, encoding)
+        # A string of JSON is not cut at a NUL, written in one way or the other.
+        for text, words in (('["in\\u0000side", "json"]', "in side json"), ('{"a": "in\0side"}', "in side"), ('["c:\\\\u0000x"]', "u0000x"),
+                            ('["\\\\\\u0000last"]', "last"), ('["\\u0000"]', "")):
+            got = db.execute("SELECT tfidf_cosine(?1, ?2), tfidf_cosine(?1, '')", (text, words)).fetchone()
+            self.assertAlmostEqual(got[0], 1 if words else 0, delta=1e-9, msg=text)
 
     def test_lone_surrogates(self):
         for encoding in self.ENCODINGS:

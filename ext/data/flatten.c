@@ -41,8 +41,8 @@ static int visit_strings(const cJSON *value, const Visitor *visitor) {
   return code;
 }
 
-/* A string of cJSON's ends at a NUL: NULs, and what stands for them, become blanks, which end a word as they do, in a copy
- * where there are any. SQLITE_OK or SQLITE_NOMEM. */
+/* A string of cJSON's ends at a NUL: NULs, and what stands for them, become blanks, which end a word as they do, in a
+ * copy where there are any. SQLITE_OK or SQLITE_NOMEM. */
 static int blank_nuls(const char **text, size_t size, char **copy) {
   static const char escape[] = {'\\', 'u', '0', '0', '0', '0'};
   *copy = NULL;

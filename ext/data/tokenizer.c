@@ -69,11 +69,12 @@ static void append_character(sqlite3_str *text, uint32_t c) {
   sqlite3_str_append(text, bytes + (c < 0x10000), 3 + (c >= 0x10000));
 }
 
+/* From the last to the first: FTS5 sorts them as they come, by insertion, and so at once. */
 static char *default_specification(void) {
   sqlite3_str *text = sqlite3_str_new(NULL);
   sqlite3_str_appendall(text, TOKENIZER_DEFAULT " separators '");
-  for (size_t i = 0; i < sizeof new_symbols / sizeof *new_symbols; i++)
-    for (uint32_t c = new_symbols[i].first; c <= new_symbols[i].last; c++) append_character(text, c);
+  for (size_t i = sizeof new_symbols / sizeof *new_symbols; i > 0; i--)
+    for (uint32_t c = new_symbols[i - 1].last; c >= new_symbols[i - 1].first; c--) append_character(text, c);
   sqlite3_str_appendall(text, "'");
   return sqlite3_str_finish(text);
 }

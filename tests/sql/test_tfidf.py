@@ -120,7 +120,9 @@ def made_up_texts(count=110, seed=5):
         for _ in range(draw.randint(1, 4)):
             words += draw.choice(phrases[:draw.choice((3, 10, 30))]) if draw.random() < .7 else [draw.choice(WORDS)] * draw.randint(1, 6)
         texts.append("".join(word + draw.choice((" ", " ", " ", ", ", ". ", " — ", "...", "-", "\n", "/", "’", "!", "\u00a0")) for word in words))
-    return texts + ["", "!?", "a", "the and"]
+    texts += ["", "!?", "a", "the and"]
+    # Words in just 40 texts, and in just half of them: the bounds of max_df.
+    return [text + (" forty" if n < 40 else "") + (" half" if n % 2 else "") for n, text in enumerate(texts)]
 
 
 def untied(counts, about):

@@ -180,7 +180,7 @@ static int choose_terms(Training *training, TfidfState *state, const TfidfOption
   return error_set(error, SQLITE_ERROR,
                    terms ? "tfidf_train: of %lld terms none is left: loosen \"min_df\", \"max_df\" or \"stop_words\""
                          : "tfidf_train: there are no words in the text (terms: %lld): see the options \"text\", "
-                           "\"tokenize\" and \"min_token_length\"",
+                           "\"tokenize\", \"min_token_length\", \"ngram_range\" and \"stop_words\"",
                    (sqlite3_int64)terms);
 }
 

@@ -41,12 +41,37 @@ static int visit_strings(const cJSON *value, const Visitor *visitor) {
   return code;
 }
 
+/* A string of cJSON's ends at a NUL: NULs, and what stands for them, become blanks, which end a word as they do, in a
+ * copy where there are any. SQLITE_OK or SQLITE_NOMEM. */
+static int blank_nuls(const char **text, size_t size, char **copy) {
+  static const char escape[] = {'\\', 'u', '0', '0', '0', '0'};
+  *copy = NULL;
+  for (size_t i = 0; i < size; i++) {
+    int escaped = (*text)[i] == '\\';
+    size_t length = (*text)[i] == 0;
+    if (escaped && size - i >= sizeof escape && memcmp(*text + i, escape, sizeof escape) == 0) length = sizeof escape;
+    if (length && !*copy) {
+      *copy = memory_alloc(size, 1);
+      if (!*copy) return SQLITE_NOMEM;
+      *text = memcpy(*copy, *text, size);
+    }
+    if (length) memset(*copy + i, ' ', length);
+    i += length ? length - 1 : (size_t)escaped; /* what a backslash is before is no escape of its own */
+  }
+  return SQLITE_OK;
+}
+
 int flatten_json(const char *text, size_t size, int (*visit)(void *context, const char *text, size_t size),
                  void *context) {
   const Visitor visitor = {visit, context};
-  cJSON *value = parse(text, size, '[', '{');
-  int code = value ? visit_strings(value->child, &visitor) : visit(context, text, size);
+  const char *end = text + size, *first = skip_space(text, end), *json = text;
+  char *copy = NULL;
+  int may_be = first < end && (*first == '[' || *first == '{');
+  int code = may_be ? blank_nuls(&json, size, &copy) : SQLITE_OK;
+  cJSON *value = may_be && code == SQLITE_OK ? parse(json, size, '[', '{') : NULL;
+  if (code == SQLITE_OK) code = value ? visit_strings(value->child, &visitor) : visit(context, text, size);
   cJSON_Delete(value);
+  memory_free(copy);
   return code;
 }
 

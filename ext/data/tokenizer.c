@@ -1,6 +1,7 @@
 /* FTS5's tokenizers: see tokenizer.h. */
 #include "tokenizer.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "../base/memory.h"
@@ -54,13 +55,37 @@ static int is_builtin(const char *name) {
          sqlite3_stricmp(name, "trigram") == 0;
 }
 
+/* FTS5's tables are of Unicode 6.1, and what they do not know they take for letters. So the default names the currency
+ * signs, symbols, punctuation and emoji that came later, and the places kept for more of them. */
+static const struct {
+  uint32_t first, last;
+} new_symbols[] = {{0x2066, 0x2069}, {0x20ba, 0x20cf}, {0x218a, 0x218b}, {0x23f4, 0x23ff},   {0x2427, 0x243f},
+                   {0x2700, 0x2700}, {0x2b4d, 0x2bff}, {0x2e3c, 0x2e7f}, {0x1f000, 0x1f0ff}, {0x1f10d, 0x1fbef}};
+
+static void append_character(sqlite3_str *text, uint32_t c) {
+  char bytes[4] = {(char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 63)), (char)(0x80 | (c >> 6 & 63)),
+                   (char)(0x80 | (c & 63))};
+  if (c < 0x10000) bytes[1] = (char)(0xe0 | c >> 12);
+  sqlite3_str_append(text, bytes + (c < 0x10000), 3 + (c >= 0x10000));
+}
+
+/* From the last to the first: FTS5 sorts them as they come, by insertion, and so at once. */
+static char *default_specification(void) {
+  sqlite3_str *text = sqlite3_str_new(NULL);
+  sqlite3_str_appendall(text, TOKENIZER_DEFAULT " separators '");
+  for (size_t i = sizeof new_symbols / sizeof *new_symbols; i > 0; i--)
+    for (uint32_t c = new_symbols[i - 1].last; c >= new_symbols[i - 1].first; c--) append_character(text, c);
+  sqlite3_str_appendall(text, "'");
+  return sqlite3_str_finish(text);
+}
+
 int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification, const char *caller, Error *error) {
   *tokenizer = (Tokenizer){0};
   fts5_api *api = NULL;
   void *context = NULL;
   const char *words[MOST_ARGUMENTS] = {NULL};
-  if (!specification) specification = TOKENIZER_DEFAULT;
-  char *text = sqlite3_mprintf("%s", specification);
+  char *text = specification ? sqlite3_mprintf("%s", specification) : default_specification();
+  if (!specification) specification = TOKENIZER_DEFAULT; /* as far as messages go */
   int count = text ? cut(text, words) : 0;
   int code = text ? find_fts5(db, &api, caller, error) : error_no_memory(error);
   if (code == SQLITE_OK && count < 1)

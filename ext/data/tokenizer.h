@@ -8,7 +8,7 @@
 #include "../base/error.h"
 
 /* What words are where nobody says: letters, numbers and '_', in small letters, accents kept: what the pattern \w+
- * of Python and of scikit-learn matches. */
+ * of Python and of scikit-learn matches. tokenizer.c adds symbols to it that FTS5 does not know. */
 #define TOKENIZER_DEFAULT "unicode61 remove_diacritics 0 categories 'L* N*' tokenchars '_'"
 
 typedef struct Tokenizer {

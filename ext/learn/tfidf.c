@@ -35,14 +35,16 @@ static int more_frequent_first(const void *a, const void *b) {
   return x->term < y->term ? -1 : x->term > y->term;
 }
 
-/* Marks all but the `most` most frequent of the terms that are marked as kept. */
-static int keep_most_frequent(const SparseMatrix *counts, size_t most, uint32_t *new_index, size_t *kept) {
+/* Marks all but the `most` most frequent of the terms that are marked as kept. What is in a document several times
+ * counts so often, unless the weighting is binary. */
+static int keep_most_frequent(const SparseMatrix *counts, TfidfWeighting weighting, size_t most, uint32_t *new_index,
+                              size_t *kept) {
   Frequency *frequency = memory_alloc(counts->columns, sizeof *frequency);
   if (!frequency) return SQLITE_NOMEM;
   size_t n = 0;
   for (uint32_t term = 0; term < counts->columns; term++) frequency[term] = (Frequency){0, term};
   for (size_t e = 0; e < counts->start[counts->rows]; e++)
-    frequency[counts->index[e]].count += (double)counts->value[e];
+    frequency[counts->index[e]].count += weighting == TFIDF_BINARY ? 1 : (double)counts->value[e];
   for (size_t term = 0; term < counts->columns; term++)
     if (new_index[term] != UINT32_MAX) frequency[n++] = frequency[term];
   qsort(frequency, n, sizeof *frequency, more_frequent_first);
@@ -65,7 +67,7 @@ int tfidf_select(const SparseMatrix *counts, const uint32_t *df, const TfidfOpti
     *kept += (size_t)right;
   }
   if (options->max_features && *kept > (size_t)options->max_features)
-    code = keep_most_frequent(counts, (size_t)options->max_features, new_index, kept);
+    code = keep_most_frequent(counts, options->weighting, (size_t)options->max_features, new_index, kept);
   uint32_t next = 0;
   for (size_t term = 0; term < counts->columns; term++)
     if (new_index[term] != UINT32_MAX) new_index[term] = next++;

@@ -87,6 +87,25 @@ def trained(rank=4, rows=None, **options):
     return db
 
 
+def documents(texts, path=":memory:", encoding=None):
+    """A database with a table `documents` of the texts, a list (ids 1, 2, …) or (id, text) pairs."""
+    db = connect(path)
+    if encoding:
+        db.execute(f"PRAGMA encoding = '{encoding}'")
+    db.execute("CREATE TABLE documents(id INTEGER PRIMARY KEY, text)")
+    rows = texts if texts and isinstance(texts[0], tuple) else list(enumerate(texts, 1))
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO documents VALUES(?, ?)", rows)
+    db.execute("COMMIT")
+    return db
+
+
+def train_text(db, source="documents", **options):
+    """Trains tfidf with options given as keywords; returns the summary."""
+    text = db.execute("SELECT tfidf_train(?, ?)", (source, json.dumps(options))).fetchone()[0]
+    return json.loads(text)
+
+
 class Side:
     """The ids, biases, counts and vectors of a model's users or items, as recommend_factors gives them."""
 

@@ -4,7 +4,7 @@ import os
 import random
 import unittest
 
-from support import TestCase, add_ratings, connect, made_up_ratings, shadow_bytes, shell, train
+from support import TestCase, add_ratings, connect, documents, made_up_ratings, shadow_bytes, shell, train, train_text
 
 ROWS = made_up_ratings(users=900, items=150, density=0.15)
 
@@ -79,6 +79,93 @@ class Same(TestCase):
 
     def test_another_seed_is_another_model(self):
         self.assertNotEqual(self.bytes_of(seed=1)["itemfactor"], self.bytes_of(seed=2)["itemfactor"])
+
+
+class SameText(TestCase):
+    """Enough text for many blocks, each read by whichever thread comes first."""
+
+    @classmethod
+    def setUpClass(cls):
+        draw = random.Random(9)
+        words = [f"word{n}" for n in range(3000)] + ["Café", "東京", "🎬", "don't"] * 20
+        cls.texts = [(7 * n, " ".join(draw.choices(words, k=draw.randint(0, 60)))) for n in range(4000)]
+        cls.likes = [(draw.randint(1, 300), 7 * draw.randint(0, 4100), draw.randint(1, 5)) for _ in range(5000)]
+        cls.likes = list({row[:2]: row for row in cls.likes}.values())
+
+    def bytes_of(self, texts, likes=None, **options):
+        db = self.closing(documents(texts))
+        if likes:
+            add_ratings(db, likes)
+            options["ratings"] = "ratings"
+        train_text(db, **options)
+        return shadow_bytes(db, "documents_tfidf")
+
+    def check(self, **options):
+        expected = self.bytes_of(self.texts, **options, threads=1)
+        self.assertGreater(len(expected["term"]), 1)
+        for threads in (2, 5):
+            self.compare(self.bytes_of(self.texts, **options, threads=threads), expected)
+        return expected
+
+    def compare(self, got, expected):
+        for table in expected:
+            self.assertEqual(got[table] == expected[table], True, table)
+
+    def shuffled(self, rows, seed):
+        rows = list(rows)
+        random.Random(seed).shuffle(rows)
+        return rows
+
+    def test_threads(self):
+        self.check(ngram_range=[1, 2], min_df=2)
+        self.check(weighting="count", sublinear_tf=True, max_features=500, tokenize="porter")
+
+    def test_threads_and_users(self):
+        self.check(likes=self.likes, profile="weighted", test=0.2)
+
+    def test_order_of_rows(self):
+        expected = self.bytes_of(self.texts, self.likes, profile="weighted", ngram_range=[1, 2])
+        for seed in (1, 2):
+            # Not an INTEGER PRIMARY KEY, in whose order rows would be read again.
+            db = self.closing(connect())
+            db.execute("CREATE TABLE documents(id INTEGER, text)")
+            db.executemany("INSERT INTO documents VALUES(?, ?)", self.shuffled(self.texts, seed))
+            add_ratings(db, self.shuffled(self.likes, seed))
+            train_text(db, profile="weighted", ngram_range=[1, 2], ratings="ratings")
+            self.compare(shadow_bytes(db, "documents_tfidf"), expected)
+
+    def test_rows_that_are_joined(self):
+        """Words of several rows add up in whatever order these come."""
+        expected = None
+        for seed in (1, 2):
+            db = self.closing(connect())
+            db.execute("CREATE TABLE documents(id INTEGER, text)")
+            db.executemany("INSERT INTO documents VALUES(?, ?)", self.shuffled([(id % 70, text) for id, text in self.texts], seed))
+            train_text(db, same_id="join")
+            got = shadow_bytes(db, "documents_tfidf")
+            self.compare(got, expected or got)
+            expected = got
+
+    def test_trained_again(self):
+        db = self.closing(documents(self.texts))
+        train_text(db, ngram_range=[1, 2], min_df=2)
+        expected = shadow_bytes(db, "documents_tfidf")
+        db.execute("INSERT INTO documents_tfidf(documents_tfidf) VALUES('retrain')")
+        self.compare(shadow_bytes(db, "documents_tfidf"), expected)
+        db.execute("DROP TABLE documents_tfidf")
+        db.execute("SELECT * FROM tfidf_train('documents', '{\"ngram_range\": [1, 2], \"min_df\": 2}')").fetchall()
+        got = shadow_bytes(db, "documents_tfidf")
+        for table in expected:
+            self.assertEqual([row for row in got[table] if row[0] != ("str", "options")] == [row for row in expected[table] if row[0] != ("str", "options")],
+                             True, table)
+
+    def test_vectors(self):
+        draw = random.Random(4)
+        vectors = [(id, json.dumps([round(draw.gauss(0, 1), 4) for _ in range(24)])) for id, _ in self.texts[:2000]]
+        expected = self.bytes_of(vectors, self.likes, embedding="text", threads=1)
+        for threads in (2, 5):
+            self.compare(self.bytes_of(vectors, self.likes, embedding="text", threads=threads), expected)
+        self.assertGreater(len(expected["userfactor"]), 1)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@
 #define MOST_TERMS (1 << 18)
 
 /* Costs are counted in list entries added up, some 1 ns each. */
-#define SCAN_COST 0.1     /* of looking at one sum */
+#define SCAN_COST 0.2     /* of looking at one sum */
 #define COLUMN_COST 0.04  /* of adding one item of a column */
 #define CANDIDATE_COST 40 /* of scoring an item, and as much again as it has terms */
 #define CHUNK 4096        /* sums whose candidates are noted at once, where the sums are complete */

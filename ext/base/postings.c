@@ -19,7 +19,7 @@
 #define LEVEL_ENTRIES 4      /* a row's entries that are worth the memory of a level */
 #define COLUMN_SHARE 24      /* a term in a 24th of the items: there a column is added up as fast as a list */
 #define COLUMN_ENTRIES 2     /* columns a row's entry at most: their bytes */
-#define TERMS_A_BLOCK 1024   /* whose lists are made at once */
+#define TERMS_A_BLOCK 256    /* whose lists are made at once */
 #define COLUMN_READING 4     /* items of a column are read in the time of one entry of a list */
 #define SCORES_A_BLOCK 16384 /* items that are scored at once */
 
@@ -153,9 +153,11 @@ static int choose_columns(Postings *postings, size_t items, size_t terms) {
 }
 
 /* Takes the lists out that have become columns. */
-static void close_gaps(Postings *postings, size_t terms) {
+static int close_gaps(Postings *postings, size_t terms, const Cancel *cancel) {
   size_t to = 0, from = 0;
-  for (size_t term = 0; term < terms; term++) {
+  int code = SQLITE_OK;
+  for (size_t term = 0; term < terms && code == SQLITE_OK; term++) {
+    if (term % TERMS_A_BLOCK == 0) code = cancel_poll(cancel);
     size_t count = postings->start[term + 1] - from;
     uint32_t row = postings->row[term];
     if (row != POSTINGS_RARE && row >= POSTINGS_COLUMN) count = 0;
@@ -167,6 +169,7 @@ static void close_gaps(Postings *postings, size_t terms) {
   postings->start[terms] = to;
   uint32_t *shorter = memory_resize(postings->posting, to, sizeof *postings->posting);
   if (shorter) postings->posting = shorter; /* else it stays as long as it was */
+  return code;
 }
 
 int postings_make_blocks(Postings *postings, SparseMatrix *vectors, size_t block, int threads, const Cancel *cancel) {
@@ -200,8 +203,8 @@ int postings_make_blocks(Postings *postings, SparseMatrix *vectors, size_t block
     code = parallel_for(threads, (terms + TERMS_A_BLOCK - 1) / TERMS_A_BLOCK, lists_body, &work, cancel);
   if (code == SQLITE_OK) code = parallel_for(threads, postings->blocks, rests_body, &work, cancel);
   sparse_free(&lists);
+  if (code == SQLITE_OK) code = close_gaps(postings, terms, cancel);
   if (code == SQLITE_OK) {
-    close_gaps(postings, terms);
     postings->vectors = *vectors;
     *vectors = (SparseMatrix){0};
   } else {

@@ -12,15 +12,20 @@
  * 1995 (maxscore), Bayardo, Ma & Srikant, "Scaling up all pairs similarity search", WWW 2007, and Anastasiu & Karypis,
  * "L2AP: fast cosine similarity search with prefix L-2 norm bounds", ICDE 2014.
  *
+ * Terms in so many items that a list is no shorter than the row of all items have columns instead, which are added up
+ * many items an instruction.
+ *
  * Sums are whole numbers, so that they need no room for rounding: a weight of an item is rounded up to a multiple of
  * 1 / 65000, one of the query, divided by ‖q‖, to a multiple of 1 / 8192, and a weight below 0 counts for no more than
  * it must. A sum is thus never less than SCALE times its part of the score. How large can it be? With n terms in
  * common Σ (65000 v + 1)(8192 q + 1) ≤ SCALE + √n (65000 + 8192) + n by Cauchy and Schwarz, and m columns, each rounded
- * up by a 255th of at most 1, add √m SCALE / 255 + 255 m: less than SUM_MOST for n up to 2^18, m up to 1024.
- * Queries of more terms are not done this way. Lists of rare terms have no weights and count the term's
- * largest: there the sum stops at SUM_MOST, which no true sum can pass. So without a rest it stays below 2 SUM_MOST.
+ * up by a 255th of at most 1, add √m SCALE / 255 + 255 m: less than SUM_MOST for n up to 2^18 and m up to 1024.
+ * (Queries of more terms are not done this way.) Lists of rare terms have no weights and count the term's largest:
+ * there the sum stops at SUM_MOST, which no part of a score is above. So a sum is at most 2 SUM_MOST, with a bound of
+ * the rest 3 SUM_MOST, and at least -SCALE.
  *
- * Items that are excluded or have been scored are marked by a sum so low that nothing lifts it to a limit. */
+ * Items that are excluded or have been scored are marked by a sum that nothing lifts to a limit: SUM_MARKED - SCALE is
+ * still a number of 32 bits, and SUM_MARKED + SUM_MOST is below MARKED_BELOW, which is below -SCALE. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -39,7 +44,7 @@
 #define MOST_TERMS (1 << 18)
 
 /* Costs are counted in list entries added up, some 1 ns each. */
-#define SCAN_COST 0.1     /* of looking at one sum */
+#define SCAN_COST 0.2     /* of looking at one sum */
 #define COLUMN_COST 0.04  /* of adding one item of a column */
 #define CANDIDATE_COST 40 /* of scoring an item, and as much again as it has terms */
 #define CHUNK 4096        /* sums whose candidates are noted at once, where the sums are complete */

@@ -125,6 +125,7 @@ static PostingsQuery draw_query(int kind, const SparseMatrix *vectors) {
     if ((kind == SIGNED_WORDS || kind == A_SIGNED_PROFILE) && draw(3) == 0) weight[i] = draw(5) ? -weight[i] : 0;
   }
   if (kind == UNWEIGHTED) {
+    free(weight);
     query.weight = NULL;
     query.of_items = items > 0 && draw(2);
     if (query.of_items) n = draw_distinct(3, items, 0, index);
@@ -289,7 +290,7 @@ static void test_level(const char *level) {
       test_collection(kind, items, terms, 1 + draw(60), 1 + draw(20), 64 + draw(1000));
     }
   }
-  test_collection(TEXTS, 4000, 5000, 100, 60, 1024);
+  for (int kind = 0; kind < KINDS; kind++) test_collection(kind, 4000, 5000, 100, 40, 1024);
   test_collection(TEXTS, 70, 1, 1, 9, 64); /* one term */
   test_collection(TIES, 1000, 3, 3, 20, 128);
   test_collection(TEXTS, 40, 0, 0, 9, 64); /* none */
@@ -309,6 +310,24 @@ static void test_large(void) {
       for (int threads = 1; threads <= 5; threads += 2) check_top_k(&problem, i == 0 ? 5 : 2, ks[i], threads);
     problem_free(&problem);
   }
+}
+
+/* A query of more terms than lists are added up for. */
+static void test_long_query(void) {
+  size_t terms = 300000;
+  SparseMatrix vectors = draw_vectors(TEXTS, 300, terms, 2000);
+  Problem problem;
+  problem_make(&problem, &vectors, 1, 64);
+  free((void *)problem.query[0].index);
+  free((void *)problem.query[0].weight);
+  uint32_t *index = reserve(terms * sizeof *index);
+  for (size_t t = 0; t < terms; t++) index[t] = (uint32_t)t;
+  problem.query[0] = (PostingsQuery){.index = index, .count = terms};
+  check_scores(&problem, 0);
+  leave_out(&problem, 0);
+  check_top_k(&problem, 1, 10, 1);
+  check_top_k(&problem, 1, 500, 2);
+  problem_free(&problem);
 }
 
 /* ---- running out of memory, and stopping ------------------------------------------------------------------------- */
@@ -429,6 +448,7 @@ int main(void) {
   test_level("avx2");
   test_level("avx512");
   test_large();
+  test_long_query();
   test_no_memory();
   test_cancel();
   CHECK(allocations_live == 0);

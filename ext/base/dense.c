@@ -316,7 +316,7 @@ static void sort_eigen(const Eigen *eigen, double *a, double *values) {
   for (size_t i = 0; i < n; i++) {
     size_t place = 0;
     for (size_t j = 0; j < n; j++)
-      place += eigen->diagonal[j] > eigen->diagonal[i] || (eigen->diagonal[j] == eigen->diagonal[i] && j < i);
+      place += eigen->diagonal[j] > eigen->diagonal[i] || (j < i && eigen->diagonal[j] == eigen->diagonal[i]);
     values[place] = eigen->diagonal[i];
     for (size_t k = 0; k < n; k++) a[k * n + place] = eigen->vectors[i * n + k];
   }

@@ -17,7 +17,7 @@
  * overshoot (Jaakkola & Jordan, "Bayesian parameter estimation via variational methods", 2000); the second allows for
  * the other vectors' moving too. Batches grow with the corpus, so that small ones are learnt word by word, and are
  * small where one word would fill them. (Measured on MovieLens 1M's histories and on made-up topics: batches of 2048
- * words end at the loss of single words, within 0.5 %. The implicit step rate G / (1 + rate B), which is smaller, lags
+ * words end at the loss of single words, within 1 %. The implicit step rate G / (1 + rate B), which is smaller, lags
  * behind by 2 %. With 27 words, in batches that use every vector several times, topics blur although the loss falls:
  * the cosines within them from .96 to .63. One word for every sixteen of the vocabulary loses nothing.) */
 #include "word2vec.h"
@@ -38,10 +38,10 @@
 #define VOCABULARY_SHARE 16            /* words of the vocabulary for one of a batch */
 #define BLOCK 64                       /* words whose gradients one worker computes at once */
 #define THREADED 128                   /* words in a batch, if it is to be worth starting threads */
-#define SECTIONS 64                    /* of the vectors: those with the same number modulo this */
+#define SECTIONS 32                    /* of the vectors: those with the same number modulo this */
+#define SECTION_ENDS (2 * SECTIONS + 1)
 #define NOISE_POWER 0.75
 #define LEAST_RATE 1e-4 /* of the first learning rate */
-#define AHEAD 4         /* steps to fetch ahead */
 #define POLL_WORDS ((size_t)1 << 20)
 
 /* What to do for one word of a batch. Its vectors come in this order: the inputs, in 2 · window places, the outputs. */
@@ -66,8 +66,8 @@ struct Word2vec {
   uint32_t *row;         /* batch × slots: which vectors */
   float *step;           /* batch × slots × stride */
   float *step_bend;      /* batch × slots */
-  uint32_t *order;       /* the slots in use, by section */
-  size_t *section;       /* inputs' and outputs' sections: 2 · SECTIONS + 1 offsets into it */
+  uint32_t *order;       /* each block's slots in use, by section; batch × slots */
+  uint32_t *section;     /* a block: its inputs' and outputs' sections, SECTION_ENDS offsets into its part of order */
   const float **pointer; /* slots a worker */
   float *scratch;        /* scratch_size a worker */
   size_t scratch_size;
@@ -108,7 +108,7 @@ static int alloc_batch(Word2vec *w) {
   w->step = memory_alloc_aligned(w->batch * w->slots, w->stride * sizeof *w->step);
   w->step_bend = memory_alloc(w->batch, w->slots * sizeof *w->step_bend);
   w->order = memory_alloc(w->batch, w->slots * sizeof *w->order);
-  w->section = memory_alloc(2 * SECTIONS + 1, sizeof *w->section);
+  w->section = memory_alloc(blocks, SECTION_ENDS * sizeof *w->section);
   w->pointer = memory_alloc(threads, w->slots * sizeof *w->pointer);
   w->scratch = memory_alloc_aligned(threads, w->scratch_size * sizeof *w->scratch);
   w->loss = memory_alloc(blocks, sizeof *w->loss);
@@ -360,6 +360,36 @@ static double do_task(const Word2vec *w, size_t index, int worker) {
   return w->kernels->pairs(&pairs);
 }
 
+/* Visits every slot in use of a block, in order: counts them by section, or puts them in place. */
+static void visit_slots(Word2vec *w, size_t begin, size_t end, uint32_t *section, uint32_t *order) {
+  size_t places = 2 * (size_t)w->options.window;
+  for (size_t index = begin; index < end; index++)
+    for (int side = 0; side < 2; side++) {
+      size_t slot = index * w->slots + (side ? places : 0);
+      size_t last = slot + (side ? w->task[index].outputs : w->task[index].inputs);
+      for (; slot < last; slot++) {
+        uint32_t *place = section + side * SECTIONS + w->row[slot] % SECTIONS;
+        if (order)
+          order[(*place)++] = (uint32_t)slot;
+        else
+          ++*place;
+      }
+    }
+}
+
+/* A counting sort of a block's slots by section. */
+static void sort_slots(Word2vec *w, size_t block, size_t begin, size_t end) {
+  uint32_t *section = w->section + block * SECTION_ENDS, sum = 0;
+  memset(section, 0, SECTION_ENDS * sizeof *section);
+  visit_slots(w, begin, end, section + 1, NULL);
+  for (int s = 0; s < SECTION_ENDS; s++) { /* moved by one, each start becomes the end, which is the next start */
+    uint32_t count = section[s];
+    section[s] = sum;
+    sum += count;
+  }
+  visit_slots(w, begin, end, section + 1, w->order + block * BLOCK * w->slots);
+}
+
 static int gradient_block(void *context, size_t block, int worker) {
   const Batch *batch = context;
   Word2vec *w = batch->w;
@@ -378,54 +408,37 @@ static int gradient_block(void *context, size_t block, int worker) {
     w->loss[block] += do_task(w, i, worker);
     w->pairs[block] += w->task[i].inputs;
   }
+  sort_slots(w, block, begin, end);
   return SQLITE_OK;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
-/* Visits every slot in use, in order: counts them by section, or puts them in place. */
-static void visit_slots(Word2vec *w, size_t count, int placing) {
-  size_t places = 2 * (size_t)w->options.window;
-  for (size_t index = 0; index < count; index++)
-    for (int side = 0; side < 2; side++) {
-      size_t slot = index * w->slots + (side ? places : 0);
-      size_t end = slot + (side ? w->task[index].outputs : w->task[index].inputs);
-      for (; slot < end; slot++) {
-        size_t *section = &w->section[(side ? SECTIONS : 0) + w->row[slot] % SECTIONS];
-        if (placing)
-          w->order[(*section)++] = (uint32_t)slot;
-        else
-          section[1]++;
-      }
-    }
-}
-
-/* A counting sort. Afterwards section s ends where s + 1 began: what was its start has moved there. */
-static void sort_slots(Word2vec *w, size_t count) {
-  memset(w->section, 0, (2 * SECTIONS + 1) * sizeof *w->section);
-  visit_slots(w, count, 0);
-  for (int s = 0; s < 2 * SECTIONS; s++) w->section[s + 1] += w->section[s];
-  visit_slots(w, count, 1);
-}
-
-/* Adds the steps to the vectors of one section. */
+/* Adds the steps to the vectors of one section, block after block: the order is that of the words. The first pass sums
+ * B and fetches the vectors; the last leaves B zero. */
 static int step_section(void *context, size_t section, int worker) {
   (void)worker;
   const Batch *batch = context;
   Word2vec *w = batch->w;
   float *vectors = section < SECTIONS ? w->input : w->output, *bend = w->bend[section >= SECTIONS];
-  size_t begin = section > 0 ? w->section[section - 1] : 0, end = w->section[section];
-  for (size_t i = begin; i < end; i++) bend[w->row[w->order[i]]] += w->step_bend[w->order[i]];
-  for (size_t i = begin; i < end; i++) {
-    if (i + AHEAD < end) {
-      prefetch(vectors + w->row[w->order[i + AHEAD]] * w->stride, w->stride);
-      prefetch(w->step + w->order[i + AHEAD] * w->stride, w->stride);
+  size_t blocks = (batch->end - batch->first + BLOCK - 1) / BLOCK;
+  for (int pass = 0; pass < 3; pass++)
+    for (size_t block = 0; block < blocks; block++) {
+      const uint32_t *order = w->order + block * BLOCK * w->slots, *end = order, *ends = w->section;
+      ends += block * SECTION_ENDS + section;
+      for (order += ends[0], end += ends[1]; order < end; order++) {
+        size_t slot = *order, row = w->row[slot];
+        if (pass == 0) {
+          bend[row] += w->step_bend[slot];
+          prefetch(vectors + row * w->stride, w->stride);
+        } else if (pass == 1) {
+          w->kernels->add(w->stride, batch->rate / fmaxf(1, batch->rate * bend[row]), w->step + slot * w->stride,
+                          vectors + row * w->stride);
+        } else {
+          bend[row] = 0;
+        }
+      }
     }
-    size_t slot = w->order[i], row = w->row[slot];
-    w->kernels->add(w->stride, batch->rate / fmaxf(1, batch->rate * bend[row]), w->step + slot * w->stride,
-                    vectors + row * w->stride);
-  }
-  for (size_t i = begin; i < end; i++) bend[w->row[w->order[i]]] = 0;
   return SQLITE_OK;
 }
 
@@ -441,7 +454,6 @@ static int do_batch(Batch *batch, double *loss, uint64_t *pairs, const Cancel *c
     *loss += w->loss[block];
     *pairs += w->pairs[block];
   }
-  sort_slots(w, count);
   if (threads > 1) return parallel_for(threads, 2 * SECTIONS, step_section, batch, cancel);
   for (size_t section = 0; section < 2 * SECTIONS; section++) step_section(batch, section, 0);
   return SQLITE_OK;

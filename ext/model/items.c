@@ -287,7 +287,7 @@ static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first,
       right = right && index[e] < vectors->columns && (e == start || index[e] > index[e - 1]) && value[e] > 0;
       squares += (double)value[e] * (double)value[e];
     }
-    if (!right || (end > start && fabs(squares - 1) > 1e-3))
+    if (!right || (end > start && fabs(squares - 1) > 1e-6))
       code = shadow_damaged(error, reader->name, "an item's vector is none of length 1 over its terms");
   }
   return code;

@@ -94,9 +94,10 @@ static float *train(const Corpus *corpus, const Word2vecOptions *options, double
   size_t stride = (size_t)factors_stride(options->rank), size = corpus->terms * stride * sizeof(float);
   float *copy = malloc(size + 1);
   memcpy(copy, word2vec_vectors(w), size);
+  int tidy = 1;
   for (size_t term = 0; term < corpus->terms; term++)
-    for (size_t lane = (size_t)options->rank; lane < stride; lane++)
-      if (copy[term * stride + lane] != 0) CHECK(!"lanes beyond the rank are zero");
+    for (size_t lane = (size_t)options->rank; lane < stride; lane++) tidy &= copy[term * stride + lane] == 0;
+  CHECK(tidy);
   word2vec_destroy(w);
   return copy;
 }

@@ -189,16 +189,18 @@ static const char make_content[] =
     "ELSE json_array(item, 2.5 - item, item % 3) END FROM articles;"
     "CREATE VIEW songs AS SELECT 'song ' || item AS song, title || ' ' || body AS text FROM articles;";
 
-/* A model of words with users, one of vectors with users, and one of words without, whose ids are texts. */
+/* A model of words with users, one of vectors with users, one of words without, whose ids are texts, and one of factors
+ * made of words. */
 static const char *const train_content[] = {
     "SELECT tfidf_train('articles', '{\"threads\":1,\"ratings\":\"ratings\",\"profile\":\"weighted\",\"test\":0.2}')",
     "SELECT tfidf_train('vectors', '{\"threads\":1,\"embedding\":\"vector\",\"ratings\":\"ratings\"}')",
     "SELECT tfidf_train('songs', "
     "'{\"threads\":1,\"ngram_range\":[1,2],\"stop_words\":\"english\",\"norm\":\"l1\",\"max_features\":9}')",
+    "SELECT tfidf_train('articles', '{\"threads\":1,\"ratings\":\"ratings\",\"lsa\":3,\"model\":\"latent\"}')",
 };
 enum { CONTENT_MODELS = sizeof train_content / sizeof *train_content };
 
-static const char *const content_models[CONTENT_MODELS] = {"articles_tfidf", "vectors_tfidf", "songs_tfidf"};
+static const char *const content_models[CONTENT_MODELS] = {"articles_tfidf", "vectors_tfidf", "songs_tfidf", "latent"};
 
 static const char *const content_serving[] = {
     "SELECT * FROM recommend(3, 4, 'articles_tfidf')",
@@ -212,6 +214,8 @@ static const char *const content_serving[] = {
     "SELECT * FROM item_similar(2, 3, 'articles_tfidf')",
     "SELECT * FROM item_similar(3, 3, 'vectors_tfidf')",
     "SELECT * FROM item_similar('song 2', 3, 'songs_tfidf')",
+    "SELECT * FROM item_similar_all(3, 'articles_tfidf')",
+    "SELECT * FROM item_similar_all(3, 'latent')",
     "SELECT * FROM user_similar(2, 3, 'articles_tfidf')",
     "SELECT * FROM user_similar(2, 3, 'vectors_tfidf')",
     "SELECT predict(user, item, 'articles_tfidf'), predict(user, item, 'vectors_tfidf') FROM ratings WHERE user < 3",
@@ -230,6 +234,9 @@ static const char *const content_serving[] = {
     "SELECT * FROM tfidf_search('a red fox', 4, 'articles_tfidf')",
     "SELECT * FROM tfidf_search('[\"red fox\", {\"a\": \"blue garden\"}]', 4, 'songs_tfidf')",
     "SELECT * FROM tfidf_search('[1, 0, -1]', 4, 'vectors_tfidf')",
+    "SELECT * FROM tfidf_search('a red fox', 4, 'latent')",
+    "SELECT tfidf_cosine('the red fox', body, 'latent') FROM articles",
+    "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5}', 4, 'latent')",
     "SELECT * FROM recommend_for('[2, 7, 7, 99, null]', 4, 'articles_tfidf')",
     "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5, \"3\": 2}', 4, 'articles_tfidf')",
     "SELECT * FROM recommend_for('SELECT item, rating FROM ratings WHERE user = 2', 4, 'articles_tfidf')",
@@ -241,6 +248,7 @@ static const char *const content_serving[] = {
     "INSERT INTO articles_tfidf(articles_tfidf) VALUES('integrity-check')",
     "INSERT INTO vectors_tfidf(vectors_tfidf) VALUES('integrity-check')",
     "INSERT INTO songs_tfidf(songs_tfidf) VALUES('integrity-check')",
+    "INSERT INTO latent(latent) VALUES('integrity-check')",
     "SELECT * FROM recommend_evaluate('articles_tfidf', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
     "SELECT * FROM recommend_evaluate('vectors_tfidf', 'ratings', '{\"k\": 3}')",
 };
@@ -266,6 +274,18 @@ static const Step content_training[] = {
     {"SELECT epoch, head FROM tfidf_train('songs', '{\"threads\":1,\"same_id\":\"join\"}')", 0},
     {"CREATE VIRTUAL TABLE taste USING recommender(train=tfidf, source=articles, options='{\"threads\":1,"
      "\"ratings\":\"ratings\",\"stop_words\":\"english\"}')",
+     0},
+    {"SELECT epoch, loss FROM tfidf_train('articles', '{\"threads\":1,\"ratings\":\"ratings\",\"lsa\":3,\"test\":0.3,"
+     "\"epochs\":2,\"model\":\"latent\"}')",
+     0},
+    {"SELECT epoch, loss FROM tfidf_train('articles', '{\"threads\":1,\"ratings\":\"ratings\",\"word2vec\":4,"
+     "\"epochs\":2,\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss FROM mf_train('ratings', 2, '{\"threads\":1,\"epochs\":2,\"model\":\"new\","
+     "\"item_init\":\"articles_tfidf\",\"user_init\":\"articles_tfidf\"}')",
+     0},
+    {"SELECT epoch, loss FROM mf_train('ratings', 2, '{\"threads\":1,\"epochs\":2,\"model\":\"new\","
+     "\"user_init\":\"vectors_tfidf\"}')",
      0},
     {"INSERT INTO articles_tfidf(articles_tfidf) VALUES('retrain')", 0},
     {"ALTER TABLE articles_tfidf RENAME TO other", 0},

@@ -119,7 +119,7 @@ static int by_item(const void *a, const void *b) {
 }
 
 static int as_history(LikedList *list, History *history) {
-  qsort(list->liked, list->count, sizeof *list->liked, by_item);
+  if (list->count) qsort(list->liked, list->count, sizeof *list->liked, by_item);
   history->item = memory_alloc(list->count, sizeof *history->item);
   if (list->with_ratings) history->rating = memory_alloc(list->count, sizeof *history->rating);
   if (!history->item || (list->with_ratings && !history->rating)) return SQLITE_NOMEM;

@@ -102,7 +102,7 @@ static int compare_terms(const void *a, const void *b) {
 /* Terms as they came become distinct ones with weights. */
 static int weigh_terms(const Analysis *analysis, const ModelWords *words, Collecting *collected, TextVector *vector) {
   size_t n = 0;
-  qsort(collected->term, collected->count, sizeof *collected->term, compare_terms);
+  if (collected->count) qsort(collected->term, collected->count, sizeof *collected->term, compare_terms);
   vector->weight = memory_alloc(collected->count, 2 * sizeof *vector->weight);
   if (!vector->weight) return SQLITE_NOMEM;
   for (size_t i = 0; i < collected->count; i++) {

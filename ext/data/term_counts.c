@@ -11,7 +11,7 @@
 #include "../base/parallel.h"
 
 enum { BATCH_BYTES = 4 << 20, BLOCK_BYTES = 32 << 10, TERMS_A_POLL = 4096, ITEMS_A_BLOCK = 512 };
-enum { WAITING_BYTES = 4096 };
+enum { WAITING_BYTES = 4096, LARGE_BYTES = 1 << 20 };
 
 /* One text: bytes begin … begin + size - 1 of the batch. */
 typedef struct Segment {
@@ -23,6 +23,7 @@ typedef struct Segment {
 typedef struct Block {
   size_t first_row, rows;
   size_t first_segment, segments;
+  int large; /* it takes long: the calling thread reads it, which alone can see the wish to cancel */
   int worker;
   uint32_t *length;       /* distinct terms of each row */
   uint32_t *term, *count; /* row after row */
@@ -227,6 +228,11 @@ static int read_block(void *context, size_t number, int worker_number) {
   return code;
 }
 
+static int read_small_block(void *context, size_t number, int worker_number) {
+  const TermCounter *counter = context;
+  return counter->blocks[counter->batch_block + number].large ? SQLITE_OK : read_block(context, number, worker_number);
+}
+
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 
 /* Takes rows from *row and segments from *segment on into a block, until it is large enough. */
@@ -240,11 +246,13 @@ static int add_block(TermCounter *counter, size_t *row, size_t *segment) {
   }
   Block *block = &counter->blocks[counter->block_count++];
   *block = (Block){.first_row = *row, .first_segment = *segment};
-  for (size_t bytes = 0; *row < counter->row && bytes < BLOCK_BYTES && *row - block->first_row < BLOCK_BYTES; ++*row)
+  size_t bytes = 0;
+  for (; *row < counter->row && bytes < BLOCK_BYTES && *row - block->first_row < BLOCK_BYTES; ++*row)
     for (; *segment < counter->segment_count && counter->segments[*segment].row == *row; ++*segment)
       bytes += counter->segments[*segment].size;
   block->rows = *row - block->first_row;
   block->segments = *segment - block->first_segment;
+  block->large = bytes > LARGE_BYTES;
   return SQLITE_OK;
 }
 
@@ -263,8 +271,10 @@ static int flush(TermCounter *counter, Error *error) {
   counter->batch_block = counter->block_count;
   while (row < counter->row && code == SQLITE_OK) code = add_block(counter, &row, &segment);
   if (code == SQLITE_OK)
-    code = parallel_for(counter->threads, counter->block_count - counter->batch_block, read_block, counter,
+    code = parallel_for(counter->threads, counter->block_count - counter->batch_block, read_small_block, counter,
                         counter->cancel);
+  for (size_t b = counter->batch_block; b < counter->block_count && code == SQLITE_OK; b++)
+    if (counter->blocks[b].large) code = read_block(counter, b - counter->batch_block, 0);
   counter->bytes_used = counter->segment_count = 0;
   counter->first_row = counter->row;
   return counting_error(counter, code, error);

@@ -242,6 +242,37 @@ class Sources(TestCase):
         one.execute("ROLLBACK")
         self.assertEqual(one.execute(vector).fetchone(), ('{"bird":1.0}',))
 
+    def test_only_from_top_level(self):
+        db = self.closing(documents(self.TEXTS))
+        train_text(db)
+        for n, sql in enumerate(("SELECT tfidf_train('documents')", "SELECT * FROM tfidf_train('documents')", "SELECT * FROM recommend_for('[1]', 2)")):
+            db.execute(f"CREATE VIEW hostile{n} AS {sql}")
+            self.assert_error(db, f"SELECT * FROM hostile{n}", "unsafe use")
+        db.execute("CREATE VIEW found AS SELECT item FROM tfidf_search('fox', 5)")
+        self.assertEqual(db.execute("SELECT item FROM found ORDER BY item").fetchall(), [(1,), (2,)])
+        db.execute("PRAGMA trusted_schema = off")
+        db.execute("CREATE TABLE pairs(a, b, likeness AS (tfidf_cosine(a, b)))")
+        db.execute("INSERT INTO pairs VALUES('red fox', 'fox red')")
+        self.assertAlmostEqual(db.execute("SELECT likeness FROM pairs").fetchone()[0], 1)
+
+    def test_read_only(self):
+        path = os.path.join(self.folder(), "documents.db")
+        db = documents(self.TEXTS, path)
+        train_text(db)
+        db.close()
+        db = self.closing(connect(f"file:{path}?mode=ro", uri=True))
+        self.assertEqual(db.execute("SELECT item FROM tfidf_search('hen', 5)").fetchall(), [(3,)])
+        self.assertEqual(db.execute("SELECT tfidf_vector('hen')").fetchone(), ('{"hen":1.0}',))
+        self.assert_error(db, "SELECT tfidf_train('documents')", "tfidf_train", "read-only")
+
+    def test_without_fts5(self):
+        db = self.closing(documents(self.TEXTS))
+        train_text(db)
+        db.create_function("fts5", 1, lambda pointer: None)  # hides the one that hands out the tokenizers
+        for sql in ("SELECT tfidf_train('documents')", "SELECT tfidf_cosine('a', 'b')", "SELECT * FROM tfidf_search('fox', 5)", "SELECT tfidf_vector('fox')"):
+            self.assert_error(db, sql, "FTS5", "build")
+        self.assertEqual(len(db.execute("SELECT * FROM item_similar(1, 5)").fetchall()), 2, "needs no words")
+
     def test_renamed_and_dropped(self):
         db = self.closing(documents(self.TEXTS))
         train_text(db)

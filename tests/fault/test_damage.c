@@ -458,6 +458,10 @@ static void damage_content(long full) {
   damage_words((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 3 * FAULT_SLOW);
   damage_words((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 5 * FAULT_SLOW);
   damage_sparse_vectors();
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_term SET term = 'zzz' WHERE idx = 0");
+  WITH_DAMAGE(DETECTED,
+              "UPDATE articles_tfidf_term SET idx = -1 WHERE idx = 0; UPDATE articles_tfidf_term SET idx = 0 WHERE "
+              "idx = 1; UPDATE articles_tfidf_term SET idx = 1 WHERE idx = -1"); /* two change places */
   for (size_t i = 0; i < sizeof damaged_content / sizeof *damaged_content; i++)
     if (!strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], full ? 1 : 7 * FAULT_SLOW);
   damage_config("articles_tfidf_config", full ? 1 : 7 * FAULT_SLOW);

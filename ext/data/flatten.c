@@ -41,12 +41,35 @@ static int visit_strings(const cJSON *value, const Visitor *visitor) {
   return code;
 }
 
+/* cJSON's strings end at a NUL: here \u0000 becomes \u0020, a blank, which parts words as well. NULL where memory ran
+ * out. */
+static char *without_nuls(const char *text, size_t size) {
+  char *copy = memory_alloc(size, 1);
+  if (!copy) return NULL;
+  memcpy(copy, text, size);
+  for (size_t i = 0; i + 6 <= size; i++) {
+    if (copy[i] != '\\') continue;
+    if (memcmp(copy + i, "\\u0000", 6) == 0) copy[i + 4] = '2';
+    i++; /* and what it escapes, which may be another one */
+  }
+  return copy;
+}
+
 int flatten_json(const char *text, size_t size, int (*visit)(void *context, const char *text, size_t size),
                  void *context) {
   const Visitor visitor = {visit, context};
   cJSON *value = parse(text, size, '[', '{');
-  int code = value ? visit_strings(value->child, &visitor) : visit(context, text, size);
+  char *copy = NULL;
+  int code = SQLITE_OK;
+  if (value && memmem(text, size, "\\u0000", 6)) {
+    copy = without_nuls(text, size);
+    cJSON_Delete(value);
+    value = copy ? parse(copy, size, '[', '{') : NULL;
+    if (!copy) code = SQLITE_NOMEM;
+  }
+  if (code == SQLITE_OK) code = value ? visit_strings(value->child, &visitor) : visit(context, text, size);
   cJSON_Delete(value);
+  memory_free(copy);
   return code;
 }
 

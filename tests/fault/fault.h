@@ -228,7 +228,7 @@ static const char *const content_serving[] = {
     "SELECT tfidf_vector('a red fox and the blue fox', 'articles_tfidf'), tfidf_vector(body, 'songs_tfidf') "
     "FROM articles WHERE item = 4",
     "SELECT * FROM tfidf_search('a red fox', 4, 'articles_tfidf')",
-    "SELECT * FROM tfidf_search('[\"red fox\", {\"a\": \"blue garden\"}]', 4, 'songs_tfidf')",
+    "SELECT * FROM tfidf_search('[\"red fox\", {\"a\": \"blue\\u0000garden\"}]', 4, 'songs_tfidf')",
     "SELECT * FROM tfidf_search('[1, 0, -1]', 4, 'vectors_tfidf')",
     "SELECT * FROM recommend_for('[2, 7, 7, 99, null]', 4, 'articles_tfidf')",
     "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5, \"3\": 2}', 4, 'articles_tfidf')",

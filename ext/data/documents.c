@@ -107,6 +107,7 @@ static int take_texts(Reader *reader, sqlite3_stmt *statement) {
     const char *text = (const char *)sqlite3_column_text(statement, column);
     if (!text) return error_no_memory(reader->error);
     code = flatten_json(text, (size_t)sqlite3_column_bytes(statement, column), add_text, reader);
+    if (code == SQLITE_NOMEM) error_no_memory(reader->error);
   }
   return code == SQLITE_OK ? term_counter_end_row(reader->counter, reader->error) : code;
 }

@@ -58,7 +58,8 @@ void documents_free(Documents *documents); /* cleared memory is fine; leaves it 
  * least 1; 0 where it is NULL or ''; -1 where it is neither; -2 where memory ran out. */
 int vector_from_value(sqlite3_value *value, float **vector, int *dimensions);
 
-/* Calls `visit` for each string in a JSON array or object, in order, or for the text itself where it is none. */
+/* Calls `visit` for each string in a JSON array or object, in order, or for the text itself where it is none.
+ * Returns what `visit` does, or SQLITE_NOMEM. */
 int flatten_json(const char *text, size_t size, int (*visit)(void *context, const char *text, size_t size),
                  void *context);
 

@@ -14,6 +14,7 @@ struct TermReader {
   const char *text;
   TermVisit visit;
   void *context;
+  int code; /* of the visit that failed */
   char *window;
   size_t used, capacity;
   size_t *start; /* of each word in the window; room for ngram_maximum */
@@ -145,8 +146,7 @@ static int visit_runs(TermReader *reader) {
   return code;
 }
 
-static int take_word(void *context, int flags, const char *word, int length, int start, int end) {
-  TermReader *reader = context;
+static int visit_word(TermReader *reader, int flags, const char *word, int length, int start, int end) {
   const TermRules *rules = reader->rules;
   if (rules->keep_case) {
     word = reader->text + start;
@@ -162,6 +162,13 @@ static int take_word(void *context, int flags, const char *word, int length, int
   return code == SQLITE_OK ? visit_runs(reader) : code;
 }
 
+/* What a visit fails with is kept: a tokenizer of the application's own may not pass it on. */
+static int take_word(void *context, int flags, const char *word, int length, int start, int end) {
+  TermReader *reader = context;
+  if (reader->code == SQLITE_OK) reader->code = visit_word(reader, flags, word, length, start, end);
+  return reader->code;
+}
+
 int term_reader_read(TermReader *reader, const char *text, size_t size, TermVisit visit, void *context) {
   if (reader->reading) return SQLITE_MISUSE;
   if (size == 0) return SQLITE_OK;
@@ -169,9 +176,10 @@ int term_reader_read(TermReader *reader, const char *text, size_t size, TermVisi
   reader->text = text;
   reader->visit = visit;
   reader->context = context;
+  reader->code = SQLITE_OK;
   reader->used = 0;
   reader->words = 0;
   int code = tokenizer_read(&reader->tokenizer, text, size, take_word, reader);
   reader->reading = 0;
-  return code;
+  return reader->code == SQLITE_OK ? code : reader->code;
 }

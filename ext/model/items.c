@@ -134,6 +134,10 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
   for (int head = 0; head < HEADS; head++)
     if (config->sparse && (config->rank[head] || config->biases[head]))
       return shadow_damaged(error, name, "its configuration has sparse vectors and factors");
+  int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
+                   config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
+  if (config->cosine ? of_ratings : config->sparse)
+    return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
   return SQLITE_OK;
 }
 

@@ -39,6 +39,10 @@ static int load_term(Reader *reader, sqlite3_stmt *statement, const ModelItems *
   if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return shadow_damaged(error, reader->name, "a term is no text");
   if (dictionary_add(&words->terms, &id, &added) != SQLITE_OK) return error_no_memory(error);
   if (added != term) return shadow_damaged(error, reader->name, "a term is there twice");
+  if (term > 0) {
+    Id before = dictionary_id(&words->terms, term - 1);
+    if (id_compare(&before, &id) > 0) return shadow_damaged(error, reader->name, "its terms are not in order");
+  }
   words->idf[term] = sqlite3_column_double(statement, 3);
   if (isfinite(words->idf[term]) && words->idf[term] > 0) return SQLITE_OK;
   return shadow_damaged(error, reader->name, "a term's idf is no positive number");

@@ -232,7 +232,7 @@ static const char *const content_serving[] = {
     "SELECT tfidf_vector('a red fox and the blue fox', 'articles_tfidf'), tfidf_vector(body, 'songs_tfidf') "
     "FROM articles WHERE item = 4",
     "SELECT * FROM tfidf_search('a red fox', 4, 'articles_tfidf')",
-    "SELECT * FROM tfidf_search('[\"red fox\", {\"a\": \"blue garden\"}]', 4, 'songs_tfidf')",
+    "SELECT * FROM tfidf_search('[\"red fox\", {\"a\": \"blue\\u0000garden\"}]', 4, 'songs_tfidf')",
     "SELECT * FROM tfidf_search('[1, 0, -1]', 4, 'vectors_tfidf')",
     "SELECT * FROM tfidf_search('a red fox', 4, 'latent')",
     "SELECT tfidf_cosine('the red fox', body, 'latent') FROM articles",

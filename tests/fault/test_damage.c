@@ -423,6 +423,9 @@ static void damage_ratings(long full) {
                       .train = train_ratings};
   take_in(db);
   damage_tables("ratings_mf", used, unused, "plays_mf");
+  WITH_DAMAGE(DETECTED, "UPDATE ratings_mf_config SET value = 1 WHERE key = 'cosine'");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_mf_config SET value = 1 WHERE key = 'cosine'");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_mf_config SET value = 1 WHERE key = 'sparse'");
   damage_blobs((Cell){"ratings_mf_userfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
   damage_blobs((Cell){"ratings_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
   damage_blobs((Cell){"plays_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
@@ -450,18 +453,29 @@ static void damage_content(long full) {
   take_in(db);
   damage_tables("articles_tfidf", used, unused, "songs_tfidf");
   damage_tables("vectors_tfidf", used_dense, unused_dense, "articles_tfidf");
-  damage_blobs((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 17 * FAULT_SLOW);
-  damage_blobs((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 17 * FAULT_SLOW);
-  damage_blobs((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 17 * FAULT_SLOW);
-  damage_blobs((Cell){"articles_tfidf_user", "history", "idx"}, full ? 1 : 41 * FAULT_SLOW);
-  damage_words((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 5 * FAULT_SLOW);
+  damage_blobs((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 29 * FAULT_SLOW);
+  damage_blobs((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 29 * FAULT_SLOW);
+  damage_blobs((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 29 * FAULT_SLOW);
+  if (FAULT_SLOW == 1) damage_blobs((Cell){"articles_tfidf_user", "history", "idx"}, full ? 1 : 41);
+  damage_words((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
   damage_words((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 3 * FAULT_SLOW);
   damage_words((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 5 * FAULT_SLOW);
   damage_sparse_vectors();
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = 0 WHERE key = 'cosine'");
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = 0 WHERE key = 'sparse'");
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = value + 1 WHERE key = 'terms'");
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = value - 1 WHERE key = 'terms'");
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = 2 WHERE key = 'profile'");
+  WITH_DAMAGE(DETECTED, "UPDATE vectors_tfidf_config SET value = 1 WHERE key = 'sparse'");
+  WITH_DAMAGE(DETECTED, "UPDATE vectors_tfidf_config SET value = 1 WHERE key = 'terms'");
+  WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_term SET term = 'zzz' WHERE idx = 0");
+  WITH_DAMAGE(DETECTED,
+              "UPDATE articles_tfidf_term SET idx = -1 WHERE idx = 0; UPDATE articles_tfidf_term SET idx = 0 WHERE "
+              "idx = 1; UPDATE articles_tfidf_term SET idx = 1 WHERE idx = -1"); /* two change places */
   for (size_t i = 0; i < sizeof damaged_content / sizeof *damaged_content; i++)
     if (!strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], full ? 1 : 7 * FAULT_SLOW);
-  damage_config("articles_tfidf_config", full ? 1 : 4 * FAULT_SLOW);
-  damage_config("vectors_tfidf_config", full ? 1 : 9 * FAULT_SLOW);
+  damage_config("articles_tfidf_config", full ? 1 : 7 * FAULT_SLOW);
+  if (FAULT_SLOW == 1) damage_config("vectors_tfidf_config", full ? 1 : 9);
   discharge();
 }
 

@@ -118,7 +118,8 @@ static long one_fault(const Image *image, const Step *step, const Outcome *expec
   return count;
 }
 
-static void sweep(const Image *image, Step step) {
+/* Every allocation up to the `dense`th, then some. */
+static void sweep(const Image *image, Step step, long dense) {
   sqlite3 *db = open_image(image);
   uint64_t before = hash_database(db);
   Outcome expected = must(db, step.sql);
@@ -126,7 +127,8 @@ static void sweep(const Image *image, Step step) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (int for_good = 0; for_good < 2; for_good++) {
     long passes = 0;
-    for (long at = 1; one_fault(image, &step, &expected, before, after, at, for_good) > 0; at = next_fault(at, 100, 30))
+    for (long at = 1; one_fault(image, &step, &expected, before, after, at, for_good) > 0;
+         at = next_fault(at, dense, 30))
       passes++;
     CHECK(passes > 5);
   }
@@ -158,6 +160,7 @@ typedef struct Life {
   int servings;
   const Step *training;
   int trainings;
+  long dense;
 } Life;
 
 /* A whole life on one connection, so that a fault meets caches that earlier statements filled. Once a statement has
@@ -185,8 +188,8 @@ static long live(const Life *life, long at, int for_good) {
 }
 
 static void sweep_life(const Life *life) {
-  for (int i = 0; i < life->servings; i++) sweep(life->image, (Step){life->serving[i], 0});
-  for (int i = 0; i < life->trainings; i++) sweep(life->image, life->training[i]);
+  for (int i = 0; i < life->servings; i++) sweep(life->image, (Step){life->serving[i], 0}, life->dense);
+  for (int i = 0; i < life->trainings; i++) sweep(life->image, life->training[i], life->dense);
   for (int for_good = 0; for_good < 2; for_good++)
     for (long at = 1; live(life, at, for_good) > 0;) at = next_fault(at, 20, 10);
 }
@@ -196,8 +199,8 @@ int main(void) {
   sweep_loading();
   load_everywhere();
   Image image = make_image(1), content = make_content_image(1);
-  sweep_life(&(Life){&image, serving, SERVING, training, TRAINING});
-  sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING});
+  sweep_life(&(Life){&image, serving, SERVING, training, TRAINING, 100});
+  sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING, 40});
   CHECK(injected > 1000);
   free(image.bytes);
   free(content.bytes);

@@ -144,6 +144,8 @@ static void test_json(void) {
   is_read_as("SELECT 1, '\"red fox\"'", (DocumentOptions){0}, "1: fox red; ");
   is_read_as("SELECT 1, '[]', '{}'", (DocumentOptions){0}, "1:; ");
   is_read_as("SELECT 1, '[\"gr\\u00fcn \\ud83d\\ude00\"]'", (DocumentOptions){0}, "1: grün; ");
+  is_read_as("SELECT 1, '[\"red\\u0000fox\", \"\\\\u0000\", \"blue\"]'", (DocumentOptions){0},
+             "1: blue fox red u0000; ");
   /* Runs reach neither from a column to the next nor from a string to the next. */
   rules.ngram_maximum = 2;
   is_read_as("SELECT 1, 'aa bb', 'cc dd'", (DocumentOptions){0}, "1: aa aa bb bb cc cc dd dd; ");

@@ -144,6 +144,12 @@ static int choose_side(const char *side, const char *head, FactorList *list, Err
     return error_set(error, SQLITE_ERROR, "recommend_factors: the side must be 'user' or 'item', not '%s'",
                      side ? side : "NULL");
   const ModelShape *shape = &list->reading.items->shape;
+  if (shape->sparse)
+    return error_set(
+        error, SQLITE_ERROR,
+        "recommend_factors: model \"%s\" is of words and has no factors: tfidf_vector() gives the weights of "
+        "a text, and tfidf_train's option \"lsa\" makes factors",
+        list->reading.name);
   list->head = shape->score_head;
   if (!head) return SQLITE_OK;
   for (list->head = 0; list->head < HEADS && sqlite3_stricmp(head, head_names[list->head]) != 0;) list->head++;

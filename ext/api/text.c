@@ -30,12 +30,15 @@ static void functions_release(void *context) {
 
 /* ---- two texts --------------------------------------------------------------------------------------------------- */
 
+enum { WORDS_A_POLL = 4096 };
+
 /* How often each word is in a text. */
 typedef struct WordCounts {
   TermReader *reader;
+  const Cancel *cancel; /* while a text is read */
   Dictionary words;
   double *count; /* room for capacity */
-  size_t capacity;
+  size_t capacity, read;
   double squares;
 } WordCounts;
 
@@ -63,7 +66,7 @@ static int count_word(void *context, const char *text, size_t size) {
   }
   if (word == before) counts->count[word] = 0;
   counts->count[word]++;
-  return SQLITE_OK;
+  return ++counts->read % WORDS_A_POLL ? SQLITE_OK : cancel_poll(counts->cancel);
 }
 
 static int count_text(void *context, const char *text, size_t size) {
@@ -96,13 +99,15 @@ static int counts_of(sqlite3_context *context, TextFunctions *functions, sqlite3
   int code = SQLITE_OK;
   if (sqlite3_value_type(values[which]) != SQLITE_NULL) {
     const char *text = (const char *)sqlite3_value_text(values[which]);
+    Interrupt interrupt;
+    interrupt_begin(&interrupt, functions->connection->db);
+    counts->cancel = &interrupt.cancel;
     code = text ? flatten_json(text, (size_t)sqlite3_value_bytes(values[which]), count_text, counts) : SQLITE_NOMEM;
+    interrupt_end(&interrupt);
   }
   for (size_t word = 0; code == SQLITE_OK && word < counts->words.count; word++)
     counts->squares += counts->count[word] * counts->count[word];
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code == SQLITE_OK) return SQLITE_OK;
-  return error_set(error, code, "tfidf_cosine: the tokenizer failed: %s", sqlite3_errstr(code));
+  return code == SQLITE_OK ? SQLITE_OK : text_error(error, code, "tfidf_cosine");
 }
 
 static double cosine_of_counts(const WordCounts *a, const WordCounts *b) {

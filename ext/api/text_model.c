@@ -66,9 +66,13 @@ static int analyse(sqlite3 *db, Model *model, ModelWords *words, const char *cal
 
 /* ---- terms ------------------------------------------------------------------------------------------------------- */
 
+enum { TERMS_A_POLL = 4096 };
+
 typedef struct Collecting {
   const Dictionary *known;
   TermReader *reader;
+  const Cancel *cancel;
+  size_t since_poll;
   uint32_t *term;
   size_t count, capacity;
 } Collecting;
@@ -77,6 +81,11 @@ static int collect_term(void *context, const char *text, size_t size) {
   Collecting *collecting = context;
   const Id id = {.kind = ID_TEXT, .size = (uint32_t)size, .as.bytes = text};
   uint32_t term = dictionary_find(collecting->known, &id);
+  if (++collecting->since_poll == TERMS_A_POLL) {
+    collecting->since_poll = 0;
+    int code = cancel_poll(collecting->cancel);
+    if (code != SQLITE_OK) return code;
+  }
   if (term == DICTIONARY_NONE) return SQLITE_OK;
   if (collecting->count == collecting->capacity) {
     size_t capacity = collecting->capacity ? 2 * collecting->capacity : 64;
@@ -97,6 +106,11 @@ static int read_text(void *context, const char *text, size_t size) {
 static int compare_terms(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
   return x < y ? -1 : x > y;
+}
+
+int text_error(Error *error, int code, const char *caller) {
+  if (code == SQLITE_NOMEM || code == SQLITE_INTERRUPT) return interrupt_error(error, code);
+  return error_set(error, code, "%s: the tokenizer failed: %s", caller, sqlite3_errstr(code));
 }
 
 /* Terms as they came become distinct ones with weights. */
@@ -132,14 +146,16 @@ int text_vector(sqlite3 *db, Model *model, const ModelItems *items, ModelWords *
   if (code != SQLITE_OK || sqlite3_value_type(text) == SQLITE_NULL) return code;
   const char *bytes = (const char *)sqlite3_value_text(text);
   if (!bytes) return error_no_memory(error);
-  Collecting collecting = {.known = &words->terms, .reader = analysis->reader};
+  Interrupt interrupt;
+  interrupt_begin(&interrupt, db);
+  Collecting collecting = {.known = &words->terms, .reader = analysis->reader, .cancel = &interrupt.cancel};
   code = flatten_json(bytes, (size_t)sqlite3_value_bytes(text), read_text, &collecting);
   if (code == SQLITE_OK) code = weigh_terms(analysis, words, &collecting, vector);
   vector->term = collecting.term;
+  interrupt_end(&interrupt);
   if (code == SQLITE_OK) return SQLITE_OK;
   text_vector_free(vector);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  return error_set(error, code, "%s: the tokenizer failed: %s", caller, sqlite3_errstr(code));
+  return text_error(error, code, caller);
 }
 
 void text_vector_free(TextVector *vector) {

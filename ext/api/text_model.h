@@ -16,6 +16,9 @@ typedef struct TextVector {
 /* SQLITE_ERROR where the model was not made of words. `model` must have begun, `words` be its words. */
 int text_vector(sqlite3 *db, Model *model, const ModelItems *items, ModelWords *words, const char *caller,
                 sqlite3_value *text, TextVector *vector, Error *error);
+/* Records what reading a text failed with. */
+int text_error(Error *error, int code, const char *caller);
+
 void text_vector_free(TextVector *vector); /* cleared is fine; leaves it cleared */
 
 /* A text (a vector, where the model was made of those) as what items are scored with: for a sparse model the weights of

@@ -69,8 +69,9 @@ def child_texts_peer(bench, path):
 
     def nearest():
         for first in range(0, SAMPLE, BLOCK):
-            scores = (matrix[first:first + BLOCK] @ transposed).toarray()
-            np.argpartition(-scores, 11, axis=1)[:, :11]
+            scores = matrix[first:first + BLOCK] @ transposed
+            for start, end in zip(scores.indptr, scores.indptr[1:]):
+                scores.indices[start:end][np.argpartition(-scores.data[start:end], 11)[:11]]
 
     return {"train": train, "all": clock(nearest) * DOCUMENTS / SAMPLE, "memory": peak_memory()}
 

@@ -419,5 +419,13 @@ class Options(TestCase):
         self.assertEqual(json.loads(db.execute("SELECT options FROM recommend_models").fetchone()[0])["norm"], "l2")
 
 
+class WithoutFactors(TestCase):
+    def test_a_model_of_words_has_none(self):
+        db = self.closing(documents(["one two", "two three"]))
+        train_text(db)
+        for side in ("user", "item"):
+            self.assert_error(db, f"SELECT * FROM recommend_factors('documents_tfidf', '{side}')", "no factors", "lsa")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -44,6 +44,28 @@ class Examples(unittest.TestCase):
         for heading in ("reason", "similarity", "stars", "ndcg", "train_mf"):
             self.assertIn(heading, run.stdout)
 
+    def test_products(self):
+        run = shell(":memory:", (ROOT / "examples/products.sql").read_text())
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        ranking = run.stdout.split("All five")[1].split("What is new")[0]
+        names = ("Macbook", "Kindle", "Samsung", "LG", "Brown Leather Shoes")
+        self.assertEqual(sorted(names, key=ranking.index), list(names))
+
+    def test_amazon(self):
+        """On the made-up shop; its first five are not what the customer has rated already."""
+        database = os.path.join(self.folder.name, "shop.db")
+        self.assertEqual(shell(database, (ROOT / "sql/demo_shop.sql").read_text()).returncode, 0)
+        run = shell(database, (ROOT / "examples/amazon.sql").read_text())
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        for heading in ("title", "price", "category", "stars", "mixture", "squared_rest", "weight"):
+            self.assertIn(heading, run.stdout)
+        counts = "SELECT (SELECT count(*) FROM products), count(*), count(DISTINCT user_id) FROM ratings;"
+        self.assertEqual(shell(database, counts).stdout.strip(), "240|12459|1500")
+        seen = """SELECT count(*) FROM recommend((SELECT user_id FROM ratings GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1),
+                  5, 'content') r JOIN ratings t ON t.parent_asin = r.item AND t.user_id =
+                  (SELECT user_id FROM ratings GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1);"""
+        self.assertEqual(shell(database, ".load build/recommend\n" + seen).stdout.strip(), "0")
+
     def test_readme(self):
         text = (ROOT / "README.md").read_text()
         database, shown = self.copy("readme.db"), 0

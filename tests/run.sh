@@ -27,19 +27,27 @@ case $library in
 esac | awk '{ print $NF }' >"$log" 2>&1
 if [ "$(sed 's/^_//' "$log")" = sqlite3_recommend_init ]; then count 'exported symbols' 1 0 0; else count 'exported symbols' 0 1 0; fi
 
+# The C programs, as many at a time as there are processors; then their logs, in order.
+logs=$(mktemp -d)
+trap 'rm -rf "$log" "$logs"' EXIT
+printf '%s\n' "$@" | LIMITED=$limited LOGS=$logs xargs -P "$(getconf _NPROCESSORS_ONLN)" -I PROGRAM sh -c '
+  log=$LOGS/$(echo PROGRAM | tr / _)
+  $LIMITED PROGRAM >"$log" 2>&1
+  echo $? >"$log.code"'
+
 for program in "$@"; do
   if [ ! -x "$program" ]; then
     echo "$program was not built" >"$log"
     count "$program" 0 1 0
     continue
   fi
-  $limited "$program" >"$log" 2>&1
-  code=$?
+  cat "$logs/$(echo "$program" | tr / _)" >"$log"
+  code=$(cat "$logs/$(echo "$program" | tr / _).code")
   totals=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
   good=$(echo "$totals" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
   bad=$(echo "$totals" | sed -n 's/.*, \([0-9]*\) failed.*/\1/p')
   # A crash, a sanitizer's report or a missing last line is a failure even where every check held.
-  if [ "${bad:-0}" -eq 0 ] && { [ $code -ne 0 ] || [ -z "$totals" ]; }; then
+  if [ "${bad:-0}" -eq 0 ] && { [ "${code:-1}" -ne 0 ] || [ -z "$totals" ]; }; then
     echo "$program ended with code $code" >>"$log"
     bad=1
   fi

@@ -79,7 +79,18 @@ static int match_items(Training *training, TfidfState *state, Error *error) {
 
 static int read_ratings(Training *training, TfidfState *state, const char *text, Error *error) {
   Source source = {0};
-  int code = source_resolve(training->connection->db, text, "tfidf_train", &source, error);
+  sqlite3 *db = training->connection->db;
+  int code = SQLITE_ERROR;
+  if (training->from_file) {
+    /* What a stored option names is where the model is: a table of that name elsewhere, in temp or main, is another. */
+    Error none = {0};
+    char *beside = sqlite3_mprintf("\"%w\".%s", training->schema, text);
+    code = beside ? source_resolve(db, beside, "tfidf_train", &source, &none) : error_no_memory(error);
+    sqlite3_free(beside);
+    error_clear(&none);
+    if (code != SQLITE_OK && code != SQLITE_ERROR) return interrupt_error(error, code);
+  }
+  if (code != SQLITE_OK) code = source_resolve(db, text, "tfidf_train", &source, error);
   /* Nothing that is stored in the file is ever run as SQL. */
   if (code == SQLITE_OK && training->from_file && source.is_query)
     code = error_set(error, SQLITE_ERROR,
@@ -87,6 +98,12 @@ static int read_ratings(Training *training, TfidfState *state, const char *text,
                      "with the view");
   if (code == SQLITE_OK) code = training_read_ratings(training, &source, state->documents.affinity, error);
   if (code == SQLITE_OK) code = match_items(training, state, error);
+  if (code == SQLITE_OK && training->data.by_user.start[training->data.by_user.rows] == 0)
+    code =
+        error_set(error, SQLITE_ERROR,
+                  "tfidf_train: none of the %lld ratings in \"%s\" is of an item of \"%s\": are their ids of the same "
+                  "type?",
+                  state->unknown_items, text, training->source.text);
   source_free(&source);
   return code;
 }

@@ -21,7 +21,6 @@ typedef struct Reader {
   size_t vectors_capacity; /* rows that there is room for */
   float *vectors;          /* rows × dimensions */
   uint8_t *empty;          /* one a row: it has no vector */
-  size_t empty_capacity;
 } Reader;
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */

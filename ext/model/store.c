@@ -20,10 +20,13 @@
  *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
  *            ranking head's factors, and each head's bias where it has biases; then the checksum
  *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it
- * was before it was made 1, then of all vectors, one after the other, the terms (uint32, ascending) and, after those,
- * their weights (float32); then the checksum m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is
- * in; idf: what its count is multiplied by m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item
- * factors, STORE_TERMS a row, float32, then the checksum; shape: [vectors, rank]
+ *            was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their weights
+ *            (float32); then the checksum
+ *
+ * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
+ *
+ * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
+ *            the checksum; shape: [vectors, rank]
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.

@@ -308,9 +308,21 @@ class Ratings(TestCase):
 
     def test_only_unknown_items(self):
         db = self.database([(1, 1, 5), (2, 2, 3)])
-        summary = train_text(db, "items", ratings="ratings")
-        self.assertEqual((summary["unknown_items"], summary["ratings"], summary["users"]), (2, 0, 2))
-        self.assertEqual([row[1:] for row in db.execute("SELECT item, score, reason FROM recommend(1, 3)")], [(0.0, "popular")] * 3)
+        self.assert_error(db, "SELECT tfidf_train('items', '{\"ratings\": \"ratings\"}')", "none of the 2 ratings", "same type")
+
+    def test_retrain_reads_the_ratings_beside_the_model(self):
+        """A table of that name in main or temp is another."""
+        db = self.closing(connect())
+        db.execute("ATTACH ':memory:' AS aux")
+        db.executescript("""CREATE TABLE aux.items(id INTEGER, text TEXT); INSERT INTO aux.items VALUES(1, 'one two'), (2, 'two');
+                            CREATE TABLE aux.ratings(user, item, rating); INSERT INTO aux.ratings VALUES(7, 1, 5), (8, 2, 3);""")
+        train_text(db, "aux.items", ratings="aux.ratings", model="beside")
+        train_text(db, "aux.items", ratings="ratings")
+        for schema in ("main", "temp"):
+            db.execute(f"CREATE TABLE {schema}.ratings AS SELECT 'other' AS user, 1 AS item, 1 AS rating")
+            for model in ("items_tfidf", "beside"):
+                db.execute(f"INSERT INTO aux.{model}({model}) VALUES('retrain')")
+                self.assertEqual(db.execute(f"SELECT id FROM aux.{model}_user ORDER BY 1").fetchall(), [(7,), (8,)])
 
     def test_named_columns_and_no_ratings(self):
         db = self.database(LIKES)

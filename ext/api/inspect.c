@@ -131,7 +131,7 @@ static int read_user(TableCall *call, Error *error) {
   int code = reading_resume(&list->reading, &model, error);
   if (code != SQLITE_OK) return code;
   uint32_t user = (uint32_t)call->row;
-  code = model_user_at(model, list->reading.items, user, &list->user, error);
+  code = model_user_at(model, list->reading.items, user, &list->user, NULL, error);
   if (code == SQLITE_OK) code = model_user_row(model, user, &list->id, &list->n, error);
   model_end(model);
   return code;

@@ -155,9 +155,8 @@ static int rank_user(ModelCursor *cursor, Error *error) {
 /* Reads one user; the model has begun. */
 static int enter_user(ModelCursor *cursor, Model *model, uint32_t user, Error *error) {
   leave_user(cursor);
-  int code = model_user_at(model, cursor->reading.items, user, &cursor->user, error);
+  int code = model_user_at(model, cursor->reading.items, user, &cursor->user, &cursor->history, error);
   if (code == SQLITE_OK) code = model_user_row(model, user, &cursor->user_id, NULL, error);
-  if (code == SQLITE_OK) code = model_history(model, cursor->reading.items, user, &cursor->history, error);
   return code == SQLITE_OK ? rank_user(cursor, error) : code;
 }
 

@@ -22,7 +22,7 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   if (user_there < 0 || item_there < 0) code = error_no_memory(error);
   uint32_t item = item_there > 0 ? dictionary_find(&items->ids, &item_id) : DICTIONARY_NONE;
   if (code == SQLITE_OK && head >= 0 && user_there && item != DICTIONARY_NONE)
-    code = model_user(model, items, &user_id, &user, &found, error);
+    code = model_user(model, items, &user_id, &user, NULL, &found, error);
   if (code == SQLITE_OK && found) {
     *prediction = items_prediction(items, item, &user);
     *known = 1;

@@ -2,46 +2,23 @@
  *
  * An unknown user, or one of whom nothing was learned, gets the most frequent items; the score is then their count and
  * the reason 'popular'. Without k rows stream best first, and item = ? or item IN (…) is the set to choose from. */
-#include <string.h>
-
-#include "../base/memory.h"
-#include "../base/parallel.h"
 #include "../data/interrupt.h"
 #include "recommendation.h"
 #include "register.h"
 
 /* The ranking itself; the model has begun. */
 static int rank(TableCall *call, Model *model, Recommendation *state, const Cancel *cancel, Error *error) {
-  ModelItems *items = state->items;
+  const ModelItems *items = state->items;
   ModelUser user = {0};
   History history = {0};
   Id id;
   int found = 0;
-  RankingRequest request = {
-      .items = items,
-      .history = &history,
-      .seen = UNSEEN_ONLY,
-      .best_first = 1,
-      .limit = state->k < call->limit ? state->k : call->limit,
-      .threads = parallel_threads(0),
-      .cancel = cancel,
-  };
-  uint32_t *candidates = NULL;
   int there = id_from_value_as(call->argument[0], items->user_affinity, &id);
   int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user(model, items, &id, &user, &found, error);
-  if (code == SQLITE_OK && found) code = model_history(model, items, user.index, &history, error);
-  if (code == SQLITE_OK && call->has_candidates) {
-    request.has_candidates = 1;
-    code = ranking_candidates(items, call->candidates.values, call->candidates.count, &candidates,
-                              &request.candidate_count);
-    request.candidates = candidates;
-    if (code != SQLITE_OK) error_no_memory(error);
-  }
+  if (there > 0) code = model_user(model, items, &id, &user, &history, &found, error);
   state->popular = !found || user.blank;
-  request.user = state->popular ? NULL : &user;
-  if (code == SQLITE_OK && there > 0) code = interrupt_error(error, ranking_start(&state->ranking, &request));
-  memory_free(candidates);
+  if (code == SQLITE_OK && there > 0)
+    code = recommendation_rank(call, state->popular ? NULL : &user, &history, cancel, error);
   history_free(&history);
   user_free(&user);
   return code;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../base/parallel.h"
 #include "../data/interrupt.h"
 #include "../data/source.h"
 #include "../model/scoring.h"
@@ -168,14 +167,10 @@ static int sum_vectors(const ModelItems *items, ModelUser *user) {
 
 /* The user that a history makes. Without ratings all items count alike. */
 static int make_user(const ModelItems *items, const History *history, ModelUser *user) {
-  user->sum.item = memory_alloc(history->count, sizeof *user->sum.item);
-  user->sum.weight = memory_alloc(history->count, sizeof *user->sum.weight);
-  if (!user->sum.item || !user->sum.weight) return SQLITE_NOMEM;
   Profile profile = history->rating ? (Profile)items->shape.profile : PROFILE_MEAN;
-  user->sum.count = profile_sum(profile, items->norm, history->count, history->item, history->rating, NULL,
-                                user->sum.item, user->sum.weight);
+  int code = item_sum_make(items, profile, history, &user->sum);
   user->blank = user->sum.count == 0;
-  if (user->blank) return SQLITE_OK;
+  if (code != SQLITE_OK || user->blank) return code;
   if (!items->shape.sparse) return sum_vectors(items, user);
   const PostingsQuery query = item_sum_query(&user->sum);
   return postings_expand(&items->postings, &query, &user->spread);
@@ -185,31 +180,12 @@ static int rank(TableCall *call, Recommendation *state, const Cancel *cancel, Er
   const ModelItems *items = state->items;
   ModelUser user = {0};
   History history = {0};
-  uint32_t *candidates = NULL;
-  RankingRequest request = {
-      .items = items,
-      .history = &history,
-      .seen = UNSEEN_ONLY,
-      .best_first = 1,
-      .limit = state->k < call->limit ? state->k : call->limit,
-      .threads = parallel_threads(0),
-      .cancel = cancel,
-  };
   int code = read_profile(call, items, &history, error);
   if (code == SQLITE_OK && make_user(items, &history, &user) != SQLITE_OK) code = error_no_memory(error);
-  if (code == SQLITE_OK && call->has_candidates) {
-    request.has_candidates = 1;
-    if (ranking_candidates(items, call->candidates.values, call->candidates.count, &candidates,
-                           &request.candidate_count) != SQLITE_OK)
-      code = error_no_memory(error);
-    request.candidates = candidates;
-  }
   state->popular = user.blank;
-  request.user = user.blank ? NULL : &user;
   int given = call->argument[0] && sqlite3_value_type(call->argument[0]) != SQLITE_NULL;
   if (user.blank && items->users == 0) given = 0; /* nothing is known, and nothing is popular */
-  if (code == SQLITE_OK && given) code = interrupt_error(error, ranking_start(&state->ranking, &request));
-  memory_free(candidates);
+  if (code == SQLITE_OK && given) code = recommendation_rank(call, user.blank ? NULL : &user, &history, cancel, error);
   history_free(&history);
   user_free(&user);
   return code;

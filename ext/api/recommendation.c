@@ -1,6 +1,35 @@
 /* A list of recommendations: see recommendation.h. */
 #include "recommendation.h"
 
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "../data/interrupt.h"
+
+int recommendation_rank(TableCall *call, const ModelUser *user, const History *history, const Cancel *cancel,
+                        Error *error) {
+  Recommendation *state = call->state;
+  uint32_t *candidates = NULL;
+  RankingRequest request = {
+      .items = state->items,
+      .user = user,
+      .history = history,
+      .seen = UNSEEN_ONLY,
+      .has_candidates = call->has_candidates,
+      .best_first = 1,
+      .limit = state->k < call->limit ? state->k : call->limit,
+      .threads = parallel_threads(0),
+      .cancel = cancel,
+  };
+  int code = SQLITE_OK;
+  if (call->has_candidates)
+    code = ranking_candidates(state->items, call->candidates.values, call->candidates.count, &candidates,
+                              &request.candidate_count);
+  request.candidates = candidates;
+  if (code == SQLITE_OK) code = ranking_start(&state->ranking, &request);
+  memory_free(candidates);
+  return interrupt_error(error, code);
+}
+
 int recommendation_rewind(TableCall *call, Error *error) {
   (void)error;
   Recommendation *state = call->state;

@@ -16,6 +16,10 @@ typedef struct Recommendation {
   int64_t k;
 } Recommendation;
 
+/* Ranks what `history` does not have for a user, NULL: by popularity. */
+int recommendation_rank(TableCall *call, const ModelUser *user, const History *history, const Cancel *cancel,
+                        Error *error);
+
 int recommendation_rewind(TableCall *call, Error *error);
 int recommendation_next(TableCall *call, Error *error);
 int recommendation_at_end(const TableCall *call);

@@ -155,7 +155,7 @@ static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t 
   Id id;
   int there = id_from_value_as(call->argument[0], items->user_affinity, &id);
   int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user(model, items, &id, &user, &found, error);
+  if (there > 0) code = model_user(model, items, &id, &user, NULL, &found, error);
   if (code == SQLITE_OK && found) {
     const float *vector = user.vector[head];
     UserQuery query = {.vector = vector, .spread = &user.spread, .self = user.index};

@@ -25,11 +25,7 @@ static void analysis_free(void *kept) {
   if (!analysis) return;
   term_reader_close(analysis->reader);
   dictionary_free(&analysis->stop_words);
-  sqlite3_free(analysis->options.common.model);
-  sqlite3_free(analysis->options.common.user.name);
-  sqlite3_free(analysis->options.common.item.name);
-  sqlite3_free(analysis->options.common.rating.name);
-  sqlite3_free(analysis->options.common.timestamp.name);
+  train_options_free(&analysis->options.common);
   content_free_options(&analysis->options.common);
   memory_free(analysis);
 }

@@ -304,6 +304,14 @@ int training_store(Training *training, Error *error) {
   return code;
 }
 
+void train_options_free(TrainOptions *options) {
+  sqlite3_free(options->model);
+  sqlite3_free(options->user.name);
+  sqlite3_free(options->item.name);
+  sqlite3_free(options->rating.name);
+  sqlite3_free(options->timestamp.name);
+}
+
 void training_end(Training *training) {
   if (!training) return;
   if (training->state) training->family->end(training);
@@ -313,11 +321,7 @@ void training_end(Training *training) {
   sparse_free(&training->by_item);
   trained_free(&training->trained);
   if (training->options) {
-    sqlite3_free(training->options->model);
-    sqlite3_free(training->options->user.name);
-    sqlite3_free(training->options->item.name);
-    sqlite3_free(training->options->rating.name);
-    sqlite3_free(training->options->timestamp.name);
+    train_options_free(training->options);
     if (training->family->free_options) training->family->free_options(training->options);
   }
   memory_free(training->options);

@@ -24,6 +24,8 @@ typedef struct TrainOptions {
   int history;
 } TrainOptions;
 
+void train_options_free(TrainOptions *options); /* what the common ones own */
+
 /* For a family's table of options; `Options` is a struct with a member `common`. */
 #define TRAIN_OPTIONS(Options)                                                                                    \
   {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                              \

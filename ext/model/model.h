@@ -68,9 +68,12 @@ int model_begin(Model *model, ModelItems **items, Error *error);
 void model_end(Model *model);
 int64_t model_user_stamp(const Model *model); /* as of the last model_begin */
 
-/* *found = 0 where the id is unknown. The user must be freed in either case. */
-int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, int *found, Error *error);
-int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error);
+/* *found = 0 where the id is unknown. `history`, which may be NULL, receives the user's. Both must be freed in either
+ * case. */
+int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, History *history, int *found,
+               Error *error);
+int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, History *history,
+                  Error *error);
 int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error);
 
 /* The id of a user, as a copy to be freed by sqlite3_value_free, and (n may be NULL) the number of entries. */
@@ -79,9 +82,14 @@ int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, 
 /* Only the id's index. */
 int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error);
 
-/* What a history adds up to in a sparse model, weighed by its shape's profile. SQLITE_OK or SQLITE_NOMEM. */
-int item_sum_make(const ModelItems *items, const History *history, ItemSum *sum);
+/* What a history adds up to in a model of content. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum);
 void item_sum_free(ItemSum *sum);
+
+/* The query that a sum of items is. */
+static inline PostingsQuery item_sum_query(const ItemSum *sum) {
+  return (PostingsQuery){.index = sum->item, .weight = sum->weight, .count = sum->count, .of_items = 1};
+}
 
 /* Users first … first + count - 1 (`first` a multiple of STORE_CHUNK; cut at the last user). */
 enum { USERS_WITH_IDS = 1, USERS_WITH_HISTORIES = 2 }; /* those of a sparse model come with histories anyway */

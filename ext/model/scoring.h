@@ -25,9 +25,4 @@ int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *
  * dense vectors leaves it alone. */
 Queries users_queries(const ModelItems *items, const ModelUsers *users, PostingsQuery *sparse);
 
-/* The query that a sum of items is. */
-static inline PostingsQuery item_sum_query(const ItemSum *sum) {
-  return (PostingsQuery){.index = sum->item, .weight = sum->weight, .count = sum->count, .of_items = 1};
-}
-
 #endif

@@ -57,13 +57,13 @@ static int is_blank(const ModelShape *shape, const float *row) {
 
 /* ---- sums of items ----------------------------------------------------------------------------------------------- */
 
-int item_sum_make(const ModelItems *items, const History *history, ItemSum *sum) {
+int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum) {
   *sum = (ItemSum){0};
   sum->item = memory_alloc(history->count, sizeof *sum->item);
   sum->weight = memory_alloc(history->count, sizeof *sum->weight);
   if (!sum->item || !sum->weight) return SQLITE_NOMEM;
-  sum->count = profile_sum((Profile)items->shape.profile, items->norm, history->count, history->item, history->rating,
-                           history->held_out, sum->item, sum->weight);
+  sum->count = profile_sum(profile, items->norm, history->count, history->item, history->rating, history->held_out,
+                           sum->item, sum->weight);
   return SQLITE_OK;
 }
 
@@ -73,16 +73,12 @@ void item_sum_free(ItemSum *sum) {
   *sum = (ItemSum){0};
 }
 
-static int user_from_history(Model *model, const ModelItems *items, ModelUser *user, Error *error) {
-  History history;
-  int code = model_history(model, items, user->index, &history, error);
-  if (code == SQLITE_OK && item_sum_make(items, &history, &user->sum) != SQLITE_OK) code = error_no_memory(error);
-  history_free(&history);
+static int user_from_history(const ModelItems *items, const History *history, ModelUser *user) {
+  int code = item_sum_make(items, (Profile)items->shape.profile, history, &user->sum);
   if (code != SQLITE_OK) return code;
-  const PostingsQuery query = {
-      .index = user->sum.item, .weight = user->sum.weight, .count = user->sum.count, .of_items = 1};
+  const PostingsQuery query = item_sum_query(&user->sum);
   user->blank = user->sum.count == 0;
-  return postings_expand(&items->postings, &query, &user->spread) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  return postings_expand(&items->postings, &query, &user->spread);
 }
 
 /* ---- one user ---------------------------------------------------------------------------------------------------- */
@@ -99,10 +95,8 @@ static int user_from_row(const ModelShape *shape, const float *row, ModelUser *u
   return SQLITE_OK;
 }
 
-int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error) {
+static int user_from_factors(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error) {
   size_t row_floats = store_row_floats(&items->shape);
-  *user = (ModelUser){.index = index};
-  if (items->shape.sparse) return user_from_history(model, items, user, error);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
@@ -115,6 +109,20 @@ int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUs
   if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
   if (statement) sqlite3_reset(statement);
   memory_free(row);
+  return code;
+}
+
+int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, History *history,
+                  Error *error) {
+  History own = {0};
+  int sparse = items->shape.sparse, code = SQLITE_OK;
+  History *read = history ? history : &own;
+  *user = (ModelUser){.index = index};
+  if (history) *history = (History){0};
+  if (!sparse) code = user_from_factors(model, items, index, user, error);
+  if (code == SQLITE_OK && (history || sparse)) code = model_history(model, items, index, read, error);
+  if (code == SQLITE_OK && sparse && user_from_history(items, read, user) != SQLITE_OK) code = error_no_memory(error);
+  history_free(&own);
   return code;
 }
 
@@ -150,11 +158,13 @@ int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32
   return code;
 }
 
-int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, int *found, Error *error) {
+int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, History *history, int *found,
+               Error *error) {
   uint32_t index;
   *user = (ModelUser){0};
+  if (history) *history = (History){0};
   int code = model_user_index(model, items, id, &index, found, error);
-  return code == SQLITE_OK && *found ? model_user_at(model, items, index, user, error) : code;
+  return code == SQLITE_OK && *found ? model_user_at(model, items, index, user, history, error) : code;
 }
 
 /* ---- histories --------------------------------------------------------------------------------------------------- */
@@ -339,7 +349,7 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
 static int add_up_histories(const ModelItems *items, ModelUsers *users) {
   int code = SQLITE_OK;
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
-    code = item_sum_make(items, &users->history[user], &users->sum[user]);
+    code = item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]);
     users->blank[user] = users->sum[user].count == 0;
   }
   return code;

@@ -1,0 +1,31 @@
+/* What the ways to factorize a matrix have in common: they are made from the matrix and options of their own, fit epoch
+ * by epoch, and hand over Factors. Each X.h declares X_create(), which fills in a Factorizer. */
+#ifndef RECOMMEND_LEARN_FACTORIZER_H
+#define RECOMMEND_LEARN_FACTORIZER_H
+
+#include "../base/cancel.h"
+#include "../base/error.h"
+#include "../base/factors.h"
+
+typedef struct FactorizerReport {
+  double loss;       /* what the method minimises, at the end of the epoch */
+  double train_rmse; /* over the observed cells; NaN where predictions are no ratings */
+} FactorizerReport;
+
+typedef struct FactorizerMethod {
+  /* One epoch; *done where there is nothing left to do, whatever the number of epochs asked for. SQLITE_ERROR where
+   * factors are no longer finite, SQLITE_NOMEM, or what cancel says; then it can only be destroyed. */
+  int (*epoch)(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error);
+  /* What is to be done once, after the last epoch, and changes the report; NULL: nothing. */
+  int (*finish)(void *state, FactorizerReport *report, const Cancel *cancel, Error *error);
+  const Factors *(*factors)(void *state);      /* as they stand; owned by the method */
+  void (*take)(void *state, Factors *factors); /* hands them over; then it can only be destroyed */
+  void (*destroy)(void *state);
+} FactorizerMethod;
+
+typedef struct Factorizer {
+  const FactorizerMethod *method; /* NULL: there is none */
+  void *state;
+} Factorizer;
+
+#endif

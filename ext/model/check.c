@@ -22,7 +22,7 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   if (code != SQLITE_OK) return code;
   if (users != items->users)
     return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, items->users);
-  int64_t expected = items->shape.sparse ? 0 : (items->users + STORE_CHUNK - 1) / STORE_CHUNK;
+  int64_t expected = store_row_floats(&items->shape) == 0 ? 0 : (items->users + STORE_CHUNK - 1) / STORE_CHUNK;
   if (chunks != expected)
     return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks, expected);
   return SQLITE_OK;

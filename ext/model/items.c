@@ -8,6 +8,7 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "neighbors.h"
 #include "store.h"
 
 #define MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
@@ -21,7 +22,9 @@ typedef struct Config {
   int64_t format, users, items;
   int64_t rank[HEADS], biases[HEADS], clip;
   double mean[HEADS], minimum, maximum, average;
-  int64_t cosine, sparse, profile, terms;
+  int64_t cosine, sparse, profile, terms, links;
+  int64_t size, centering, raters, similarity, weighting, min_support, sample; /* of neighbours */
+  double shrinkage, threshold, bm25_k1, bm25_b;
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
 } Config;
@@ -43,8 +46,16 @@ static const ConfigInteger config_integers[] = {
     {"clip", offsetof(Config, clip), 0, 1},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
-    {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_WEIGHTED},
+    {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
     {"terms", offsetof(Config, terms), 0, MOST_TERMS},
+    {"links", offsetof(Config, links), LINK_NONE, LINK_KINDS - 1},
+    {"neighbor_size", offsetof(Config, size), 0, INT32_MAX},
+    {"neighbor_centering", offsetof(Config, centering), 0, 15},
+    {"neighbor_raters", offsetof(Config, raters), 0, 1},
+    {"neighbor_similarity", offsetof(Config, similarity), 0, 15},
+    {"neighbor_weighting", offsetof(Config, weighting), 0, 15},
+    {"neighbor_min_support", offsetof(Config, min_support), 0, INT32_MAX},
+    {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
 };
 
 static const struct {
@@ -56,6 +67,10 @@ static const struct {
     {"minimum", offsetof(Config, minimum)},
     {"maximum", offsetof(Config, maximum)},
     {"average", offsetof(Config, average)},
+    {"neighbor_shrinkage", offsetof(Config, shrinkage)},
+    {"neighbor_threshold", offsetof(Config, threshold)},
+    {"neighbor_bm25_k1", offsetof(Config, bm25_k1)},
+    {"neighbor_bm25_b", offsetof(Config, bm25_b)},
 };
 
 #define INTEGERS (sizeof config_integers / sizeof *config_integers)
@@ -117,7 +132,8 @@ static int config_row(Reader *reader, sqlite3_stmt *statement, Config *config, i
 
 /* Was the head fitted? As shape_has. */
 static int config_has(const Config *config, int head) {
-  return config->rank[head] > 0 || (config->sparse && head == HEAD_RANKING);
+  return config->rank[head] > 0 || config->biases[head] ||
+         ((config->sparse || config->links) && head == HEAD_RANKING);
 }
 
 static int check_config(Reader *reader, const Config *config, int known, Error *error) {
@@ -132,8 +148,9 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
       (config->prediction_head >= 0 && !config_has(config, config->prediction_head)))
     return shadow_damaged(error, name, "its configuration names a head that was not fitted");
   for (int head = 0; head < HEADS; head++)
-    if (config->sparse && (config->rank[head] || config->biases[head]))
-      return shadow_damaged(error, name, "its configuration has sparse vectors and factors");
+    if ((config->sparse && (config->biases[head] || config->links)) ||
+        ((config->sparse || config->links) && config->rank[head]))
+      return shadow_damaged(error, name, "its configuration has both factors and other vectors");
   int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
   if (config->cosine ? of_ratings : config->sparse)
@@ -169,6 +186,20 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   shape->sparse = (int)config->sparse;
   shape->profile = (int)config->profile;
   shape->terms = config->terms;
+  shape->links = (int)config->links;
+  shape->neighbors = (NeighborShape){
+      .size = (int)config->size,
+      .centering = (int)config->centering,
+      .raters = (int)config->raters,
+      .similarity = (int)config->similarity,
+      .weighting = (int)config->weighting,
+      .min_support = (int)config->min_support,
+      .sample = (int)config->sample,
+      .shrinkage = config->shrinkage,
+      .threshold = config->threshold,
+      .bm25_k1 = config->bm25_k1,
+      .bm25_b = config->bm25_b,
+  };
   items->users = config->users;
   items->user_affinity = id_affinity_of(config->user_affinity);
   items->item_affinity = id_affinity_of(config->item_affinity);
@@ -218,7 +249,7 @@ static int unpack_item(Reader *reader, ModelItems *items, size_t item, const cha
   items->norm[item] =
       norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0), shape->rank[shape->score_head]);
   for (int head = 0; head < HEADS; head++) {
-    if (shape->rank[head]) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
+    if (shape_has_panel(shape, head)) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
     row += shape->rank[head];
   }
   for (int head = 0; head < HEADS; head++)
@@ -331,7 +362,7 @@ static int items_alloc(size_t count, ModelItems *items) {
   items->norm = memory_alloc(count, sizeof *items->norm);
   int code = items->count && items->norm ? SQLITE_OK : SQLITE_NOMEM;
   for (int head = 0; head < HEADS && code == SQLITE_OK; head++)
-    if (shape->rank[head])
+    if (shape_has_panel(shape, head))
       code = score_panel_alloc(&items->panel[head], count, shape_stride(shape, head), shape->biases[head]);
   return code;
 }
@@ -370,9 +401,10 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
   }
   if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
-  if (code == SQLITE_OK)
-    code = items->shape.sparse ? load_vectors(reader, (size_t)config.items, items, error)
-                               : load_factors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK && items->shape.sparse) code = load_vectors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK && store_row_floats(&items->shape))
+    code = load_factors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK && items->shape.links) code = links_load(reader, items, error);
   if (code != SQLITE_OK) {
     items_release(items);
     items = NULL;
@@ -388,5 +420,7 @@ void items_release(ModelItems *items) {
   memory_free(items->norm);
   for (int head = 0; head < HEADS; head++) score_panel_free(&items->panel[head]);
   postings_free(&items->postings);
+  neighbor_lists_free(&items->neighbors);
+  memory_free(items->weights);
   memory_free(items);
 }

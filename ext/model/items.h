@@ -18,6 +18,9 @@ typedef struct ModelItems {
   ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
   float *norm;             /* ‖item‖ in the score head; of a sparse model, before it was made 1 */
   Postings postings;       /* the items of a sparse model */
+  Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
+  NeighborLists neighbors; /* of items, and what links points to */
+  float *weights;          /* items × items, likewise */
 } ModelItems;
 
 /* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */

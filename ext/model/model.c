@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include "../base/memory.h"
+#include "observed.h"
 #include "words.h"
 
 /* ---- making and ending ------------------------------------------------------------------------------------------- */
@@ -24,6 +25,7 @@ void model_destroy(Model *model) {
   if (!model) return;
   reader_end(&model->reader);
   words_release(model->words);
+  observed_release(model->observed);
   items_release(model->items);
   memory_free(model);
 }

@@ -22,7 +22,7 @@ typedef struct History {
   uint8_t *held_out; /* owned; the entry was not trained on; NULL: all were */
 } History;
 
-/* A sum of item vectors: what a model of sparse vectors takes a user for. */
+/* A sum over items: what a model of sparse vectors, or of links, takes a user for. */
 typedef struct ItemSum {
   size_t count;
   uint32_t *item; /* owned, ascending; none whose vector is empty */
@@ -34,7 +34,7 @@ typedef struct ModelUser {
   uint32_t index;
   float *vector[HEADS];  /* owned; NULL for unfitted heads */
   double offset[HEADS];  /* what a head's score is beyond the panel's: mean + user bias */
-  ItemSum sum;           /* of a sparse model */
+  ItemSum sum;           /* of a sparse model, or one of links: with neighbours of users, what those add up to */
   PostingsVector spread; /* the sum, in terms */
   int blank;             /* nothing was learned of this user: all factors of the score head are zero */
 } ModelUser;
@@ -45,7 +45,7 @@ typedef struct ModelUsers {
   float *vector[HEADS]; /* count × stride of each fitted head, aligned */
   float *offset[HEADS]; /* count; the head's mean + user bias */
   uint8_t *blank;       /* count; nothing was learned of this user: see ModelUser */
-  ItemSum *sum;         /* count, of a sparse model; else NULL */
+  ItemSum *sum;         /* count, of a sparse model or one of links; else NULL */
   Dictionary ids;       /* filled where asked for: ids.count == count */
   History *history;     /* count, where asked for, else NULL */
 } ModelUsers;
@@ -55,6 +55,7 @@ typedef struct Model {
   Reader reader;
   ModelItems *items;        /* the cache; NULL until the first model_begin */
   struct ModelWords *words; /* those of the items with its stamp; NULL until asked for */
+  struct Observed *observed; /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
 } Model;
 
@@ -82,9 +83,13 @@ int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, 
 /* Only the id's index. */
 int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error);
 
-/* What a history adds up to in a model of content. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+/* What a history adds up to in a model of content or of links between items. SQLITE_OK or SQLITE_NOMEM; to be freed in
+ * either case. */
 int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum);
 void item_sum_free(ItemSum *sum);
+
+/* A user's nearest users, in a model of those: lists->rows is 1. To be freed by neighbor_lists_free in either case. */
+int model_user_neighbors(Model *model, const ModelItems *items, uint32_t user, NeighborLists *lists, Error *error);
 
 /* The query that a sum of items is. */
 static inline PostingsQuery item_sum_query(const ItemSum *sum) {
@@ -92,7 +97,11 @@ static inline PostingsQuery item_sum_query(const ItemSum *sum) {
 }
 
 /* Users first … first + count - 1 (`first` a multiple of STORE_CHUNK; cut at the last user). */
-enum { USERS_WITH_IDS = 1, USERS_WITH_HISTORIES = 2 }; /* those of a sparse model come with histories anyway */
+enum {
+  USERS_WITH_IDS = 1,
+  USERS_WITH_HISTORIES = 2, /* those of a sparse model or one of links come with histories anyway */
+  USERS_PLAIN = 4           /* … and without sums */
+};
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error);
 

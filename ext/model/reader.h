@@ -16,6 +16,7 @@ typedef enum ReaderStatement {
   STATEMENT_OPTIONS,
   STATEMENT_TERMS,
   STATEMENT_WEIGHT,
+  STATEMENT_NEIGHBORS,
   STATEMENTS
 } ReaderStatement;
 

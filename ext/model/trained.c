@@ -18,6 +18,8 @@ void trained_free(TrainedModel *model) {
   memory_free_aligned(model->term_vectors);
   memory_free(model->user_count);
   memory_free(model->item_count);
+  neighbor_lists_free(&model->neighbors);
+  memory_free(model->weights);
   for (int head = 0; head < HEADS; head++) factors_free(&model->heads[head]);
   sqlite3_free(model->source);
   sqlite3_free(model->source_schema);
@@ -38,8 +40,9 @@ size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_
   }
   if (trained) mean /= (double)trained;
   for (size_t i = 0; i < n; i++) {
-    double w = profile == PROFILE_MEAN ? 1 : (rating ? (double)rating[i] : 1) - mean;
-    float long_as = length[history_item[i]];
+    double value = rating ? (double)rating[i] : 1;
+    double w = profile == PROFILE_MEAN ? 1 : profile == PROFILE_RATING ? value : value - mean;
+    float long_as = length ? length[history_item[i]] : 1;
     if ((held_out && held_out[i]) || w == 0 || long_as == 0) continue;
     item[count] = history_item[i];
     weight[count++] = (float)(w * (double)long_as);

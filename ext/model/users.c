@@ -6,6 +6,8 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "model.h"
+#include "neighbors.h"
+#include "observed.h"
 #include "store.h"
 
 /* ---- vectors ----------------------------------------------------------------------------------------------------- */
@@ -47,8 +49,9 @@ static int bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt *
   return code;
 }
 
-/* Are all factors behind the score zero? */
+/* Are all factors behind the score zero? Where it has none there was nothing to be learned. */
 static int is_blank(const ModelShape *shape, const float *row) {
+  if (shape->rank[shape->score_head] == 0) return 0;
   const float *factors = row + factors_place(shape, shape->score_head);
   for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
     if (factors[lane] != 0) return 0;
@@ -62,7 +65,7 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
   sum->item = memory_alloc(history->count, sizeof *sum->item);
   sum->weight = memory_alloc(history->count, sizeof *sum->weight);
   if (!sum->item || !sum->weight) return SQLITE_NOMEM;
-  sum->count = profile_sum(profile, items->norm, history->count, history->item, history->rating, history->held_out,
+  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item, history->rating, history->held_out,
                            sum->item, sum->weight);
   return SQLITE_OK;
 }
@@ -73,25 +76,65 @@ void item_sum_free(ItemSum *sum) {
   *sum = (ItemSum){0};
 }
 
+/* Σ_v s_uv over the neighbours v who have the item. Items ascending; `scratch` has a float for each, all 0 and left so.
+ */
+static int neighbor_sum(const Observed *observed, const NeighborLists *lists, size_t row, float *scratch,
+                        ItemSum *sum) {
+  size_t first = lists->start[row], end = lists->start[row + 1], items = observed->by_user.columns, count = 0;
+  for (size_t e = first; e < end; e++) {
+    size_t user = lists->neighbor[e];
+    for (size_t i = observed->by_user.start[user]; i < observed->by_user.start[user + 1]; i++)
+      scratch[observed->by_user.index[i]] += lists->similarity[e];
+  }
+  for (size_t item = 0; item < items; item++) count += scratch[item] != 0;
+  *sum = (ItemSum){.item = memory_alloc(count, sizeof *sum->item), .weight = memory_alloc(count, sizeof *sum->weight)};
+  int complete = sum->item && sum->weight;
+  for (size_t item = 0; item < items; item++) {
+    if (scratch[item] == 0) continue;
+    if (complete) {
+      sum->item[sum->count] = (uint32_t)item;
+      sum->weight[sum->count++] = scratch[item];
+    }
+    scratch[item] = 0;
+  }
+  return complete ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* The sums of users first … first + count - 1, by what their neighbours did. */
+static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
+                             Error *error) {
+  Observed *observed = NULL;
+  NeighborLists lists = {0};
+  float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
+  int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
+  if (code == SQLITE_OK) code = neighbors_read(&model->reader, first, count, (size_t)items->users, &lists, error);
+  for (size_t row = 0; row < count && code == SQLITE_OK; row++)
+    if (neighbor_sum(observed, &lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
+  neighbor_lists_free(&lists);
+  observed_release(observed);
+  memory_free(scratch);
+  return code;
+}
+
 static int user_from_history(const ModelItems *items, const History *history, ModelUser *user) {
   int code = item_sum_make(items, (Profile)items->shape.profile, history, &user->sum);
   if (code != SQLITE_OK) return code;
   const PostingsQuery query = item_sum_query(&user->sum);
   user->blank = user->sum.count == 0;
-  return postings_expand(&items->postings, &query, &user->spread);
+  return items->shape.sparse ? postings_expand(&items->postings, &query, &user->spread) : SQLITE_OK;
 }
 
 /* ---- one user ---------------------------------------------------------------------------------------------------- */
 
 static int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
   for (int head = 0; head < HEADS; head++) {
-    if (!shape->rank[head]) continue;
+    if (!shape_has_panel(shape, head)) continue;
     user->vector[head] = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof(float));
     if (!user->vector[head]) return SQLITE_NOMEM;
     memcpy(user->vector[head], row + factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
     user->offset[head] = head_offset(shape, head, row);
   }
-  user->blank = is_blank(shape, row);
+  user->blank = !shape_sums(shape) && is_blank(shape, row);
   return SQLITE_OK;
 }
 
@@ -115,13 +158,18 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
 int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, History *history,
                   Error *error) {
   History own = {0};
-  int sparse = items->shape.sparse, code = SQLITE_OK;
+  int by_users = items->shape.links == LINK_USER_NEIGHBORS, sums = shape_sums(&items->shape), code = SQLITE_OK;
   History *read = history ? history : &own;
   *user = (ModelUser){.index = index};
   if (history) *history = (History){0};
-  if (!sparse) code = user_from_factors(model, items, index, user, error);
-  if (code == SQLITE_OK && (history || sparse)) code = model_history(model, items, index, read, error);
-  if (code == SQLITE_OK && sparse && user_from_history(items, read, user) != SQLITE_OK) code = error_no_memory(error);
+  if (store_row_floats(&items->shape)) code = user_from_factors(model, items, index, user, error);
+  if (code == SQLITE_OK && (history || sums)) code = model_history(model, items, index, read, error);
+  if (code == SQLITE_OK && by_users) {
+    code = sums_of_neighbors(model, items, index, 1, &user->sum, error);
+    user->blank = user->sum.count == 0;
+  } else if (code == SQLITE_OK && sums && user_from_history(items, read, user) != SQLITE_OK) {
+    code = error_no_memory(error);
+  }
   history_free(&own);
   return code;
 }
@@ -131,6 +179,10 @@ void user_free(ModelUser *user) {
   item_sum_free(&user->sum);
   postings_vector_free(&user->spread);
   *user = (ModelUser){0};
+}
+
+int model_user_neighbors(Model *model, const ModelItems *items, uint32_t user, NeighborLists *lists, Error *error) {
+  return neighbors_read(&model->reader, user, 1, (size_t)items->users, lists, error);
 }
 
 /* ---- ids --------------------------------------------------------------------------------------------------------- */
@@ -291,12 +343,12 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
                            row, error);
     if (code != SQLITE_OK) break;
     for (int head = 0; head < HEADS; head++) {
-      if (!shape->rank[head]) continue;
+      if (!shape_has_panel(shape, head)) continue;
       memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + factors_place(shape, head),
              (size_t)shape->rank[head] * sizeof(float));
       users->offset[head][user] = (float)head_offset(shape, head, row);
     }
-    users->blank[user] = (uint8_t)is_blank(shape, row);
+    users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
@@ -334,24 +386,28 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
   users->blank = memory_alloc(count, 1);
   int complete = users->blank != NULL;
   for (int head = 0; head < HEADS; head++) {
-    if (!shape->rank[head]) continue;
+    if (!shape_has_panel(shape, head)) continue;
     users->vector[head] = memory_alloc_aligned(count, (size_t)shape_stride(shape, head) * sizeof(float));
     users->offset[head] = memory_alloc(count, sizeof(float));
     complete = complete && users->vector[head] && users->offset[head];
   }
   if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
-  if (shape->sparse) users->sum = memory_alloc_zero(count, sizeof *users->sum);
-  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !shape->sparse)
+  int with_sums = shape_sums(shape) && !(what & USERS_PLAIN);
+  if (with_sums) users->sum = memory_alloc_zero(count, sizeof *users->sum);
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums)
              ? SQLITE_OK
              : SQLITE_NOMEM;
 }
 
-static int add_up_histories(const ModelItems *items, ModelUsers *users) {
+static int add_up(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   int code = SQLITE_OK;
-  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
-    code = item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]);
-    users->blank[user] = users->sum[user].count == 0;
-  }
+  if (items->shape.links == LINK_USER_NEIGHBORS)
+    code = sums_of_neighbors(model, items, first, users->count, users->sum, error);
+  else
+    for (size_t user = 0; user < users->count && code == SQLITE_OK; user++)
+      if (item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]) != SQLITE_OK)
+        code = error_no_memory(error);
+  for (size_t user = 0; user < users->count; user++) users->blank[user] = users->sum[user].count == 0;
   return code;
 }
 
@@ -360,12 +416,11 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
   *users = (ModelUsers){0};
   if ((int64_t)first >= items->users || count == 0) return SQLITE_OK;
   if (count > (size_t)items->users - first) count = (size_t)items->users - first;
-  int sparse = items->shape.sparse;
-  if (sparse) what |= USERS_WITH_HISTORIES;
+  if (shape_sums(&items->shape)) what |= USERS_WITH_HISTORIES;
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
-  if (code == SQLITE_OK && !sparse) code = read_vectors(model, items, first, users, error);
+  if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
   if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
-  if (code == SQLITE_OK && sparse && add_up_histories(items, users) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
   if (code != SQLITE_OK) users_free(users);
   return code;
 }

@@ -1,6 +1,8 @@
 /* Storing a trained model: see model_store.h. */
 #include "model_store.h"
 
+#include "train.h"
+
 static int is_column(const char *name) {
   static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
@@ -39,7 +41,7 @@ static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *tr
 
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {
   char size[32] = ""; /* a family without a size has 0 */
-  if (trained->size) sqlite3_snprintf(sizeof size, size, "size=%lld, ", trained->size);
+  if (family_named(trained->family)->size) sqlite3_snprintf(sizeof size, size, "size=%.15g, ", trained->size);
   char *sql = replaces ? sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT 'store', ?1", name.schema,
                                          name.name, name.name)
                        : sqlite3_mprintf(

@@ -132,8 +132,7 @@ static int config_row(Reader *reader, sqlite3_stmt *statement, Config *config, i
 
 /* Was the head fitted? As shape_has. */
 static int config_has(const Config *config, int head) {
-  return config->rank[head] > 0 || config->biases[head] ||
-         ((config->sparse || config->links) && head == HEAD_RANKING);
+  return config->rank[head] > 0 || config->biases[head] || ((config->sparse || config->links) && head == HEAD_RANKING);
 }
 
 static int check_config(Reader *reader, const Config *config, int known, Error *error) {

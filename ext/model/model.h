@@ -53,8 +53,8 @@ typedef struct ModelUsers {
 /* Its members are private to model/. */
 typedef struct Model {
   Reader reader;
-  ModelItems *items;        /* the cache; NULL until the first model_begin */
-  struct ModelWords *words; /* those of the items with its stamp; NULL until asked for */
+  ModelItems *items;         /* the cache; NULL until the first model_begin */
+  struct ModelWords *words;  /* those of the items with its stamp; NULL until asked for */
   struct Observed *observed; /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
 } Model;
@@ -111,6 +111,9 @@ int model_check(Model *model, const Cancel *cancel, Error *error);
 void user_free(ModelUser *user);
 void history_free(History *history);
 void users_free(ModelUsers *users);
+
+/* Where an item stands in the history; history->count where it does not. */
+size_t history_place(const History *history, uint32_t item);
 
 /* Is the item in the history? Where `rating` is not NULL it receives the rating. */
 int history_find(const History *history, uint32_t item, double *rating);

@@ -29,8 +29,8 @@
  * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
  *            the checksum; shape: [vectors, rank]
  *
- *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 items each to all items, float32, then the
- *            checksum; shape: [rows, items]
+ *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 items each to all items, float32, then
+ * the checksum; shape: [rows, items]
  *
  * m_neighbor idx 0 … of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many neighbours; data:
  *            n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the checksum
@@ -386,7 +386,6 @@ static int write_config(Writer *writer) {
   } integers[] = {
       {"format", STORE_FORMAT},
       {"source_is_query", model->source_is_query},
-      {"size", model->size},
       {"users", (int64_t)model->users.count},
       {"items", (int64_t)model->items.count},
       {"ratings", model->ratings},
@@ -412,6 +411,7 @@ static int write_config(Writer *writer) {
     const char *key;
     double value;
   } reals[] = {
+      {"size", model->size},
       {"rating_mean", shape->mean[HEAD_RATING]},
       {"ranking_mean", shape->mean[HEAD_RANKING]},
       {"minimum", shape->minimum},

@@ -62,8 +62,8 @@ typedef enum Profile {
 } Profile;
 
 /* Whose vectors add up to a user's, and by what weight: of the n entries of a history (rating NULL: all 1; held_out
- * NULL: none was) those that count, with the items' lengths (NULL: all 1) multiplied in. Returns how many; item and weight have room
- * for n. */
+ * NULL: none was) those that count, with the items' lengths (NULL: all 1) multiplied in. Returns how many; item and
+ * weight have room for n. */
 size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_t *history_item, const float *rating,
                    const uint8_t *held_out, uint32_t *item, float *weight);
 
@@ -113,7 +113,7 @@ typedef struct TrainedModel {
   char *source;        /* the name of the table or view, or the text of the SELECT */
   char *source_schema; /* where it is, if not where the model is; else "" */
   int source_is_query; /* it is a SELECT, which is kept for information and never run */
-  int64_t size;        /* the second argument of the training function */
+  double size;         /* the second argument of the training function */
   char *options;       /* as given, a JSON object, less "threads" */
   char *resolved;      /* as resolved, a JSON object */
   char *metrics;       /* losses by epoch, a JSON object */

@@ -65,8 +65,8 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
   sum->item = memory_alloc(history->count, sizeof *sum->item);
   sum->weight = memory_alloc(history->count, sizeof *sum->weight);
   if (!sum->item || !sum->weight) return SQLITE_NOMEM;
-  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item, history->rating, history->held_out,
-                           sum->item, sum->weight);
+  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item,
+                           history->rating, history->held_out, sum->item, sum->weight);
   return SQLITE_OK;
 }
 
@@ -309,7 +309,7 @@ void history_free(History *history) {
   *history = (History){0};
 }
 
-int history_find(const History *history, uint32_t item, double *rating) {
+size_t history_place(const History *history, uint32_t item) {
   size_t low = 0, high = history->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
@@ -318,8 +318,13 @@ int history_find(const History *history, uint32_t item, double *rating) {
     else
       high = middle;
   }
-  if (low == history->count || history->item[low] != item) return 0;
-  if (rating) *rating = history->rating ? (double)history->rating[low] : 1;
+  return low < history->count && history->item[low] == item ? low : history->count;
+}
+
+int history_find(const History *history, uint32_t item, double *rating) {
+  size_t place = history_place(history, item);
+  if (place == history->count) return 0;
+  if (rating) *rating = history->rating ? (double)history->rating[place] : 1;
   return 1;
 }
 
@@ -394,9 +399,8 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
   if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
   int with_sums = shape_sums(shape) && !(what & USERS_PLAIN);
   if (with_sums) users->sum = memory_alloc_zero(count, sizeof *users->sum);
-  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums)
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums) ? SQLITE_OK
+                                                                                                      : SQLITE_NOMEM;
 }
 
 static int add_up(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {

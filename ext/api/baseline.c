@@ -84,8 +84,8 @@ static int start(Training *training, Error *error) {
   trained->resolved = sqlite3_mprintf(
       "{\"method\":\"%s\",\"score\":\"%s\",\"user_regularization\":%!.15g,\"item_regularization\":%!.15g,"
       "\"epochs\":%d,\"test\":%!.15g,\"seed\":%llu}",
-      method, score, options->user_regularization, options->item_regularization, options->epochs,
-      options->common.test, options->common.seed);
+      method, score, options->user_regularization, options->item_regularization, options->epochs, options->common.test,
+      options->common.seed);
   int complete = method && score && trained->resolved;
   sqlite3_free(method);
   sqlite3_free(score);
@@ -97,8 +97,8 @@ double baseline_test(const Training *training, const Factors *factors) {
   RatingErrors errors = {0};
   for (size_t user = 0; held_out->start && user < held_out->rows; user++)
     for (size_t e = held_out->start[user]; e < held_out->start[user + 1]; e++) {
-      double prediction = factors->mean + (double)factors->user_bias[user] +
-                          (double)factors->item_bias[held_out->index[e]];
+      double prediction =
+          factors->mean + (double)factors->user_bias[user] + (double)factors->item_bias[held_out->index[e]];
       rating_errors_add(&errors, shape_clip(&training->trained.shape, prediction),
                         held_out->value ? (double)held_out->value[e] : 1);
     }
@@ -141,9 +141,8 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   int predicts = options->method != METHOD_POPULARITY;
   *done = 1;
   *row = (FitRow){.epoch = 1, .head = predicts ? HEAD_RATING : HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
-  int code = count_items(&training->by_item, training->data.by_user.rows, counts) == SQLITE_OK
-                 ? SQLITE_OK
-                 : error_no_memory(error);
+  int code = count_items(&training->by_item, training->data.by_user.rows, counts) == SQLITE_OK ? SQLITE_OK
+                                                                                               : error_no_memory(error);
   if (code == SQLITE_OK && predicts) {
     const BaselineOptions fit = {.method = (BaselineMethod)options->method,
                                  .user_regularization = options->user_regularization,

@@ -61,10 +61,10 @@ static int start(Training *training, Error *error) {
       .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
   };
   char *values = options_choice(VALUES, options->values);
-  trained->resolved = sqlite3_mprintf("{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"test\":%!.15g,"
-                                      "\"seed\":%llu}",
-                                      training->size, values, options->max_memory, options->common.test,
-                                      options->common.seed);
+  trained->resolved = sqlite3_mprintf(
+      "{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"test\":%!.15g,"
+      "\"seed\":%llu}",
+      training->size, values, options->max_memory, options->common.test, options->common.seed);
   int complete = values && trained->resolved;
   sqlite3_free(values);
   return complete ? SQLITE_OK : error_no_memory(error);

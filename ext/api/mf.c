@@ -253,7 +253,8 @@ static int describe_options(const Training *training, const MfOptions *options, 
   char *algorithm = options_choice(ALGORITHMS, options->algorithm);
   char *objective = options_choice(OBJECTIVES, options->objective);
   sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d,\"solver\":\"%s\"",
-                      (int64_t)training->size, algorithm, objective, options->epochs, options->solver ? "cholesky" : "cg");
+                      (int64_t)training->size, algorithm, objective, options->epochs,
+                      options->solver ? "cholesky" : "cg");
   for (int i = 0; i < state->head_count; i++) {
     const AlsOptions *plan = &state->plan[state->heads[i]];
     sqlite3_str_appendf(text, ",\"%s\":{\"regularization\":%!.15g,\"nu\":%!.15g", head_names[state->heads[i]],

@@ -28,9 +28,9 @@ const Family *family_named(const char *name) {
 int family_check_size(const Family *family, double size, Error *error) {
   if (size >= family->size_minimum && size <= family->size_maximum && (family->size_is_real || size == floor(size)))
     return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "%s: the %s must be a %s from %.15g to %.15g: call it as %s",
-                   family->function, family->size, family->size_is_real ? "number" : "whole number",
-                   family->size_minimum, family->size_maximum, family->usage);
+  return error_set(error, SQLITE_ERROR, "%s: the %s must be a %s from %.15g to %.15g: call it as %s", family->function,
+                   family->size, family->size_is_real ? "number" : "whole number", family->size_minimum,
+                   family->size_maximum, family->usage);
 }
 
 double seconds_since(const struct timespec *then) {

@@ -113,7 +113,7 @@ const Family *family_named(const char *name); /* NULL where there is none */
 
 /* SQLITE_ERROR where the family can't have this size. */
 int family_check_size(const Family *family, double size, Error *error);
-extern const Family *const families[];        /* NULL at the end */
+extern const Family *const families[]; /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);

@@ -140,8 +140,7 @@ static void train_table_end(TableCall *call) {
 static const TableFunction train_tables[] = {TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2),
                                              TRAIN_TABLE("knn", ", k", ", k HIDDEN", 2),
                                              TRAIN_TABLE("ease", ", lambda", ", lambda HIDDEN", 2),
-                                             TRAIN_TABLE("baseline", "", "", 1),
-                                             TRAIN_TABLE("tfidf", "", "", 1)};
+                                             TRAIN_TABLE("baseline", "", "", 1), TRAIN_TABLE("tfidf", "", "", 1)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 

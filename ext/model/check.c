@@ -20,22 +20,22 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   }
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return code;
-  if (users != items->users)
-    return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, items->users);
-  int64_t expected = items->shape.sparse ? 0 : (items->users + STORE_CHUNK - 1) / STORE_CHUNK;
+  if (users != model->users)
+    return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, model->users);
+  int64_t expected = items->shape.sparse ? 0 : (model->users + STORE_CHUNK - 1) / STORE_CHUNK;
   if (chunks != expected)
     return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks, expected);
   return SQLITE_OK;
 }
 
 /* A user must be found by the id that stands in its row: the UNIQUE index may be damaged apart from the table. */
-static int check_lookups(Model *model, const ModelItems *items, const ModelUsers *users, size_t first, Error *error) {
+static int check_lookups(Model *model, const ModelUsers *users, size_t first, Error *error) {
   int code = SQLITE_OK;
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
     Id id = dictionary_id(&users->ids, user);
     uint32_t index = 0;
     int found = 0;
-    code = model_user_index(model, items, &id, &index, &found, error);
+    code = model_user_index(model, &id, &index, &found, error);
     if (code == SQLITE_OK && (!found || index != first + user))
       code = shadow_damaged(error, model_name(model), "a user is not found by its id");
   }
@@ -51,10 +51,10 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
   int code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
   code = check_counts(model, items, error);
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model->users; first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, USERS_WITH_IDS | USERS_WITH_HISTORIES, &users, error);
-    if (code == SQLITE_OK) code = check_lookups(model, items, &users, first, error);
+    if (code == SQLITE_OK) code = check_lookups(model, &users, first, error);
     users_free(&users);
     if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
   }

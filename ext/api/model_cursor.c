@@ -304,6 +304,7 @@ static void result_prediction(const ModelCursor *cursor, uint32_t item, sqlite3_
 
 int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   const ModelCursor *cursor = (const ModelCursor *)base;
+  if (sqlite3_vtab_nochange(context)) return SQLITE_OK; /* an UPDATE leaves it as it is: see model_command.c */
   uint32_t item = ranking_item(&cursor->ranking);
   double rating = 0;
   int seen = column == COLUMN_RATING || column == COLUMN_SEEN ? history_find(&cursor->history, item, &rating) : 0;

@@ -520,7 +520,10 @@ static int solve_for_target(const AlsSide *side, const float *matrix, const floa
     z[i] /= a[i * n + i];
     for (size_t j = i + 1; j < n; j++) z[j] -= a[i * n + j] * z[i];
   }
-  if (code == SQLITE_OK) code = dense_solve_upper(a, z, n, side->cancel);
+  for (size_t i = n; i-- > 0 && code == SQLITE_OK;) { /* U⁻¹ */
+    for (size_t j = i + 1; j < n; j++) z[i] -= a[i * n + j] * z[j];
+    z[i] /= a[i * n + i];
+  }
   memory_free(a);
   memory_free(flags);
   return code;

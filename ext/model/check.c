@@ -1,4 +1,5 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
+#include "../base/memory.h"
 #include "model.h"
 #include "store.h"
 #include "words.h"
@@ -42,22 +43,45 @@ static int check_lookups(Model *model, const ModelUsers *users, size_t first, Er
   return code;
 }
 
+/* Adds the entries of some users up, by item. */
+static void count_entries(const ModelUsers *users, uint32_t *count) {
+  for (size_t user = 0; user < users->count; user++)
+    for (size_t i = 0; i < users->history[user].count; i++) count[users->history[user].item[i]]++;
+}
+
+static int check_popularity(Model *model, const ModelItems *items, const uint32_t *count, Error *error) {
+  Popularity *popularity = NULL;
+  int code = model_popularity(model, items, &popularity, error);
+  for (size_t item = 0; item < items->ids.count && code == SQLITE_OK && items->shape.history; item++)
+    if (popularity->count[item] != count[item])
+      code = shadow_damaged(error, model_name(model), "an item has %lld entries, not %lld", (sqlite3_int64)count[item],
+                            (sqlite3_int64)popularity->count[item]);
+  popularity_release(popularity);
+  return code;
+}
+
 int model_check(Model *model, const Cancel *cancel, Error *error) {
   enum { BLOCK = 16 * STORE_CHUNK };
   ModelItems *items = NULL;
   /* What is cached was right when it was read; the check is of what is stored. */
   items_release(model->items);
+  popularity_release(model->popularity);
   model->items = NULL;
+  model->popularity = NULL;
   int code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  code = check_counts(model, items, error);
+  uint32_t *count = memory_alloc_zero(items->ids.count, sizeof *count);
+  code = count ? check_counts(model, items, error) : error_no_memory(error);
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model->users; first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, USERS_WITH_IDS | USERS_WITH_HISTORIES, &users, error);
     if (code == SQLITE_OK) code = check_lookups(model, &users, first, error);
+    if (code == SQLITE_OK) count_entries(&users, count);
     users_free(&users);
     if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
   }
+  if (code == SQLITE_OK) code = check_popularity(model, items, count, error);
+  memory_free(count);
   if (code == SQLITE_OK && items->shape.terms > 0) {
     ModelWords *words = NULL;
     code = words_load(&model->reader, items, &words, error);

@@ -209,7 +209,7 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
   int score = items->shape.score_head, prediction = items->shape.prediction_head;
   int stride = shape_stride(&items->shape, score);
   int code = SQLITE_OK;
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += judge->block) {
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(model); first += judge->block) {
     ModelUsers users;
     code = model_users(model, items, first, judge->block, USERS_WITH_HISTORIES, &users, error);
     block_clear(learned);
@@ -263,7 +263,7 @@ static int match_ids(Judge *judge, Model *model, uint8_t *known, Error *error) {
     Id id = dictionary_id(&data->users, user);
     uint32_t index = 0;
     int found = 0;
-    code = model_user_index(model, judge->items, &id, &index, &found, error);
+    code = model_user_index(model, &id, &index, &found, error);
     if (code != SQLITE_OK || !found) continue;
     known[user] = 1;
     judge->tested[index] = (uint32_t)user + 1;
@@ -271,13 +271,19 @@ static int match_ids(Judge *judge, Model *model, uint8_t *known, Error *error) {
   return code;
 }
 
-static int prepare_popularity(Judge *judge) {
+static int prepare_popularity(Judge *judge, Model *model, Error *error) {
   const ModelItems *items = judge->items;
-  int code = score_panel_alloc(&judge->popularity, items->ids.count, SCORE_BLOCK, 1);
+  double users = (double)model_user_count(model);
+  Popularity *popularity = NULL;
+  int code = score_panel_alloc(&judge->popularity, items->ids.count, SCORE_BLOCK, 1) == SQLITE_OK
+                 ? model_popularity(model, items, &popularity, error)
+                 : error_no_memory(error);
   for (size_t item = 0; code == SQLITE_OK && item < items->ids.count; item++) {
-    judge->popularity.bias[item] = (float)items->count[item];
-    judge->surprise[item] = -log2((items->count[item] ? (double)items->count[item] : 1) / (double)items->users);
+    uint32_t count = popularity->count[item];
+    judge->popularity.bias[item] = (float)count;
+    judge->surprise[item] = -log2((count ? (double)count : 1) / users);
   }
+  popularity_release(popularity);
   return code;
 }
 
@@ -295,7 +301,7 @@ static int judge_all(Judge *judge, Model *model, Error *error) {
   Block learned = {0}, blank = {0};
   uint8_t *known = memory_alloc_zero(judge->data.users.count, 1);
   judge->item_index = memory_alloc(judge->data.items.count, sizeof *judge->item_index);
-  judge->tested = memory_alloc_zero((size_t)items->users, sizeof *judge->tested);
+  judge->tested = memory_alloc_zero((size_t)model_user_count(model), sizeof *judge->tested);
   judge->surprise = memory_alloc(items->ids.count, sizeof *judge->surprise);
   judge->recommended = memory_alloc_zero(items->ids.count, sizeof *judge->recommended);
   judge->protocol.surprise = judge->surprise;
@@ -303,10 +309,10 @@ static int judge_all(Judge *judge, Model *model, Error *error) {
   int code = known && judge->item_index && judge->tested && judge->surprise && judge->recommended &&
                      block_alloc(&learned, judge->block, shape_stride(&items->shape, items->shape.score_head), cells) ==
                          SQLITE_OK &&
-                     block_alloc(&blank, judge->block, SCORE_BLOCK, cells) == SQLITE_OK &&
-                     prepare_popularity(judge) == SQLITE_OK
+                     block_alloc(&blank, judge->block, SCORE_BLOCK, cells) == SQLITE_OK
                  ? SQLITE_OK
                  : error_no_memory(error);
+  if (code == SQLITE_OK) code = prepare_popularity(judge, model, error);
   if (code == SQLITE_OK) code = match_ids(judge, model, known, error);
   if (code == SQLITE_OK) code = judge_known_users(judge, model, &learned, &blank, error);
   if (code == SQLITE_OK) code = judge_unknown_users(judge, known, &blank, error);

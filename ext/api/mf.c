@@ -227,6 +227,21 @@ static void plan_head(const Training *training, const MfOptions *options, Head h
     plan_ranking(&training->data, options, &shape, plan);
 }
 
+/* How a history is folded into a head that was fitted by this plan. */
+static FoldIn fold_in_of(const AlsOptions *plan) {
+  return (FoldIn){.method = plan->ranking ? FOLD_RANKING : FOLD_RATING,
+                  .regularization = plan->regularization,
+                  .bias_regularization = plan->bias_regularization,
+                  .nu = plan->nu,
+                  .confidence = plan->confidence,
+                  .confidence_slope = plan->confidence_slope,
+                  .target = plan->target,
+                  .target_slope = plan->target_slope,
+                  .missing_weight = plan->missing_weight,
+                  .weigh_all_cells = plan->weigh_all_cells,
+                  .nonnegative = plan->nonnegative};
+}
+
 static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
                            ModelShape *shape) {
   *shape = (ModelShape){.prediction_head = -1,
@@ -239,6 +254,7 @@ static void describe_shape(const Training *training, const MfOptions *options, c
     const AlsOptions *plan = &state->plan[head];
     shape->rank[head] = plan->rank;
     shape->biases[head] = plan->biases;
+    shape->fold[head] = fold_in_of(plan);
     shape->mean[head] = head == HEAD_RATING ? plan->mean : plan->target_slope != 0 ? -plan->target : 0;
   }
   shape->score_head = options->objective == OBJECTIVE_RATING ? HEAD_RATING : HEAD_RANKING;

@@ -199,7 +199,7 @@ static int take_user(ModelCursor *cursor, Model *model, sqlite3_value *value, Er
   int found = 0;
   int there = id_from_value_as(value, cursor->reading.items->user_affinity, &id);
   int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user_index(model, cursor->reading.items, &id, &index, &found, error);
+  if (there > 0) code = model_user_index(model, &id, &index, &found, error);
   cursor->next_user = found ? index : 1;
   cursor->last_user = found ? index : 0;
   return code;
@@ -226,8 +226,7 @@ static int take_rowid(ModelCursor *cursor, sqlite3_value *value, Error *error) {
   int64_t rowid = sqlite3_value_int64(value), user = rowid >> 32, item = rowid & UINT32_MAX;
   int whole = sqlite3_value_numeric_type(value) == SQLITE_INTEGER ||
               (sqlite3_value_type(value) == SQLITE_FLOAT && sqlite3_value_double(value) == (double)rowid);
-  int there =
-      whole && rowid >= 0 && user < cursor->reading.items->users && item < (int64_t)cursor->reading.items->ids.count;
+  int there = whole && rowid >= 0 && user < cursor->reading.users && item < (int64_t)cursor->reading.items->ids.count;
   cursor->next_user = there ? user : 1;
   cursor->last_user = there ? user : 0;
   cursor->has_candidates = 1;
@@ -245,7 +244,7 @@ static int take_plan(ModelCursor *cursor, Model *model, const char *letters, sql
   cursor->candidate_count = 0;
   cursor->limit = INT64_MAX;
   cursor->next_user = 0;
-  cursor->last_user = cursor->reading.items->users - 1;
+  cursor->last_user = cursor->reading.users - 1;
   for (; *letters && code == SQLITE_OK; letters++) switch (*letters) {
       case 'u': code = take_user(cursor, model, values[value++], error); break;
       case 'c': code = take_items(cursor, &values[value++], 1, error); break;
@@ -316,6 +315,7 @@ static int result_prediction(ModelCursor *cursor, uint32_t item, sqlite3_context
 
 int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   ModelCursor *cursor = (ModelCursor *)base;
+  if (sqlite3_vtab_nochange(context)) return SQLITE_OK; /* an UPDATE leaves it as it is: see model_command.c */
   uint32_t item = ranking_item(&cursor->ranking);
   double rating = 0;
   int seen = column == COLUMN_RATING || column == COLUMN_SEEN ? history_find(&cursor->history, item, &rating) : 0;

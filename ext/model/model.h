@@ -53,10 +53,12 @@ typedef struct ModelUsers {
 /* Its members are private to model/. */
 typedef struct Model {
   Reader reader;
-  ModelItems *items;         /* the cache; NULL until the first model_begin */
-  struct ModelWords *words;  /* those of the items with its stamp; NULL until asked for */
-  struct Observed *observed; /* that of the users with its stamp; NULL until asked for */
+  ModelItems *items;             /* the cache; NULL until the first model_begin */
+  struct ModelWords *words;      /* those of the items with its stamp; NULL until asked for */
+  struct Popularity *popularity; /* as of its stamp; NULL until asked for */
+  struct Observed *observed;     /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
+  int64_t users;
 } Model;
 
 /* Names a model of this connection. Touches nothing in the database: whether there is such a model shows at begin. */
@@ -67,7 +69,19 @@ ModelName model_name(const Model *model);
 /* SQLITE_CORRUPT_VTAB with a message for damage, a format version that is not ours, or missing shadow tables. */
 int model_begin(Model *model, ModelItems **items, Error *error);
 void model_end(Model *model);
-int64_t model_user_stamp(const Model *model); /* as of the last model_begin */
+int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the next */
+int64_t model_user_count(const Model *model); /* how many users there are: 0 … of some models of content */
+
+/* How many entries each item has. Counted: kept as long as wanted, though the model may change. */
+typedef struct Popularity {
+  int references;
+  int64_t stamp; /* the users', since every rating counts */
+  uint32_t count[];
+} Popularity;
+
+/* That of a model that has begun: read where the cached one is not valid; to be released. */
+int model_popularity(Model *model, const ModelItems *items, Popularity **popularity, Error *error);
+void popularity_release(Popularity *popularity); /* NULL is fine */
 
 /* *found = 0 where the id is unknown. `history`, which may be NULL, receives the user's. Both must be freed in either
  * case. */
@@ -81,7 +95,12 @@ int model_history(Model *model, const ModelItems *items, uint32_t user, History 
 int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, Error *error);
 
 /* Only the id's index. */
-int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error);
+int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Error *error);
+
+/* A user who is not stored: from a row as it would be (store_row_floats), or, of a model whose users have none, from a
+ * history. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+int user_from_row(const ModelShape *shape, const float *row, ModelUser *user);
+int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user);
 
 /* What a history adds up to in a model of content or of links between items. SQLITE_OK or SQLITE_NOMEM; to be freed in
  * either case. */

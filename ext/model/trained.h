@@ -11,6 +11,24 @@
 typedef enum Head { HEAD_RATING, HEAD_RANKING, HEADS } Head;
 
 extern const char *const head_names[HEADS]; /* "rating", "ranking" */
+extern const char *const fold_names[];      /* FOLD_METHODS; "none", … */
+
+/* How a head takes in a history: the user's row that minimises the head's loss, the items being given. */
+typedef enum FoldMethod {
+  FOLD_NONE,    /* it can't */
+  FOLD_RATING,  /* least squares over the ratings there are: als.h's rating loss */
+  FOLD_RANKING, /* over all cells: its ranking loss */
+  FOLD_METHODS
+} FoldMethod;
+
+/* What that loss needs to know besides rank, biases and mean, with AlsOptions' names. How many rows the other side has
+ * is not kept: it is counted as it stands. */
+typedef struct FoldIn {
+  int method; /* FoldMethod; of a head that was not fitted, and of models of content, FOLD_NONE */
+  double regularization, bias_regularization, nu;
+  double confidence, confidence_slope, target, target_slope, missing_weight;
+  int weigh_all_cells, nonnegative;
+} FoldIn;
 
 /* What scores items for users who are their histories. */
 typedef enum LinkKind {
@@ -43,6 +61,8 @@ typedef struct ModelShape {
   int clip;                /* predictions are clipped to the range of ratings */
   double minimum, maximum; /* that range */
   double average;          /* the mean rating, the estimate for an unknown user and item */
+  FoldIn fold[HEADS];      /* how a history is folded in */
+  int history;             /* the users' histories are kept */
   /* Of models of content: */
   int cosine;    /* score and prediction are cosines, and no ratings */
   int sparse;    /* items are sparse vectors over terms, users what their histories add up to; no head has a rank */
@@ -84,6 +104,12 @@ static inline int shape_sums(const ModelShape *shape) { return shape->sparse || 
 static inline int shape_stride(const ModelShape *shape, int head) {
   return shape->rank[head] || !shape->biases[head] ? factors_stride(shape->rank[head]) : factors_stride(1);
 }
+
+/* Do entries of histories have ratings that were given, and not counts of what was done? */
+static inline int shape_is_explicit(const ModelShape *shape) { return !shape->cosine && shape->prediction_head >= 0; }
+
+/* Has each user a row of factors? Of the other models users are their histories. */
+static inline int shape_has_user_factors(const ModelShape *shape) { return !shape->sparse; }
 
 /* A prediction as users see it: clipped where the model clips. */
 double shape_clip(const ModelShape *shape, double prediction);

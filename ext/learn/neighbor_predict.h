@@ -21,8 +21,9 @@ typedef struct NeighborVote {
   float deviation;  /* r − b, divided by σ_v for zscore */
 } NeighborVote;
 
-/* Σ s d / Σ |s| over the `size` most similar of n votes (ties: the earlier one); reorders them. 0 where n is 0. */
-double neighbor_vote(NeighborVote *votes, size_t n, size_t size);
+/* Σ s d / Σ |s| over the `size` most similar of n votes (ties: the earlier one), summed in the order they come in. 0
+ * where n is 0. */
+double neighbor_vote(const NeighborVote *votes, size_t n, size_t size);
 
 /* σ of a row's ratings: the root of the mean squared distance from the mean; 1 where that is 0 (Surprise's rule). */
 double neighbor_deviation(const float *ratings, size_t n);

@@ -108,7 +108,7 @@ int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user
   if (!predictor->by_user) return SQLITE_OK;
   if (predictor->items->shape.neighbors.raters) return search_row(predictor, predictor->user.index, error);
   neighbor_lists_free(&predictor->list);
-  return model_user_neighbors(model, predictor->items, predictor->user.index, &predictor->list, error);
+  return model_user_neighbors(model, predictor->user.index, &predictor->list, error);
 }
 
 /* ---- a cell ------------------------------------------------------------------------------------------------------ */

@@ -108,7 +108,7 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
 void item_sum_free(ItemSum *sum);
 
 /* A user's nearest users, in a model of those: lists->rows is 1. To be freed by neighbor_lists_free in either case. */
-int model_user_neighbors(Model *model, const ModelItems *items, uint32_t user, NeighborLists *lists, Error *error);
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error);
 
 /* The query that a sum of items is. */
 static inline PostingsQuery item_sum_query(const ItemSum *sum) {

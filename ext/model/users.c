@@ -173,7 +173,7 @@ void user_free(ModelUser *user) {
   *user = (ModelUser){0};
 }
 
-int model_user_neighbors(Model *model, const ModelItems *items, uint32_t user, NeighborLists *lists, Error *error) {
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error) {
   return neighbors_read(&model->reader, user, 1, (size_t)model->users, lists, error);
 }
 

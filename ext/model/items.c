@@ -299,11 +299,8 @@ static float norm(const float *x, int n) {
   return (float)sqrt(sums[0] + sums[1] + sums[2] + sums[3]);
 }
 
-/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
-static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+void items_set(ModelItems *items, size_t item, const float *row) {
   const ModelShape *shape = &items->shape;
-  int code = reader_floats(reader, from, store_row_floats(shape), "an item's factor", row, error);
-  if (code != SQLITE_OK) return code;
   items->norm[item] =
       norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0), shape->rank[shape->score_head]);
   for (int head = 0; head < HEADS; head++) {
@@ -312,7 +309,13 @@ static int unpack_item(Reader *reader, ModelItems *items, size_t item, const cha
   }
   for (int head = 0; head < HEADS; head++)
     if (shape->biases[head]) items->panel[head].bias[item] = *row++;
-  return SQLITE_OK;
+}
+
+/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
+static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+  int code = reader_floats(reader, from, store_row_floats(&items->shape), "an item's factor", row, error);
+  if (code == SQLITE_OK) items_set(items, item, row);
+  return code;
 }
 
 static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *error) {
@@ -414,7 +417,7 @@ static int load_vectors(Reader *reader, size_t count, ModelItems *items, Error *
   return code;
 }
 
-static int items_alloc(size_t count, ModelItems *items) {
+int items_alloc(size_t count, ModelItems *items) {
   const ModelShape *shape = &items->shape;
   items->norm = memory_alloc(count, sizeof *items->norm);
   int code = items->norm ? SQLITE_OK : SQLITE_NOMEM;

@@ -25,6 +25,11 @@ typedef struct ModelItems {
 
 /* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */
 int items_load(Reader *reader, int64_t stamp, ModelItems **items, Error *error);
+/* For model/: room for `count` items by items->shape, and one item put in, as trained_row has it. items_alloc returns
+ * SQLITE_OK or SQLITE_NOMEM. */
+int items_alloc(size_t count, ModelItems *items);
+void items_set(ModelItems *items, size_t item, const float *row);
+
 void items_release(ModelItems *items); /* NULL is fine */
 
 #endif

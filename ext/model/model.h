@@ -59,6 +59,7 @@ typedef struct Model {
   struct Observed *observed;     /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
   int64_t users;
+  const struct TrainedModel *trained; /* it is not stored: see in_memory.h; else NULL */
 } Model;
 
 /* Names a model of this connection. Touches nothing in the database: whether there is such a model shows at begin. */

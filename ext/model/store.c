@@ -177,22 +177,6 @@ static int write_items(Writer *writer) {
 
 /* ---- factors ----------------------------------------------------------------------------------------------------- */
 
-/* One vector as it is stored. Returns the place behind it. */
-static float *pack_row(const TrainedModel *model, int of_users, size_t row, float *to) {
-  for (int head = 0; head < HEADS; head++) {
-    const Factors *factors = &model->heads[head];
-    const float *from = of_users ? factors->user : factors->item;
-    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
-    to += model->shape.rank[head];
-  }
-  for (int head = 0; head < HEADS; head++) {
-    if (!model->shape.biases[head]) continue;
-    const Factors *factors = &model->heads[head];
-    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
-  }
-  return to;
-}
-
 static int write_factors(Writer *writer, int of_users) {
   const TrainedModel *model = writer->model;
   size_t rows = of_users ? model->users.count : model->items.count;
@@ -207,7 +191,7 @@ static int write_factors(Writer *writer, int of_users) {
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
     size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
     float *end = chunk;
-    for (size_t row = first; row < first + n; row++) end = pack_row(model, of_users, row, end);
+    for (size_t row = first; row < first + n; row++) end = trained_row(model, of_users, row, end);
     bytes_to_little_endian(chunk, (size_t)(end - chunk));
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);

@@ -1,6 +1,8 @@
 /* A trained model in memory: see trained.h. */
 #include "trained.h"
 
+#include <string.h>
+
 #include "../base/memory.h"
 
 const char *const head_names[HEADS] = {"rating", "ranking"};
@@ -28,6 +30,21 @@ void trained_free(TrainedModel *model) {
   sqlite3_free(model->resolved);
   sqlite3_free(model->metrics);
   *model = (TrainedModel){0};
+}
+
+float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to) {
+  for (int head = 0; head < HEADS; head++) {
+    const Factors *factors = &model->heads[head];
+    const float *from = of_users ? factors->user : factors->item;
+    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
+    to += model->shape.rank[head];
+  }
+  for (int head = 0; head < HEADS; head++) {
+    if (!model->shape.biases[head]) continue;
+    const Factors *factors = &model->heads[head];
+    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
+  }
+  return to;
 }
 
 size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_t *history_item, const float *rating,

@@ -145,6 +145,10 @@ typedef struct TrainedModel {
   char *metrics;       /* losses by epoch, a JSON object */
 } TrainedModel;
 
+/* One vector as it is stored, store_row_floats: the heads' factors side by side, then each head's bias where it has
+ * biases. Returns the place behind it. */
+float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to);
+
 void trained_free(TrainedModel *model); /* cleared is fine; leaves it cleared */
 
 #endif

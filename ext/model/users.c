@@ -5,6 +5,7 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
+#include "in_memory.h"
 #include "model.h"
 #include "neighbors.h"
 #include "observed.h"
@@ -91,6 +92,11 @@ static int neighbor_sum(const Observed *observed, const NeighborLists *lists, si
   return complete ? SQLITE_OK : SQLITE_NOMEM;
 }
 
+static int read_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error) {
+  if (!model->trained) return neighbors_read(&model->reader, first, count, (size_t)model->users, lists, error);
+  return in_memory_neighbors(model->trained, first, count, lists) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
 /* The sums of users first … first + count - 1, by what their neighbours did. */
 static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
                              Error *error) {
@@ -98,7 +104,7 @@ static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first
   NeighborLists lists = {0};
   float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
   int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
-  if (code == SQLITE_OK) code = neighbors_read(&model->reader, first, count, (size_t)model->users, &lists, error);
+  if (code == SQLITE_OK) code = read_neighbors(model, first, count, &lists, error);
   for (size_t row = 0; row < count && code == SQLITE_OK; row++)
     if (neighbor_sum(observed, &lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
   neighbor_lists_free(&lists);
@@ -134,6 +140,12 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
+  if (row && model->trained) {
+    in_memory_row(model->trained, 1, index, row);
+    int made = user_from_row(&items->shape, row, user);
+    memory_free(row);
+    return made == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  }
   int code = row ? users_bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error)
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
@@ -174,7 +186,7 @@ void user_free(ModelUser *user) {
 }
 
 int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error) {
-  return neighbors_read(&model->reader, user, 1, (size_t)model->users, lists, error);
+  return read_neighbors(model, user, 1, lists, error);
 }
 
 /* ---- ids --------------------------------------------------------------------------------------------------------- */
@@ -183,6 +195,11 @@ int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Er
   sqlite3_stmt *statement = NULL;
   int64_t value = 0;
   *found = 0;
+  if (model->trained) {
+    *index = dictionary_find(&model->trained->users, id);
+    *found = *index != DICTIONARY_NONE;
+    return SQLITE_OK;
+  }
   int code = reader_statement(&model->reader, STATEMENT_USER_BY_ID, &statement, error);
   if (code == SQLITE_OK && id_bind(statement, 1, id) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) {
@@ -277,6 +294,8 @@ static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, E
 int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error) {
   sqlite3_stmt *statement = NULL;
   *history = (History){0};
+  if (model->trained)
+    return in_memory_history(model->trained, user, history) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   int code = step_to_user(model, user, &statement, error);
   if (code == SQLITE_OK) code = history_from_row(model, items, statement, history, error);
   if (statement) sqlite3_reset(statement);
@@ -322,34 +341,51 @@ int history_find(const History *history, uint32_t item, double *rating) {
 
 /* ---- runs of users ----------------------------------------------------------------------------------------------- */
 
+/* Spreads a row of floats over a run's arrays. */
+static void set_user(const ModelShape *shape, const float *row, size_t user, ModelUsers *users) {
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape_has_panel(shape, head)) continue;
+    memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + store_factors_place(shape, head),
+           (size_t)shape->rank[head] * sizeof(float));
+    users->offset[head][user] = (float)head_offset(shape, head, row);
+  }
+  users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
+}
+
 static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   const ModelShape *shape = &items->shape;
   size_t row_floats = store_row_floats(shape);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
-  int code = row ? users_bind_chunks(model, (int64_t)(first / STORE_CHUNK),
-                                     (int64_t)((first + users->count - 1) / STORE_CHUNK), &statement, error)
-                 : error_no_memory(error);
+  int code = row ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK && !model->trained)
+    code = users_bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
+                             &statement, error);
   const char *data = NULL;
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     size_t place = (first + user) % STORE_CHUNK;
-    if (place == 0)
-      code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
-    if (code == SQLITE_OK)
-      code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
-                           row, error);
-    if (code != SQLITE_OK) break;
-    for (int head = 0; head < HEADS; head++) {
-      if (!shape_has_panel(shape, head)) continue;
-      memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + store_factors_place(shape, head),
-             (size_t)shape->rank[head] * sizeof(float));
-      users->offset[head][user] = (float)head_offset(shape, head, row);
+    if (model->trained) {
+      in_memory_row(model->trained, 1, first + user, row);
+    } else {
+      if (place == 0)
+        code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
+      if (code == SQLITE_OK)
+        code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
+                             row, error);
     }
-    users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
+    if (code == SQLITE_OK) set_user(shape, row, user, users);
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
   return code;
+}
+
+/* Histories of a model that is not stored, which nobody asks for ids. */
+static int copy_histories(const Model *model, size_t first, ModelUsers *users, Error *error) {
+  for (size_t user = 0; users->history && user < users->count; user++)
+    if (in_memory_history(model->trained, (uint32_t)(first + user), &users->history[user]) != SQLITE_OK)
+      return error_no_memory(error);
+  return SQLITE_OK;
 }
 
 static int read_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users, Error *error) {
@@ -415,7 +451,8 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
   if (shape_sums(&items->shape)) what |= USERS_WITH_HISTORIES;
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
-  if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
+  if (code == SQLITE_OK && model->trained) code = copy_histories(model, first, users, error);
+  if (code == SQLITE_OK && what && !model->trained) code = read_rows(model, items, first, what, users, error);
   if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
   if (code != SQLITE_OK) users_free(users);
   return code;

@@ -396,7 +396,7 @@ class Options(TestCase):
     def test_every_option_is_taken(self):
         train(self.db, duplicates="mean", test=0.1, seed=3, threads=2, history=True, algorithm="als", objective="both",
               regularization={"rating": 0.5, "ranking": 0.1}, nu={"rating": 0.5, "ranking": 0.9}, epochs=2, solver="cholesky",
-              nonnegative=False, biases=True, alpha=2, unobserved_weight=0.2, unobserved_rating=1, unobserved="missing",
+              nonnegative=False, biases=True, unobserved_weight=0.2, unobserved_rating=1, unobserved="missing",
               init_scale=0.1, tolerance=0.001, range="clip", model="m", user="user", item="item", rating="rating")
         resolved = json.loads(self.db.execute("SELECT options FROM recommend_models").fetchone()[0])
         self.assertEqual(resolved["rating"], {"regularization": 0.5, "nu": 0.5, "biases": True})

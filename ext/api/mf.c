@@ -67,9 +67,10 @@ static int describe_options(const Training *training, const MfOptions *options, 
 
 /* ---- the test metric --------------------------------------------------------------------------------------------- */
 
-static int test_head(Training *training, Head head, const Factors *factors, double *test, Error *error) {
+static int test_head(Training *training, Head head, const Factorizer *fit, double *test, Error *error) {
   *test = NAN;
   if (!training->data.held_out.start) return SQLITE_OK;
+  const Factors *factors = fit->method->factors(fit->state);
   if (head == HEAD_RANKING) return holdout_test_factors(training, factors, test, error);
   RatingErrors errors =
       rating_errors_of(factors, &training->data.held_out, training->data.minimum, training->data.maximum);
@@ -147,7 +148,7 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   last = last || is_last(options, state, report.loss);
   state->previous_loss = report.loss;
   if (last && fit->method->finish) code = fit->method->finish(fit->state, &report, cancel, error);
-  if (code == SQLITE_OK) code = test_head(training, head, fit->method->factors(fit->state), &row->test, error);
+  if (code == SQLITE_OK) code = test_head(training, head, fit, &row->test, error);
   if (code != SQLITE_OK) return interrupt_error(error, code);
   row->epoch = state->epoch;
   row->head = head;

@@ -17,9 +17,10 @@ typedef struct SgdOptions {
   double regularization, bias_regularization; /* λ and λ_b ≥ 0, of each rating */
   double learning_rate;                       /* > 0 */
   int adaptive;                               /* a rate for each row, falling as it learns; else one for all */
-  double decay;                               /* what the learning rate is multiplied by after each epoch */
-  int uniform;                                /* factors begin uniformly distributed around 0, else normally */
-  double init_scale;                          /* their standard deviation times sqrt(rank) */
+  double unit; /* adaptive: what ratings are measured in. Multiplied with them, it leaves the rates' effect as it was */
+  double decay;      /* what the learning rate is multiplied by after each epoch */
+  int uniform;       /* factors begin uniformly distributed around 0, else normally */
+  double init_scale; /* their standard deviation times sqrt(rank) */
   uint64_t seed;
   int threads; /* already resolved: ≥ 1 */
 } SgdOptions;

@@ -31,6 +31,22 @@ static const MfLearner learners[] = {
                 .plan = mf_plan_sgd,
                 .create = mf_create_sgd,
                 .describe = mf_describe_sgd},
+    [MF_ADAM] = {.name = "adam",
+                 .feedback = FEEDBACK_RATINGS,
+                 .fits = {[HEAD_RATING] = 1},
+                 .predicts = 1,
+                 .epochs = 20,
+                 .plan = mf_plan_adam,
+                 .create = mf_create_adam,
+                 .describe = mf_describe_adam},
+    [MF_GRADIENT] = {.name = "gradient",
+                     .feedback = FEEDBACK_RATINGS,
+                     .fits = {[HEAD_RATING] = 1},
+                     .predicts = 1,
+                     .epochs = 100,
+                     .plan = mf_plan_gradient,
+                     .create = mf_create_gradient,
+                     .describe = mf_describe_gradient},
 };
 
 const MfLearner *mf_learner(int algorithm) { return &learners[algorithm]; }

@@ -3,8 +3,10 @@
 #ifndef RECOMMEND_API_MF_LEARNERS_H
 #define RECOMMEND_API_MF_LEARNERS_H
 
+#include "../learn/adam.h"
 #include "../learn/als.h"
 #include "../learn/factorizer.h"
+#include "../learn/gradient.h"
 #include "../learn/sgd.h"
 #include "mf_options.h"
 
@@ -18,6 +20,8 @@ typedef struct MfPlan {
   union {
     AlsOptions als;
     SgdOptions sgd;
+    AdamOptions adam;
+    GradientOptions gradient;
   } method;
 } MfPlan;
 
@@ -57,5 +61,13 @@ void mf_describe_all_als(const MfOptions *options, sqlite3_str *json);
 void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *plan);
 int mf_create_sgd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
 void mf_describe_sgd(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_adam(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_adam(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_gradient(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_gradient(const MfPlan *plan, sqlite3_str *json);
 
 #endif

@@ -6,7 +6,7 @@
 #define BIT(algorithm) (1U << (algorithm))
 enum {
   ALTERNATING = BIT(MF_ALS) | BIT(MF_IALS),
-  DESCENT = BIT(MF_SGD),
+  DESCENT = BIT(MF_SGD) | BIT(MF_ADAM) | BIT(MF_GRADIENT),
 };
 
 #define HERE(member) .offset = offsetof(MfOptions, member)
@@ -53,17 +53,24 @@ const Option mf_options[] = {
      .readers = DESCENT},
     {.name = "schedule", .type = OPTION_CHOICE, HERE(schedule), .choices = MF_SCHEDULES, .readers = BIT(MF_SGD)},
     {.name = "decay", .type = OPTION_NUMBER, HERE(decay), .minimum = 0.01, .maximum = 1, .readers = DESCENT},
+    {.name = "batch_size",
+     .type = OPTION_INTEGER,
+     HERE(batch_size),
+     .minimum = 1,
+     .maximum = 1 << 24,
+     .readers = BIT(MF_ADAM)},
+    {.name = "momentum", .type = OPTION_NUMBER, HERE(momentum), .maximum = 0.999, .readers = BIT(MF_GRADIENT)},
 };
 _Static_assert(sizeof mf_options / sizeof *mf_options == MF_OPTION_COUNT, "count them in mf_options.h");
 
 void mf_set_defaults(TrainOptions *common) {
   MfOptions *options = (MfOptions *)common;
   options->algorithm = options->objective = options->epochs = -1;
-  options->init = options->schedule = -1;
+  options->init = options->schedule = options->batch_size = -1;
   for (int head = 0; head < HEADS; head++) options->regularization[head] = options->nu[head] = NAN;
   options->biases = 1;
   options->alpha = options->unobserved_weight = options->unobserved_rating = options->init_scale = NAN;
-  options->learning_rate = options->decay = options->bias_regularization = NAN;
+  options->learning_rate = options->decay = options->momentum = options->bias_regularization = NAN;
 }
 
 void mf_free_options(TrainOptions *common) {

@@ -5,8 +5,8 @@
 #include "train.h"
 
 /* In the order of the learners in mf_learners.c. */
-typedef enum MfAlgorithm { MF_ALS, MF_IALS, MF_SGD } MfAlgorithm;
-#define MF_ALGORITHMS "als|ials|sgd"
+typedef enum MfAlgorithm { MF_ALS, MF_IALS, MF_SGD, MF_ADAM, MF_GRADIENT } MfAlgorithm;
+#define MF_ALGORITHMS "als|ials|sgd|adam|gradient"
 
 typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING } MfObjective;
 #define MF_OBJECTIVES "both|rating|ranking"
@@ -32,11 +32,11 @@ typedef struct MfOptions {
   double tolerance;
   int range;
   char *item_init, *user_init; /* content models, or NULL */
-  int init, schedule;
-  double learning_rate, decay, bias_regularization;
+  int init, schedule, batch_size;
+  double learning_rate, decay, momentum, bias_regularization;
 } MfOptions;
 
-enum { MF_OPTION_COUNT = 32 };
+enum { MF_OPTION_COUNT = 34 };
 extern const Option mf_options[]; /* MF_OPTION_COUNT */
 
 void mf_set_defaults(TrainOptions *options);

@@ -147,10 +147,10 @@ static int fill_part(void *context, size_t part, int worker) {
       sgd->entries[next[of]++] =
           (SgdEntry){.user = (uint16_t)(place - users->start[part]),
                      .item = (uint16_t)(items->place[item] - items->start[of]),
-                     .value = (by_user->value ? by_user->value[e] : 1) - (float)sgd->options.mean};
+                     .value = (by_user->value ? by_user->value[e] : 1) - (float)sgd->options.start.mean};
     }
   }
-  uint64_t seed = random_bits(sgd->options.seed, SEED_ORDER);
+  uint64_t seed = random_bits(sgd->options.start.seed, SEED_ORDER);
   for (size_t block = first; block < first + items->parts; block++)
     shuffle_entries(sgd->entries + sgd->block_start[block], sgd->block_start[block + 1] - sgd->block_start[block], seed,
                     sgd->block_start[block]);
@@ -170,7 +170,7 @@ static int fill_grid(Grid *grid, const Cancel *cancel) {
   Sgd *sgd = grid->sgd;
   const Side *users = &sgd->side[0], *items = &sgd->side[1];
   size_t blocks = users->parts * items->parts, at = 0;
-  int threads = sgd->options.threads;
+  int threads = sgd->options.start.threads;
   sgd->rounds = users->parts > items->parts ? users->parts : items->parts;
   sgd->block_start = memory_alloc_zero(blocks + 1, sizeof *sgd->block_start);
   sgd->block_squared = memory_alloc_zero(blocks, sizeof *sgd->block_squared);
@@ -204,7 +204,7 @@ static int make_grid(Sgd *sgd, const SparseMatrix *by_user) {
       sgd->side[0].row[user].count = (uint32_t)sparse_row_length(by_user, user);
     for (size_t e = 0; e < sgd->entry_count; e++) sgd->side[1].row[by_user->index[e]].count++;
     for (int s = 0; s < 2; s++)
-      cut_side(&sgd->side[s], cuts, sgd->entry_count, random_bits(sgd->options.seed, s ? SEED_ITEMS : SEED_USERS),
+      cut_side(&sgd->side[s], cuts, sgd->entry_count, random_bits(sgd->options.start.seed, s ? SEED_ITEMS : SEED_USERS),
                grid.order[s], grid.part[s]);
     code = fill_grid(&grid, NULL);
   }
@@ -270,46 +270,31 @@ static int chunk_range(const Sgd *sgd, size_t chunk, size_t *first, size_t *end)
   return s;
 }
 
-/* Two numbers of mean 0 and variance 1: normal by Box and Muller, or uniform. */
-static void draw_two(int uniform, uint64_t bits, float two[2]) {
-  float a = (float)(bits >> 40) * 0x1p-24f, b = (float)(bits & 0xffffff) * 0x1p-24f;
-  if (uniform) {
-    two[0] = 3.4641016f * (a - 0.5f);
-    two[1] = 3.4641016f * (b - 0.5f);
-  } else {
-    float radius = sqrtf(-2 * logf(1 - a)), angle = 6.2831853f * b;
-    two[0] = radius * cosf(angle);
-    two[1] = radius * sinf(angle);
-  }
-}
-
 static int start_chunk(void *context, size_t chunk, int worker) {
   Sgd *sgd = context;
   const SgdOptions *options = &sgd->options;
-  size_t first, end, rank = (size_t)options->rank, pairs = (rank + 1) / 2;
+  size_t first, end, stride = (size_t)sgd->factors.stride;
   int s = chunk_range(sgd, chunk, &first, &end);
-  float scale = (float)(options->init_scale / sqrt((double)rank)), unit = (float)options->unit;
-  uint64_t seed = random_bits(random_bits(options->seed, SEED_FACTORS), (uint64_t)s);
+  double deviation = options->start.init_scale / sqrt((double)options->start.rank);
+  float unit = (float)options->unit;
+  uint64_t seed = random_bits(random_bits(options->start.seed, SEED_FACTORS), (uint64_t)s);
   (void)worker;
   for (size_t row = first; row < end; row++) {
-    float *x = sgd->side[s].factors + row * (size_t)sgd->factors.stride, two[2];
-    sgd->side[s].row[row].sum = unit * unit * unit;
-    sgd->side[s].row[row].bias_sum = unit * unit;
-    if (sgd->side[s].row[row].count == 0) continue;
-    for (size_t pair = 0; pair < pairs; pair++) {
-      draw_two(options->uniform, random_bits(seed, row * pairs + pair), two);
-      x[2 * pair] = scale * two[0];
-      if (2 * pair + 1 < rank) x[2 * pair + 1] = scale * two[1];
-    }
+    SgdRow *own = &sgd->side[s].row[row];
+    own->sum = unit * unit * unit;
+    own->bias_sum = unit * unit;
+    if (own->count > 0)
+      descent_draw(sgd->side[s].factors + row * stride, options->start.rank, deviation, options->start.uniform, seed,
+                   row);
   }
   return SQLITE_OK;
 }
 
 static int sgd_alloc(Sgd *sgd, const SparseMatrix *by_user) {
   const SgdOptions *options = &sgd->options;
-  int code = factors_alloc(&sgd->factors, by_user->rows, by_user->columns, options->rank, options->biases);
+  int code = factors_alloc(&sgd->factors, by_user->rows, by_user->columns, options->start.rank, options->start.biases);
   if (code != SQLITE_OK) return code;
-  sgd->factors.mean = options->mean;
+  sgd->factors.mean = options->start.mean;
   sgd->kernels = sgd_kernels();
   sgd->entry_count = by_user->start[by_user->rows];
   sgd->entries = memory_alloc(sgd->entry_count, sizeof *sgd->entries);
@@ -318,7 +303,7 @@ static int sgd_alloc(Sgd *sgd, const SparseMatrix *by_user) {
   if (code != SQLITE_OK) return code;
   size_t chunks = chunks_of(sgd, 0) + chunks_of(sgd, 1);
   sgd->penalty = memory_alloc(chunks, sizeof *sgd->penalty);
-  return sgd->penalty ? parallel_for(options->threads, chunks, start_chunk, sgd, NULL) : SQLITE_NOMEM;
+  return sgd->penalty ? parallel_for(options->start.threads, chunks, start_chunk, sgd, NULL) : SQLITE_NOMEM;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
@@ -364,8 +349,8 @@ static int penalty_chunk(void *context, size_t chunk, int worker) {
     const float *x = side->factors + row * stride;
     float square = 0, bias = side->row[row].bias;
     for (size_t lane = 0; lane < stride; lane++) square += x[lane] * x[lane];
-    sum += side->row[row].count * (sgd->options.regularization * (double)square +
-                                   sgd->options.bias_regularization * (double)bias * (double)bias);
+    sum += side->row[row].count *
+           (sgd->options.penalty.factors * (double)square + sgd->options.penalty.biases * (double)bias * (double)bias);
   }
   sgd->penalty[chunk] = sum;
   return SQLITE_OK;
@@ -377,8 +362,8 @@ static int pass(Sgd *sgd, FactorizerReport *report, const Cancel *cancel) {
   double squared = 0, penalty = 0;
   arrange(sgd, 1);
   for (size_t i = 0; i < 2 * sgd->rounds; i++) atomic_init(&sgd->turn[i], 0);
-  int code = parallel_for(sgd->options.threads, sgd->rounds * sgd->rounds, do_block, sgd, cancel);
-  if (code == SQLITE_OK) code = parallel_for(sgd->options.threads, chunks, penalty_chunk, sgd, cancel);
+  int code = parallel_for(sgd->options.start.threads, sgd->rounds * sgd->rounds, do_block, sgd, cancel);
+  if (code == SQLITE_OK) code = parallel_for(sgd->options.start.threads, chunks, penalty_chunk, sgd, cancel);
   if (code != SQLITE_OK) return code;
   for (size_t block = 0; block < blocks; block++) squared += sgd->block_squared[block];
   for (size_t chunk = 0; chunk < chunks; chunk++) penalty += sgd->penalty[chunk];
@@ -387,26 +372,18 @@ static int pass(Sgd *sgd, FactorizerReport *report, const Cancel *cancel) {
   return isfinite(report->loss) ? SQLITE_OK : SQLITE_ERROR;
 }
 
-static int checked(const Sgd *sgd, int code, int epoch, Error *error) {
-  if (code == SQLITE_OK) return code;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_ERROR) return error_set(error, code, "interrupted");
-  return error_set(error, code, "the factors are no longer finite after epoch %d: lower \"learning_rate\" (it is %g)",
-                   epoch, sgd->options.learning_rate);
-}
-
 static int sgd_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
   Sgd *sgd = state;
   const SgdOptions *options = &sgd->options;
   double rate = options->learning_rate * pow(options->decay, sgd->epochs), unit = options->adaptive ? options->unit : 1;
   /* A step of rate / √G times a gradient: factors grow with the square root of the ratings, biases with them. */
   sgd->step = (SgdStep){.rate = (float)(rate * sqrt(unit)),
-                        .bias_rate = options->biases ? (float)(rate * unit) : 0,
-                        .regularization = (float)options->regularization,
-                        .bias_regularization = (float)options->bias_regularization,
-                        .share = 1 / (float)options->rank,
+                        .bias_rate = options->start.biases ? (float)(rate * unit) : 0,
+                        .regularization = (float)options->penalty.factors,
+                        .bias_regularization = (float)options->penalty.biases,
+                        .share = 1 / (float)options->start.rank,
                         .adaptive = options->adaptive};
-  uint64_t seed = random_bits(random_bits(options->seed, SEED_ROUNDS), (uint64_t)sgd->epochs);
+  uint64_t seed = random_bits(random_bits(options->start.seed, SEED_ROUNDS), (uint64_t)sgd->epochs);
   for (size_t round = 0; round < sgd->rounds; round++) {
     size_t other = (size_t)(random_uniform(seed, round) * (double)(round + 1));
     sgd->shift[round] = sgd->shift[other];
@@ -415,14 +392,14 @@ static int sgd_epoch(void *state, FactorizerReport *report, int *done, const Can
   *done = 0;
   int code = pass(sgd, report, cancel);
   if (code == SQLITE_OK) sgd->epochs++;
-  return checked(sgd, code, sgd->epochs + 1, error);
+  return descent_error(code, sgd->epochs + 1, options->learning_rate, error);
 }
 
 /* Errors during an epoch are those before each step; this is what the last one left. */
 static int sgd_finish(void *state, FactorizerReport *report, const Cancel *cancel, Error *error) {
   Sgd *sgd = state;
   sgd->step.rate = 0;
-  return checked(sgd, pass(sgd, report, cancel), sgd->epochs, error);
+  return descent_error(pass(sgd, report, cancel), sgd->epochs, sgd->options.learning_rate, error);
 }
 
 static const Factors *sgd_factors(void *state) {

@@ -16,7 +16,7 @@ typedef struct GradientOptions {
 int gradient_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
                     const GradientOptions *options, Error *error);
 
-/* A learning rate that is small enough: for ratings of this unit, 1 / (4 · the longest row's length · unit). */
+/* A learning rate that is small enough: for ratings of this unit, 1 / (2 · the longest row's length · unit). */
 double gradient_default_rate(const SparseMatrix *by_user, const SparseMatrix *by_item, double unit);
 
 #endif

@@ -40,7 +40,7 @@ static void describe_common(const DescentStart *start, const DescentPenalty *pen
                       start->uniform ? "uniform" : "normal", start->biases ? "true" : "false");
 }
 
-#define SGD_RATE 0.11 /* adaptive; times n̄ / (n̄ + 8): where rows are short, large steps learn them by heart */
+#define SGD_RATE 0.095 /* adaptive; times n̄ / (n̄ + 8): where rows are short, large steps learn them by heart */
 #define SHORT_ROW 8
 
 /* ---- sgd --------------------------------------------------------------------------------------------------------- */
@@ -51,7 +51,7 @@ void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *pla
   int adaptive = options->schedule != 1;
   double row = (double)training->data.by_user.start[training->data.by_user.rows] /
                sqrt(fmax((double)training->data.by_user.rows * (double)training->data.by_user.columns, 1));
-  plan_common(training, options, adaptive ? 0.045 : 0.02, adaptive ? 0.02 : 1, plan, &sgd->start, &sgd->penalty);
+  plan_common(training, options, adaptive ? 0.033 : 0.02, adaptive ? 0.02 : 1, plan, &sgd->start, &sgd->penalty);
   sgd->adaptive = adaptive;
   sgd->unit = unit;
   sgd->learning_rate = given_or(options->learning_rate, adaptive ? SGD_RATE * row / (row + SHORT_ROW) : 0.005 / unit);

@@ -1,9 +1,9 @@
 /* "sgd", "adam" and "gradient": descents along one loss, the rating head's.
  *
  * Their defaults are constants chosen on validation splits of training parts (MovieLens 100K, 1M and small, Amazon
- * musical instruments), times powers of u, a quarter of the ratings' range: λ grows with u, factors with √u. So do
- * sgd's and gradient's steps, which make the same model of ratings on another scale; Adam's steps of the biases, as
- * long as those of the factors, would have to grow with u. */
+ * musical instruments), times powers of u, a quarter of the ratings' range: λ grows with u, factors with √u. With sgd's
+ * adaptive rates that makes the same model of ratings on another scale. The others give biases the same rate as
+ * factors, as the books do, and so depend on the scale a little. */
 #include <math.h>
 
 #include "mf_learners.h"

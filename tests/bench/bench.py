@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 
+import fold
 import texts
 
 RANK = 64
@@ -351,6 +352,10 @@ def main():
         texts.compare(bench, finished)
         bench.summary()
         return
+    if only == {"fold"}:
+        fold.run(bench, movielens, clock, seconds)
+        bench.summary()
+        return
     small, small_name = movielens(bench)
     large = [(f"made-up {each.upper()}", made_up(bench, each)) for each in ("10m", "25m")
              if size != "1m" and (each == "10m" or size == "25m")]
@@ -367,6 +372,8 @@ def main():
         serving(bench, [(small_name, small, False), ("60,000 items", many_items(bench), True)], peak)
     if wanted("memory"):
         memory(bench, [(small_name, small)] + large)
+    if wanted("fold"):
+        fold.run(bench, movielens, clock, seconds)
     if wanted("texts"):
         texts.compare(bench, finished)
     if arguments.peers and wanted("peers"):

@@ -16,7 +16,7 @@ const char *const trial_metrics[TRIAL_METRICS] = {"rmse", "mae",  "accuracy", "p
                                                   "map",  "ndcg", "mrr",      "hit_rate",  "auc"};
 
 void trial_set_defaults(TrialOptions *options) {
-  *options = (TrialOptions){.duplicates = -1, .seed = 42, .k = 10, .threshold = NAN, .test = 0.2};
+  *options = (TrialOptions){.duplicates = -1, .seed = 42, .k = 10, .relevance = NAN, .held_out = 0.2};
 }
 
 void trial_options_free(TrialOptions *options) {
@@ -116,9 +116,9 @@ int trial_deal(Trial *trial, int folds, Error *error) {
     double of_user = split_uniform(seed, &id, 1);
     for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++) {
       double of_cell = draw(trial, seed, user, cells->index[e]);
-      if (trial->options->by == TRIAL_BY_ROW)
+      if (trial->options->split == TRIAL_BY_ROWS)
         trial->fold[e] = (uint8_t)(of_cell * folds);
-      else if (of_cell < trial->options->test)
+      else if (of_cell < trial->options->held_out)
         trial->fold[e] = (uint8_t)(of_user * folds);
     }
     if (user % 1024 == 0) code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
@@ -263,7 +263,7 @@ static int judge_trained(Trial *trial, const TrainedModel *trained, const Intera
                          Error *error) {
   const TrialOptions *options = trial->options;
   const JudgeOptions judging = {.k = {1, {options->k}},
-                                .threshold = options->threshold,
+                                .threshold = options->relevance,
                                 .exclude_seen = 1,
                                 .cold_start = options->cold_start,
                                 .recall = options->recall,

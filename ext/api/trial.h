@@ -14,13 +14,13 @@ typedef struct TrialOptions {
   uint64_t seed;
   int threads;
   int k;
-  double threshold;
+  double relevance; /* relevant from this rating on; NaN: every row is. (Trainers have a "threshold" of their own.) */
   int cold_start, recall;
-  int by;      /* TRIAL_BY_ROW or TRIAL_BY_USER */
-  double test; /* by user: the part of a tested user's entries that is held out */
+  int split;       /* TRIAL_BY_ROWS or TRIAL_BY_USERS */
+  double held_out; /* by users: the part of a tested user's entries that is held out */
 } TrialOptions;
 
-enum { TRIAL_BY_ROW, TRIAL_BY_USER };
+enum { TRIAL_BY_ROWS, TRIAL_BY_USERS };
 
 #define TRIAL_OPTIONS(Options)                                                                                         \
   {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.user)},                                    \
@@ -34,9 +34,9 @@ enum { TRIAL_BY_ROW, TRIAL_BY_USER };
       {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, trial.seed)},                                  \
       {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.threads), .maximum = 256},         \
       {.name = "k", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.k), .minimum = 1, .maximum = 1e6},       \
-      {.name = "threshold",                                                                                            \
+      {.name = "relevance",                                                                                            \
        .type = OPTION_NUMBER,                                                                                          \
-       .offset = offsetof(Options, trial.threshold),                                                                   \
+       .offset = offsetof(Options, trial.relevance),                                                                   \
        .minimum = -1e300,                                                                                              \
        .maximum = 1e300},                                                                                              \
       {.name = "cold_start",                                                                                           \
@@ -44,8 +44,9 @@ enum { TRIAL_BY_ROW, TRIAL_BY_USER };
        .offset = offsetof(Options, trial.cold_start),                                                                  \
        .choices = "drop|estimate"},                                                                                    \
       {.name = "recall", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.recall), .choices = "relevant|min"}, \
-      {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.by), .choices = "row|user"}, {           \
-    .name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, trial.test), .minimum = 0.01, .maximum = 1      \
+      {.name = "split", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.split), .choices = "rows|users"}, {   \
+    .name = "held_out", .type = OPTION_NUMBER, .offset = offsetof(Options, trial.held_out), .minimum = 0.01,           \
+    .maximum = 1                                                                                                       \
   }
 
 void trial_set_defaults(TrialOptions *options);

@@ -40,7 +40,7 @@ static void describe_shape(const Training *training, const MfOptions *options, c
     shape->mean[plan->head] = plan->mean;
   }
   shape->score_head = options->objective == OBJECTIVE_RATING ? HEAD_RATING : HEAD_RANKING;
-  if (state->learner->predicts)
+  if (state->learner->predicts && training->data.explicit_ratings)
     shape->prediction_head = options->objective == OBJECTIVE_RANKING ? HEAD_RANKING : HEAD_RATING;
 }
 
@@ -71,6 +71,7 @@ static int test_head(Training *training, Head head, const Factorizer *fit, doubl
   *test = NAN;
   if (!training->data.held_out.start) return SQLITE_OK;
   const Factors *factors = fit->method->factors(fit->state);
+  if (!factors) return SQLITE_OK;
   if (head == HEAD_RANKING) return holdout_test_factors(training, factors, test, error);
   RatingErrors errors =
       rating_errors_of(factors, &training->data.held_out, training->data.minimum, training->data.maximum);

@@ -6,7 +6,8 @@
 #define BIT(algorithm) (1U << (algorithm))
 enum {
   ALTERNATING = BIT(MF_ALS) | BIT(MF_IALS),
-  DESCENT = BIT(MF_SGD) | BIT(MF_ADAM) | BIT(MF_GRADIENT),
+  DESCENT = BIT(MF_SGD) | BIT(MF_ADAM) | BIT(MF_GRADIENT) | BIT(MF_SVDPP),
+  ITERATIVE = ALTERNATING | DESCENT | BIT(MF_NMF),
 };
 
 #define HERE(member) .offset = offsetof(MfOptions, member)
@@ -18,8 +19,13 @@ const Option mf_options[] = {
     {.name = "epochs", .type = OPTION_INTEGER, HERE(epochs), .minimum = 1, .maximum = 100000},
     {.name = "tolerance", .type = OPTION_NUMBER, HERE(tolerance), .maximum = 1},
     {.name = "range", .type = OPTION_CHOICE, HERE(range), .choices = MF_RANGES},
-    {.name = "regularization", .type = OPTION_BY_HEAD, HERE(regularization), .maximum = 1e9},
-    {.name = "init_scale", .type = OPTION_NUMBER, HERE(init_scale), .minimum = 1e-6, .maximum = 1000},
+    {.name = "regularization", .type = OPTION_BY_HEAD, HERE(regularization), .maximum = 1e9, .readers = ITERATIVE},
+    {.name = "init_scale",
+     .type = OPTION_NUMBER,
+     HERE(init_scale),
+     .minimum = 1e-6,
+     .maximum = 1000,
+     .readers = ITERATIVE},
     {.name = "biases", .type = OPTION_BOOLEAN, HERE(biases), .readers = BIT(MF_ALS) | DESCENT},
     {.name = "nu", .type = OPTION_BY_HEAD, HERE(nu), .maximum = 1, .readers = ALTERNATING},
     {.name = "solver", .type = OPTION_CHOICE, HERE(solver), .choices = MF_SOLVERS, .readers = ALTERNATING},
@@ -60,13 +66,15 @@ const Option mf_options[] = {
      .maximum = 1 << 24,
      .readers = BIT(MF_ADAM)},
     {.name = "momentum", .type = OPTION_NUMBER, HERE(momentum), .maximum = 0.999, .readers = BIT(MF_GRADIENT)},
+    {.name = "center", .type = OPTION_CHOICE, HERE(center), .choices = MF_CENTERS, .readers = BIT(MF_SVD)},
+    {.name = "missing", .type = OPTION_CHOICE, HERE(missing), .choices = MF_MISSING, .readers = BIT(MF_SVD)},
 };
 _Static_assert(sizeof mf_options / sizeof *mf_options == MF_OPTION_COUNT, "count them in mf_options.h");
 
 void mf_set_defaults(TrainOptions *common) {
   MfOptions *options = (MfOptions *)common;
   options->algorithm = options->objective = options->epochs = -1;
-  options->init = options->schedule = options->batch_size = -1;
+  options->init = options->schedule = options->batch_size = options->center = options->missing = -1;
   for (int head = 0; head < HEADS; head++) options->regularization[head] = options->nu[head] = NAN;
   options->biases = 1;
   options->alpha = options->unobserved_weight = options->unobserved_rating = options->init_scale = NAN;

@@ -58,8 +58,9 @@ static int describe_options(const Training *training, const MfOptions *options, 
     sqlite3_str_appendall(text, "}");
   }
   if (learner->describe_all) learner->describe_all(options, text);
-  sqlite3_str_appendf(text, ",\"init_scale\":%!.15g,\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}",
-                      state->plans[0].init_scale, options->tolerance, options->common.test, options->common.seed);
+  if (state->plans[0].init_scale > 0) sqlite3_str_appendf(text, ",\"init_scale\":%!.15g", state->plans[0].init_scale);
+  sqlite3_str_appendf(text, ",\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}", options->tolerance,
+                      options->common.test, options->common.seed);
   sqlite3_free(objective);
   *json = sqlite3_str_finish(text);
   return *json && objective ? SQLITE_OK : error_no_memory(error);

@@ -72,6 +72,20 @@ static const MfLearner learners[] = {
                 .plan = mf_plan_svd,
                 .create = mf_create_svd,
                 .describe = mf_describe_svd},
+    [MF_BPR] = {.name = "bpr",
+                .feedback = FEEDBACK_ANY,
+                .fits = {[HEAD_RANKING] = 1},
+                .epochs = 30,
+                .plan = mf_plan_bpr,
+                .create = mf_create_bpr,
+                .describe = mf_describe_bpr},
+    [MF_LOGISTIC] = {.name = "logistic",
+                     .feedback = FEEDBACK_CONFIDENCE,
+                     .fits = {[HEAD_RANKING] = 1},
+                     .epochs = 30,
+                     .plan = mf_plan_logistic,
+                     .create = mf_create_logistic,
+                     .describe = mf_describe_logistic},
 };
 
 const MfLearner *mf_learner(int algorithm) { return &learners[algorithm]; }

@@ -5,8 +5,10 @@
 
 #include "../learn/adam.h"
 #include "../learn/als.h"
+#include "../learn/bpr.h"
 #include "../learn/factorizer.h"
 #include "../learn/gradient.h"
+#include "../learn/logistic.h"
 #include "../learn/nmf.h"
 #include "../learn/sgd.h"
 #include "../learn/svd_centered.h"
@@ -28,6 +30,7 @@ typedef struct MfPlan {
     SvdppOptions svdpp;
     NmfOptions nmf;
     SvdCenteredOptions svd;
+    SampledOptions sampled;
   } method;
 } MfPlan;
 
@@ -89,5 +92,13 @@ void mf_describe_nmf(const MfPlan *plan, sqlite3_str *json);
 void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *plan);
 int mf_create_svd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
 void mf_describe_svd(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_bpr(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_bpr(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_bpr(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_logistic(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_logistic(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_logistic(const MfPlan *plan, sqlite3_str *json);
 
 #endif

@@ -5,8 +5,19 @@
 #include "train.h"
 
 /* In the order of the learners in mf_learners.c. */
-typedef enum MfAlgorithm { MF_ALS, MF_IALS, MF_SGD, MF_ADAM, MF_GRADIENT, MF_SVDPP, MF_NMF, MF_SVD } MfAlgorithm;
-#define MF_ALGORITHMS "als|ials|sgd|adam|gradient|svdpp|nmf|svd"
+typedef enum MfAlgorithm {
+  MF_ALS,
+  MF_IALS,
+  MF_SGD,
+  MF_ADAM,
+  MF_GRADIENT,
+  MF_SVDPP,
+  MF_NMF,
+  MF_SVD,
+  MF_BPR,
+  MF_LOGISTIC
+} MfAlgorithm;
+#define MF_ALGORITHMS "als|ials|sgd|adam|gradient|svdpp|nmf|svd|bpr|logistic"
 
 typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING } MfObjective;
 #define MF_OBJECTIVES "both|rating|ranking"
@@ -37,9 +48,10 @@ typedef struct MfOptions {
   int init, schedule, batch_size;
   double learning_rate, decay, momentum, bias_regularization;
   int center, missing; /* -1: by the data */
+  int negatives;       /* 0: the default */
 } MfOptions;
 
-enum { MF_OPTION_COUNT = 36 };
+enum { MF_OPTION_COUNT = 37 };
 extern const Option mf_options[]; /* MF_OPTION_COUNT */
 
 void mf_set_defaults(TrainOptions *options);

@@ -168,10 +168,10 @@ static Scorer popularity_scorer(const Judge *judge) { return (Scorer){.panel = &
 static double estimate(const ModelItems *items, double user_offset, int user_known, uint32_t item) {
   const ModelShape *shape = &items->shape;
   int head = shape->prediction_head;
-  if (!shape->biases[head]) return shape->average;
+  if (!shape->biases[head]) return shape->average; /* a rating */
   double sum = user_known ? user_offset : shape->mean[head];
   if (item != DICTIONARY_NONE) sum += (double)items->panel[head].bias[item];
-  return sum;
+  return shape_prediction(shape, sum);
 }
 
 static int predicts_ratings(const Judge *judge) {
@@ -191,13 +191,13 @@ static void judge_ratings(Judge *judge, size_t source_user, int is_known, const 
     judge->unknown_rows += !known;
     if (head < 0) continue;
     if (known)
-      prediction = (double)score_panel_score(&items->panel[head], item, vector) + offset;
+      prediction =
+          shape_prediction(&items->shape, (double)score_panel_score(&items->panel[head], item, vector) + offset);
     else if (judge->options->cold_start == COLD_ESTIMATE)
       prediction = estimate(items, offset, is_known, item);
     else
       continue;
-    rating_errors_add(&judge->errors, shape_clip(&items->shape, prediction),
-                      cells->value ? (double)cells->value[e] : 1);
+    rating_errors_add(&judge->errors, prediction, cells->value ? (double)cells->value[e] : 1);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "../base/memory.h"
+#include "../learn/extent.h"
 #include "../learn/metrics.h"
 #include "holdout.h"
 #include "init.h"
@@ -29,7 +30,7 @@ static int check(const Training *training, Error *error) {
 static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
                            ModelShape *shape) {
   *shape = (ModelShape){.prediction_head = -1,
-                        .clip = options->range == 0,
+                        .range = (PredictionRange)options->range,
                         .minimum = training->data.minimum,
                         .maximum = training->data.maximum,
                         .average = training->data.mean};
@@ -125,6 +126,11 @@ static int end_head(Training *training, MfState *state, int *done, Error *error)
   state->factorizer.method->take(state->factorizer.state, factors);
   factors->mean = plan->mean;
   drop_factorizer(state);
+  ModelShape *shape = &training->trained.shape;
+  if (shape->range == RANGE_MINMAX && shape->prediction_head == (int)plan->head) {
+    int code = factors_extent(factors, &shape->low, &shape->high, training->threads, &training->interrupt.cancel);
+    if (code != SQLITE_OK) return interrupt_error(error, code);
+  }
   *done = ++state->current == state->plan_count;
   return *done ? SQLITE_OK : start_head(training, state, error);
 }

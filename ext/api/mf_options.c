@@ -79,6 +79,7 @@ void mf_set_defaults(TrainOptions *common) {
   options->init = options->schedule = options->batch_size = options->center = options->missing = -1;
   for (int head = 0; head < HEADS; head++) options->regularization[head] = options->nu[head] = NAN;
   options->biases = 1;
+  options->range = RANGE_CLIP;
   options->alpha = options->unobserved_weight = options->unobserved_rating = options->init_scale = NAN;
   options->learning_rate = options->decay = options->momentum = options->bias_regularization = NAN;
 }

@@ -23,7 +23,7 @@ typedef enum MfObjective { OBJECTIVE_BOTH, OBJECTIVE_RATING, OBJECTIVE_RANKING }
 #define MF_OBJECTIVES "both|rating|ranking"
 #define MF_SOLVERS "cg|cholesky"
 #define MF_UNOBSERVED "missing|all"
-#define MF_RANGES "clip|none"
+#define MF_RANGES "none|clip|minmax" /* in the order of PredictionRange */
 #define MF_INITS "normal|uniform"
 #define MF_SCHEDULES "adaptive|constant"
 #define MF_CENTERS "user|item|global|none"

@@ -10,7 +10,8 @@
  *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
- *            clip, minimum, maximum, average     of the ratings
+ *            minimum, maximum, average           of the ratings
+ *            range, low, high                    of predictions: see ModelShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
  * m_user     idx 0 … users-1 in order of id; n: the user's entries; history: n × uint32 item indexes, ascending, plus
  *            2^31 where the entry was held out from training, then n × float32 ratings (none where every rating is 1),
@@ -329,7 +330,7 @@ static int write_config(Writer *writer) {
       {"rating_biases", shape->biases[HEAD_RATING]},
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
-      {"clip", shape->clip},
+      {"range", shape->range},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},
       {"profile", shape->profile},
@@ -343,6 +344,8 @@ static int write_config(Writer *writer) {
       {"ranking_mean", shape->mean[HEAD_RANKING]},
       {"minimum", shape->minimum},
       {"maximum", shape->maximum},
+      {"low", shape->low},
+      {"high", shape->high},
       {"average", shape->average},
   };
   for (size_t i = 0; code == SQLITE_OK && i < sizeof texts / sizeof *texts; i++)

@@ -11,16 +11,21 @@ typedef enum Head { HEAD_RATING, HEAD_RANKING, HEADS } Head;
 
 extern const char *const head_names[HEADS]; /* "rating", "ranking" */
 
+/* How predictions become ratings: as they are, clipped to the ratings' range, or mapped onto it from the lowest and the
+ * highest prediction that there is. */
+typedef enum PredictionRange { RANGE_NONE, RANGE_CLIP, RANGE_MINMAX } PredictionRange;
+
 /* Which head answers what. */
 typedef struct ModelShape {
-  int rank[HEADS];         /* 0: the head was not fitted */
-  int biases[HEADS];       /* it has user and item biases */
-  double mean[HEADS];      /* the constant of its prediction */
-  int score_head;          /* the Head behind `score` */
-  int prediction_head;     /* the Head behind `prediction`, or -1: the data have no rating scale */
-  int clip;                /* predictions are clipped to the range of ratings */
-  double minimum, maximum; /* that range */
-  double average;          /* the mean rating, the estimate for an unknown user and item */
+  int rank[HEADS];     /* 0: the head was not fitted */
+  int biases[HEADS];   /* it has user and item biases */
+  double mean[HEADS];  /* the constant of its prediction */
+  int score_head;      /* the Head behind `score` */
+  int prediction_head; /* the Head behind `prediction`, or -1: the data have no rating scale */
+  PredictionRange range;
+  double minimum, maximum; /* of the ratings */
+  double low, high; /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */
+  double average;   /* the mean rating, the estimate for an unknown user and item */
   /* Of models of content: */
   int cosine;    /* score and prediction are cosines, and no ratings */
   int sparse;    /* items are sparse vectors over terms, users what their histories add up to; no head has a rank */
@@ -47,8 +52,8 @@ static inline int shape_has(const ModelShape *shape, int head) {
 
 static inline int shape_stride(const ModelShape *shape, int head) { return factors_stride(shape->rank[head]); }
 
-/* A prediction as users see it: clipped where the model clips. */
-double shape_clip(const ModelShape *shape, double prediction);
+/* A prediction as users see it, from what the head says. */
+double shape_prediction(const ModelShape *shape, double raw);
 
 typedef struct TrainedModel {
   const char *family;    /* static */

@@ -98,12 +98,21 @@ static int start_head(Training *training, MfState *state, Error *error) {
   return state->learner->create(&state->factorizer, training, plan, error);
 }
 
+/* Only the ratings: whether they are needed by item, too, is known once there is an algorithm. */
+static int read(Training *training, Error *error) {
+  return training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
+}
+
 static int start(Training *training, Error *error) {
   MfOptions *options = (MfOptions *)training->options;
   MfState *state = training->state;
   int code = mf_choose(training, options, &training->data, error);
   if (code != SQLITE_OK) return code;
   state->learner = mf_learner(options->algorithm);
+  if (!state->learner->user_rows)
+    code = interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
+                                                   &training->interrupt.cancel));
+  if (code != SQLITE_OK) return code;
   if (options->objective != OBJECTIVE_RANKING) state->plans[state->plan_count++].head = HEAD_RATING;
   if (options->objective != OBJECTIVE_RATING) state->plans[state->plan_count++].head = HEAD_RANKING;
   for (int i = 0; i < state->plan_count; i++) state->learner->plan(training, options, &state->plans[i]);
@@ -186,6 +195,7 @@ const Family mf_family = {
     .state_size = sizeof(MfState),
     .set_defaults = mf_set_defaults,
     .check = check,
+    .read = read,
     .start = start,
     .step = step,
     .end = end,

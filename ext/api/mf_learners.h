@@ -48,7 +48,8 @@ typedef struct MfLearner {
   int either;      /* one of them: the rating head where there are ratings, else the ranking head */
   int predicts;    /* what it predicts are ratings */
   double least_regularization;
-  int epochs;                                                                     /* unless they are given */
+  int epochs;    /* unless they are given */
+  int user_rows; /* reads training->data.by_user only, so that training->by_item need not be made */
   void (*plan)(const Training *training, const MfOptions *options, MfPlan *plan); /* plan->head is set */
   int (*create)(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
   /* Appends the head's resolved options, as members of a JSON object, the first without a comma before it. */

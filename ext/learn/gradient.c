@@ -150,5 +150,5 @@ double gradient_default_rate(const SparseMatrix *by_user, const SparseMatrix *by
     for (size_t row = 0; row < matrix->rows; row++)
       if (sparse_row_length(matrix, row) > longest) longest = sparse_row_length(matrix, row);
   }
-  return 1 / (4 * (double)longest * unit);
+  return 1 / (2 * (double)longest * fmax(unit, 1));
 }

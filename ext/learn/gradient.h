@@ -16,7 +16,8 @@ typedef struct GradientOptions {
 int gradient_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
                     const GradientOptions *options, Error *error);
 
-/* A learning rate that is small enough: for ratings of this unit, 1 / (4 · the longest row's length · unit). */
+/* A learning rate that is small enough, for ratings of this unit: 1 / (2 · the longest row's length · max(unit, 1)):
+ * the loss bends by that row's length along its bias, and by that times the other side's factors along its own. */
 double gradient_default_rate(const SparseMatrix *by_user, const SparseMatrix *by_item, double unit);
 
 #endif

@@ -51,10 +51,11 @@ typedef struct Side {
 typedef struct Sgd {
   SgdOptions options;
   const SgdKernels *kernels;
+  const SparseMatrix *by_user;
   Factors factors;
   Side side[2]; /* users, items */
   int arranged;
-  SgdEntry *entries;
+  SgdEntry *entries; /* NULL: there is no grid yet */
   size_t entry_count;
   size_t *block_start;   /* users' parts × items' parts, + 1 */
   double *block_squared; /* of each block, when it was last seen */
@@ -157,6 +158,11 @@ static int fill_part(void *context, size_t part, int worker) {
   return SQLITE_OK;
 }
 
+/* Into how many parts the sides are cut, or more where they have very many rows. */
+static double cuts_of(const Sgd *sgd) {
+  return fmin(fmax(ceil(sqrt((double)sgd->entry_count / BLOCK_ENTRIES)), 1), MOST_CUTS);
+}
+
 static int side_alloc(Side *side, size_t rows, float *factors, double cuts) {
   side->rows = rows;
   side->factors = factors;
@@ -188,26 +194,21 @@ static int fill_grid(Grid *grid, const Cancel *cancel) {
   return code == SQLITE_OK ? parallel_for(threads, users->parts, fill_part, grid, cancel) : code;
 }
 
-static int make_grid(Sgd *sgd, const SparseMatrix *by_user) {
-  Grid grid = {.sgd = sgd, .by_user = by_user};
-  double cuts = fmin(fmax(ceil(sqrt((double)sgd->entry_count / BLOCK_ENTRIES)), 1), MOST_CUTS);
+/* Cuts the matrix and puts its entries into blocks: at the first epoch, where it can be cancelled. */
+static int make_grid(Sgd *sgd, const Cancel *cancel) {
+  Grid grid = {.sgd = sgd, .by_user = sgd->by_user};
   int code = SQLITE_OK;
+  sgd->entries = memory_alloc(sgd->entry_count, sizeof *sgd->entries);
+  if (!sgd->entries) return SQLITE_NOMEM;
   for (int s = 0; s < 2 && code == SQLITE_OK; s++) {
-    size_t rows = s ? sgd->factors.items : sgd->factors.users;
-    code = side_alloc(&sgd->side[s], rows, s ? sgd->factors.item : sgd->factors.user, cuts);
-    grid.order[s] = memory_alloc(rows, sizeof *grid.order[s]);
-    grid.part[s] = memory_alloc(rows, sizeof *grid.part[s]);
+    grid.order[s] = memory_alloc(sgd->side[s].rows, sizeof *grid.order[s]);
+    grid.part[s] = memory_alloc(sgd->side[s].rows, sizeof *grid.part[s]);
     if (!grid.order[s] || !grid.part[s]) code = SQLITE_NOMEM;
   }
-  if (code == SQLITE_OK) {
-    for (size_t user = 0; user < by_user->rows; user++)
-      sgd->side[0].row[user].count = (uint32_t)sparse_row_length(by_user, user);
-    for (size_t e = 0; e < sgd->entry_count; e++) sgd->side[1].row[by_user->index[e]].count++;
-    for (int s = 0; s < 2; s++)
-      cut_side(&sgd->side[s], cuts, sgd->entry_count, random_bits(sgd->options.start.seed, s ? SEED_ITEMS : SEED_USERS),
-               grid.order[s], grid.part[s]);
-    code = fill_grid(&grid, NULL);
-  }
+  for (int s = 0; s < 2 && code == SQLITE_OK; s++)
+    cut_side(&sgd->side[s], cuts_of(sgd), sgd->entry_count,
+             random_bits(sgd->options.start.seed, s ? SEED_ITEMS : SEED_USERS), grid.order[s], grid.part[s]);
+  if (code == SQLITE_OK) code = fill_grid(&grid, cancel);
   for (int s = 0; s < 2; s++) {
     memory_free(grid.order[s]);
     memory_free(grid.part[s]);
@@ -290,17 +291,23 @@ static int start_chunk(void *context, size_t chunk, int worker) {
   return SQLITE_OK;
 }
 
-static int sgd_alloc(Sgd *sgd, const SparseMatrix *by_user) {
+static int sgd_alloc(Sgd *sgd) {
+  const SparseMatrix *by_user = sgd->by_user;
   const SgdOptions *options = &sgd->options;
   int code = factors_alloc(&sgd->factors, by_user->rows, by_user->columns, options->start.rank, options->start.biases);
   if (code != SQLITE_OK) return code;
   sgd->factors.mean = options->start.mean;
   sgd->kernels = sgd_kernels();
   sgd->entry_count = by_user->start[by_user->rows];
-  sgd->entries = memory_alloc(sgd->entry_count, sizeof *sgd->entries);
   sgd->carry = memory_alloc_aligned(2, (size_t)sgd->factors.stride * sizeof(float));
-  code = sgd->entries && sgd->carry ? make_grid(sgd, by_user) : SQLITE_NOMEM;
+  if (!sgd->carry) return SQLITE_NOMEM;
+  for (int s = 0; s < 2 && code == SQLITE_OK; s++)
+    code = side_alloc(&sgd->side[s], s ? by_user->columns : by_user->rows, s ? sgd->factors.item : sgd->factors.user,
+                      cuts_of(sgd));
   if (code != SQLITE_OK) return code;
+  for (size_t user = 0; user < by_user->rows; user++)
+    sgd->side[0].row[user].count = (uint32_t)sparse_row_length(by_user, user);
+  for (size_t e = 0; e < sgd->entry_count; e++) sgd->side[1].row[by_user->index[e]].count++;
   size_t chunks = chunks_of(sgd, 0) + chunks_of(sgd, 1);
   sgd->penalty = memory_alloc(chunks, sizeof *sgd->penalty);
   return sgd->penalty ? parallel_for(options->start.threads, chunks, start_chunk, sgd, NULL) : SQLITE_NOMEM;
@@ -384,18 +391,19 @@ static int sgd_epoch(void *state, FactorizerReport *report, int *done, const Can
                         .share = 1 / (float)options->start.rank,
                         .adaptive = options->adaptive};
   uint64_t seed = random_bits(random_bits(options->start.seed, SEED_ROUNDS), (uint64_t)sgd->epochs);
-  for (size_t round = 0; round < sgd->rounds; round++) {
+  int code = sgd->entries ? SQLITE_OK : make_grid(sgd, cancel);
+  for (size_t round = 0; round < sgd->rounds && code == SQLITE_OK; round++) {
     size_t other = (size_t)(random_uniform(seed, round) * (double)(round + 1));
     sgd->shift[round] = sgd->shift[other];
     sgd->shift[other] = round;
   }
   *done = 0;
-  int code = pass(sgd, report, cancel);
+  if (code == SQLITE_OK) code = pass(sgd, report, cancel);
   if (code == SQLITE_OK) sgd->epochs++;
   return descent_error(code, sgd->epochs + 1, options->learning_rate, error);
 }
 
-/* Errors during an epoch are those before each step; this is what the last one left. */
+/* Errors during an epoch are those before each step; this is what the last one left. Comes after an epoch. */
 static int sgd_finish(void *state, FactorizerReport *report, const Cancel *cancel, Error *error) {
   Sgd *sgd = state;
   sgd->step.rate = 0;
@@ -442,7 +450,8 @@ int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOpt
   Sgd *sgd = memory_alloc_zero(1, sizeof *sgd);
   if (!sgd) return error_no_memory(error);
   sgd->options = *options;
-  if (sgd_alloc(sgd, by_user) != SQLITE_OK) {
+  sgd->by_user = by_user;
+  if (sgd_alloc(sgd) != SQLITE_OK) {
     sgd_destroy(sgd);
     return error_no_memory(error);
   }

@@ -13,8 +13,9 @@ typedef struct SgdOptions {
   double decay; /* what the learning rate is multiplied by after each epoch */
 } SgdOptions;
 
-/* Starts a training. The matrix (values NULL: all 1) must outlive it. SQLITE_NOMEM. Rows without entries get zero
- * factors and bias. */
+/* Starts a training. The matrix (values NULL: all 1) must outlive it. An epoch reports the errors before each step,
+ * finish those of the factors as they are. Memory: 8 bytes a rating and the factors. SQLITE_NOMEM. Rows without entries
+ * get zero factors and bias. */
 int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOptions *options, Error *error);
 
 #endif

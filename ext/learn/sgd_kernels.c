@@ -6,6 +6,10 @@
 
 #include <math.h>
 
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
 typedef float Float8 __attribute__((vector_size(32)));
 typedef float Float4 __attribute__((vector_size(16)));
 
@@ -29,6 +33,18 @@ SIMD_INLINE float sum_of(Float16 v) {
   Float4 four = fold(v);
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
+
+/* One instruction where there is one: dividers are what a processor has fewest of. */
+SIMD_INLINE Float4 roots(Float4 v) {
+#if defined(__SSE__)
+  return (Float4)_mm_sqrt_ps((__m128)v);
+#else
+  return (Float4){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])};
+#endif
+}
+
+/* Rounding may leave a square below 0. */
+SIMD_INLINE float positive(float x) { return x > 0 ? x : 0; }
 
 SIMD_INLINE void fetch(const SgdBlock *block, size_t k, size_t stride) {
   const SgdEntry *entry = &block->entries[k + AHEAD < block->count ? k + AHEAD : k];
@@ -57,13 +73,14 @@ SIMD_INLINE float learn_one(const int vectors, const int adaptive, const SgdBloc
   if (adaptive) {
     Float4 all = sums(dot, user_square, item_square);
     wrong -= all[0];
-    rate_user /= sqrtf(user->sum), rate_item /= sqrtf(item->sum);
-    bias_user /= sqrtf(user->bias_sum), bias_item /= sqrtf(item->bias_sum);
+    Float4 rates = {step->rate, step->bias_rate, step->rate, step->bias_rate};
+    rates /= roots((Float4){user->sum, user->bias_sum, item->sum, item->bias_sum});
+    rate_user = rates[0], bias_user = rates[1], rate_item = rates[2], bias_item = rates[3];
     /* ‖wrong q − λ p‖² and ‖wrong p − λ q‖² */
     float cross = -2 * wrong * regularization * all[0], error2 = wrong * wrong,
           shrink2 = regularization * regularization;
-    user->sum += step->share * fmaxf(error2 * all[2] + cross + shrink2 * all[1], 0);
-    item->sum += step->share * fmaxf(error2 * all[1] + cross + shrink2 * all[2], 0);
+    user->sum += step->share * positive(error2 * all[2] + cross + shrink2 * all[1]);
+    item->sum += step->share * positive(error2 * all[1] + cross + shrink2 * all[2]);
     user->bias_sum += error2;
     item->bias_sum += error2;
   } else {
@@ -82,7 +99,9 @@ SIMD_INLINE float learn_one(const int vectors, const int adaptive, const SgdBloc
   return wrong;
 }
 
-SIMD_INLINE double learn_all(const int vectors, const int adaptive, const SgdBlock *block, const SgdStep *step) {
+SIMD_INLINE double learn_all(const int vectors, const int adaptive, const SgdBlock *all, const SgdStep *how) {
+  const SgdBlock own = *all, *block = &own; /* which no store can change */
+  const SgdStep own_step = *how, *step = &own_step;
   double squared = 0;
   for (size_t k = 0; k < block->count; k++) {
     fetch(block, k, vectors ? (size_t)vectors * 16 : block->stride);

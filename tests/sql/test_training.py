@@ -385,6 +385,8 @@ class Options(TestCase):
             "nu": (-0.1, 1.1, None), "epochs": (0, -3, 2.5, "ten", 1e9), "solver": ("lu", 1), "nonnegative": (1, "true"),
             "biases": (0, "no"), "alpha": (-1, "x"), "unobserved_weight": (-1, "x"), "unobserved_rating": ("x", [1]),
             "unobserved": ("none", True), "init_scale": (0, -1, "x"), "tolerance": (-1, 2, "x"), "range": ("minmax?", 5),
+            "init": ("zero", 1), "learning_rate": (0, -1, "x"), "bias_regularization": (-1, "x"), "schedule": ("none", 1), "decay": (0, 2, "x"),
+            "batch_size": (0, -1, 1.5, "x"), "momentum": (-1, 1, "x"),
         }
         for key, values in wrong.items():
             for value in values:

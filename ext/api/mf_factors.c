@@ -27,7 +27,9 @@ void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *p
   };
   svdpp->penalty.factors = given_or(options->regularization[HEAD_RATING], 0.02 * unit);
   svdpp->penalty.biases = given_or(options->bias_regularization, svdpp->penalty.factors / unit);
+  /* Factors grow with the square root of the ratings, biases with them: so must their steps. */
   svdpp->learning_rate = given_or(options->learning_rate, 0.007 / unit);
+  svdpp->bias_rate = svdpp->learning_rate * unit;
   svdpp->decay = given_or(options->decay, 1);
   plan->mean = svdpp->start.mean;
   plan->biases = svdpp->start.biases;
@@ -90,6 +92,11 @@ void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *pla
       .threads = training->threads,
   };
   plan->biases = svd->center < SVD_CENTER_GLOBAL;
+  if (svd->center != SVD_CENTER_GLOBAL) return;
+  const SparseMatrix *cells = &training->data.by_user;
+  double all = (double)cells->rows * (double)cells->columns;
+  plan->mean = training->data.mean;
+  if (svd->missing == SVD_MISSING_ZERO) plan->mean *= (double)cells->start[cells->rows] / fmax(all, 1);
 }
 
 int mf_create_svd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {

@@ -55,6 +55,7 @@ static const MfLearner learners[] = {
                   .predicts = 1,
                   .epochs = 20,
                   .plan = mf_plan_svdpp,
+                  .user_rows = 1,
                   .create = mf_create_svdpp,
                   .describe = mf_describe_svdpp},
     [MF_NMF] = {.name = "nmf",
@@ -79,6 +80,7 @@ static const MfLearner learners[] = {
                 .fits = {[HEAD_RANKING] = 1},
                 .epochs = 30,
                 .plan = mf_plan_bpr,
+                .user_rows = 1,
                 .create = mf_create_bpr,
                 .describe = mf_describe_bpr},
     [MF_LOGISTIC] = {.name = "logistic",
@@ -86,6 +88,7 @@ static const MfLearner learners[] = {
                      .fits = {[HEAD_RANKING] = 1},
                      .epochs = 30,
                      .plan = mf_plan_logistic,
+                     .user_rows = 1,
                      .create = mf_create_logistic,
                      .describe = mf_describe_logistic},
 };

@@ -205,11 +205,11 @@ static int add_penalty(Svdpp *s, double squared, FactorizerReport *report, const
 static int svdpp_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
   Svdpp *s = state;
   const SvdppOptions *options = &s->options;
-  double rate = options->learning_rate * pow(options->decay, s->epochs), squared = 0;
-  SvdppStep step = {.rate = (float)rate,
+  double decay = pow(options->decay, s->epochs), squared = 0;
+  SvdppStep step = {.rate = (float)(options->learning_rate * decay),
                     .regularization = (float)options->penalty.factors,
                     .bias_regularization = (float)options->penalty.biases,
-                    .bias_rate = options->start.biases ? (float)rate : 0};
+                    .bias_rate = options->start.biases ? (float)(options->bias_rate * decay) : 0};
   size_t moved = 0;
   int code = SQLITE_OK;
   *done = 0;

@@ -13,6 +13,7 @@ typedef struct SvdppOptions {
   DescentStart start;     /* rank, seed, threads, how factors begin: the y_j like the others */
   DescentPenalty penalty; /* of each rating: λ (‖p_u‖² + ‖q_i‖² + Σ_j ‖y_j‖²) + λ_b (b_u² + b_i²) */
   double learning_rate;   /* > 0 */
+  double bias_rate;       /* > 0: that of biases */
   double decay;           /* what the learning rate is multiplied by after each epoch */
 } SvdppOptions;
 

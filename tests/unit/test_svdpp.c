@@ -7,6 +7,7 @@ static SvdppOptions options = {
     .start = {.rank = 5, .biases = 1, .mean = 3.2, .init_scale = .3, .seed = 11},
     .penalty = {.factors = .02, .biases = .03},
     .learning_rate = .01,
+    .bias_rate = .03,
     .decay = .9,
 };
 
@@ -75,14 +76,15 @@ static double wrong_of(const Literal *l, const SparseMatrix *by_user, size_t use
   return wrong;
 }
 
-static void literal_rating(Literal *l, const SparseMatrix *by_user, size_t user, size_t e, double rate) {
+static void literal_rating(Literal *l, const SparseMatrix *by_user, size_t user, size_t e, double decay) {
   size_t item = by_user->index[e], k = l->rank;
+  double rate = options.learning_rate * decay, bias_rate = options.bias_rate * decay;
   double z[16], shrink = options.penalty.factors, root = sqrt((double)sparse_row_length(by_user, user));
   implicit_sum(l, by_user, user, z);
   double wrong = wrong_of(l, by_user, user, e, z);
   if (options.start.biases) {
-    l->user_bias[user] += rate * (wrong - options.penalty.biases * l->user_bias[user]);
-    l->item_bias[item] += rate * (wrong - options.penalty.biases * l->item_bias[item]);
+    l->user_bias[user] += bias_rate * (wrong - options.penalty.biases * l->user_bias[user]);
+    l->item_bias[item] += bias_rate * (wrong - options.penalty.biases * l->item_bias[item]);
   }
   for (size_t f = 0; f < k; f++) {
     double p = l->p[user * k + f], q = l->q[item * k + f];
@@ -98,7 +100,7 @@ static void literal_rating(Literal *l, const SparseMatrix *by_user, size_t user,
 /* In the order that the training draws for its epoch. */
 static void literal_epoch(Literal *l, const SparseMatrix *by_user, int epoch) {
   uint64_t seed = random_bits(random_bits(options.start.seed, 3), (uint64_t)epoch);
-  double rate = options.learning_rate * pow(options.decay, epoch);
+  double decay = pow(options.decay, epoch);
   for (size_t k = l->users; k > 1; k--) {
     size_t at = (size_t)(((random_bits(random_bits(seed, 0), k) >> 32) * (uint64_t)k) >> 32);
     uint32_t other = l->order[at];
@@ -113,7 +115,7 @@ static void literal_epoch(Literal *l, const SparseMatrix *by_user, int epoch) {
       entry[k] = entry[at];
       entry[at] = first + k;
     }
-    for (size_t k = 0; k < n; k++) literal_rating(l, by_user, user, entry[k], rate);
+    for (size_t k = 0; k < n; k++) literal_rating(l, by_user, user, entry[k], decay);
   }
   free(entry);
 }
@@ -203,7 +205,7 @@ static void test_not_finite(void) {
   FactorizerReport report;
   SvdppOptions before = options;
   int done, code = SQLITE_OK;
-  options.learning_rate = 100;
+  options.learning_rate = options.bias_rate = 100;
   CHECK(create(&fit, &data, 1, NULL, &error) == SQLITE_OK);
   for (int epoch = 0; epoch < 20 && code == SQLITE_OK; epoch++)
     code = fit.method->epoch(fit.state, &report, &done, NULL, &error);

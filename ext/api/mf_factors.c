@@ -56,7 +56,8 @@ void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *pla
   *nmf = (NmfOptions){
       .rank = (int)training->size,
       .regularization = given_or(options->regularization[HEAD_RATING], 0.06 * unit),
-      .init_scale = given_or(options->init_scale, sqrt((double)training->size / 3 * unit)),
+      /* Such that predictions begin at the mean rating, whatever the rank. */
+      .init_scale = given_or(options->init_scale, 2 * sqrt(fmax(training->data.mean, 1e-6) / 3)),
       .seed = options->common.seed,
       .threads = training->threads,
   };
@@ -81,7 +82,7 @@ void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *pla
   *svd = (SvdCenteredOptions){
       .rank = (int)training->size,
       .center = options->center >= 0 ? (SvdCenter)options->center
-                : ratings            ? SVD_CENTER_ITEM
+                : ratings            ? SVD_CENTER_USER
                                      : SVD_CENTER_NONE,
       .missing = options->missing >= 0 ? (SvdMissing)options->missing
                  : ratings             ? SVD_MISSING_MEAN

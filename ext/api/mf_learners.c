@@ -86,7 +86,7 @@ static const MfLearner learners[] = {
     [MF_LOGISTIC] = {.name = "logistic",
                      .feedback = FEEDBACK_CONFIDENCE,
                      .fits = {[HEAD_RANKING] = 1},
-                     .epochs = 30,
+                     .epochs = 20,
                      .plan = mf_plan_logistic,
                      .user_rows = 1,
                      .create = mf_create_logistic,

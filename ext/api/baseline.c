@@ -74,7 +74,6 @@ static int start(Training *training, Error *error) {
       .biases = {predicts, 1},
       .score_head = options->score ? HEAD_RATING : HEAD_RANKING,
       .prediction_head = predicts ? HEAD_RATING : -1,
-      .clip = 1,
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
@@ -99,7 +98,7 @@ double baseline_test(const Training *training, const Factors *factors) {
     for (size_t e = held_out->start[user]; e < held_out->start[user + 1]; e++) {
       double prediction =
           factors->mean + (double)factors->user_bias[user] + (double)factors->item_bias[held_out->index[e]];
-      rating_errors_add(&errors, shape_clip(&training->trained.shape, prediction),
+      rating_errors_add(&errors, shape_prediction(&training->trained.shape, prediction),
                         held_out->value ? (double)held_out->value[e] : 1);
     }
   return rating_rmse(&errors);

@@ -1,8 +1,8 @@
 /* recommend_cross_validate(trainer, source, folds [, options]): a row for each fold that is held out in turn.
  *
- * `folds` is a number (dealt out by hash, by rows or, with "split": "users", by users, of whom each is tested in one fold
- * on a part of what she did), the name of a column that says which fold a row is in, or 'leave-one-out' (one fold, of
- * one entry of every user). What is not an option of this function is the trainer's. */
+ * `folds` is a number (dealt out by hash, by rows or, with "split": "users", by users, of whom each is tested in one
+ * fold on a part of what she did), the name of a column that says which fold a row is in, or 'leave-one-out' (one fold,
+ * of one entry of every user). What is not an option of this function is the trainer's. */
 #include <math.h>
 #include <string.h>
 

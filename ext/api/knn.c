@@ -120,7 +120,7 @@ static int start(Training *training, Error *error) {
       .biases = {data->explicit_ratings, 0},
       .score_head = HEAD_RANKING,
       .prediction_head = data->explicit_ratings ? HEAD_RATING : -1,
-      .clip = options->range == 0,
+      .range = options->range ? RANGE_NONE : RANGE_CLIP,
       .minimum = data->minimum,
       .maximum = data->maximum,
       .average = data->mean,

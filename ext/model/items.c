@@ -18,8 +18,8 @@
 
 typedef struct Config {
   int64_t format, users, items;
-  int64_t rank[HEADS], biases[HEADS], clip;
-  double mean[HEADS], minimum, maximum, average;
+  int64_t rank[HEADS], biases[HEADS], range;
+  double mean[HEADS], minimum, maximum, average, low, high;
   int64_t cosine, sparse, profile, terms, links, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
@@ -42,7 +42,7 @@ static const ConfigInteger config_integers[] = {
     {"ranking_rank", offsetof(Config, rank[HEAD_RANKING]), 0, MOST_RANK},
     {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
-    {"clip", offsetof(Config, clip), 0, 1},
+    {"range", offsetof(Config, range), RANGE_NONE, RANGE_MINMAX},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
     {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
@@ -66,6 +66,8 @@ static const struct {
     {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
     {"minimum", offsetof(Config, minimum)},
     {"maximum", offsetof(Config, maximum)},
+    {"low", offsetof(Config, low)},
+    {"high", offsetof(Config, high)},
     {"average", offsetof(Config, average)},
     {"neighbor_shrinkage", offsetof(Config, shrinkage)},
     {"neighbor_threshold", offsetof(Config, threshold)},
@@ -238,9 +240,11 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   }
   shape->score_head = config->score_head;
   shape->prediction_head = config->prediction_head;
-  shape->clip = (int)config->clip;
+  shape->range = (PredictionRange)config->range;
   shape->minimum = config->minimum;
   shape->maximum = config->maximum;
+  shape->low = config->low;
+  shape->high = config->high;
   shape->average = config->average;
   shape->cosine = (int)config->cosine;
   shape->sparse = (int)config->sparse;

@@ -10,7 +10,8 @@
  *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
- *            clip, minimum, maximum, average     of the ratings
+ *            minimum, maximum, average           of the ratings
+ *            range, low, high                    of predictions: see ModelShape
  *            links, neighbor_…                   of models whose users are their histories: see NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
  *            history                             1 where histories are kept
@@ -434,7 +435,7 @@ static int write_config(Writer *writer) {
       {"rating_biases", shape->biases[HEAD_RATING]},
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
-      {"clip", shape->clip},
+      {"range", shape->range},
       {"history", model->history.start != NULL},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},
@@ -458,6 +459,8 @@ static int write_config(Writer *writer) {
       {"ranking_mean", shape->mean[HEAD_RANKING]},
       {"minimum", shape->minimum},
       {"maximum", shape->maximum},
+      {"low", shape->low},
+      {"high", shape->high},
       {"average", shape->average},
       {"neighbor_shrinkage", shape->neighbors.shrinkage},
       {"neighbor_threshold", shape->neighbors.threshold},

@@ -68,7 +68,11 @@ size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_
   return count;
 }
 
-double shape_clip(const ModelShape *shape, double prediction) {
-  if (!shape->clip) return prediction;
-  return prediction < shape->minimum ? shape->minimum : prediction > shape->maximum ? shape->maximum : prediction;
+double shape_prediction(const ModelShape *shape, double raw) {
+  if (shape->range == RANGE_NONE) return raw;
+  if (shape->range == RANGE_MINMAX && shape->high > shape->low) {
+    double share = (raw - shape->low) / (shape->high - shape->low);
+    raw = shape->minimum + share * (shape->maximum - shape->minimum);
+  }
+  return raw < shape->minimum ? shape->minimum : raw > shape->maximum ? shape->maximum : raw;
 }

@@ -51,18 +51,23 @@ typedef struct NeighborShape {
   double shrinkage, threshold, bm25_k1, bm25_b;
 } NeighborShape;
 
+/* How predictions become ratings: as they are, clipped to the ratings' range, or mapped onto it from the lowest and the
+ * highest prediction that there is. */
+typedef enum PredictionRange { RANGE_NONE, RANGE_CLIP, RANGE_MINMAX } PredictionRange;
+
 /* Which head answers what. */
 typedef struct ModelShape {
-  int rank[HEADS];         /* 0: the head was not fitted */
-  int biases[HEADS];       /* it has user and item biases */
-  double mean[HEADS];      /* the constant of its prediction */
-  int score_head;          /* the Head behind `score` */
-  int prediction_head;     /* the Head behind `prediction`, or -1: the data have no rating scale */
-  int clip;                /* predictions are clipped to the range of ratings */
-  double minimum, maximum; /* that range */
-  double average;          /* the mean rating, the estimate for an unknown user and item */
-  FoldIn fold[HEADS];      /* how a history is folded in */
-  int history;             /* the users' histories are kept */
+  int rank[HEADS];     /* 0: the head was not fitted */
+  int biases[HEADS];   /* it has user and item biases */
+  double mean[HEADS];  /* the constant of its prediction */
+  int score_head;      /* the Head behind `score` */
+  int prediction_head; /* the Head behind `prediction`, or -1: the data have no rating scale */
+  PredictionRange range;
+  double minimum, maximum; /* of the ratings */
+  double low, high;   /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */
+  double average;     /* the mean rating, the estimate for an unknown user and item */
+  FoldIn fold[HEADS]; /* how a history is folded in */
+  int history;        /* the users' histories are kept */
   /* Of models of content: */
   int cosine;    /* score and prediction are cosines, and no ratings */
   int sparse;    /* items are sparse vectors over terms, users what their histories add up to; no head has a rank */
@@ -111,8 +116,8 @@ static inline int shape_is_explicit(const ModelShape *shape) { return !shape->co
 /* Has each user a row of factors? Of the other models users are their histories. */
 static inline int shape_has_user_factors(const ModelShape *shape) { return !shape->sparse; }
 
-/* A prediction as users see it: clipped where the model clips. */
-double shape_clip(const ModelShape *shape, double prediction);
+/* A prediction as users see it, from what the head says. */
+double shape_prediction(const ModelShape *shape, double raw);
 
 typedef struct TrainedModel {
   const char *family;    /* static */

@@ -271,6 +271,24 @@ static const Step algorithm_training[] = {
     {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"gradient\"}')",
      0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svdpp\",\"range\":\"minmax\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"nmf\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svd\",\"center\":\"user\",\"missing\":\"zero\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svd\",\"center\":\"item\",\"missing\":\"mean\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"bpr\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"logistic\"}')",
+     0},
 };
 enum { ALGORITHM_TRAINING = sizeof algorithm_training / sizeof *algorithm_training };
 

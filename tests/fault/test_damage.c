@@ -247,10 +247,10 @@ static void damage_config(const char *table, long stride) {
   }
   sqlite3_finalize(keys);
   CHECK(sqlite3_close(db) == SQLITE_OK);
-  static const char *const needed[] = {
-      "format",     "users",      "items",   "rating_rank",  "ranking_rank",  "score_head", "prediction_head",
-      "item_stamp", "user_stamp", "minimum", "ranking_mean", "user_affinity", "clip",       "cosine",
-      "sparse",     "profile",    "terms"};
+  static const char *const needed[] = {"format",       "users",           "items",      "rating_rank", "ranking_rank",
+                                       "score_head",   "prediction_head", "item_stamp", "user_stamp",  "minimum",
+                                       "ranking_mean", "user_affinity",   "range",      "cosine",      "sparse",
+                                       "profile",      "terms",           "low",        "high"};
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
     WITH_DAMAGE(DETECTED, "DELETE FROM %s WHERE key = %Q", table, needed[i]);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET value = NULL WHERE key = %Q", table, needed[i]);

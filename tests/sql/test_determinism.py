@@ -46,6 +46,12 @@ class Same(TestCase):
         self.check(algorithm="sgd", schedule="constant")
         self.check(algorithm="adam", batch_size=9000)
 
+    def test_threads_and_factors(self):
+        for algorithm in ("svdpp", "nmf", "svd", "bpr", "logistic"):
+            self.check(algorithm=algorithm, test=0.2, range="minmax")
+        self.check(algorithm="svd", center="user", missing="zero")
+        self.check(algorithm="logistic", rating=None, negatives=2)
+
     def test_order_of_rows(self):
         expected = self.bytes_of()
         for seed in (1, 2):

@@ -1,0 +1,10 @@
+/* The centroids that k-means begins with: k-means++. */
+#ifndef RECOMMEND_LEARN_KMEANS_SEED_H
+#define RECOMMEND_LEARN_KMEANS_SEED_H
+
+#include "kmeans_rows.h"
+
+/* Draws the centroids from the rows and packs them. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+int kmeans_seed(const KmeansRows *rows, Centroids *centroids, uint64_t seed, int threads, const Cancel *cancel);
+
+#endif

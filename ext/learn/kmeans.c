@@ -48,11 +48,13 @@ struct Kmeans {
   size_t *count;                  /* k */
   double *move;                   /* k: how far each centroid has come in the last iteration */
   double *half;                   /* k: half the distance to the nearest other centroid, or 0 */
+  int tighten;                    /* take a row's distance to its own centroid before those to all */
   size_t fastest;                 /* the centroid with the largest move … */
   double first_move, second_move; /* … which is this, and the next one */
 
   size_t block_rows, blocks;
   double *part;   /* one number a block */
+  size_t *looked; /* each block's rows for which the bounds did not hold */
   float *scratch; /* a piece for each thread */
   size_t scratch_size;
 };
@@ -70,12 +72,8 @@ static float *scratch_of(const Kmeans *kmeans, int worker) {
 
 static int allocate(Kmeans *kmeans) {
   size_t n = kmeans->rows.rows, k = kmeans->options.k;
-  if (centroids_alloc(&kmeans->mean, &kmeans->rows, 1) != SQLITE_OK ||
-      centroids_alloc(&kmeans->centroids, &kmeans->rows, k) != SQLITE_OK)
-    return SQLITE_NOMEM;
-  size_t columns = kmeans->centroids.columns;
-  kmeans->scratch_size = rows_scratch(&kmeans->rows, &kmeans->centroids);
-  kmeans->scratch = memory_alloc_aligned((size_t)kmeans->options.threads, kmeans->scratch_size * sizeof(float));
+  if (centroids_alloc(&kmeans->mean, &kmeans->rows, 1, NULL) != SQLITE_OK) return SQLITE_NOMEM;
+  size_t columns = kmeans->mean.columns;
   kmeans->best = memory_alloc(k, columns * sizeof *kmeans->best);
   kmeans->sum = memory_alloc_aligned(k, columns * sizeof *kmeans->sum);
   kmeans->cluster = memory_alloc(n, sizeof *kmeans->cluster);
@@ -85,14 +83,24 @@ static int allocate(Kmeans *kmeans) {
   kmeans->move = memory_alloc(k, sizeof *kmeans->move);
   kmeans->half = memory_alloc(k, sizeof *kmeans->half);
   kmeans->part = memory_alloc(kmeans->blocks, sizeof *kmeans->part);
+  kmeans->looked = memory_alloc(kmeans->blocks, sizeof *kmeans->looked);
   kmeans->previous = memory_alloc(n, sizeof *kmeans->previous);
   kmeans->upper = memory_alloc(n, sizeof *kmeans->upper);
   kmeans->lower = memory_alloc(n, sizeof *kmeans->lower);
-  return kmeans->scratch && kmeans->best && kmeans->sum && kmeans->cluster && kmeans->moved && kmeans->place &&
+  return kmeans->best && kmeans->looked && kmeans->sum && kmeans->cluster && kmeans->moved && kmeans->place &&
                  kmeans->count && kmeans->move && kmeans->half && kmeans->part && kmeans->previous && kmeans->upper &&
                  kmeans->lower
              ? SQLITE_OK
              : SQLITE_NOMEM;
+}
+
+/* Where the rows' middle is known. */
+static int allocate_centroids(Kmeans *kmeans) {
+  int code = centroids_alloc(&kmeans->centroids, &kmeans->rows, kmeans->options.k, kmeans->mean.exact);
+  if (code != SQLITE_OK) return code;
+  kmeans->scratch_size = rows_scratch(&kmeans->rows, &kmeans->centroids);
+  kmeans->scratch = memory_alloc_aligned((size_t)kmeans->options.threads, kmeans->scratch_size * sizeof(float));
+  return kmeans->scratch ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 static int spread_block(void *context, size_t block, int worker) {
@@ -149,6 +157,7 @@ int kmeans_create(Kmeans **result, const KmeansRows *rows, const KmeansOptions *
   kmeans->blocks = (rows->rows + kmeans->block_rows - 1) / kmeans->block_rows;
   int code = allocate(kmeans);
   if (code == SQLITE_OK) code = measure_spread(kmeans, cancel, error);
+  if (code == SQLITE_OK) code = allocate_centroids(kmeans);
   if (code == SQLITE_OK)
     *result = kmeans;
   else
@@ -173,6 +182,7 @@ void kmeans_destroy(Kmeans *kmeans) {
   memory_free(kmeans->move);
   memory_free(kmeans->half);
   memory_free(kmeans->part);
+  memory_free(kmeans->looked);
   memory_free(kmeans);
 }
 
@@ -188,7 +198,7 @@ static int half_distance(void *context, size_t c, int worker) {
   double least = INFINITY;
   for (size_t other = 0; other < kmeans->options.k; other++) {
     if (other == c) continue;
-    double d = kmeans_kernels()->squared_double(exact + c * columns, exact + other * columns, columns);
+    double d = kmeans->centroids.kernels->squared_double(exact + c * columns, exact + other * columns, columns);
     if (d < least) least = d;
   }
   kmeans->half[c] = sqrt(least) / 2 * (1 - SLACK);
@@ -206,16 +216,16 @@ static int half_distances(Kmeans *kmeans, const Cancel *cancel) {
 }
 
 /* The bounds of a row after the last move; 0 where they leave it in its cluster. `own` is set to its squared distance
- * where that had to be taken. */
+ * where that was taken, because it might save a look at all the others, else to −1. */
 static int must_look(Kmeans *kmeans, size_t row, double *own) {
   size_t a = kmeans->cluster[row];
-  *own = INFINITY;
+  *own = -1;
   if (a == NO_CLUSTER) return 1;
   double upper = ((double)kmeans->upper[row] + kmeans->move[a]) * (1 + SLACK);
   double lower = (double)kmeans->lower[row] - (a == kmeans->fastest ? kmeans->second_move : kmeans->first_move);
   lower = lower > 0 ? lower * (1 - SLACK) : 0;
   double bound = lower > kmeans->half[a] ? lower : kmeans->half[a];
-  if (upper > bound) {
+  if (upper > bound && kmeans->tighten) {
     *own = row_distance(&kmeans->rows, &kmeans->centroids, row, a);
     upper = sqrt(*own) * (1 + SLACK);
   }
@@ -230,10 +240,13 @@ static int place_row(Kmeans *kmeans, size_t row, const Nearest *nearest, double 
   kmeans->upper[row] = nearest->most;
   kmeans->lower[row] = nearest->second;
   if (nearest->index == a) return 0;
-  if (a != NO_CLUSTER && row_distance(&kmeans->rows, &kmeans->centroids, row, nearest->index) >= own) {
-    kmeans->upper[row] = (float)(sqrt(own) * (1 + SLACK));
-    kmeans->lower[row] = nearest->least;
-    return 0;
+  if (a != NO_CLUSTER) {
+    if (own < 0) own = row_distance(&kmeans->rows, &kmeans->centroids, row, a);
+    if (row_distance(&kmeans->rows, &kmeans->centroids, row, nearest->index) >= own) {
+      kmeans->upper[row] = (float)(sqrt(own) * (1 + SLACK));
+      kmeans->lower[row] = nearest->least;
+      return 0;
+    }
   }
   kmeans->cluster[row] = nearest->index;
   return 1;
@@ -252,6 +265,7 @@ static int assign_block(void *context, size_t block, int worker) {
   rows_nearest(&kmeans->rows, &kmeans->centroids, list, count, scratch_of(kmeans, worker), nearest);
   for (size_t i = 0; i < count; i++) changed += (size_t)place_row(kmeans, list[i], &nearest[i], own[i]);
   kmeans->part[block] = (double)changed;
+  kmeans->looked[block] = count;
   return SQLITE_OK;
 }
 
@@ -363,12 +377,20 @@ static void move_centroids(Kmeans *kmeans) {
   centroids_pack(&kmeans->centroids, &kmeans->rows);
 }
 
+/* To take a row's own distance is of use only where the bounds nearly hold. */
+static void decide_tightening(Kmeans *kmeans) {
+  size_t looked = 0;
+  for (size_t block = 0; block < kmeans->blocks; block++) looked += kmeans->looked[block];
+  kmeans->tighten = looked < kmeans->rows.rows - kmeans->rows.rows / 8;
+}
+
 static int lloyd(Kmeans *kmeans, size_t *changed, const Cancel *cancel) {
   const KmeansOptions *options = &kmeans->options;
   int code = half_distances(kmeans, cancel);
   if (code == SQLITE_OK) code = parallel_for(options->threads, kmeans->blocks, assign_block, kmeans, cancel);
   if (code != SQLITE_OK) return code;
   *changed = (size_t)sum_parts(kmeans);
+  decide_tightening(kmeans);
   if (*changed == 0) return SQLITE_OK;
   code = add_moved(kmeans, kmeans->cluster, 1, cancel);
   if (code == SQLITE_OK && kmeans->iteration > 0) code = add_moved(kmeans, kmeans->previous, -1, cancel);
@@ -458,13 +480,15 @@ static int begin_start(Kmeans *kmeans, const Cancel *cancel) {
   kmeans->iteration = 0;
   kmeans->inertia = INFINITY;
   kmeans->fastest = 0;
+  kmeans->tighten = 0;
   kmeans->first_move = kmeans->second_move = 0;
   memset(kmeans->sum, 0, k * kmeans->centroids.columns * sizeof *kmeans->sum);
   memset(kmeans->count, 0, k * sizeof *kmeans->count);
   memset(kmeans->move, 0, k * sizeof *kmeans->move);
   for (size_t row = 0; row < n; row++) kmeans->cluster[row] = kmeans->previous[row] = NO_CLUSTER;
   kmeans->seeded = 1;
-  return kmeans_seed(&kmeans->rows, &kmeans->centroids, start_seed(kmeans), kmeans->options.threads, cancel);
+  return kmeans_seed(&kmeans->rows, &kmeans->centroids, kmeans->mean.exact, start_seed(kmeans), kmeans->options.threads,
+                     cancel);
 }
 
 /* Inertia falls from iteration to iteration, but for mini-batches, whose starts are judged by their ends. */

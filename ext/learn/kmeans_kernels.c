@@ -1,8 +1,7 @@
 /* Distances of rows to centroids, and sums of rows: see kmeans_kernels.h.
  *
- * A tile of rows × 16 sums stays in registers while the lanes go by. Differences are squared, not products taken: then
- * nothing cancels, and a distance is as exact relative to itself as its summands are. The rows of a tile are turned
- * around first, so that a lane's numbers lie side by side. */
+ * A tile of rows × 16 sums stays in registers while the lanes go by. The rows of a tile are first laid side by side, a
+ * piece of each at a time, so that all are reached from one address. */
 #include "kmeans_kernels.h"
 
 #include <math.h>
@@ -31,44 +30,55 @@ typedef float Float8Unaligned __attribute__((vector_size(32), aligned(4)));
 
 /* ---- distances --------------------------------------------------------------------------------------------------- */
 
-/* turned[lane * TILE + row]; rows that are missing repeat the last. */
-SIMD_INLINE void turn(const float *const *rows, size_t count, size_t stride, float *turned) {
-  for (size_t r = 0; r < TILE; r++) {
-    const float *row = rows[r < count ? r : count - 1];
-    for (size_t lane = 0; lane < stride; lane++) turned[lane * TILE + r] = row[lane];
-  }
-}
-
 SIMD_INLINE Vector load(const float *from) { return *(const Vector *)(const void *)from; }
 SIMD_INLINE void store(float *to, Vector v) { *(Vector *)(void *)to = v; }
 
-SIMD_INLINE void block_distances(const float *turned, const float *packed, size_t stride, Vector sum[TILE * PARTS]) {
+#define PIECE KMEANS_PIECE
+
+/* scratch[(piece * TILE + row) * PIECE + lane]; rows that are missing repeat the last. */
+SIMD_INLINE void lay(const KmeansPacked *p, const float *const *rows, size_t count) {
+  for (size_t r = 0; r < TILE; r++) {
+    const float *row = rows[r < count ? r : count - 1];
+    for (size_t lane = 0; lane < p->stride; lane += WIDTH)
+      store(p->scratch + (lane / PIECE * TILE + r) * PIECE + lane % PIECE, load(row + lane) - load(p->origin + lane));
+  }
+}
+
+/* sum[r * PARTS + part] = squared distances, or scores, of row r to 16 centroids. */
+SIMD_INLINE void block_sums(const KmeansPacked *p, size_t block, const int squares, Vector sum[TILE * PARTS]) {
+  const float *packed = p->packed + block * p->stride * KMEANS_PACKED, *laid = p->scratch;
   SIMD_UNROLL
-  for (int i = 0; i < TILE * PARTS; i++) sum[i] = (Vector){0};
-  for (size_t lane = 0; lane < stride; lane++, packed += KMEANS_PACKED, turned += TILE) {
-    Vector c[PARTS];
-    SIMD_UNROLL
-    for (int part = 0; part < PARTS; part++) c[part] = load(packed + part * WIDTH);
-    SIMD_UNROLL
-    for (int r = 0; r < TILE; r++) {
+  for (int i = 0; i < TILE * PARTS; i++)
+    sum[i] = squares ? (Vector){0} : load(p->bias + block * KMEANS_PACKED + i % PARTS * WIDTH);
+  for (size_t first = 0; first < p->stride; first += PIECE, laid += TILE * PIECE) {
+    size_t length = p->stride - first < PIECE ? p->stride - first : PIECE;
+    for (size_t lane = 0; lane < length; lane++, packed += KMEANS_PACKED) {
+      Vector c[PARTS];
       SIMD_UNROLL
-      for (int part = 0; part < PARTS; part++) {
-        Vector difference = c[part] - turned[r];
-        sum[r * PARTS + part] += difference * difference;
+      for (int part = 0; part < PARTS; part++) c[part] = load(packed + part * WIDTH);
+      SIMD_UNROLL
+      for (int r = 0; r < TILE; r++) {
+        SIMD_UNROLL
+        for (int part = 0; part < PARTS; part++) {
+          Vector difference = c[part] - laid[r * PIECE + (int)lane];
+          if (squares)
+            sum[r * PARTS + part] += difference * difference;
+          else
+            sum[r * PARTS + part] -= c[part] * laid[r * PIECE + (int)lane];
+        }
       }
     }
   }
 }
 
-static void distances(const float *const *rows, size_t count, const float *packed, size_t blocks, size_t stride,
-                      float *scratch, float *distance) {
-  turn(rows, count, stride, scratch);
-  for (size_t block = 0; block < blocks; block++) {
+static void distances(const KmeansPacked *p, const float *const *rows, size_t count, float *distance) {
+  lay(p, rows, count);
+  for (size_t block = 0; block < p->blocks; block++) {
     Vector sum[TILE * PARTS];
-    block_distances(scratch, packed + block * stride * KMEANS_PACKED, stride, sum);
+    block_sums(p, block, 1, sum);
     for (size_t r = 0; r < count; r++)
       for (size_t part = 0; part < PARTS; part++)
-        store(distance + (r * blocks + block) * KMEANS_PACKED + part * WIDTH, sum[r * PARTS + part]);
+        store(distance + (r * p->blocks + block) * KMEANS_PACKED + part * WIDTH, sum[r * PARTS + part]);
   }
 }
 
@@ -95,35 +105,55 @@ SIMD_INLINE void keep_least(Lanes *lanes, const Vector *sum, int32_t block) {
   }
 }
 
-static KmeansPair join_lanes(const Lanes *lanes) {
-  KmeansPair pair = {INFINITY, INFINITY, 0};
-  for (int lane = 0; lane < KMEANS_PACKED; lane++) {
-    uint32_t index = (uint32_t)(lanes->block[lane] * KMEANS_PACKED + lane);
-    float d = lanes->best[lane];
-    if (d < pair.best || (d == pair.best && index < pair.index)) {
-      pair.second = pair.best;
-      pair.best = d;
-      pair.index = index;
-    } else if (d < pair.second) {
-      pair.second = d;
-    }
-    if (lanes->second[lane] < pair.second) pair.second = lanes->second[lane];
+typedef float Float8 __attribute__((vector_size(32), may_alias));
+typedef int32_t Integer8 __attribute__((vector_size(32), may_alias));
+typedef float Float4 __attribute__((vector_size(16), may_alias));
+typedef int32_t Integer4 __attribute__((vector_size(16), may_alias));
+
+#define CHOOSE(FLOATS, INTEGERS, mask, a, b) ((FLOATS)(((mask) & (INTEGERS)(a)) | (~(mask) & (INTEGERS)(b))))
+
+/* Halves against halves, in place. */
+#define JOIN_HALVES(FLOATS, INTEGERS, half)                                                              \
+  {                                                                                                      \
+    FLOATS a = *(FLOATS *)(void *)best, b = *(FLOATS *)(void *)(best + (half));                          \
+    FLOATS c = *(FLOATS *)(void *)second, d = *(FLOATS *)(void *)(second + (half));                      \
+    INTEGERS m = *(INTEGERS *)(void *)index, n = *(INTEGERS *)(void *)(index + (half));                  \
+    INTEGERS closer = (b < a) | ((b == a) & (n < m));                                                    \
+    FLOATS more = CHOOSE(FLOATS, INTEGERS, closer, a, b), least = CHOOSE(FLOATS, INTEGERS, d < c, d, c); \
+    *(FLOATS *)(void *)best = CHOOSE(FLOATS, INTEGERS, closer, b, a);                                    \
+    *(FLOATS *)(void *)second = CHOOSE(FLOATS, INTEGERS, more < least, more, least);                     \
+    *(INTEGERS *)(void *)index = (closer & n) | (~closer & m);                                           \
+  }
+
+/* The lanes' least two become one pair's; where branches would be taken as chance has it, there are none. */
+SIMD_INLINE KmeansPair join_lanes(Lanes *lanes) {
+  float *best = lanes->best, *second = lanes->second;
+  int32_t *index = lanes->block;
+  for (int lane = 0; lane < KMEANS_PACKED; lane++) index[lane] = index[lane] * KMEANS_PACKED + lane;
+  JOIN_HALVES(Float8, Integer8, 8)
+  JOIN_HALVES(Float4, Integer4, 4)
+  KmeansPair pair = {best[0], second[0], (uint32_t)index[0]};
+  for (int lane = 1; lane < 4; lane++) {
+    int closer = best[lane] < pair.best || (best[lane] == pair.best && (uint32_t)index[lane] < pair.index);
+    float more = closer ? pair.best : best[lane], least = second[lane] < pair.second ? second[lane] : pair.second;
+    pair.second = more < least ? more : least;
+    pair.best = closer ? best[lane] : pair.best;
+    pair.index = closer ? (uint32_t)index[lane] : pair.index;
   }
   return pair;
 }
 
-static void nearest(const float *const *rows, size_t count, const float *packed, size_t blocks, size_t stride,
-                    float *scratch, KmeansPair *pairs) {
+static void nearest(const KmeansPacked *p, const float *const *rows, size_t count, KmeansPair *pairs) {
   Lanes lanes[TILE];
-  turn(rows, count, stride, scratch);
+  lay(p, rows, count);
   for (int r = 0; r < TILE; r++)
     for (int lane = 0; lane < KMEANS_PACKED; lane++) {
       lanes[r].best[lane] = lanes[r].second[lane] = INFINITY;
       lanes[r].block[lane] = 0;
     }
-  for (size_t block = 0; block < blocks; block++) {
+  for (size_t block = 0; block < p->blocks; block++) {
     Vector sum[TILE * PARTS];
-    block_distances(scratch, packed + block * stride * KMEANS_PACKED, stride, sum);
+    block_sums(p, block, 0, sum);
     SIMD_UNROLL
     for (int r = 0; r < TILE; r++) keep_least(&lanes[r], sum + r * PARTS, (int32_t)block);
   }
@@ -140,6 +170,18 @@ static double squared(const float *x, const double *c, size_t stride) {
     SIMD_UNROLL
     for (int v = 0; v < 2; v++) {
       Double8 difference = WIDEN(x + lane + 8 * v) - LOAD_DOUBLES(c + lane + 8 * v);
+      sum[v] += difference * difference;
+    }
+  }
+  return sum_lanes(sum[0] + sum[1]);
+}
+
+static double squared_float(const float *x, const float *c, size_t stride) {
+  Double8 sum[2] = {{0}, {0}};
+  for (size_t lane = 0; lane < stride; lane += 16) {
+    SIMD_UNROLL
+    for (int v = 0; v < 2; v++) {
+      Double8 difference = WIDEN(x + lane + 8 * v) - WIDEN(c + lane + 8 * v);
       sum[v] += difference * difference;
     }
   }
@@ -175,4 +217,4 @@ static void sum(const float *values, size_t stride, const uint32_t *index, size_
 }
 
 extern const KmeansKernels SIMD_NAME(kmeans_kernels);
-const KmeansKernels SIMD_NAME(kmeans_kernels) = {TILE, distances, nearest, squared, squared_double, sum};
+const KmeansKernels SIMD_NAME(kmeans_kernels) = {TILE, distances, nearest, squared, squared_float, squared_double, sum};

@@ -1,8 +1,8 @@
 /* The inner loops of k-means on dense rows, compiled once for each instruction set: see base/simd.h.
  *
- * Centroids are packed by 16, lanes first: packed[(block * stride + lane) * 16 + centroid]. Those that only fill the
- * last block up are infinitely far: all their lanes are INFINITY. Rows have `stride` floats, a multiple of 16, and are
- * aligned to 64 bytes, like all arrays here. */
+ * Centroids are packed by 16, lanes first: packed[(block * stride + lane) * 16 + centroid], all less an origin, which
+ * is taken from the rows too; the last block is filled up with zeros. Rows have `stride` floats, a multiple of 16, and
+ * are aligned to 64 bytes, like all arrays here. */
 #ifndef RECOMMEND_LEARN_KMEANS_KERNELS_H
 #define RECOMMEND_LEARN_KMEANS_KERNELS_H
 
@@ -11,26 +11,37 @@
 
 #include "../base/simd.h"
 
-enum { KMEANS_PACKED = 16, KMEANS_MOST_TILE = 12 };
+enum { KMEANS_PACKED = 16, KMEANS_MOST_TILE = 12, KMEANS_PIECE = 64 };
 
-/* Squared distances: of the nearest centroid, the lower one of equals, and of the nearest but it. */
+/* The least score, of the lower centroid of equals, and the least of the others. */
 typedef struct KmeansPair {
   float best, second;
   uint32_t index;
 } KmeansPair;
 
+typedef struct KmeansPacked {
+  const float *packed, *origin; /* 16 blocks × stride, and stride */
+  const float *bias;            /* 16 blocks: ‖c‖² / 2 of the packed centroids, INFINITY where there is none */
+  size_t blocks, stride;
+  float *scratch; /* kmeans_scratch floats */
+} KmeansPacked;
+
+static inline size_t kmeans_scratch(size_t stride) {
+  return KMEANS_MOST_TILE * ((stride + KMEANS_PIECE - 1) / KMEANS_PIECE * KMEANS_PIECE);
+}
+
 typedef struct KmeansKernels {
   size_t tile; /* how many rows are taken at once; at most KMEANS_MOST_TILE */
 
-  /* For `count` ≤ tile rows: all squared distances, distance[row * 16 blocks + centroid], or the least two.
-   * `scratch` has room for tile × stride floats. */
-  void (*distances)(const float *const *rows, size_t count, const float *packed, size_t blocks, size_t stride,
-                    float *scratch, float *distance);
-  void (*nearest)(const float *const *rows, size_t count, const float *packed, size_t blocks, size_t stride,
-                  float *scratch, KmeansPair *nearest);
+  /* For `count` ≤ tile rows: all squared distances, distance[row * 16 blocks + centroid]. */
+  void (*distances)(const KmeansPacked *packed, const float *const *rows, size_t count, float *distance);
+
+  /* The least two scores, bias − x · c. */
+  void (*nearest)(const KmeansPacked *packed, const float *const *rows, size_t count, KmeansPair *nearest);
 
   /* Σ (x_l − c_l)², summed in double. */
   double (*squared)(const float *x, const double *c, size_t stride);
+  double (*squared_float)(const float *x, const float *c, size_t stride);
   double (*squared_double)(const double *x, const double *c, size_t stride);
 
   /* sum[0 … 15] += sign Σ values[index_e * stride + 0 … 15]. */

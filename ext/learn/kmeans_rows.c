@@ -1,8 +1,8 @@
 /* Single rows and centroids: see kmeans_rows.h.
  *
- * Distances of dense rows are sums of squared differences in single precision. With sparse rows the zeros must not be
- * visited, so ‖x − c‖² = ‖x‖² − 2 x·c + ‖c‖² with the product alone in single precision; where its rounding could
- * decide between centroids, the product is taken again in double. */
+ * To find the nearest centroid, ‖x − c‖² = ‖x‖² − 2 x·c + ‖c‖² with products in single precision, of dense rows about
+ * the mean of all. How wrong such a distance may be is known: where that could decide between two centroids, distances
+ * are taken again in double. */
 #include "kmeans_rows.h"
 
 #include <math.h>
@@ -16,27 +16,39 @@
 
 /* ---- centroids --------------------------------------------------------------------------------------------------- */
 
-int centroids_alloc(Centroids *centroids, const KmeansRows *rows, size_t count) {
+int centroids_alloc(Centroids *centroids, const KmeansRows *rows, size_t count, const double *origin) {
   size_t columns = rows->dense ? rows->stride : rows->columns, width = (count + 15) / 16 * 16;
-  *centroids = (Centroids){.count = count, .columns = columns, .width = width};
+  *centroids = (Centroids){.count = count, .columns = columns, .width = width, .kernels = kmeans_kernels()};
   if (columns <= SIZE_MAX / sizeof(double)) {
     centroids->exact = memory_alloc_aligned(count, columns * sizeof(double));
     centroids->packed = memory_alloc_aligned(width, columns * sizeof(float));
   }
   centroids->square = memory_alloc_zero(count, sizeof *centroids->square);
-  if (centroids->exact && centroids->packed && centroids->square) return SQLITE_OK;
-  centroids_free(centroids);
-  return SQLITE_NOMEM;
+  centroids->bias = memory_alloc_aligned(width, sizeof *centroids->bias);
+  centroids->origin = memory_alloc_aligned(rows->dense ? columns : 0, sizeof *centroids->origin);
+  if (!centroids->exact || !centroids->packed || !centroids->square || !centroids->bias || !centroids->origin) {
+    centroids_free(centroids);
+    return SQLITE_NOMEM;
+  }
+  for (size_t column = 0; rows->dense && origin && column < columns; column++)
+    centroids->origin[column] = (float)origin[column];
+  return SQLITE_OK;
 }
 
 void centroids_free(Centroids *centroids) {
   memory_free_aligned(centroids->exact);
   memory_free_aligned(centroids->packed);
+  memory_free_aligned(centroids->bias);
+  memory_free_aligned(centroids->origin);
   memory_free(centroids->square);
   *centroids = (Centroids){0};
 }
 
-/* The place of a centroid's coordinate in `packed`. */
+/* What a coordinate is less in `packed`, and its place there. */
+static double origin_of(const Centroids *centroids, const KmeansRows *rows, size_t column) {
+  return rows->dense ? (double)centroids->origin[column] : 0;
+}
+
 static size_t packed_place(const Centroids *centroids, const KmeansRows *rows, size_t c, size_t column) {
   if (!rows->dense) return column * centroids->width + c;
   return (c / KMEANS_PACKED * centroids->columns + column) * KMEANS_PACKED + c % KMEANS_PACKED;
@@ -44,18 +56,20 @@ static size_t packed_place(const Centroids *centroids, const KmeansRows *rows, s
 
 void centroids_pack(Centroids *centroids, const KmeansRows *rows) {
   double longest = 0;
-  for (size_t c = 0; c < centroids->width; c++) {
+  for (size_t c = 0; c < centroids->count; c++) {
     const double *exact = centroids->exact + c * centroids->columns;
-    double square = 0;
+    double square = 0, packed_square = 0;
     for (size_t column = 0; column < centroids->columns; column++) {
-      double x = c < centroids->count ? exact[column] : rows->dense ? INFINITY : 0;
-      square += x * x;
+      double x = exact[column] - origin_of(centroids, rows, column);
+      square += exact[column] * exact[column];
+      packed_square += x * x;
       centroids->packed[packed_place(centroids, rows, c, column)] = (float)x;
     }
-    if (c >= centroids->count) continue;
     centroids->square[c] = square;
-    if (square > longest) longest = square;
+    centroids->bias[c] = (float)(packed_square / 2);
+    if (packed_square > longest) longest = packed_square;
   }
+  for (size_t c = centroids->count; c < centroids->width; c++) centroids->bias[c] = INFINITY;
   centroids->longest = sqrt(longest);
 }
 
@@ -84,7 +98,7 @@ static double sparse_square(const SparseMatrix *sparse, size_t row) {
 
 double row_distance(const KmeansRows *rows, const Centroids *centroids, size_t row, size_t centroid) {
   const double *exact = centroids->exact + centroid * centroids->columns;
-  if (rows->dense) return kmeans_kernels()->squared(rows->dense + row * rows->stride, exact, rows->stride);
+  if (rows->dense) return centroids->kernels->squared(rows->dense + row * rows->stride, exact, rows->stride);
   const SparseMatrix *sparse = rows->sparse;
   double dot = 0;
   for (size_t e = sparse->start[row]; e < sparse->start[row + 1]; e++)
@@ -96,32 +110,65 @@ double row_distance(const KmeansRows *rows, const Centroids *centroids, size_t r
 /* ---- many distances ---------------------------------------------------------------------------------------------- */
 
 size_t rows_scratch(const KmeansRows *rows, const Centroids *centroids) {
-  return rows->dense ? KMEANS_MOST_TILE * rows->stride : 2 * centroids->width;
+  return rows->dense ? kmeans_scratch(rows->stride) : centroids->width;
 }
 
 /* Floats a little less than x ≥ 0, and a little more. */
 static float below(double x) { return x > 0 ? (float)(x * (1 - 4 * EPSILON)) : 0; }
 static float above(double x) { return (float)(x * (1 + 4 * EPSILON)); }
 
-/* A squared distance to a rounded centroid becomes bounds of the distance to the exact one: the sum is wrong by so many
- * roundings of itself, the centroid by one rounding of its length. */
-static Nearest dense_bounds(const KmeansRows *rows, const Centroids *centroids, const KmeansPair *pair) {
-  double part = (double)(rows->stride + 8) * EPSILON, away = 2 * EPSILON * centroids->longest;
-  double best = sqrt((double)pair->best), second = sqrt((double)pair->second);
-  return (Nearest){pair->index, below(best * (1 - part) - away), above(best * (1 + part) + away),
-                   below(second * (1 - part) - away)};
+static KmeansPacked packed_of(const KmeansRows *rows, const Centroids *centroids, float *scratch) {
+  return (KmeansPacked){.packed = centroids->packed,
+                        .origin = centroids->origin,
+                        .bias = centroids->bias,
+                        .blocks = centroids->width / KMEANS_PACKED,
+                        .stride = rows->stride,
+                        .scratch = scratch};
+}
+
+/* All distances in double. */
+static Nearest exact_nearest(const KmeansRows *rows, const Centroids *centroids, size_t row) {
+  double best = INFINITY, second = INFINITY;
+  Nearest nearest = {0};
+  for (size_t c = 0; c < centroids->count; c++) {
+    double d = row_distance(rows, centroids, row, c);
+    if (d < best) {
+      second = best;
+      best = d;
+      nearest.index = (uint32_t)c;
+    } else if (d < second) {
+      second = d;
+    }
+  }
+  nearest.least = below(sqrt(best));
+  nearest.most = above(sqrt(best));
+  nearest.second = below(sqrt(second));
+  return nearest;
+}
+
+/* From scores to distances. A score is a sum of stride + 1 numbers, each step rounded, and twice that goes into a
+ * squared distance; row and centroid were rounded too, less the origin. */
+static Nearest dense_bounds(const KmeansRows *rows, const Centroids *centroids, size_t row, const KmeansPair *pair) {
+  double square = centroids->kernels->squared_float(rows->dense + row * rows->stride, centroids->origin, rows->stride);
+  double x = sqrt(square), c = centroids->longest;
+  double error = 2 * EPSILON * ((double)(rows->stride + 4) * (x * c + c * c / 2) + 4 * (x + c) * (x + c));
+  double best = square + 2 * (double)pair->best, second = square + 2 * (double)pair->second;
+  if (!(second - best > 2 * error)) return exact_nearest(rows, centroids, row);
+  return (Nearest){pair->index, best > error ? below(sqrt(best - error)) : 0,
+                   above(sqrt((best > 0 ? best : 0) + error)), below(sqrt(second - error))};
 }
 
 static void dense_nearest(const KmeansRows *rows, const Centroids *centroids, const uint32_t *index, size_t count,
                           float *scratch, Nearest *nearest) {
-  const KmeansKernels *kernels = kmeans_kernels();
+  const KmeansKernels *kernels = centroids->kernels;
+  KmeansPacked packed = packed_of(rows, centroids, scratch);
   const float *tile[KMEANS_MOST_TILE];
   KmeansPair pairs[KMEANS_MOST_TILE];
   for (size_t i = 0; i < count; i += kernels->tile) {
     size_t n = count - i < kernels->tile ? count - i : kernels->tile;
     for (size_t r = 0; r < n; r++) tile[r] = rows->dense + index[i + r] * rows->stride;
-    kernels->nearest(tile, n, centroids->packed, centroids->width / KMEANS_PACKED, rows->stride, scratch, pairs);
-    for (size_t r = 0; r < n; r++) nearest[i + r] = dense_bounds(rows, centroids, &pairs[r]);
+    kernels->nearest(&packed, tile, n, pairs);
+    for (size_t r = 0; r < n; r++) nearest[i + r] = dense_bounds(rows, centroids, index[i + r], &pairs[r]);
   }
 }
 
@@ -180,7 +227,8 @@ void rows_nearest(const KmeansRows *rows, const Centroids *centroids, const uint
 
 void rows_distances(const KmeansRows *rows, const Centroids *centroids, const uint32_t *index, size_t count,
                     float *scratch, float *distance) {
-  const KmeansKernels *kernels = kmeans_kernels();
+  const KmeansKernels *kernels = centroids->kernels;
+  KmeansPacked packed = packed_of(rows, centroids, scratch);
   const float *tile[KMEANS_MOST_TILE];
   double error;
   for (size_t i = 0; i < count && !rows->dense; i++)
@@ -188,8 +236,7 @@ void rows_distances(const KmeansRows *rows, const Centroids *centroids, const ui
   for (size_t i = 0; i < count && rows->dense; i += kernels->tile) {
     size_t n = count - i < kernels->tile ? count - i : kernels->tile;
     for (size_t r = 0; r < n; r++) tile[r] = rows->dense + index[i + r] * rows->stride;
-    kernels->distances(tile, n, centroids->packed, centroids->width / KMEANS_PACKED, rows->stride, scratch,
-                       distance + i * centroids->width);
+    kernels->distances(&packed, tile, n, distance + i * centroids->width);
   }
 }
 

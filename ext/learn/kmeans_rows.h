@@ -16,11 +16,14 @@ typedef struct Centroids {
   double *exact;         /* count × columns; memory_alloc_aligned */
   double *square;        /* of each: ‖c‖² */
   float *packed;
-  double longest; /* the largest ‖c‖ */
+  float *origin, *bias; /* of packed dense ones */
+  double longest;       /* the largest ‖c‖ of those packed */
+  const KmeansKernels *kernels;
 } Centroids;
 
-/* SQLITE_OK or SQLITE_NOMEM (nothing is kept). All at the origin. */
-int centroids_alloc(Centroids *centroids, const KmeansRows *rows, size_t count);
+/* SQLITE_OK or SQLITE_NOMEM (nothing is kept). All are 0. `origin`, columns numbers near the middle of the rows (NULL:
+ * 0), is where dense distances are most exact. */
+int centroids_alloc(Centroids *centroids, const KmeansRows *rows, size_t count, const double *origin);
 void centroids_free(Centroids *centroids); /* a cleared one is fine; leaves it cleared */
 
 /* To be called after `exact` has changed. */

@@ -134,13 +134,14 @@ static void draw_sample(Seeding *work) {
   }
 }
 
-int kmeans_seed(const KmeansRows *rows, Centroids *centroids, uint64_t seed, int threads, const Cancel *cancel) {
+int kmeans_seed(const KmeansRows *rows, Centroids *centroids, const double *origin, uint64_t seed, int threads,
+                const Cancel *cancel) {
   Seeding work = {.rows = rows, .centroids = centroids, .seed = seed, .count = rows->rows};
   size_t most = SAMPLE_ROWS + CLUSTER_ROWS * centroids->count, candidates = 2 + (size_t)log((double)centroids->count);
   if (work.count > most) work.count = most;
   if (candidates > MOST_CANDIDATES) candidates = MOST_CANDIDATES;
   work.blocks = (work.count + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  int code = centroids_alloc(&work.candidates, rows, MOST_CANDIDATES);
+  int code = centroids_alloc(&work.candidates, rows, MOST_CANDIDATES, origin);
   if (code == SQLITE_OK) work.scratch_size = rows_scratch(rows, &work.candidates);
   work.scratch = memory_alloc_aligned((size_t)threads, work.scratch_size * sizeof *work.scratch);
   work.sample = memory_alloc(work.count, sizeof *work.sample);

@@ -353,15 +353,22 @@ static int fits(const Search *search, ModelName model) {
          sqlite3_stricmp(search->name + length + 1, model.name) == 0;
 }
 
+/* Which rows of m_config show that it has what is needed. */
+static const char *const has_what[] = {
+    [NEED_ITEMS] = "1",
+    [NEED_USERS] = "key = 'users' AND value > 0",
+    [NEED_CONTENT] = "key = 'cosine' AND value > 0",
+    [NEED_FOLD] = "key = 'cosine' AND value > 0 OR key IN ('rating_fold', 'ranking_fold') AND value <> 'none'",
+};
+
 /* Can the model answer? A damaged one is taken to: the answer then says what is wrong with it. */
 static int can_answer(const Search *search, ModelName model, int *can, Error *error) {
   *can = 1;
   if (search->need == NEED_ITEMS || search->name) return SQLITE_OK;
   sqlite3_stmt *statement = NULL;
-  int code = shadow_prepare(search->db, model, &statement, error,
-                            "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1", model.schema, model.name);
+  int code = shadow_prepare(search->db, model, &statement, error, "SELECT count(*) FROM \"%w\".\"%w_config\" WHERE %s",
+                            model.schema, model.name, has_what[search->need]);
   if (code == SQLITE_OK) {
-    sqlite3_bind_text(statement, 1, search->need == NEED_USERS ? "users" : "cosine", -1, SQLITE_STATIC);
     if (sqlite3_step(statement) == SQLITE_ROW) *can = sqlite3_column_int64(statement, 0) > 0;
   }
   int finalized = sqlite3_finalize(statement);
@@ -393,7 +400,7 @@ static void search_free(Search *search) {
 /* The message where a name fits no model, or none is named and there is not exactly one. */
 static int refuse_search(Connection *connection, const char *caller, ModelNeed need, const char *name, Error *error) {
   static const char *const training[] = {"SELECT mf_train('ratings', 32)", "SELECT mf_train('ratings', 32)",
-                                         "SELECT tfidf_train('products')"};
+                                         "SELECT tfidf_train('products')", "SELECT mf_train('ratings', 32)"};
   Search all = {.db = connection->db, .need = name ? NEED_ITEMS : need, .others = sqlite3_str_new(connection->db)};
   int code = connection_models(connection, consider, &all, error);
   char *names = sqlite3_str_finish(all.others);
@@ -401,6 +408,7 @@ static int refuse_search(Connection *connection, const char *caller, ModelNeed n
     code = error_set(error, SQLITE_ERROR, "%s: there is no model yet%s: train one first, as in %s", caller,
                      need == NEED_CONTENT ? " of content"
                      : need == NEED_USERS ? " that has users"
+                     : need == NEED_FOLD  ? " that takes in histories"
                                           : "",
                      training[need]);
   else if (code == SQLITE_OK && !names)
@@ -422,7 +430,7 @@ static void search_again(Search *search) {
 }
 
 int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error) {
-  if (items->users > 0 || !items->shape.cosine) return SQLITE_OK;
+  if (model_user_count(model) > 0 || !items->shape.cosine) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" has no users: name the table of their ratings when it is trained, with the option "
                    "\"ratings\"",

@@ -117,7 +117,8 @@ typedef struct FactorList {
   ModelUser user;
   sqlite3_value *id;
   int64_t n;
-  float *vector; /* scratch */
+  Popularity *popularity; /* of items */
+  float *vector;          /* scratch */
 } FactorList;
 
 /* What is needed of the current row, if it is a user's. */
@@ -168,13 +169,15 @@ static int factors_start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = argument_text(call, 2, &head, error);
   if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
-  model_end(model);
   code = choose_side(side, head, list, error);
+  if (code == SQLITE_OK && !list->of_users)
+    code = model_popularity(model, list->reading.items, &list->popularity, error);
+  model_end(model);
   if (code != SQLITE_OK) return code;
   const ModelItems *items = list->reading.items;
   list->vector = memory_alloc_aligned((size_t)shape_stride(&items->shape, list->head), sizeof(float));
   if (!list->vector) return error_no_memory(error);
-  call->rows = list->of_users ? items->users : (int64_t)items->ids.count;
+  call->rows = list->of_users ? list->reading.users : (int64_t)items->ids.count;
   return read_user(call, error);
 }
 
@@ -207,7 +210,7 @@ static void factors_column(const TableCall *call, sqlite3_context *context, int 
                                                     : (double)list->reading.items->panel[list->head].bias[call->row]);
       break;
     case FACTOR_COUNT:
-      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->reading.items->count[call->row]);
+      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->popularity->count[call->row]);
       break;
     case FACTOR_VECTOR: result_vector(call, context); break;
   }
@@ -217,6 +220,7 @@ static void factors_end(TableCall *call) {
   FactorList *list = call->state;
   user_free(&list->user);
   sqlite3_value_free(list->id);
+  popularity_release(list->popularity);
   reading_end(&list->reading);
   memory_free_aligned(list->vector);
   *list = (FactorList){0};

@@ -104,7 +104,7 @@ static int scan_users(Model *model, const ModelItems *items, const UserScore *sc
                       const Cancel *cancel, Error *error) {
   int head = items->shape.score_head, stride = shape_stride(&items->shape, head);
   int code = SQLITE_OK;
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(model); first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, 0, &users, error);
     if (code == SQLITE_OK && items->shape.sparse)
@@ -160,7 +160,7 @@ static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t 
     const float *vector = user.vector[head];
     UserQuery query = {.vector = vector, .spread = &user.spread, .self = user.index};
     if (vector) query.norm = sqrtf(dot(vector, vector, stride));
-    if (keep_at_most(state, k, (size_t)items->users, &top) != SQLITE_OK) code = error_no_memory(error);
+    if (keep_at_most(state, k, (size_t)model_user_count(model), &top) != SQLITE_OK) code = error_no_memory(error);
     if (code == SQLITE_OK) code = scan_users(model, items, &similarity_score, &query, &top, cancel, error);
     if (code == SQLITE_OK) {
       state->count = top_k_sort(&top);
@@ -206,11 +206,16 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   uint32_t item;
   int found = find_item(call, items, &item, error);
   if (found != SQLITE_OK || item == DICTIONARY_NONE) return found;
+  Popularity *popularity = NULL;
+  int code = model_popularity(model, items, &popularity, error);
+  if (code != SQLITE_OK) return code;
   float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
   /* As many as have seen the item may be dropped afterwards. */
-  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + items->count[item] : INT64_MAX;
-  int code = vector && keep_at_most(state, enough, (size_t)items->users, &top) == SQLITE_OK ? SQLITE_OK
-                                                                                            : error_no_memory(error);
+  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + popularity->count[item] : INT64_MAX;
+  popularity_release(popularity);
+  code = vector && keep_at_most(state, enough, (size_t)model_user_count(model), &top) == SQLITE_OK
+             ? SQLITE_OK
+             : error_no_memory(error);
   if (code == SQLITE_OK) {
     UserQuery query = {.vector = vector, .item = item, .bias = panel->bias ? panel->bias[item] : 0};
     if (!items->shape.sparse) score_panel_get(panel, item, vector);

@@ -58,7 +58,7 @@ typedef struct Training {
   Connection *connection;
   const struct Family *family;
   Source source;
-  int64_t size;          /* the second argument: a rank, a number of neighbours … */
+  double size;           /* the second argument: a rank, a number of neighbours … */
   TrainOptions *options; /* the family's struct */
   char *schema, *name;   /* of the model to be */
   int replaces;          /* a model of that name exists */
@@ -80,7 +80,8 @@ typedef struct Family {
   const char *function; /* "mf_train" */
   const char *usage;    /* "mf_train(source, rank [, options])" */
   const char *size;     /* what the second argument is called: "rank"; NULL: there is none */
-  int64_t size_minimum, size_maximum;
+  double size_minimum, size_maximum;
+  int size_is_real; /* it need not be a whole number */
   const Option *options;
   size_t option_count;
   size_t options_size;
@@ -102,14 +103,17 @@ typedef struct Family {
 typedef struct TrainRequest {
   const Family *family;
   const char *source;
-  int64_t size;
+  double size;
   const char *options;    /* may be NULL */
   const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
   int from_file;          /* the options come from the database file (retrain) */
 } TrainRequest;
 
 const Family *family_named(const char *name); /* NULL where there is none */
-extern const Family *const families[];        /* NULL at the end */
+
+/* SQLITE_ERROR where the family can't have this size. */
+int family_check_size(const Family *family, double size, Error *error);
+extern const Family *const families[]; /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);

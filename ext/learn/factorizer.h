@@ -8,7 +8,7 @@
 #include "../base/factors.h"
 
 typedef struct FactorizerReport {
-  double loss;       /* what the method minimises, at the end of the epoch */
+  double loss; /* what the method minimises, at the end of the epoch, or summed up during it; exact after finish */
   double train_rmse; /* over the observed cells; NaN where predictions are no ratings */
 } FactorizerReport;
 

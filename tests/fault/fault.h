@@ -260,6 +260,20 @@ typedef struct Step {
   int timed; /* its rows hold seconds, so they differ from run to run */
 } Step;
 
+/* Every other algorithm of mf_train, on the ratings above. */
+static const Step algorithm_training[] = {
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"sgd\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"adam\",\"batch_size\":20}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"gradient\"}')",
+     0},
+};
+enum { ALGORITHM_TRAINING = sizeof algorithm_training / sizeof *algorithm_training };
+
 static const Step content_training[] = {
     {"SELECT tfidf_train('articles', '{\"threads\":1,\"model\":\"new\"}')", 1},
     {"SELECT tfidf_train('SELECT item, json_array(title, body) FROM articles', '{\"threads\":1,\"ngram_range\":[1,2],"

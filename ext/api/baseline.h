@@ -1,0 +1,12 @@
+/* The family baseline: popularity, means and damped biases. */
+#ifndef RECOMMEND_API_BASELINE_H
+#define RECOMMEND_API_BASELINE_H
+
+#include "train.h"
+
+extern const Family baseline_family;
+
+/* RMSE of a head without factors over the cells held out, NaN where there are none. */
+double baseline_test(const Training *training, const Factors *factors);
+
+#endif

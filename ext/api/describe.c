@@ -9,8 +9,9 @@
  * n − 1) are those of the numbers, text that looks like one not being one; the least and the largest value are so in
  * SQLite's order: numbers, text, blobs.
  *
- * One scan. Memory: 11 to 22 bytes a distinct value. Means and squares are updated one by one (Welford, "Note on a
- * method for calculating corrected sums of squares and products", Technometrics 4 (1962)). */
+ * One scan. Memory: 11 to 22 bytes a distinct value. Squares are updated one by one (Welford, "Note on a method for
+ * calculating corrected sums of squares and products", Technometrics 4 (1962)), sums keep what rounding takes
+ * (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", ZAMM 54 (1974)). */
 #include <math.h>
 #include <string.h>
 
@@ -29,7 +30,8 @@ typedef struct ColumnSummary {
   char *name;   /* owned */
   int found[4]; /* by IdKind */
   int64_t count, nulls, numbers;
-  double mean, squares; /* of the numbers: Σ (x − mean)² */
+  double mean, squares; /* of the numbers: the running mean, and Σ (x − mean)² */
+  double sum, lost;     /* of the numbers, and what rounding has taken from it */
   HashSet distinct;
   Id least, largest; /* where count > 0; their bytes are owned */
 } ColumnSummary;
@@ -86,6 +88,9 @@ static int keep_id(Id *kept, const Id *id) {
 }
 
 static void add_number(ColumnSummary *column, double x) {
+  double sum = column->sum + x;
+  column->lost += fabs(column->sum) >= fabs(x) ? (column->sum - sum) + x : (x - sum) + column->sum;
+  column->sum = sum;
   double step = x - column->mean;
   column->mean += step / (double)++column->numbers;
   column->squares += step * (x - column->mean);
@@ -184,7 +189,9 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
     case 2: sqlite3_result_int64(context, summary->count); break;
     case 3: sqlite3_result_int64(context, summary->nulls); break;
     case 4: sqlite3_result_int64(context, (sqlite3_int64)summary->distinct.count); break;
-    case 5: result_number(context, summary->mean, summary->numbers > 0); break;
+    case 5:
+      result_number(context, (summary->sum + summary->lost) / (double)summary->numbers, summary->numbers > 0);
+      break;
     case 6:
       result_number(context, sqrt(summary->squares / (double)(summary->numbers - 1)), summary->numbers > 1);
       break;

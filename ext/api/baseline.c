@@ -168,6 +168,7 @@ static void end(Training *training) { (void)training; }
 const Family baseline_family = {
     .name = "baseline",
     .function = "baseline_train",
+    .reads_ratings = 1,
     .usage = "baseline_train(source [, options])",
     .options = baseline_options,
     .option_count = sizeof baseline_options / sizeof *baseline_options,

@@ -202,6 +202,7 @@ static void end(Training *training) { (void)training; }
 const Family knn_family = {
     .name = "knn",
     .function = "knn_train",
+    .reads_ratings = 1,
     .usage = "knn_train(source, k [, options])",
     .size = "number of neighbours",
     .size_minimum = 0,

@@ -106,6 +106,7 @@ static int check_name(Training *training, Error *error) {
 
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
   const TrainOptions *options = training->options;
+  if (training->given) return SQLITE_OK;
   const InteractionOptions reading = {
       .caller = training->family->function,
       .user = options->user.name,
@@ -152,6 +153,11 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   interrupt_begin(&training->interrupt, connection->db);
   int code = SQLITE_OK;
   training->from_file = request->from_file;
+  if (request->given) {
+    training->data = *request->given;
+    *request->given = (Interactions){0};
+    training->given = 1;
+  }
   if (family->size) code = family_check_size(family, request->size, error);
   if (code == SQLITE_OK) code = parse_options(training, request->options, error);
   if (code == SQLITE_OK && family->check) code = family->check(training, error);

@@ -22,35 +22,9 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../base/parallel.h"
 #include "../base/random.h"
 #include "../base/sqlite.h"
-#include "../base/top_k.h"
-
-#define ROWS_A_BLOCK 4
-
-/* Sums over the common features of a row with another. */
-typedef struct Sums {
-  float xy, x, y, xx, yy; /* xy: of squared differences for msd */
-  uint32_t support;
-} Sums;
-
-/* The neighbours that a block of rows has found, row after row. */
-typedef struct Found {
-  Scored *scored;
-  uint32_t *support;
-  size_t count[ROWS_A_BLOCK];
-} Found;
-
-struct NeighborSearch {
-  NeighborOptions options;
-  const SparseMatrix *rows, *features;
-  SparseMatrix drawn_rows, drawn_features; /* what these point to where entries are drawn */
-  double *row_part, *feature_part; /* means, or what the weighting takes from a row and a feature; may be NULL */
-  float *inverse_norm;             /* rows */
-  float *value;                    /* weighted, in the order of features; NULL: all 1 */
-  Sums *row_sums;                  /* of neighbors_row */
-};
+#include "neighbor_search.h"
 
 /* ---- drawing entries --------------------------------------------------------------------------------------------- */
 
@@ -102,6 +76,14 @@ static double row_mean(const SparseMatrix *matrix, size_t row) {
   return length > 0 ? row_sum(matrix, row) / (double)length : 0;
 }
 
+/* The value of a row that is nearest to its mean: what is left of stars and half stars without it is exact. */
+static double middle_value(const SparseMatrix *matrix, size_t row) {
+  double mean = row_mean(matrix, row), middle = INFINITY;
+  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
+    if (fabs(value_of(matrix, e) - mean) < fabs(middle - mean)) middle = value_of(matrix, e);
+  return isfinite(middle) ? middle : 0;
+}
+
 /* The value that takes part in the sums. */
 static float weigh(const NeighborSearch *search, size_t row, size_t feature, double value) {
   const NeighborOptions *options = &search->options;
@@ -128,8 +110,8 @@ static void row_lengths(NeighborSearch *search) {
     search->row_part[row] = 1 - b + (average > 0 ? b * search->row_part[row] / average : 0);
 }
 
-/* What weigh() needs of rows and features. Pearson's coefficient does not depend on where 0 is; near the row's mean
- * the sums lose least. */
+/* What weigh() needs of rows and features. Pearson's coefficient does not depend on where 0 is; near the row's mean the
+ * sums lose least. */
 static int make_parts(NeighborSearch *search) {
   const NeighborOptions *options = &search->options;
   const SparseMatrix *rows = search->rows, *features = search->features;
@@ -141,7 +123,8 @@ static int make_parts(NeighborSearch *search) {
   if (row_part) search->row_part = memory_alloc_zero(rows->rows, sizeof *search->row_part);
   if (feature_part) search->feature_part = memory_alloc_zero(features->rows, sizeof *search->feature_part);
   if ((row_part && !search->row_part) || (feature_part && !search->feature_part)) return SQLITE_NOMEM;
-  for (size_t row = 0; row_means && row < rows->rows; row++) search->row_part[row] = row_mean(rows, row);
+  for (size_t row = 0; row_means && row < rows->rows; row++)
+    search->row_part[row] = adjusted ? row_mean(rows, row) : middle_value(rows, row);
   if (row_part && !row_means) row_lengths(search);
   for (size_t f = 0; feature_part && f < features->rows; f++)
     search->feature_part[f] =
@@ -149,177 +132,164 @@ static int make_parts(NeighborSearch *search) {
   return SQLITE_OK;
 }
 
-static int make_values(NeighborSearch *search, const Cancel *cancel) {
-  const SparseMatrix *rows = search->rows, *features = search->features;
-  int code = make_parts(search);
-  search->inverse_norm = memory_alloc_zero(rows->rows, sizeof *search->inverse_norm);
-  search->value = memory_alloc(features->start[features->rows], sizeof *search->value);
-  search->row_sums = memory_alloc(rows->rows, sizeof *search->row_sums);
-  if (code != SQLITE_OK || !search->inverse_norm || !search->value || !search->row_sums) return SQLITE_NOMEM;
-  for (size_t feature = 0; feature < features->rows && code == SQLITE_OK; feature++) {
-    for (size_t e = features->start[feature]; e < features->start[feature + 1]; e++)
-      search->value[e] = weigh(search, features->index[e], feature, value_of(features, e));
-    code = cancel_poll(cancel);
+/* ---- the form that is walked ------------------------------------------------------------------------------------- */
+
+/* Numbers the rows, longest first, by counting lengths. */
+static int make_labels(NeighborSearch *search) {
+  size_t n = search->rows->rows;
+  for (size_t row = 0; row < n; row++)
+    if (sparse_row_length(search->rows, row) > search->longest) search->longest = sparse_row_length(search->rows, row);
+  size_t *next = memory_alloc_zero(search->longest + 2, sizeof *next);
+  search->order = memory_alloc(n, sizeof *search->order);
+  search->label = memory_alloc(n, sizeof *search->label);
+  if (next && search->order && search->label) {
+    for (size_t row = 0; row < n; row++) next[search->longest - sparse_row_length(search->rows, row) + 1]++;
+    for (size_t length = 0; length < search->longest; length++) next[length + 1] += next[length];
+    for (size_t row = 0; row < n; row++) {
+      size_t label = next[search->longest - sparse_row_length(search->rows, row)]++;
+      search->order[label] = (uint32_t)row;
+      search->label[row] = (uint32_t)label;
+    }
   }
-  for (size_t row = 0; row < rows->rows && code == SQLITE_OK; row++) {
+  memory_free(next);
+  return next && search->order && search->label ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* The features with their rows by label, and what is known of each row. */
+static int make_lists(NeighborSearch *search, const Cancel *cancel) {
+  const SparseMatrix *rows = search->rows, *features = search->features;
+  size_t entries = rows->start[rows->rows];
+  int with_values = search->scale.kind != NEIGHBOR_COUNTS, code = SQLITE_OK;
+  uint32_t *count = memory_alloc_zero(features->rows, sizeof *count);
+  search->index = memory_alloc(entries, sizeof *search->index);
+  search->place = memory_alloc(entries, sizeof *search->place);
+  search->inverse_norm = memory_alloc(rows->rows, sizeof *search->inverse_norm);
+  search->length = memory_alloc(rows->rows, sizeof *search->length);
+  if (with_values) search->value = memory_alloc(entries, sizeof *search->value);
+  if (!count || !search->index || !search->place || !search->inverse_norm || !search->length ||
+      (with_values && !search->value))
+    code = SQLITE_NOMEM;
+  for (size_t label = 0; label < rows->rows && code == SQLITE_OK; label++) {
+    size_t row = search->order[label];
     double square = 0;
     for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
-      double value = (double)weigh(search, row, rows->index[e], value_of(rows, e));
-      square += value * value;
+      size_t feature = rows->index[e], to = features->start[feature] + count[feature];
+      float value = weigh(search, row, feature, value_of(rows, e));
+      square += (double)value * (double)value;
+      search->place[e] = count[feature]++;
+      search->index[to] = (uint32_t)label;
+      if (with_values) search->value[to] = value;
     }
-    search->inverse_norm[row] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+    search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+    search->length[label] = (float)sparse_row_length(rows, row);
     code = cancel_poll(cancel);
   }
+  memory_free(count);
+  return code;
+}
+
+/* What is summed, and the formula it goes into. */
+static NeighborScale scale_of(const NeighborOptions *options, int with_values) {
+  size_t least = options->min_support > 1 ? options->min_support : 1;
+  NeighborScale scale = {.formula = NEIGHBOR_COSINE,
+                         .kind = NEIGHBOR_PRODUCTS,
+                         .min_support = least < INT32_MAX ? (int32_t)least : INT32_MAX,
+                         .shrinkage = (float)options->shrinkage};
+  if (least > 1 || options->shrinkage > 0) scale.kind = NEIGHBOR_PRODUCTS_AND_COUNTS;
+  switch (options->similarity) {
+    case SIMILARITY_PEARSON: scale.formula = NEIGHBOR_PEARSON, scale.kind = NEIGHBOR_MOMENTS; break;
+    case SIMILARITY_JACCARD: scale.formula = NEIGHBOR_JACCARD, scale.kind = NEIGHBOR_COUNTS; break;
+    case SIMILARITY_MSD: scale.formula = NEIGHBOR_MSD, scale.kind = NEIGHBOR_DIFFERENCES; break;
+    case SIMILARITY_COSINE:
+      if (!with_values && options->weighting == WEIGHTING_NONE) scale.kind = NEIGHBOR_COUNTS;
+      break;
+    default: break;
+  }
+  return scale;
+}
+
+static int prepare(NeighborSearch *search, const Cancel *cancel) {
+  search->scale = scale_of(&search->options, search->rows->value != NULL);
+  int code = make_parts(search);
+  if (code == SQLITE_OK) code = make_labels(search);
+  if (code == SQLITE_OK) code = make_lists(search, cancel);
+  search->scale.inverse_norm = search->inverse_norm;
+  search->scale.length = search->length;
   return code;
 }
 
 /* ---- one row with all others ------------------------------------------------------------------------------------- */
 
-static void accumulate(const NeighborSearch *search, size_t row, Sums *sums) {
-  const SparseMatrix *rows = search->rows, *features = search->features;
-  int differences = search->options.similarity == SIMILARITY_MSD;
-  memset(sums, 0, rows->rows * sizeof *sums);
-  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
-    size_t feature = rows->index[e];
-    float x = weigh(search, row, feature, value_of(rows, e));
-    for (size_t f = features->start[feature]; f < features->start[feature + 1]; f++) {
-      Sums *sum = &sums[features->index[f]];
-      float y = search->value[f];
-      sum->xy += differences ? (x - y) * (x - y) : x * y;
-      sum->x += x, sum->y += y, sum->xx += x * x, sum->yy += y * y;
-      sum->support++;
-    }
-  }
+int neighbor_scratch_alloc(NeighborScratch *scratch, const NeighborSearch *search, NeighborSumKind kind) {
+  size_t n = search->rows->rows;
+  int moments = kind == NEIGHBOR_MOMENTS;
+  *scratch = (NeighborScratch){.x = memory_alloc(search->longest, sizeof(float))};
+  if (moments) scratch->sums.moment = memory_alloc_aligned(n, NEIGHBOR_MOMENT_LANES * sizeof(float));
+  if (!moments) scratch->sums.count = memory_alloc_zero(n, sizeof *scratch->sums.count);
+  if (!moments) scratch->sums.sum = memory_alloc_zero(n, sizeof *scratch->sums.sum);
+  const NeighborSums *sums = &scratch->sums;
+  return scratch->x && (moments ? sums->moment != NULL : sums->count && sums->sum) ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static float pearson(const Sums *sums) {
-  double n = sums->support, x = sums->x, y = sums->y;
-  double covariance = (double)sums->xy - x * y / n;
-  double variances = ((double)sums->xx - x * x / n) * ((double)sums->yy - y * y / n);
-  return variances > 0 ? (float)fmax(-1, fmin(1, covariance / sqrt(variances))) : 0;
+void neighbor_scratch_free(NeighborScratch *scratch) {
+  memory_free_aligned(scratch->sums.moment);
+  memory_free(scratch->sums.count);
+  memory_free(scratch->sums.sum);
+  memory_free(scratch->x);
+  *scratch = (NeighborScratch){0};
 }
 
-static float similarity_of(const NeighborSearch *search, size_t row, size_t other, const Sums *sums) {
-  const NeighborOptions *options = &search->options;
-  float n = (float)sums->support, similarity = 0;
-  if (sums->support == 0 || sums->support < options->min_support) return 0;
-  switch (options->similarity) {
-    case SIMILARITY_PEARSON: similarity = pearson(sums); break;
-    case SIMILARITY_JACCARD:
-      similarity =
-          n / (float)(sparse_row_length(search->rows, row) + sparse_row_length(search->rows, other) - sums->support);
-      break;
-    case SIMILARITY_MSD: similarity = n / (n + sums->xy); break;
-    default: similarity = sums->xy * (search->inverse_norm[row] * search->inverse_norm[other]); break;
+void neighbor_clear(NeighborSumKind kind, const NeighborSums *sums, size_t first, size_t count) {
+  if (kind == NEIGHBOR_MOMENTS) {
+    memset(sums->moment + first * NEIGHBOR_MOMENT_LANES, 0, count * NEIGHBOR_MOMENT_LANES * sizeof(float));
+    return;
   }
-  return similarity * (n / (n + (float)options->shrinkage));
+  if (kind != NEIGHBOR_PRODUCTS) memset(sums->count + first, 0, count * sizeof(int32_t));
+  if (kind != NEIGHBOR_COUNTS) memset(sums->sum + first, 0, count * sizeof(float));
+}
+
+void neighbor_add(const NeighborSearch *search, size_t label, int below, NeighborSumKind kind,
+                  NeighborScratch *scratch) {
+  const SparseMatrix *rows = search->rows;
+  size_t row = search->order[label], start = rows->start[row];
+  NeighborFeatures features = {search->features->start, search->index, search->value};
+  NeighborRow walked = {.feature = rows->index + start,
+                        .value = scratch->x,
+                        .length = below ? search->place + start : NULL,
+                        .features = sparse_row_length(rows, row)};
+  for (size_t i = 0; i < walked.features && kind != NEIGHBOR_COUNTS; i++)
+    scratch->x[i] = weigh(search, row, walked.feature[i], value_of(rows, start + i));
+  neighbor_kernels()->add(kind, &features, &walked, &scratch->sums);
 }
 
 int neighbors_row(NeighborSearch *search, size_t row, float *similarity, uint32_t *support) {
-  accumulate(search, row, search->row_sums);
-  for (size_t other = 0; other < search->rows->rows; other++) {
-    const Sums *sums = &search->row_sums[other];
-    int counts = other != row && sums->support > 0 && sums->support >= search->options.min_support;
-    similarity[other] = counts ? similarity_of(search, row, other, sums) : 0;
-    support[other] = counts ? sums->support : 0;
+  enum { CHUNK = 256 };
+  NeighborScale scale = search->scale;
+  NeighborScratch *scratch = &search->row_scratch;
+  size_t n = search->rows->rows, label = search->label[row];
+  if (scale.kind == NEIGHBOR_PRODUCTS) scale.kind = NEIGHBOR_PRODUCTS_AND_COUNTS;
+  int code = scratch->x ? SQLITE_OK : neighbor_scratch_alloc(scratch, search, scale.kind);
+  if (code != SQLITE_OK) {
+    neighbor_scratch_free(scratch);
+    return code;
   }
-  return SQLITE_OK;
-}
-
-/* ---- all rows ---------------------------------------------------------------------------------------------------- */
-
-typedef struct Work {
-  const NeighborSearch *search;
-  Sums *sums;   /* rows a worker */
-  Scored *best; /* likewise */
-  Found *found; /* blocks */
-} Work;
-
-static int keep(Found *found, size_t row_in_block, const Scored *best, size_t count, const Sums *sums) {
-  size_t before = 0;
-  for (size_t i = 0; i < row_in_block; i++) before += found->count[i];
-  Scored *scored = memory_resize(found->scored, before + count, sizeof *scored);
-  if (!scored) return SQLITE_NOMEM;
-  found->scored = scored;
-  uint32_t *support = memory_resize(found->support, before + count, sizeof *support);
-  if (!support) return SQLITE_NOMEM;
-  found->support = support;
-  found->count[row_in_block] = count;
-  for (size_t i = 0; i < count; i++) {
-    scored[before + i] = best[i];
-    support[before + i] = sums[best[i].index].support;
-  }
-  return SQLITE_OK;
-}
-
-static int search_block(void *context, size_t block, int worker) {
-  const Work *work = context;
-  const NeighborSearch *search = work->search;
-  size_t n = search->rows->rows, k = search->options.size < n ? search->options.size : n;
-  Sums *sums = work->sums + (size_t)worker * n;
-  Scored *best = work->best + (size_t)worker * n;
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < ROWS_A_BLOCK && block * ROWS_A_BLOCK + i < n && code == SQLITE_OK; i++) {
-    size_t row = block * ROWS_A_BLOCK + i;
-    TopK top;
-    top_k_init(&top, best, k);
-    accumulate(search, row, sums);
-    for (size_t other = 0; other < n; other++) {
-      float similarity = other == row ? 0 : similarity_of(search, row, other, &sums[other]);
-      if (similarity > 0 && (double)similarity > search->options.threshold)
-        top_k_offer(&top, similarity, (uint32_t)other);
+  neighbor_add(search, label, 0, scale.kind, scratch);
+  for (size_t first = 0; first < n; first += CHUNK) {
+    float chunk[CHUNK];
+    size_t count = n - first < CHUNK ? n - first : CHUNK;
+    neighbor_kernels()->similarities(&scale, &scratch->sums, label, first, count, chunk);
+    for (size_t i = 0; i < count; i++) {
+      size_t other = search->order[first + i];
+      int32_t common = scale.kind == NEIGHBOR_MOMENTS
+                           ? (int32_t)scratch->sums.moment[(first + i) * NEIGHBOR_MOMENT_LANES + 5]
+                           : scratch->sums.count[first + i];
+      int counts = other != row && common >= scale.min_support;
+      similarity[other] = counts ? chunk[i] : 0;
+      support[other] = counts ? (uint32_t)common : 0;
     }
-    code = keep(&work->found[block], i, best, top_k_sort(&top), sums);
-  }
-  return code;
-}
-
-static int collect(const Found *found, size_t rows, NeighborLists *lists) {
-  size_t total = 0;
-  lists->rows = rows;
-  lists->start = memory_alloc_zero(rows + 1, sizeof *lists->start);
-  if (!lists->start) return SQLITE_NOMEM;
-  for (size_t row = 0; row < rows; row++) {
-    total += found[row / ROWS_A_BLOCK].count[row % ROWS_A_BLOCK];
-    lists->start[row + 1] = total;
-  }
-  lists->neighbor = memory_alloc(total, sizeof *lists->neighbor);
-  lists->similarity = memory_alloc(total, sizeof *lists->similarity);
-  lists->support = memory_alloc(total, sizeof *lists->support);
-  if (!lists->neighbor || !lists->similarity || !lists->support) return SQLITE_NOMEM;
-  for (size_t row = 0; row < rows; row += ROWS_A_BLOCK) {
-    const Found *block = &found[row / ROWS_A_BLOCK];
-    size_t end = row + ROWS_A_BLOCK < rows ? row + ROWS_A_BLOCK : rows, first = lists->start[row];
-    for (size_t i = 0; i < lists->start[end] - first; i++) {
-      lists->neighbor[first + i] = block->scored[i].index;
-      lists->similarity[first + i] = block->scored[i].score;
-      lists->support[first + i] = block->support[i];
-    }
+    neighbor_clear(scale.kind, &scratch->sums, first, count);
   }
   return SQLITE_OK;
-}
-
-int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *cancel, Error *error) {
-  size_t n = search->rows->rows, threads = (size_t)search->options.threads;
-  size_t blocks = (n + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
-  *lists = (NeighborLists){0};
-  Work work = {.search = search};
-  work.sums = memory_alloc(threads, n * sizeof *work.sums);
-  work.best = memory_alloc(threads, n * sizeof *work.best);
-  work.found = memory_alloc_zero(blocks, sizeof *work.found);
-  int code = work.sums && work.best && work.found ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = parallel_for(search->options.threads, blocks, search_block, &work, cancel);
-  if (code == SQLITE_OK) code = collect(work.found, n, lists);
-  for (size_t block = 0; work.found && block < blocks; block++) {
-    memory_free(work.found[block].scored);
-    memory_free(work.found[block].support);
-  }
-  memory_free(work.sums);
-  memory_free(work.best);
-  memory_free(work.found);
-  if (code != SQLITE_OK) neighbor_lists_free(lists);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  return code == SQLITE_OK ? SQLITE_OK : error_set(error, code, "interrupted");
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
@@ -336,7 +306,7 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   if (!*search) return error_no_memory(error);
   **search = (NeighborSearch){.options = *options, .rows = rows, .features = features};
   int code = options->sample > 0 && any_longer(features, options->sample) ? draw(*search, cancel) : SQLITE_OK;
-  if (code == SQLITE_OK) code = make_values(*search, cancel);
+  if (code == SQLITE_OK) code = prepare(*search, cancel);
   if (code == SQLITE_OK) return SQLITE_OK;
   neighbors_destroy(*search);
   *search = NULL;
@@ -349,8 +319,13 @@ void neighbors_destroy(NeighborSearch *search) {
   sparse_free(&search->drawn_features);
   memory_free(search->row_part);
   memory_free(search->feature_part);
-  memory_free(search->inverse_norm);
+  memory_free(search->order);
+  memory_free(search->label);
+  memory_free(search->index);
   memory_free(search->value);
-  memory_free(search->row_sums);
+  memory_free(search->place);
+  memory_free(search->inverse_norm);
+  memory_free(search->length);
+  neighbor_scratch_free(&search->row_scratch);
   memory_free(search);
 }

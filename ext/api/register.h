@@ -12,6 +12,7 @@ int recommend_register(Connection *connection); /* recommend.c, recommend_all.c 
 int recommend_all_register(Connection *connection);
 int recommend_for_register(Connection *connection); /* recommend_for.c */
 int similar_register(Connection *connection);       /* similar.c: item_similar, user_similar, recommend_users */
+int neighbors_register(Connection *connection);     /* neighbors.c: recommend_neighbors */
 int explain_register(Connection *connection);       /* explain.c: recommend_explain */
 int similar_all_register(Connection *connection);   /* similar_all.c: item_similar_all */
 int predict_register(Connection *connection);       /* predict.c */

@@ -77,6 +77,7 @@ static int start(Training *training, Error *error) {
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
+      .fold = {baseline_fold_in(options->method, options->user_regularization)},
   };
   static const char *const algorithms[] = {"bias", "global", "user", "item", "popularity"};
   trained->algorithm = algorithms[options->method];
@@ -89,6 +90,12 @@ static int start(Training *training, Error *error) {
   sqlite3_free(method);
   sqlite3_free(score);
   return complete ? SQLITE_OK : error_no_memory(error);
+}
+
+FoldIn baseline_fold_in(int method, double user_regularization) {
+  if (method == BASELINE_USER_MEAN) return (FoldIn){.method = FOLD_RATING};
+  if (method != BASELINE_BIAS) return (FoldIn){.method = FOLD_NONE};
+  return (FoldIn){.method = FOLD_RATING, .bias_regularization = user_regularization};
 }
 
 double baseline_test(const Training *training, const Factors *factors) {

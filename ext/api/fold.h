@@ -1,8 +1,9 @@
 /* Folding in: what a model makes of a history that it was not trained on, and what in a history a score is owed to.
  * The items stay as they are; see als_fold.h for the arithmetic. Entries that were held out say nothing.
  *
- * Each kind of model has its way, told apart in fold.c alone: least squares for factorizations, sums of
- * item vectors for content. */
+ * Each kind of model has its way, told apart in fold.c alone: least squares for factorizations and biases, sums of item
+ * vectors for content, and of what items link to for models of links; the neighbours of a history that no user has are
+ * searched for (neighborhood.h). */
 #ifndef RECOMMEND_API_FOLD_H
 #define RECOMMEND_API_FOLD_H
 
@@ -11,10 +12,10 @@
 /* SQLITE_ERROR and why, where a model can't take in a history. */
 int fold_check(const ModelItems *items, ModelName name, Error *error);
 
-/* The user that a history makes; `user` is to be freed in either case. `profile` is how a model of content weighs it.
- */
-int fold_user(ModelItems *items, Profile profile, const History *history, ModelUser *user, const Cancel *cancel,
-              Error *error);
+/* The user that a history makes; `user` is to be freed in either case. `profile` is how a model of sums weighs it. The
+ * model has begun. */
+int fold_user(Model *model, ModelItems *items, Profile profile, const History *history, ModelUser *user,
+              const Cancel *cancel, Error *error);
 
 /* The same as a stored row, store_row_floats, of a model whose users have one. Where `new_item` is not NULL it is the
  * stored row of one item more, whose index is items->ids.count. */

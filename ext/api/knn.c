@@ -9,6 +9,7 @@
 #include "../learn/baseline.h"
 #include "../learn/neighbor_predict.h"
 #include "../learn/neighbors.h"
+#include "baseline.h"
 #include "links.h"
 
 #define SIDES "item|user"
@@ -101,6 +102,13 @@ static int describe_options(Training *training, const KnnOptions *options, Error
   return complete && training->trained.resolved ? SQLITE_OK : error_no_memory(error);
 }
 
+/* How what predictions start from is fitted. */
+static BaselineMethod base_of(const KnnOptions *options) {
+  if (options->center == CENTERING_BIAS) return BASELINE_BIAS;
+  if (options->center == CENTERING_NONE) return BASELINE_GLOBAL_MEAN;
+  return options->by ? BASELINE_USER_MEAN : BASELINE_ITEM_MEAN;
+}
+
 static int start(Training *training, Error *error) {
   KnnOptions *options = (KnnOptions *)training->options;
   KnnState *state = training->state;
@@ -124,6 +132,7 @@ static int start(Training *training, Error *error) {
       .minimum = data->minimum,
       .maximum = data->maximum,
       .average = data->mean,
+      .fold = {data->explicit_ratings ? baseline_fold_in(base_of(options), options->user_regularization) : (FoldIn){0}},
       .links = options->by ? LINK_USER_NEIGHBORS : LINK_ITEM_NEIGHBORS,
       .neighbors = {.size = (int)training->size,
                     .centering = options->center,
@@ -144,11 +153,7 @@ static int start(Training *training, Error *error) {
 static int fit_bases(Training *training, const KnnOptions *options, const Cancel *cancel, Error *error) {
   TrainedModel *trained = &training->trained;
   Factors *bases = &trained->heads[HEAD_RATING];
-  int by_rows = options->center == CENTERING_MEAN || options->center == CENTERING_ZSCORE;
-  const BaselineOptions fit = {.method = options->center == CENTERING_BIAS ? BASELINE_BIAS
-                                         : !by_rows                        ? BASELINE_GLOBAL_MEAN
-                                         : options->by                     ? BASELINE_USER_MEAN
-                                                                           : BASELINE_ITEM_MEAN,
+  const BaselineOptions fit = {.method = base_of(options),
                                .user_regularization = options->user_regularization,
                                .item_regularization = options->item_regularization,
                                .epochs = 10,

@@ -145,7 +145,7 @@ static int rate(Change *change, const float *new_item, const History *history, i
                    .item = change->item};
   float *row = NULL;
   int code = SQLITE_OK;
-  if (shape_has_user_factors(&items->shape)) {
+  if (shape_has_user_rows(&items->shape)) {
     user.row = row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
     code =
         row ? fold_user_row(items, new_item, history, row, &change->interrupt.cancel, error) : error_no_memory(error);

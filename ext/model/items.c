@@ -189,8 +189,9 @@ static int check_fold(Reader *reader, const Config *config, Error *error) {
   for (int head = 0; head < HEADS; head++) {
     const FoldIn *fold = &config->fold[head];
     if (fold->method == FOLD_NONE) continue;
-    right = right && config->rank[head] > 0 && !config->cosine && fold->regularization > 0 && fold->nu >= 0 &&
-            fold->nu <= 1 && fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
+    right = right && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
+            (config->rank[head] > 0 ? fold->regularization > 0 : config->biases[head] && fold->method == FOLD_RATING) &&
+            fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
             !(fold->method == FOLD_RANKING && config->biases[head]);
   }
   return right ? SQLITE_OK : shadow_damaged(error, reader->name, "it can't be folded in with what it says of that");

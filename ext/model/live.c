@@ -292,7 +292,7 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
     if (code == SQLITE_OK) code = add_user(batch, LIVE_USER_INSERT, user, &id, &moved, error);
     history_free(&moved);
   }
-  if (code == SQLITE_OK && shape_has_user_factors(&items->shape))
+  if (code == SQLITE_OK && shape_has_user_rows(&items->shape))
     code = move_vector(model, items, user, last, batch, error);
   return code == SQLITE_OK ? add_number(batch, LIVE_USERS, 0, model->users - 1, error) : code;
 }

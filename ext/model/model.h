@@ -111,6 +111,11 @@ void item_sum_free(ItemSum *sum);
 /* A user's nearest users, in a model of those: lists->rows is 1. To be freed by neighbor_lists_free in either case. */
 int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error);
 
+/* What the neighbours in the first of the lists did, as a user's sum: to be freed by item_sum_free in either case. The
+ * model has begun. */
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error);
+
 /* The query that a sum of items is. */
 static inline PostingsQuery item_sum_query(const ItemSum *sum) {
   return (PostingsQuery){.index = sum->item, .weight = sum->weight, .count = sum->count, .of_items = 1};

@@ -16,7 +16,7 @@ extern const char *const fold_names[];      /* FOLD_METHODS; "none", … */
 /* How a head takes in a history: the user's row that minimises the head's loss, the items being given. */
 typedef enum FoldMethod {
   FOLD_NONE,    /* it can't */
-  FOLD_RATING,  /* least squares over the ratings there are: als.h's rating loss */
+  FOLD_RATING,  /* least squares over the ratings there are: als.h's rating loss; of a head of biases alone, the bias */
   FOLD_RANKING, /* over all cells: its ranking loss */
   FOLD_METHODS
 } FoldMethod;
@@ -113,8 +113,10 @@ static inline int shape_stride(const ModelShape *shape, int head) {
 /* Do entries of histories have ratings that were given, and not counts of what was done? */
 static inline int shape_is_explicit(const ModelShape *shape) { return !shape->cosine && shape->prediction_head >= 0; }
 
-/* Has each user a row of factors? Of the other models users are their histories. */
-static inline int shape_has_user_factors(const ModelShape *shape) { return !shape->sparse; }
+/* Has each user a stored row, of factors or biases? */
+static inline int shape_has_user_rows(const ModelShape *shape) {
+  return shape_has_panel(shape, HEAD_RATING) || shape_has_panel(shape, HEAD_RANKING);
+}
 
 /* A prediction as users see it, from what the head says. */
 double shape_prediction(const ModelShape *shape, double raw);

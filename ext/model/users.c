@@ -97,19 +97,31 @@ static int read_neighbors(Model *model, size_t first, size_t count, NeighborList
   return in_memory_neighbors(model->trained, first, count, lists) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
+/* One sum for each list. */
+static int sum_lists(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sums, Error *error) {
+  Observed *observed = NULL;
+  float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
+  int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
+  for (size_t row = 0; row < lists->rows && code == SQLITE_OK; row++)
+    if (neighbor_sum(observed, lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
+  observed_release(observed);
+  memory_free(scratch);
+  return code;
+}
+
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error) {
+  *sum = (ItemSum){0};
+  return sum_lists(model, items, lists, sum, error);
+}
+
 /* The sums of users first … first + count - 1, by what their neighbours did. */
 static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
                              Error *error) {
-  Observed *observed = NULL;
   NeighborLists lists = {0};
-  float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
-  int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
-  if (code == SQLITE_OK) code = read_neighbors(model, first, count, &lists, error);
-  for (size_t row = 0; row < count && code == SQLITE_OK; row++)
-    if (neighbor_sum(observed, &lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
+  int code = read_neighbors(model, first, count, &lists, error);
+  if (code == SQLITE_OK) code = sum_lists(model, items, &lists, sums, error);
   neighbor_lists_free(&lists);
-  observed_release(observed);
-  memory_free(scratch);
   return code;
 }
 

@@ -74,6 +74,7 @@ static int start(Training *training, Error *error) {
       .biases = {predicts, 1},
       .score_head = options->score ? HEAD_RATING : HEAD_RANKING,
       .prediction_head = predicts ? HEAD_RATING : -1,
+      .range = RANGE_CLIP,
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,

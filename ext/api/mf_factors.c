@@ -25,7 +25,7 @@ void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *p
       .seed = options->common.seed,
       .threads = training->threads,
   };
-  svdpp->penalty.factors = given_or(options->regularization[HEAD_RATING], 0.02 * unit);
+  svdpp->penalty.factors = given_or(options->regularization[HEAD_RATING], 0.03 * unit);
   svdpp->penalty.biases = given_or(options->bias_regularization, svdpp->penalty.factors / unit);
   /* Factors grow with the square root of the ratings, biases with them: so must their steps. */
   svdpp->learning_rate = given_or(options->learning_rate, 0.007 / unit);
@@ -59,7 +59,7 @@ void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *pla
   double unit = unit_of(&training->data);
   *nmf = (NmfOptions){
       .rank = (int)training->size,
-      .regularization = given_or(options->regularization[HEAD_RATING], 0.06 * unit),
+      .regularization = given_or(options->regularization[HEAD_RATING], 0.1 * unit),
       /* Such that predictions begin at the mean rating, whatever the rank. */
       .init_scale = given_or(options->init_scale, 2 * sqrt(fmax(training->data.mean, 1e-6) / 3)),
       .seed = options->common.seed,

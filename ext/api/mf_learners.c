@@ -53,7 +53,7 @@ static const MfLearner learners[] = {
                   .feedback = FEEDBACK_RATINGS,
                   .fits = {[HEAD_RATING] = 1},
                   .predicts = 1,
-                  .epochs = 20,
+                  .epochs = 25,
                   .plan = mf_plan_svdpp,
                   .user_rows = 1,
                   .create = mf_create_svdpp,

@@ -1,6 +1,6 @@
 /* bpr.h: its kernel against the formulas in double precision; and sampled.h, whose samples are looked at one by one:
  * each thing that a user has as often as was asked for, never with one that she has, and those drawn evenly. */
-#include "factorizer_check.h"
+#include "factorizing.h"
 #include "learn/bpr.h"
 
 static SampledOptions options = {
@@ -11,12 +11,14 @@ static SampledOptions options = {
     .negatives = 2,
 };
 
-static int create(Factorizer *factorizer, const Data *data, int threads, const Cancel *cancel, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
   SampledOptions now = options;
-  (void)cancel;
   now.start.threads = threads;
+  now.start.rank = rank;
   return bpr_create(factorizer, &data->by_user, &now, error);
 }
+
+static const Method method = {.create = create, .least_polls = 5};
 
 /* ---- the kernel -------------------------------------------------------------------------------------------------- */
 
@@ -176,7 +178,7 @@ static void check_cells(const Data *data, int negatives, double alpha) {
     const Sample *sample = &seen[k];
     double weight = -1;
     for (size_t e = by_user->start[sample->user]; e < by_user->start[sample->user + 1]; e++)
-      if (by_user->index[e] == sample->item) weight = 1 + alpha * value_of(by_user, e);
+      if (by_user->index[e] == sample->item) weight = 1 + alpha * entry_value(by_user, e);
     positives += weight > 0;
     wrong += fabs(weight - (double)sample->with.weight) > 1e-6;
   }
@@ -242,9 +244,9 @@ static void test_learns(void) {
     data.by_user.start[user + 1] = entries;
   }
   FactorizerReport first, last;
-  Factors f = train(create, &data, 1, 1, &first);
+  Factors f = fitted(&method, &data, 1, options.start.rank, 1, &first);
   factors_free(&f);
-  f = train(create, &data, 2, 60, &last);
+  f = fitted(&method, &data, 2, options.start.rank, 60, &last);
   CHECK(last.loss < first.loss / 2 && isnan(last.train_rmse));
   size_t right = 0, cells = 0;
   for (size_t user = 0; user < 60; user++)
@@ -293,13 +295,13 @@ int main(void) {
   test_samples();
   test_learns();
   test_penalty();
-  check_shapes(create, 1);
-  Data data = make_data(700, 300, .1, 1), small = make_data(40, 31, .3, 1);
-  check_threads(create, &data);
-  check_memory(create, &small);
-  check_cancel(create, &data, 5);
+  check_finite_shapes(&method, 0);
+  check_levels(&method);
+  check_memory(&method);
+  check_cancel(&method);
+  Data data = make_data(700, 300, .5, 1);
+  check_threads(&method, &data, 40);
   free_data(&data);
-  free_data(&small);
   CHECK(outstanding == 0);
   return check_report();
 }

@@ -1,6 +1,6 @@
 /* logistic.h: its kernel against the formulas in double precision, and what it learns. What it learns from is looked at
  * in test_bpr.c. */
-#include "factorizer_check.h"
+#include "factorizing.h"
 #include "learn/logistic.h"
 
 static SampledOptions options = {
@@ -12,12 +12,14 @@ static SampledOptions options = {
     .alpha = 1,
 };
 
-static int create(Factorizer *factorizer, const Data *data, int threads, const Cancel *cancel, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
   SampledOptions now = options;
-  (void)cancel;
   now.start.threads = threads;
+  now.start.rank = rank;
   return logistic_create(factorizer, &data->by_user, &now, error);
 }
+
+static const Method method = {.create = create, .least_polls = 5};
 
 /* ---- the kernel -------------------------------------------------------------------------------------------------- */
 
@@ -120,7 +122,7 @@ static void test_learns(void) {
   for (int heavy = 0; heavy < 2; heavy++) {
     double sum[2] = {0, 0}, count[2] = {0, 0};
     options.alpha = heavy * 10;
-    Factors f = train(create, &data, 2, 40, &report);
+    Factors f = fitted(&method, &data, 2, options.start.rank, 40, &report);
     for (size_t user = 0; user < 60; user++)
       for (size_t item = 0; item < 40; item++) {
         int there = has(&data.by_user, user, item);
@@ -144,7 +146,7 @@ static void test_not_finite(void) {
   int done;
   for (size_t e = 0; e < data.by_user.start[60]; e++) data.by_user.value[e] = 3e38F;
   options.alpha = 10;
-  CHECK(create(&fit, &data, 1, NULL, &error) == SQLITE_OK);
+  CHECK(create(&fit, &data, 1, options.start.rank, &error) == SQLITE_OK);
   CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_ERROR);
   CHECK(error.message && strstr(error.message, "no longer finite after epoch 1"));
   fit.method->destroy(fit.state);
@@ -158,13 +160,13 @@ int main(void) {
   test_kernel();
   test_learns();
   test_not_finite();
-  check_shapes(create, 1);
-  Data data = make_data(700, 300, .1, 1), small = make_data(40, 31, .3, 1);
-  check_threads(create, &data);
-  check_memory(create, &small);
-  check_cancel(create, &data, 5);
+  check_finite_shapes(&method, 0);
+  check_levels(&method);
+  check_memory(&method);
+  check_cancel(&method);
+  Data data = make_data(700, 300, .5, 1);
+  check_threads(&method, &data, 40);
   free_data(&data);
-  free_data(&small);
   CHECK(outstanding == 0);
   return check_report();
 }

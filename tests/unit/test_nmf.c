@@ -1,15 +1,17 @@
 /* nmf.h against its update rule in double precision, element by element. */
-#include "factorizer_check.h"
+#include "factorizing.h"
 #include "learn/nmf.h"
 
 static NmfOptions options = {.rank = 7, .regularization = .06, .init_scale = 1.4, .seed = 5};
 
-static int create(Factorizer *factorizer, const Data *data, int threads, const Cancel *cancel, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
   NmfOptions now = options;
-  (void)cancel;
   now.threads = threads;
+  now.rank = rank;
   return nmf_create(factorizer, &data->by_user, &data->by_item, &now, error);
 }
+
+static const Method method = {.create = create, .least_polls = 5};
 
 /* x · Σ y other / (Σ ŷ other + n λ x), for every element of one side. */
 static void literal_side(const SparseMatrix *matrix, const double *x, const double *other, double *next) {
@@ -21,7 +23,7 @@ static void literal_side(const SparseMatrix *matrix, const double *x, const doub
       for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
         double predicted = 0;
         for (size_t g = 0; g < rank; g++) predicted += x[row * rank + g] * other[matrix->index[e] * rank + g];
-        above += value_of(matrix, e) * other[matrix->index[e] * rank + f];
+        above += entry_value(matrix, e) * other[matrix->index[e] * rank + f];
         below += predicted * other[matrix->index[e] * rank + f];
       }
       next[row * rank + f] = below > 0 ? x[row * rank + f] * above / below : x[row * rank + f];
@@ -52,7 +54,7 @@ static void check_report_of(const Data *data, const Factors *factors, const Fact
   for (size_t user = 0; user < by_user->rows; user++)
     for (size_t e = by_user->start[user]; e < by_user->start[user + 1]; e++) {
       size_t item = by_user->index[e];
-      squared += pow(value_of(by_user, e) - (double)factors_predict(factors, user, item), 2);
+      squared += pow(entry_value(by_user, e) - (double)factors_predict(factors, user, item), 2);
       for (size_t f = 0; f < (size_t)factors->rank; f++)
         penalty += options.regularization * (pow((double)factors->user[user * (size_t)factors->stride + f], 2) +
                                              pow((double)factors->item[item * (size_t)factors->stride + f], 2));
@@ -66,7 +68,7 @@ static void check_literally(const Data *data, int epochs) {
   Error error = {0};
   FactorizerReport report;
   int done;
-  CHECK(create(&fit, data, 2, NULL, &error) == SQLITE_OK);
+  CHECK(create(&fit, data, 2, options.rank, &error) == SQLITE_OK);
   const Factors *factors = fit.method->factors(fit.state);
   size_t users = factors->users, items = factors->items, stride = (size_t)factors->stride;
   double *side[2] = {rows_of(factors->user, users, stride), rows_of(factors->item, items, stride)};
@@ -112,7 +114,7 @@ static void test_not_finite(void) {
   Factorizer fit;
   int done;
   for (size_t e = 0; e < data.by_user.start[40]; e++) data.by_user.value[e] = data.by_item.value[e] = 3e38F;
-  CHECK(create(&fit, &data, 1, NULL, &error) == SQLITE_OK);
+  CHECK(create(&fit, &data, 1, options.rank, &error) == SQLITE_OK);
   int code = fit.method->epoch(fit.state, &report, &done, NULL, &error);
   CHECK(code == SQLITE_ERROR && error.message && strstr(error.message, "no longer finite after epoch 1"));
   fit.method->destroy(fit.state);
@@ -124,14 +126,14 @@ int main(void) {
   install_memory();
   test_literally();
   test_not_finite();
-  check_shapes(create, 1);
-  Data data = make_data(700, 300, .1, 1), small = make_data(40, 31, .3, 1);
-  options.rank = 33;
-  check_threads(create, &data);
-  check_memory(create, &small);
-  check_cancel(create, &data, 5);
+  check_finite_shapes(&method, 1);
+  check_levels(&method);
+  check_memory(&method);
+  check_cancel(&method);
+  check_not_finite(&method);
+  Data data = make_data(700, 300, .5, 1);
+  check_threads(&method, &data, 40);
   free_data(&data);
-  free_data(&small);
   CHECK(outstanding == 0);
   return check_report();
 }

@@ -1,6 +1,6 @@
 /* svdpp.h against the method taken literally: every rating moves the y of all items of its user, in double precision.
  */
-#include "factorizer_check.h"
+#include "factorizing.h"
 #include "learn/svdpp.h"
 
 static SvdppOptions options = {
@@ -11,12 +11,14 @@ static SvdppOptions options = {
     .decay = .9,
 };
 
-static int create(Factorizer *factorizer, const Data *data, int threads, const Cancel *cancel, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
   SvdppOptions now = options;
-  (void)cancel;
   now.start.threads = threads;
+  now.start.rank = rank;
   return svdpp_create(factorizer, &data->by_user, &now, error);
 }
+
+static const Method method = {.create = create, .least_polls = 5};
 
 /* ---- the method, literally --------------------------------------------------------------------------------------- */
 
@@ -71,7 +73,7 @@ static void implicit_sum(const Literal *l, const SparseMatrix *by_user, size_t u
 
 static double wrong_of(const Literal *l, const SparseMatrix *by_user, size_t user, size_t e, const double *z) {
   size_t item = by_user->index[e];
-  double wrong = value_of(by_user, e) - options.start.mean - l->user_bias[user] - l->item_bias[item];
+  double wrong = entry_value(by_user, e) - options.start.mean - l->user_bias[user] - l->item_bias[item];
   for (size_t f = 0; f < l->rank; f++) wrong -= l->q[item * l->rank + f] * (l->p[user * l->rank + f] + z[f]);
   return wrong;
 }
@@ -145,7 +147,7 @@ static void check_literally(const Data *data, int epochs) {
   Error error = {0};
   FactorizerReport report;
   int done;
-  CHECK(create(&fit, data, 2, NULL, &error) == SQLITE_OK);
+  CHECK(create(&fit, data, 2, options.start.rank, &error) == SQLITE_OK);
   const Factors *factors = fit.method->factors(fit.state);
   Literal l = literal_of(data, factors);
   for (int epoch = 0; epoch < epochs; epoch++) {
@@ -190,7 +192,7 @@ static void test_literally(void) {
   options = before;
   options.start.uniform = 1;
   options.start.rank = 16;
-  Factors factors = train(create, &data, 1, 1, &(FactorizerReport){0});
+  Factors factors = fitted(&method, &data, 1, options.start.rank, 1, &(FactorizerReport){0});
   CHECK(factors.rank == 16);
   factors_free(&factors);
   options = before;
@@ -206,7 +208,7 @@ static void test_not_finite(void) {
   SvdppOptions before = options;
   int done, code = SQLITE_OK;
   options.learning_rate = options.bias_rate = 100;
-  CHECK(create(&fit, &data, 1, NULL, &error) == SQLITE_OK);
+  CHECK(create(&fit, &data, 1, options.start.rank, &error) == SQLITE_OK);
   for (int epoch = 0; epoch < 20 && code == SQLITE_OK; epoch++)
     code = fit.method->epoch(fit.state, &report, &done, NULL, &error);
   CHECK(code == SQLITE_ERROR && error.message && strstr(error.message, "no longer finite after epoch"));
@@ -220,15 +222,14 @@ int main(void) {
   install_memory();
   test_literally();
   test_not_finite();
-  check_shapes(create, 1);
-  Data data = make_data(700, 300, .1, 1), small = make_data(40, 31, .3, 1);
-  options.start.rank = 33;
-  check_threads(create, &data);
-  check_memory(create, &small);
-  options.start.rank = 200;
-  check_cancel(create, &data, 5);
+  check_finite_shapes(&method, 1);
+  check_levels(&method);
+  check_memory(&method);
+  check_cancel(&method);
+  check_not_finite(&method);
+  Data data = make_data(700, 300, .5, 1);
+  check_threads(&method, &data, 40);
   free_data(&data);
-  free_data(&small);
   CHECK(outstanding == 0);
   return check_report();
 }

@@ -22,8 +22,9 @@ int fold_user(Model *model, ModelItems *items, Profile profile, const History *h
 int fold_user_row(ModelItems *items, const float *new_item, const History *history, float *row, const Cancel *cancel,
                   Error *error);
 
-/* The stored row of a new item that one user has rated. `user` is she as the model has her, NULL: nobody yet. The model
- * has begun. Reads all users where the missing cells count. */
+/* The stored row of a new item that one user has rated; in a head of biases alone it has none until it is trained.
+ * `user` is she as the model has her, NULL: nobody yet. The model has begun. Reads all users where the missing cells
+ * count. */
 int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, float rating, float *row,
                   const Cancel *cancel, Error *error);
 

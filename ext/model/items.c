@@ -20,7 +20,7 @@ typedef struct Config {
   int64_t format, users, items;
   int64_t rank[HEADS], biases[HEADS], range;
   double mean[HEADS], minimum, maximum, average, low, high;
-  int64_t cosine, sparse, profile, terms, links, history;
+  int64_t cosine, sparse, profile, terms, links, linked, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
   FoldIn fold[HEADS];
@@ -48,6 +48,7 @@ static const ConfigInteger config_integers[] = {
     {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
     {"terms", offsetof(Config, terms), 0, MOST_TERMS},
     {"links", offsetof(Config, links), LINK_NONE, LINK_KINDS - 1},
+    {"linked", offsetof(Config, linked), 0, STORE_MOST_ITEMS},
     {"neighbor_size", offsetof(Config, size), 0, INT32_MAX},
     {"neighbor_centering", offsetof(Config, centering), 0, 15},
     {"neighbor_raters", offsetof(Config, raters), 0, 1},
@@ -217,6 +218,10 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
+  int64_t rows = config->links == LINK_USER_NEIGHBORS ? config->users : config->items;
+  if (config->links ? config->linked > rows || (config->links == LINK_USER_NEIGHBORS && config->linked < rows)
+                    : config->linked != 0)
+    return shadow_damaged(error, name, "its configuration has links of more or fewer than there are");
   return check_fold(reader, config, error);
 }
 
@@ -252,6 +257,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   shape->profile = (int)config->profile;
   shape->terms = config->terms;
   shape->links = (int)config->links;
+  shape->linked = config->linked;
   shape->neighbors = (NeighborShape){
       .size = (int)config->size,
       .centering = (int)config->centering,

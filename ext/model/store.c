@@ -12,7 +12,8 @@
  *            score_head, prediction_head         "rating", "ranking" or ""
  *            minimum, maximum, average           of the ratings
  *            range, low, high                    of predictions: see ModelShape
- *            links, neighbor_…                   of models whose users are their histories: see NeighborShape
+ *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
+ *            NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
  *            history                             1 where histories are kept
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
@@ -34,11 +35,12 @@
  * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
  *            the checksum; shape: [vectors, rank]
  *
- *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 items each to all items, float32, then
- * the checksum; shape: [rows, items]
+ *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 of the `linked` items each to all of
+ * these, float32, then the checksum; shape: [rows, linked]
  *
- * m_neighbor idx 0 … of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many neighbours; data:
- *            n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the checksum
+ * m_neighbor idx 0 … linked-1 of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many
+ * neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the
+ * checksum
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
@@ -442,6 +444,7 @@ static int write_config(Writer *writer) {
       {"profile", shape->profile},
       {"terms", shape->terms},
       {"links", shape->links},
+      {"linked", (int64_t)(model->weights ? model->items.count : model->neighbors.rows)},
       {"neighbor_size", shape->neighbors.size},
       {"neighbor_centering", shape->neighbors.centering},
       {"neighbor_raters", shape->neighbors.raters},

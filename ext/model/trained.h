@@ -75,7 +75,8 @@ typedef struct ModelShape {
   int64_t terms; /* how many the model knows; 0: it was not made of words */
   /* Of models whose users are their histories. No head has a rank; the rating head, if there is one, has the biases
    * that predictions start from. */
-  int links; /* a LinkKind */
+  int links;      /* a LinkKind */
+  int64_t linked; /* lists of neighbours, or rows of weights: items that came after the training have none */
   NeighborShape neighbors;
 } ModelShape;
 

@@ -95,7 +95,7 @@ static int judge_block(Judge *judge, const Block *block, Scorer scorer) {
                               .excluded = block->excluded,
                               .relevant = block->relevant,
                               .unknown = block->unknown};
-  return block->count
+  return block->count && judge->options->lists
              ? ranking_scores_add(&judge->scores, &scorer, &users, &judge->protocol, judge->recommended, judge->cancel)
              : SQLITE_OK;
 }

@@ -16,7 +16,7 @@ const char *const trial_metrics[TRIAL_METRICS] = {"rmse", "mae",  "accuracy", "p
                                                   "map",  "ndcg", "mrr",      "hit_rate",  "auc"};
 
 void trial_set_defaults(TrialOptions *options) {
-  *options = (TrialOptions){.duplicates = -1, .seed = 42, .k = 10, .relevance = NAN, .held_out = 0.2};
+  *options = (TrialOptions){.duplicates = -1, .seed = 42, .k = 10, .lists = 1, .relevance = NAN, .held_out = 0.2};
 }
 
 void trial_options_free(TrialOptions *options) {
@@ -267,6 +267,7 @@ static int judge_trained(Trial *trial, const TrainedModel *trained, const Intera
                                 .exclude_seen = 1,
                                 .cold_start = options->cold_start,
                                 .recall = options->recall,
+                                .lists = options->lists,
                                 .threads = options->threads};
   Judge judge = {.options = &judging, .data = tested, .cancel = &trial->interrupt.cancel};
   Model *model = NULL;

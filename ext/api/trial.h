@@ -14,6 +14,7 @@ typedef struct TrialOptions {
   uint64_t seed;
   int threads;
   int k;
+  int lists;        /* lists are judged, not only predicted ratings */
   double relevance; /* relevant from this rating on; NaN: every row is. (Trainers have a "threshold" of their own.) */
   int cold_start, recall;
   int split;       /* TRIAL_BY_ROWS or TRIAL_BY_USERS */
@@ -34,6 +35,7 @@ enum { TRIAL_BY_ROWS, TRIAL_BY_USERS };
       {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, trial.seed)},                                  \
       {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.threads), .maximum = 256},         \
       {.name = "k", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.k), .minimum = 1, .maximum = 1e6},       \
+      {.name = "lists", .type = OPTION_BOOLEAN, .offset = offsetof(Options, trial.lists)},                             \
       {.name = "relevance",                                                                                            \
        .type = OPTION_NUMBER,                                                                                          \
        .offset = offsetof(Options, trial.relevance),                                                                   \

@@ -39,6 +39,7 @@ static void describe_shape(const Training *training, const MfOptions *options, c
     shape->rank[plan->head] = (int)training->size;
     shape->biases[plan->head] = plan->biases;
     shape->mean[plan->head] = plan->mean;
+    shape->fold[plan->head] = plan->fold;
   }
   shape->score_head = options->objective == OBJECTIVE_RATING ? HEAD_RATING : HEAD_RANKING;
   if (state->learner->predicts && training->data.explicit_ratings)
@@ -51,8 +52,8 @@ static int describe_options(const Training *training, const MfOptions *options, 
   sqlite3_str *text = sqlite3_str_new(NULL);
   const MfLearner *learner = state->learner;
   char *objective = options_choice(MF_OBJECTIVES, options->objective);
-  sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d", training->size,
-                      learner->name, objective, options->epochs);
+  sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d",
+                      (int64_t)training->size, learner->name, objective, options->epochs);
   for (int i = 0; i < state->plan_count; i++) {
     sqlite3_str_appendf(text, ",\"%s\":{", head_names[state->plans[i].head]);
     learner->describe(&state->plans[i], text);
@@ -185,6 +186,8 @@ static void end(Training *training) {
 const Family mf_family = {
     .name = "mf",
     .function = "mf_train",
+    .reads_ratings = 1,
+    .size_key = "rank",
     .usage = "mf_train(source, rank [, options])",
     .size = "rank",
     .size_minimum = 1,

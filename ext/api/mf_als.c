@@ -84,6 +84,21 @@ static void plan_ranking(const Interactions *data, const MfOptions *options, con
                                                     default_nu[HEAD_RANKING], plan->nu));
 }
 
+/* How a history is folded into a head that was fitted by this plan: as its own half-step. */
+static FoldIn fold_in_of(const AlsOptions *als) {
+  return (FoldIn){.method = als->ranking ? FOLD_RANKING : FOLD_RATING,
+                  .regularization = als->regularization,
+                  .bias_regularization = als->bias_regularization,
+                  .nu = als->nu,
+                  .confidence = als->confidence,
+                  .confidence_slope = als->confidence_slope,
+                  .target = als->target,
+                  .target_slope = als->target_slope,
+                  .missing_weight = als->missing_weight,
+                  .weigh_all_cells = als->weigh_all_cells,
+                  .nonnegative = als->nonnegative};
+}
+
 void mf_plan_als(const Training *training, const MfOptions *options, MfPlan *plan) {
   int implicit = options->algorithm == MF_IALS;
   Shape shape = shape_of(&training->data, implicit);
@@ -104,6 +119,7 @@ void mf_plan_als(const Training *training, const MfOptions *options, MfPlan *pla
     plan_ranking(&training->data, options, &shape, als);
   plan->init_scale = als->init_scale;
   plan->biases = als->biases;
+  plan->fold = fold_in_of(als);
   plan->mean = plan->head == HEAD_RATING ? als->mean : als->target_slope != 0 ? -als->target : 0;
 }
 

@@ -30,6 +30,11 @@ static void plan_common(const Training *training, const MfOptions *options, doub
   plan->mean = start->mean;
   plan->biases = start->biases;
   plan->init_scale = start->init_scale;
+  /* The penalty comes with every rating: of a row of n it is n λ. Nothing can be solved for without one. */
+  plan->fold = (FoldIn){.method = FOLD_RATING,
+                        .regularization = fmax(penalty->factors, 1e-6),
+                        .bias_regularization = fmax(penalty->biases, 1e-6),
+                        .nu = 1};
 }
 
 static void describe_common(const DescentStart *start, const DescentPenalty *penalty, double learning_rate,

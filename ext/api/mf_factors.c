@@ -34,6 +34,10 @@ void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *p
   plan->mean = svdpp->start.mean;
   plan->biases = svdpp->start.biases;
   plan->init_scale = svdpp->start.init_scale;
+  plan->fold = (FoldIn){.method = FOLD_RATING,
+                        .regularization = fmax(svdpp->penalty.factors, 1e-6),
+                        .bias_regularization = fmax(svdpp->penalty.biases, 1e-6),
+                        .nu = 1};
 }
 
 int mf_create_svdpp(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
@@ -62,6 +66,8 @@ void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *pla
       .threads = training->threads,
   };
   plan->init_scale = nmf->init_scale;
+  plan->fold =
+      (FoldIn){.method = FOLD_RATING, .regularization = fmax(nmf->regularization, 1e-6), .nu = 1, .nonnegative = 1};
 }
 
 int mf_create_nmf(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {

@@ -21,6 +21,7 @@ typedef struct MfPlan {
   double mean;           /* what a prediction begins with: μ, or what a missing cell counts as */
   int biases;            /* the factors come with biases */
   double init_scale;     /* how long rows are when they begin */
+  FoldIn fold;           /* how a history is folded in; cleared: it can't be */
   const float *start[2]; /* where users and items begin, or NULL; set once the plan is made */
   union {
     AlsOptions als;

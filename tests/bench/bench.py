@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 
+import fold
 import sgd
 import texts
 
@@ -352,6 +353,10 @@ def main():
         texts.compare(bench, finished)
         bench.summary()
         return
+    if only == {"fold"}:
+        fold.run(bench, movielens, clock, seconds)
+        bench.summary()
+        return
     small, small_name = movielens(bench)
     large = [(f"made-up {each.upper()}", made_up(bench, each)) for each in ("10m", "25m")
              if size != "1m" and (each == "10m" or size == "25m")]
@@ -370,6 +375,8 @@ def main():
         memory(bench, [(small_name, small)] + large)
     if wanted("sgd"):
         sgd.compare(bench, finished, [(small_name, small, 5)] + [(name, path, 3) for name, path in large])
+    if wanted("fold"):
+        fold.run(bench, movielens, clock, seconds)
     if wanted("texts"):
         texts.compare(bench, finished)
     if arguments.peers and wanted("peers"):

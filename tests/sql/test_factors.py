@@ -202,6 +202,7 @@ class Range(TestCase):
             db = self.closing(trained(rank=6, rows=self.rows, range="minmax", **options))
             model = Numpy(db)
             got = matrix(db, "prediction")
+            self.assertEqual(resolved(db)["range"], "minmax")
             np.testing.assert_allclose(got, self.expected(model), atol=2e-5)
             np.testing.assert_allclose([got.min(), got.max()], [model.low, model.high], atol=1e-5)
             np.testing.assert_allclose(matrix(db, "score"), model.score, atol=1e-5)

@@ -52,6 +52,7 @@ static int describe_options(const Training *training, const MfOptions *options, 
   sqlite3_str *text = sqlite3_str_new(NULL);
   const MfLearner *learner = state->learner;
   char *objective = options_choice(MF_OBJECTIVES, options->objective);
+  char *range = options_choice(MF_RANGES, options->range);
   sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d",
                       (int64_t)training->size, learner->name, objective, options->epochs);
   for (int i = 0; i < state->plan_count; i++) {
@@ -61,11 +62,12 @@ static int describe_options(const Training *training, const MfOptions *options, 
   }
   if (learner->describe_all) learner->describe_all(options, text);
   if (state->plans[0].init_scale > 0) sqlite3_str_appendf(text, ",\"init_scale\":%!.15g", state->plans[0].init_scale);
-  sqlite3_str_appendf(text, ",\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}", options->tolerance,
-                      options->common.test, options->common.seed);
+  sqlite3_str_appendf(text, ",\"range\":\"%s\",\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}", range,
+                      options->tolerance, options->common.test, options->common.seed);
   sqlite3_free(objective);
+  sqlite3_free(range);
   *json = sqlite3_str_finish(text);
-  return *json && objective ? SQLITE_OK : error_no_memory(error);
+  return *json && objective && range ? SQLITE_OK : error_no_memory(error);
 }
 
 /* ---- the test metric --------------------------------------------------------------------------------------------- */

@@ -35,35 +35,51 @@ typedef struct Nmf {
   int epochs;
 } Nmf;
 
+/* The side that a block is of, and its number there. */
+static int side_of(const Nmf *nmf, size_t *block) {
+  if (*block < nmf->side[0].blocks.count) return 0;
+  *block -= nmf->side[0].blocks.count;
+  return 1;
+}
+
+static int draw_block(void *context, size_t block, int worker) {
+  const Nmf *nmf = context;
+  int s = side_of(nmf, &block);
+  const Side *side = &nmf->side[s];
+  float *x = s ? nmf->factors.item : nmf->factors.user;
+  size_t rank = (size_t)nmf->options.rank, stride = (size_t)nmf->factors.stride;
+  double most = nmf->options.init_scale * sqrt(3 / (double)rank);
+  uint64_t seed = random_bits(nmf->options.seed, (uint64_t)s);
+  (void)worker;
+  for (size_t row = side->blocks.start[block]; row < side->blocks.start[block + 1]; row++)
+    for (size_t lane = 0; lane < rank && sparse_row_length(side->matrix, row) > 0; lane++)
+      x[row * stride + lane] = (float)(most * random_uniform(seed, row * rank + lane));
+  return SQLITE_OK;
+}
+
 static int nmf_alloc(Nmf *nmf, const SparseMatrix *by_user, const SparseMatrix *by_item) {
   const NmfOptions *options = &nmf->options;
   Factors *f = &nmf->factors;
   int code = factors_alloc(f, by_user->rows, by_user->columns, options->rank, 0);
   if (code != SQLITE_OK) return code;
-  size_t stride = (size_t)f->stride, rank = (size_t)options->rank;
+  size_t stride = (size_t)f->stride;
   nmf->kernels = descent_kernels();
   nmf->side[0].matrix = by_user;
   nmf->side[1].matrix = by_item;
   nmf->scratch = memory_alloc_aligned((size_t)options->threads, 2 * stride * sizeof(float));
   if (!nmf->scratch) return SQLITE_NOMEM;
-  double most = options->init_scale * sqrt(3 / (double)rank);
   for (int s = 0; s < 2 && code == SQLITE_OK; s++) {
     Side *side = &nmf->side[s];
-    uint64_t seed = random_bits(options->seed, (uint64_t)s);
-    float *x = s ? f->item : f->user;
     side->next = memory_alloc_aligned(side->matrix->rows, stride * sizeof(float));
     code = side->next ? descent_cut(side->matrix, &side->blocks) : SQLITE_NOMEM;
-    for (size_t row = 0; row < side->matrix->rows && code == SQLITE_OK; row++)
-      for (size_t lane = 0; lane < rank && sparse_row_length(side->matrix, row) > 0; lane++)
-        x[row * stride + lane] = (float)(most * random_uniform(seed, row * rank + lane));
   }
-  return code;
+  if (code != SQLITE_OK) return code;
+  return parallel_for(options->threads, nmf->side[0].blocks.count + nmf->side[1].blocks.count, draw_block, nmf, NULL);
 }
 
 static int move_block(void *context, size_t block, int worker) {
   const Nmf *nmf = context;
-  const Side *side = &nmf->side[block >= nmf->side[0].blocks.count];
-  if (side != nmf->side) block -= nmf->side[0].blocks.count;
+  const Side *side = &nmf->side[side_of(nmf, &block)];
   const SparseMatrix *matrix = side->matrix;
   size_t stride = (size_t)nmf->factors.stride;
   float *above = nmf->scratch + 2 * (size_t)worker * stride, *below = above + stride;

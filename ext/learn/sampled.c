@@ -29,6 +29,7 @@
 #define MOST_CUTS 32.0       /* … whose sides are cut into no more parts */
 #define LEAST_ITEMS 64.0     /* of a part, for what is drawn to differ */
 #define MOST_DRAWS 32        /* for one sample */
+#define ROWS_A_POLL 4096     /* of which the penalty is added up between two looks at whether to stop */
 #define BATCH 16384          /* samples that are put in random order together */
 
 typedef struct Worker {
@@ -260,14 +261,16 @@ static void begin_epoch(Sampled *s) {
 }
 
 /* λ / 2 of a row's square for each sample of an epoch that it is expected in, over the number of samples. */
-static double penalty(const Sampled *s) {
+static int penalty(const Sampled *s, double *mean, const Cancel *cancel) {
   const SampledOptions *options = &s->options;
   const Factors *f = &s->factors;
   const DescentKernels *vectors = descent_kernels();
   double entries = fmax((double)s->by_user->start[s->by_user->rows], 1), negatives = options->negatives, sum = 0;
   double own = options->pairs ? negatives : 1, samples = entries * (options->pairs ? negatives : 1 + negatives);
+  int code = SQLITE_OK;
   for (int side = 0; side < 2; side++)
-    for (size_t row = 0; row < (side ? f->items : f->users); row++) {
+    for (size_t row = 0; row < (side ? f->items : f->users) && code == SQLITE_OK; row++) {
+      if (row % ROWS_A_POLL == 0) code = cancel_poll(cancel);
       const float *x = s->side[side].factors + row * (size_t)f->stride;
       double times = side ? s->count[row] * own + entries * negatives / (double)f->items
                           : (double)sparse_row_length(s->by_user, row) * (options->pairs ? negatives : 1 + negatives);
@@ -276,20 +279,22 @@ static double penalty(const Sampled *s) {
              (options->penalty.factors * (double)vectors->dot((size_t)f->stride, x, x) +
               options->penalty.biases * bias * bias);
     }
-  return sum / samples;
+  *mean = sum / samples;
+  return code;
 }
 
 static int sampled_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
   Sampled *s = state;
-  double loss = 0, samples = 0;
+  double loss = 0, samples = 0, shrinking = 0;
   *done = 0;
   begin_epoch(s);
   int code = parallel_for(s->options.start.threads, s->rounds * s->rounds, do_block, s, cancel);
+  if (code == SQLITE_OK) code = penalty(s, &shrinking, cancel);
   for (size_t block = 0; block < s->rounds * s->rounds; block++) {
     loss += s->loss[block];
     samples += (double)s->made[block];
   }
-  *report = (FactorizerReport){.loss = loss / fmax(samples, 1) + penalty(s), .train_rmse = NAN};
+  *report = (FactorizerReport){.loss = loss / fmax(samples, 1) + shrinking, .train_rmse = NAN};
   if (code == SQLITE_OK && !isfinite(report->loss)) code = SQLITE_ERROR;
   if (code == SQLITE_OK) s->epochs++;
   return descent_error(code, s->epochs + 1, s->options.learning_rate, error);

@@ -50,6 +50,20 @@ typedef struct Svdpp {
 
 static size_t item_chunk(const Svdpp *s) { return 1 + CHUNK_FLOATS / (size_t)s->factors.stride; }
 
+/* Draws a chunk of the items' y. */
+static int draw_chunk(void *context, size_t chunk, int worker) {
+  Svdpp *s = context;
+  const DescentStart *start = &s->options.start;
+  size_t first = chunk * item_chunk(s), end = first + item_chunk(s);
+  double deviation = start->init_scale / sqrt((double)start->rank);
+  uint64_t seed = random_bits(start->seed, 2); /* after users' and items' */
+  (void)worker;
+  for (size_t item = first; item < end && item < s->factors.items; item++)
+    if (s->count[item])
+      descent_draw(s->implicit + item * (size_t)s->factors.stride, start->rank, deviation, start->uniform, seed, item);
+  return SQLITE_OK;
+}
+
 static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user) {
   const DescentStart *start = &s->options.start;
   size_t users = by_user->rows, items = by_user->columns;
@@ -78,11 +92,7 @@ static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user) {
       s->weight[by_user->index[e]] += (double)sparse_row_length(by_user, user);
       s->count[by_user->index[e]]++;
     }
-  double deviation = start->init_scale / sqrt((double)start->rank);
-  uint64_t seed = random_bits(start->seed, 2); /* after users' and items' */
-  for (size_t item = 0; item < items; item++)
-    if (s->count[item]) descent_draw(s->implicit + item * stride, start->rank, deviation, start->uniform, seed, item);
-  return SQLITE_OK;
+  return parallel_for(start->threads, chunks, draw_chunk, s, NULL);
 }
 
 /* ---- a user's visit ---------------------------------------------------------------------------------------------- */

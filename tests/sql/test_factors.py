@@ -63,6 +63,23 @@ class Ratings(TestCase):
         self.assert_error(db, "SELECT mf_train('ratings', 2, '{\"algorithm\": \"svd\", \"objective\": \"ranking\"}')", '"svd" fits one head')
         self.assert_error(db, "SELECT mf_train('ratings', 2, '{\"algorithm\": \"svd\", \"objective\": \"rating\", \"rating\": null}')", "needs ratings")
 
+    def test_svd_folds_in_by_its_items(self):
+        """Without a centre, by row times V; with one there is no way."""
+        for rating in ("rating", None):
+            db = self.closing(trained(rank=4, rows=self.rows, algorithm="svd", center="none", rating=rating, range="none", epochs=100))
+            model = Numpy(db)
+            user = model.users.ids[8]
+            history = {item: value if rating else 1 for who, item, value in self.rows if who == user}
+            row = np.array([history.get(item, 0) for item in model.items.ids])
+            expected = row @ model.items.vector @ model.items.vector.T
+            np.testing.assert_allclose(expected, model.score[8], atol=1e-3)
+            got = dict(db.execute("SELECT item, score FROM recommend_for(?, 100)", (json.dumps(history),)))
+            np.testing.assert_allclose([got[item] for item in model.items.ids if item not in history],
+                                       [score for item, score in zip(model.items.ids, expected) if item not in history], atol=1e-4)
+            db.execute("INSERT INTO ratings_mf(user, item, rating) VALUES(77, ?, 5)", (model.items.ids[0],))
+            train(db, algorithm="svd", center="user", rating=rating)
+            self.assert_error(db, "SELECT * FROM recommend_for('[1]', 3)", "no way to fold")
+
     def test_predictions_are_those_of_the_factors(self):
         for algorithm in RATING:
             db = self.closing(trained(rank=5, rows=self.rows, algorithm=algorithm))
@@ -154,7 +171,7 @@ class Options(TestCase):
         steps = ({"learning_rate": 0.02}, {"decay": 0.7}, {"bias_regularization": 0.9}, {"init": "uniform"}, {"biases": False})
         options = {"svdpp": drawn + steps, "nmf": drawn, "bpr": drawn + steps + ({"negatives": 7},),
                    "logistic": drawn + steps + ({"negatives": 7}, {"alpha": 9}),
-                   "svd": ({"center": "none"}, {"center": "user"}, {"missing": "zero"}, {"center": "global"})}
+                   "svd": ({"center": "none"}, {"center": "item"}, {"missing": "zero"}, {"center": "global"})}
         for algorithm, each in options.items():
             seen = set()
             for option in ({},) + each:
@@ -185,6 +202,7 @@ class Range(TestCase):
             db = self.closing(trained(rank=6, rows=self.rows, range="minmax", **options))
             model = Numpy(db)
             got = matrix(db, "prediction")
+            self.assertEqual(resolved(db)["range"], "minmax")
             np.testing.assert_allclose(got, self.expected(model), atol=2e-5)
             np.testing.assert_allclose([got.min(), got.max()], [model.low, model.high], atol=1e-5)
             np.testing.assert_allclose(matrix(db, "score"), model.score, atol=1e-5)

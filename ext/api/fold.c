@@ -115,7 +115,7 @@ static int gather(ModelItems *items, int head, const float *new_item, const Hist
     if (item < items->ids.count) {
       score_panel_get(panel, item, gathered->factors + count * stride);
       if (gathered->bias) gathered->bias[count] = panel->bias[item];
-    } else {
+    } else if (new_item) {
       memcpy(gathered->factors + count * stride, new_item + store_factors_place(shape, head),
              (size_t)shape->rank[head] * sizeof(float));
       if (gathered->bias) gathered->bias[count] = new_item[store_bias_place(shape, head)];

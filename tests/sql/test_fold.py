@@ -413,6 +413,27 @@ class Transactions(Live):
         self.db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')")
         self.assertEqual(shadow_bytes(self.db), before)
 
+    def test_elsewhere(self):
+        """In an attached database, in temp, and under a name that needs quotes."""
+        db = self.db
+        db.execute("ATTACH ':memory:' AS \"the \"\" other\"")
+        add_ratings(db, ROWS, table='the " other.ratings')
+        expected = None
+        for schema, model in (('"the "" other"', "it's \"mine\""), ("temp", "ratings_mf"), ("main", "ratings_mf")):
+            train(db, source=schema + ".ratings" if schema[0] == '"' else "ratings", rank=6,
+                  model=schema.strip('"').replace('""', '"') + "." + model)
+            table, column = schema + '."' + model.replace('"', '""') + '"', '"' + model.replace('"', '""') + '"'
+            db.execute(f"INSERT INTO {table}(user, item, rating) VALUES(1007, 9999, 5)")
+            db.execute(f"DELETE FROM {table} WHERE user = 1014 AND item = (SELECT max(item) FROM ratings WHERE user = 1014)")
+            db.execute(f"INSERT INTO {table}({column}, user) VALUES('forget', 1021)")
+            db.execute(f"INSERT INTO {table}({column}) VALUES('integrity-check')")
+            rows = db.execute(f"SELECT * FROM {table}").fetchall()
+            self.assertEqual(rows, expected or rows)
+            expected = rows
+        db.execute("ALTER TABLE main.ratings_mf RENAME TO other")
+        db.execute("INSERT INTO other(user, item, rating) VALUES(1, 50, 5)")
+        db.execute("INSERT INTO other(other) VALUES('integrity-check')")
+
     def test_read_only(self):
         path = os.path.join(self.folder(), "read.db")
         db = self.closing(connect(path))

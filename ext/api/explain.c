@@ -2,7 +2,8 @@
  *
  * One row for each entry of the user's history, the k that matter most first, either way; and a last one without an
  * item, for what is due to no item or to the entries that were cut off: the contributions always add up to the score,
- * the shares to 1. See fold_contributions() for what a contribution is. */
+ * the shares to 1. See fold_contributions() for what a contribution is. A baseline's scores are due to no entry: that
+ * last row is all there is. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -39,7 +40,9 @@ static int by_size(const void *a, const void *b) {
 static int gather(Explanation *state, const History *history, const double *contribution, int64_t k) {
   state->reasons = memory_alloc(history->count, sizeof *state->reasons);
   if (!state->reasons) return SQLITE_NOMEM;
-  for (size_t i = 0; i < history->count; i++) {
+  const ModelShape *shape = &state->items->shape;
+  int of_biases = !shape_sums(shape) && !shape->rank[shape->score_head];
+  for (size_t i = 0; i < history->count && !of_biases; i++) {
     if (history->held_out && history->held_out[i]) continue;
     state->reasons[state->count++] =
         (Reason){history->item[i], history->rating ? history->rating[i] : 1, contribution[i]};
@@ -86,6 +89,12 @@ static int check(const TableCall *call, const Model *model, const ModelItems *it
   if (code == SQLITE_OK && !items->shape.history)
     code = error_set(error, SQLITE_ERROR, "model \"%s\" keeps no histories, by which it could explain anything",
                      model_name(model).name);
+  if (code == SQLITE_OK && items->shape.links == LINK_USER_NEIGHBORS)
+    code =
+        error_set(error, SQLITE_ERROR,
+                  "the scores of model \"%s\" are what a user's neighbours did, and not sums over her own history: "
+                  "user_similar() names these neighbours; scores of knn_train with \"by\": \"item\" can be explained",
+                  model_name(model).name);
   if (code == SQLITE_OK) code = fold_check(items, model_name(model), error);
   if (code != SQLITE_OK) error_prefix(error, call->function->name);
   return code;

@@ -7,6 +7,7 @@
 #include "../base/memory.h"
 #include "../learn/als_fold.h"
 #include "../model/store.h"
+#include "neighborhood.h"
 
 static int report(Error *error, int code) {
   if (code == SQLITE_OK) return SQLITE_OK;
@@ -137,6 +138,21 @@ static int gather(ModelItems *items, int head, const float *new_item, const Hist
 
 /* ---- users ------------------------------------------------------------------------------------------------------- */
 
+/* The bias of a head that has no factors: what minimises Σ (r − μ − b_i − b)² + λ n^ν b². */
+static float fold_bias(const ModelItems *items, int head, const History *history) {
+  const FoldIn *fold = &items->shape.fold[head];
+  const float *bias = items->panel[head].bias;
+  double sum = 0, n = 0;
+  for (size_t i = 0; i < history->count && fold->method == FOLD_RATING; i++) {
+    uint32_t item = history->item[i];
+    if (history->held_out && history->held_out[i]) continue;
+    sum += history->rating ? (double)history->rating[i] : 1;
+    sum -= items->shape.mean[head] + (item < items->ids.count ? (double)bias[item] : 0);
+    n++;
+  }
+  return n > 0 ? (float)(sum / (n + fold->bias_regularization * pow(n, fold->nu))) : 0;
+}
+
 /* Solves one head into its places in a stored row. `solved` is stride floats of scratch, aligned. */
 static int fold_head(const ModelShape *shape, int head, const AlsEntries *entries, float *solved, float *row,
                      const Cancel *cancel) {
@@ -177,6 +193,7 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
   if (shape->cosine) return report(error, sum_vectors(items, (Profile)shape->profile, history, row));
   for (int head = 0; head < HEADS && code == SQLITE_OK; head++) {
     Gathered gathered;
+    if (!shape->rank[head] && shape->biases[head]) row[store_bias_place(shape, head)] = fold_bias(items, head, history);
     if (!shape->rank[head]) continue;
     float *solved = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof *solved);
     code = gather(items, head, new_item, history, &gathered, cancel);
@@ -188,10 +205,11 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
   return report(error, code);
 }
 
-int fold_user(ModelItems *items, Profile profile, const History *history, ModelUser *user, const Cancel *cancel,
-              Error *error) {
+int fold_user(Model *model, ModelItems *items, Profile profile, const History *history, ModelUser *user,
+              const Cancel *cancel, Error *error) {
   *user = (ModelUser){0};
-  if (!shape_has_user_factors(&items->shape)) return report(error, user_from_history(items, profile, history, user));
+  if (items->shape.links == LINK_USER_NEIGHBORS) return neighborhood_user(model, items, history, user, cancel, error);
+  if (shape_sums(&items->shape)) return report(error, user_from_history(items, profile, history, user));
   float *row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
   int code = row ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK)
@@ -322,11 +340,25 @@ static int contributions_of_sum(const ModelItems *items, const ModelUser *user, 
   return code;
 }
 
+/* Σ_j x_j W[j][item], entry by entry. */
+static int contributions_of_links(const ModelItems *items, const History *history, uint32_t item,
+                                  double *contribution) {
+  ItemSum sum;
+  int code = item_sum_make(items, (Profile)items->shape.profile, history, &sum);
+  for (size_t i = 0, j = 0; code == SQLITE_OK && i < sum.count; i++) {
+    while (history->item[j] != sum.item[i]) j++;
+    contribution[j] = (double)sum.weight[i] * (double)links_weight(&items->links, sum.item[i], item);
+  }
+  item_sum_free(&sum);
+  return code;
+}
+
 int fold_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                        double *contribution, const Cancel *cancel, Error *error) {
   const ModelShape *shape = &items->shape;
   memset(contribution, 0, history->count * sizeof *contribution);
   if (shape->cosine) return report(error, contributions_of_sum(items, user, history, item, contribution));
-  if (shape->fold[shape->score_head].method == FOLD_NONE) return SQLITE_OK;
+  if (shape->links) return report(error, contributions_of_links(items, history, item, contribution));
+  if (!shape->rank[shape->score_head] || shape->fold[shape->score_head].method == FOLD_NONE) return SQLITE_OK;
   return report(error, contributions_of_factors(items, user, history, item, contribution, cancel));
 }

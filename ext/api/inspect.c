@@ -152,12 +152,17 @@ static int choose_side(const char *side, const char *head, FactorList *list, Err
         "a text, and tfidf_train's option \"lsa\" makes factors",
         list->reading.name);
   list->head = shape->score_head;
+  if (shape->links && (!head || !shape_has_user_rows(shape)))
+    return error_set(error, SQLITE_ERROR, "recommend_factors: model \"%s\" has no factors: %s%s", list->reading.name,
+                     shape->links == LINK_ITEM_WEIGHTS ? "item_similar_all() gives the weights between its items"
+                                                       : "recommend_neighbors() gives its neighbours",
+                     shape_has_user_rows(shape) ? ", and the head 'rating' the biases of its predictions" : "");
   if (!head) return SQLITE_OK;
   for (list->head = 0; list->head < HEADS && sqlite3_stricmp(head, head_names[list->head]) != 0;) list->head++;
-  if (list->head < HEADS && shape->rank[list->head]) return SQLITE_OK;
+  if (list->head < HEADS && shape_has_panel(shape, list->head)) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR, "recommend_factors: the model has no head '%s'; it has '%s'%s", head,
                    head_names[shape->score_head],
-                   shape->rank[HEAD_RATING] && shape->rank[HEAD_RANKING] ? " and 'rating'" : "");
+                   shape_has_panel(shape, HEAD_RATING) && shape_has_panel(shape, HEAD_RANKING) ? " and 'rating'" : "");
 }
 
 static int factors_start(TableCall *call, Error *error) {
@@ -184,6 +189,7 @@ static int factors_start(TableCall *call, Error *error) {
 static void result_vector(const TableCall *call, sqlite3_context *context) {
   const FactorList *list = call->state;
   int rank = list->reading.items->shape.rank[list->head];
+  if (!rank) return; /* biases alone: NULL */
   if (list->of_users)
     memcpy(list->vector, list->user.vector[list->head], (size_t)rank * sizeof(float));
   else

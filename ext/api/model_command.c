@@ -16,7 +16,7 @@
 /* What a model was trained from, as m_config has it. */
 typedef struct Origin {
   char *family, *source, *source_schema, *options;
-  int64_t size;
+  double size;
   int is_query;
 } Origin;
 
@@ -51,7 +51,7 @@ static int read_origin(ModelTable *table, Origin *origin, Error *error) {
     if (code == SQLITE_OK) code = copy_text(table, statement, 1, &origin->source, error);
     if (code == SQLITE_OK) code = copy_text(table, statement, 2, &origin->source_schema, error);
     if (code == SQLITE_OK) code = copy_text(table, statement, 3, &origin->options, error);
-    origin->size = sqlite3_column_int64(statement, 4);
+    origin->size = sqlite3_column_double(statement, 4);
     origin->is_query = sqlite3_column_int(statement, 5) != 0;
   } else {
     error_from_database(error, db, code, NULL);

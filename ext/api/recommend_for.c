@@ -153,12 +153,18 @@ static int rate_liked(const ModelItems *items, History *history) {
   return SQLITE_OK;
 }
 
-/* What is popular, for a person of whom nothing is known. The profile may have been a query that took its time. */
-static int read_popularity(const Reading *reading, Recommendation *state, Error *error) {
+/* The person, or what is popular where nothing is known. The profile may have been a query that took its time, and
+ * changed the model. */
+static int fold_profile(const Reading *reading, Recommendation *state, const History *history, ModelUser *user,
+                        const Cancel *cancel, Error *error) {
   Model *model = NULL;
+  /* In a model of content or links items without ratings all count alike. */
+  Profile profile = history->rating ? (Profile)state->items->shape.profile : PROFILE_MEAN;
   int code = reading_resume(reading, &model, error);
   if (code != SQLITE_OK) return code;
-  code = model_popularity(model, state->items, &state->popularity, error);
+  code = fold_user(model, state->items, profile, history, user, cancel, error);
+  state->popular = user->blank;
+  if (code == SQLITE_OK && user->blank) code = model_popularity(model, state->items, &state->popularity, error);
   model_end(model);
   return code;
 }
@@ -168,14 +174,10 @@ static int rank(TableCall *call, const Reading *reading, Recommendation *state, 
   ModelUser user = {0};
   History history = {0};
   int code = read_profile(call, items, &history, error);
-  /* In a model of content items without ratings all count alike. */
-  Profile profile = history.rating ? (Profile)items->shape.profile : PROFILE_MEAN;
   if (code == SQLITE_OK && rate_liked(items, &history) != SQLITE_OK) code = error_no_memory(error);
-  if (code == SQLITE_OK) code = fold_user(items, profile, &history, &user, cancel, error);
-  state->popular = user.blank;
+  if (code == SQLITE_OK) code = fold_profile(reading, state, &history, &user, cancel, error);
   int given = call->argument[0] && sqlite3_value_type(call->argument[0]) != SQLITE_NULL;
   if (user.blank && reading->users == 0) given = 0; /* nothing is known, and nothing is popular */
-  if (code == SQLITE_OK && given && user.blank) code = read_popularity(reading, state, error);
   if (code == SQLITE_OK && given) code = recommendation_rank(call, user.blank ? NULL : &user, &history, cancel, error);
   history_free(&history);
   user_free(&user);

@@ -1,4 +1,4 @@
-/* Dense or sparse: see scorer.h. */
+/* Whichever kind of items: see scorer.h. */
 #include "scorer.h"
 
 #include "sqlite.h"
@@ -6,6 +6,10 @@
 int scorer_scores(const Scorer *scorer, const Queries *queries, size_t query, float *scores) {
   if (scorer->panel) {
     score_panel_scores(scorer->panel, queries->vector + query * (size_t)scorer->panel->stride, scores);
+    return SQLITE_OK;
+  }
+  if (scorer->links) {
+    links_scores(scorer->links, &queries->sparse[query], scores);
     return SQLITE_OK;
   }
   PostingsVector spread;
@@ -17,7 +21,10 @@ int scorer_scores(const Scorer *scorer, const Queries *queries, size_t query, fl
 
 int scorer_top_k(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k, Scored *best,
                  size_t *found, int threads, const Cancel *cancel) {
+  size_t count = queries->count;
   if (scorer->panel)
-    return score_panel_top_k(scorer->panel, queries->vector, queries->count, excluded, k, best, found, threads, cancel);
-  return postings_top_k(scorer->postings, queries->sparse, queries->count, excluded, k, best, found, threads, cancel);
+    return score_panel_top_k(scorer->panel, queries->vector, count, excluded, k, best, found, threads, cancel);
+  if (scorer->links)
+    return links_top_k(scorer->links, queries->sparse, count, excluded, k, best, found, threads, cancel);
+  return postings_top_k(scorer->postings, queries->sparse, count, excluded, k, best, found, threads, cancel);
 }

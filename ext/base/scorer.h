@@ -1,26 +1,28 @@
-/* Items to be scored, be they dense vectors in a panel (score.h) or sparse ones in inverted lists (postings.h), and
- * what they are scored with. */
+/* Items to be scored, be they dense vectors in a panel (score.h), sparse ones in inverted lists (postings.h) or linked
+ * to each other (links.h), and what they are scored with. */
 #ifndef RECOMMEND_BASE_SCORER_H
 #define RECOMMEND_BASE_SCORER_H
 
+#include "links.h"
 #include "postings.h"
 #include "score.h"
 
-/* One of the two; the other is NULL. Both borrowed. */
+/* One of the three; the others are NULL. All borrowed. */
 typedef struct Scorer {
   const ScorePanel *panel;
   const Postings *postings;
+  const Links *links;
 } Scorer;
 
 /* What fits the scorer; the other is NULL. */
 typedef struct Queries {
   size_t count;
   const float *vector;         /* for a panel: count × stride, aligned */
-  const PostingsQuery *sparse; /* for postings: count */
+  const PostingsQuery *sparse; /* for postings, and links: count */
 } Queries;
 
 static inline size_t scorer_count(const Scorer *scorer) {
-  return scorer->panel ? scorer->panel->count : scorer->postings->vectors.rows;
+  return scorer->panel ? scorer->panel->count : scorer->links ? scorer->links->items : scorer->postings->vectors.rows;
 }
 
 /* Room for all scores of one query: whole blocks of 16. */
@@ -28,10 +30,10 @@ static inline size_t scorer_room(const Scorer *scorer) {
   return (scorer_count(scorer) + SCORE_BLOCK - 1) / SCORE_BLOCK * SCORE_BLOCK;
 }
 
-/* score_panel_scores or postings_scores of query number `query`. SQLITE_OK or SQLITE_NOMEM. */
+/* score_panel_scores, postings_scores or links_scores of query number `query`. SQLITE_OK or SQLITE_NOMEM. */
 int scorer_scores(const Scorer *scorer, const Queries *queries, size_t query, float *scores);
 
-/* score_panel_top_k or postings_top_k. */
+/* score_panel_top_k, postings_top_k or links_top_k. */
 int scorer_top_k(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k, Scored *best,
                  size_t *found, int threads, const Cancel *cancel);
 

@@ -1,31 +1,45 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
 #include "../base/memory.h"
 #include "model.h"
+#include "observed.h"
 #include "store.h"
 #include "words.h"
 
 /* The count of a user is the length of the history, where histories are kept: reading one has checked that. Here: that
  * there is exactly one row a user, and one vector. */
 static int check_counts(Model *model, const ModelItems *items, Error *error) {
+  const ModelShape *shape = &items->shape;
+  const ModelName name = model_name(model);
   sqlite3_stmt *statement = NULL;
-  int64_t users = 0, chunks = 0;
-  int code = shadow_prepare(model->reader.db, model_name(model), &statement, error,
-                            "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
-                            "(SELECT count(*) FROM \"%w\".\"%w_userfactor\")",
-                            model->reader.name.schema, model->reader.name.name, model->reader.name.schema,
-                            model->reader.name.name);
+  int64_t users = 0, chunks = 0, lists = 0, weights = 0;
+  int code =
+      shadow_prepare(model->reader.db, model_name(model), &statement, error,
+                     "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
+                     "(SELECT count(*) FROM \"%w\".\"%w_userfactor\"), "
+                     "(SELECT count(*) FROM \"%w\".\"%w_neighbor\"), "
+                     "(SELECT count(*) FROM \"%w\".\"%w_weight\" WHERE name LIKE 'link/%%')",
+                     name.schema, name.name, name.schema, name.name, name.schema, name.name, name.schema, name.name);
   if (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
     users = sqlite3_column_int64(statement, 0);
     chunks = sqlite3_column_int64(statement, 1);
+    lists = sqlite3_column_int64(statement, 2);
+    weights = sqlite3_column_int64(statement, 3);
     code = SQLITE_OK;
   }
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return code;
   if (users != model->users)
     return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, model->users);
-  int64_t expected = items->shape.sparse ? 0 : (model->users + STORE_CHUNK - 1) / STORE_CHUNK;
+  int64_t expected = store_row_floats(&items->shape) == 0 ? 0 : (model->users + STORE_CHUNK - 1) / STORE_CHUNK;
   if (chunks != expected)
     return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks, expected);
+  int of_weights = shape->links == LINK_ITEM_WEIGHTS;
+  expected = of_weights ? (shape->linked + STORE_CHUNK - 1) / STORE_CHUNK : 0;
+  if (weights != expected)
+    return shadow_damaged(error, model_name(model), "its weights are in %lld rows, not %lld", weights, expected);
+  if (lists != (of_weights ? 0 : shape->linked))
+    return shadow_damaged(error, model_name(model), "it has %lld lists of neighbours, not %lld", lists,
+                          of_weights ? 0 : shape->linked);
   return SQLITE_OK;
 }
 
@@ -66,8 +80,10 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
   /* What is cached was right when it was read; the check is of what is stored. */
   items_release(model->items);
   popularity_release(model->popularity);
+  observed_release(model->observed);
   model->items = NULL;
   model->popularity = NULL;
+  model->observed = NULL;
   int code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
   uint32_t *count = memory_alloc_zero(items->ids.count, sizeof *count);

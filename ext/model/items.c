@@ -8,6 +8,7 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "neighbors.h"
 #include "store.h"
 
 #define MOST_TERMS INT32_MAX
@@ -17,9 +18,11 @@
 
 typedef struct Config {
   int64_t format, users, items;
-  int64_t rank[HEADS], biases[HEADS], clip;
-  double mean[HEADS], minimum, maximum, average;
-  int64_t cosine, sparse, profile, terms, history;
+  int64_t rank[HEADS], biases[HEADS], range;
+  double mean[HEADS], minimum, maximum, average, low, high;
+  int64_t cosine, sparse, profile, terms, links, linked, history;
+  int64_t size, centering, raters, similarity, weighting, min_support, sample; /* of neighbours */
+  double shrinkage, threshold, bm25_k1, bm25_b;
   FoldIn fold[HEADS];
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
@@ -39,11 +42,20 @@ static const ConfigInteger config_integers[] = {
     {"ranking_rank", offsetof(Config, rank[HEAD_RANKING]), 0, MOST_RANK},
     {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
-    {"clip", offsetof(Config, clip), 0, 1},
+    {"range", offsetof(Config, range), RANGE_NONE, RANGE_MINMAX},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
-    {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_WEIGHTED},
+    {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
     {"terms", offsetof(Config, terms), 0, MOST_TERMS},
+    {"links", offsetof(Config, links), LINK_NONE, LINK_KINDS - 1},
+    {"linked", offsetof(Config, linked), 0, STORE_MOST_ITEMS},
+    {"neighbor_size", offsetof(Config, size), 0, INT32_MAX},
+    {"neighbor_centering", offsetof(Config, centering), 0, 15},
+    {"neighbor_raters", offsetof(Config, raters), 0, 1},
+    {"neighbor_similarity", offsetof(Config, similarity), 0, 15},
+    {"neighbor_weighting", offsetof(Config, weighting), 0, 15},
+    {"neighbor_min_support", offsetof(Config, min_support), 0, INT32_MAX},
+    {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
     {"history", offsetof(Config, history), 0, 1},
 };
 
@@ -55,7 +67,13 @@ static const struct {
     {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
     {"minimum", offsetof(Config, minimum)},
     {"maximum", offsetof(Config, maximum)},
+    {"low", offsetof(Config, low)},
+    {"high", offsetof(Config, high)},
     {"average", offsetof(Config, average)},
+    {"neighbor_shrinkage", offsetof(Config, shrinkage)},
+    {"neighbor_threshold", offsetof(Config, threshold)},
+    {"neighbor_bm25_k1", offsetof(Config, bm25_k1)},
+    {"neighbor_bm25_b", offsetof(Config, bm25_b)},
 };
 
 #define INTEGERS (sizeof config_integers / sizeof *config_integers)
@@ -163,7 +181,7 @@ static int config_row(Reader *reader, sqlite3_stmt *statement, Config *config, i
 
 /* Was the head fitted? As shape_has. */
 static int config_has(const Config *config, int head) {
-  return config->rank[head] > 0 || (config->sparse && head == HEAD_RANKING);
+  return config->rank[head] > 0 || config->biases[head] || ((config->sparse || config->links) && head == HEAD_RANKING);
 }
 
 /* Could these numbers have been folded with? */
@@ -172,8 +190,9 @@ static int check_fold(Reader *reader, const Config *config, Error *error) {
   for (int head = 0; head < HEADS; head++) {
     const FoldIn *fold = &config->fold[head];
     if (fold->method == FOLD_NONE) continue;
-    right = right && config->rank[head] > 0 && !config->cosine && fold->regularization > 0 && fold->nu >= 0 &&
-            fold->nu <= 1 && fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
+    right = right && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
+            (config->rank[head] > 0 ? fold->regularization > 0 : config->biases[head] && fold->method == FOLD_RATING) &&
+            fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
             !(fold->method == FOLD_RANKING && config->biases[head]);
   }
   return right ? SQLITE_OK : shadow_damaged(error, reader->name, "it can't be folded in with what it says of that");
@@ -192,12 +211,17 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
       (config->prediction_head >= 0 && !config_has(config, config->prediction_head)))
     return shadow_damaged(error, name, "its configuration names a head that was not fitted");
   for (int head = 0; head < HEADS; head++)
-    if (config->sparse && (config->rank[head] || config->biases[head]))
-      return shadow_damaged(error, name, "its configuration has sparse vectors and factors");
+    if ((config->sparse && (config->biases[head] || config->links)) ||
+        ((config->sparse || config->links) && config->rank[head]))
+      return shadow_damaged(error, name, "its configuration has both factors and other vectors");
   int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
+  int64_t rows = config->links == LINK_USER_NEIGHBORS ? config->users : config->items;
+  if (config->links ? config->linked > rows || (config->links == LINK_USER_NEIGHBORS && config->linked < rows)
+                    : config->linked != 0)
+    return shadow_damaged(error, name, "its configuration has links of more or fewer than there are");
   return check_fold(reader, config, error);
 }
 
@@ -222,14 +246,31 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   }
   shape->score_head = config->score_head;
   shape->prediction_head = config->prediction_head;
-  shape->clip = (int)config->clip;
+  shape->range = (PredictionRange)config->range;
   shape->minimum = config->minimum;
   shape->maximum = config->maximum;
+  shape->low = config->low;
+  shape->high = config->high;
   shape->average = config->average;
   shape->cosine = (int)config->cosine;
   shape->sparse = (int)config->sparse;
   shape->profile = (int)config->profile;
   shape->terms = config->terms;
+  shape->links = (int)config->links;
+  shape->linked = config->linked;
+  shape->neighbors = (NeighborShape){
+      .size = (int)config->size,
+      .centering = (int)config->centering,
+      .raters = (int)config->raters,
+      .similarity = (int)config->similarity,
+      .weighting = (int)config->weighting,
+      .min_support = (int)config->min_support,
+      .sample = (int)config->sample,
+      .shrinkage = config->shrinkage,
+      .threshold = config->threshold,
+      .bm25_k1 = config->bm25_k1,
+      .bm25_b = config->bm25_b,
+  };
   shape->history = (int)config->history;
   items->user_affinity = id_affinity_of(config->user_affinity);
   items->item_affinity = id_affinity_of(config->item_affinity);
@@ -269,20 +310,23 @@ static float norm(const float *x, int n) {
   return (float)sqrt(sums[0] + sums[1] + sums[2] + sums[3]);
 }
 
-/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
-static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+void items_set(ModelItems *items, size_t item, const float *row) {
   const ModelShape *shape = &items->shape;
-  int code = reader_floats(reader, from, store_row_floats(shape), "an item's factor", row, error);
-  if (code != SQLITE_OK) return code;
   items->norm[item] =
       norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0), shape->rank[shape->score_head]);
   for (int head = 0; head < HEADS; head++) {
-    if (shape->rank[head]) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
+    if (shape_has_panel(shape, head)) score_panel_set(&items->panel[head], item, row, shape->rank[head]);
     row += shape->rank[head];
   }
   for (int head = 0; head < HEADS; head++)
     if (shape->biases[head]) items->panel[head].bias[item] = *row++;
-  return SQLITE_OK;
+}
+
+/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
+static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+  int code = reader_floats(reader, from, store_row_floats(&items->shape), "an item's factor", row, error);
+  if (code == SQLITE_OK) items_set(items, item, row);
+  return code;
 }
 
 static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *error) {
@@ -384,12 +428,12 @@ static int load_vectors(Reader *reader, size_t count, ModelItems *items, Error *
   return code;
 }
 
-static int items_alloc(size_t count, ModelItems *items) {
+int items_alloc(size_t count, ModelItems *items) {
   const ModelShape *shape = &items->shape;
   items->norm = memory_alloc(count, sizeof *items->norm);
   int code = items->norm ? SQLITE_OK : SQLITE_NOMEM;
   for (int head = 0; head < HEADS && code == SQLITE_OK; head++)
-    if (shape->rank[head])
+    if (shape_has_panel(shape, head))
       code = score_panel_alloc(&items->panel[head], count, shape_stride(shape, head), shape->biases[head]);
   return code;
 }
@@ -428,9 +472,10 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
   }
   if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
-  if (code == SQLITE_OK)
-    code = items->shape.sparse ? load_vectors(reader, (size_t)config.items, items, error)
-                               : load_factors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK && items->shape.sparse) code = load_vectors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK && store_row_floats(&items->shape))
+    code = load_factors(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK && items->shape.links) code = links_load(reader, items, error);
   if (code != SQLITE_OK) {
     items_release(items);
     items = NULL;
@@ -445,6 +490,8 @@ void items_release(ModelItems *items) {
   memory_free(items->norm);
   for (int head = 0; head < HEADS; head++) score_panel_free(&items->panel[head]);
   postings_free(&items->postings);
+  neighbor_lists_free(&items->neighbors);
+  memory_free(items->weights);
   for (int head = 0; head < HEADS; head++) memory_free_aligned(items->gram[head]);
   memory_free(items);
 }

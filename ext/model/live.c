@@ -222,6 +222,7 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
 /* The last chunk of items, with one more. */
 static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *batch, Error *error) {
   const ModelShape *shape = &items->shape;
+  if (!shape_has_user_rows(shape)) return SQLITE_OK;
   size_t floats = store_row_floats(shape), item = items->ids.count, first = item / STORE_CHUNK * STORE_CHUNK;
   LiveKind kind = item > first ? LIVE_ITEM_CHUNK : LIVE_ITEM_CHUNK_INSERT;
   LiveRow *added = add_row(batch, kind, (int64_t)(item / STORE_CHUNK), (int64_t)(item - first + 1));
@@ -232,7 +233,7 @@ static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *
   int code = blob && vector && stored ? SQLITE_OK : error_no_memory(error);
   for (size_t i = first; i < item && code == SQLITE_OK; i++) {
     for (int head = 0; head < HEADS; head++) {
-      if (!shape->rank[head]) continue;
+      if (!shape_has_panel(shape, head)) continue;
       score_panel_get(&items->panel[head], i, vector);
       memcpy(stored + store_factors_place(shape, head), vector, (size_t)shape->rank[head] * sizeof *stored);
       if (shape->biases[head]) stored[store_bias_place(shape, head)] = items->panel[head].bias[i];
@@ -307,7 +308,7 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
     if (code == SQLITE_OK) code = add_user(batch, LIVE_USER_INSERT, user, &id, &moved, error);
     history_free(&moved);
   }
-  if (code == SQLITE_OK && shape_has_user_factors(&items->shape))
+  if (code == SQLITE_OK && shape_has_user_rows(&items->shape))
     code = move_vector(model, items, user, last, batch, error);
   return code == SQLITE_OK ? add_number(batch, LIVE_USERS, 0, model->users - 1, error) : code;
 }

@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include "../base/memory.h"
+#include "observed.h"
 #include "store.h"
 #include "words.h"
 
@@ -25,6 +26,7 @@ void model_destroy(Model *model) {
   if (!model) return;
   reader_end(&model->reader);
   words_release(model->words);
+  observed_release(model->observed);
   popularity_release(model->popularity);
   items_release(model->items);
   memory_free(model);
@@ -38,6 +40,11 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t stamp = 0;
   *items = NULL;
+  if (model->trained) {
+    *items = model->items;
+    model->items->references++;
+    return SQLITE_OK;
+  }
   int code = reader_statement(&model->reader, STATEMENT_STAMPS, &statement, error);
   if (code != SQLITE_OK) return code;
   /* Somebody has put a view in the place of a shadow table, and it calls us. */

@@ -22,7 +22,7 @@ typedef struct History {
   uint8_t *held_out; /* owned; the entry was not trained on; NULL: all were */
 } History;
 
-/* A sum of item vectors: what a model of sparse vectors takes a user for. */
+/* A sum over items: what a model of sparse vectors, or of links, takes a user for. */
 typedef struct ItemSum {
   size_t count;
   uint32_t *item; /* owned, ascending; none whose vector is empty */
@@ -34,7 +34,7 @@ typedef struct ModelUser {
   uint32_t index;
   float *vector[HEADS];  /* owned; NULL for unfitted heads */
   double offset[HEADS];  /* what a head's score is beyond the panel's: mean + user bias */
-  ItemSum sum;           /* of a sparse model */
+  ItemSum sum;           /* of a sparse model, or one of links: with neighbours of users, what those add up to */
   PostingsVector spread; /* the sum, in terms */
   int blank;             /* nothing was learned of this user: all factors of the score head are zero */
 } ModelUser;
@@ -45,7 +45,7 @@ typedef struct ModelUsers {
   float *vector[HEADS]; /* count × stride of each fitted head, aligned */
   float *offset[HEADS]; /* count; the head's mean + user bias */
   uint8_t *blank;       /* count; nothing was learned of this user: see ModelUser */
-  ItemSum *sum;         /* count, of a sparse model; else NULL */
+  ItemSum *sum;         /* count, of a sparse model or one of links; else NULL */
   Dictionary ids;       /* filled where asked for: ids.count == count */
   History *history;     /* count, where asked for, else NULL */
 } ModelUsers;
@@ -56,8 +56,10 @@ typedef struct Model {
   ModelItems *items;             /* the cache; NULL until the first model_begin */
   struct ModelWords *words;      /* those of the items with its stamp; NULL until asked for */
   struct Popularity *popularity; /* as of its stamp; NULL until asked for */
+  struct Observed *observed;     /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
   int64_t users;
+  const struct TrainedModel *trained; /* it is not stored: see in_memory.h; else NULL */
 } Model;
 
 /* Names a model of this connection. Touches nothing in the database: whether there is such a model shows at begin. */
@@ -101,9 +103,18 @@ int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Er
 int user_from_row(const ModelShape *shape, const float *row, ModelUser *user);
 int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user);
 
-/* What a history adds up to in a model of content. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+/* What a history adds up to in a model of content or of links between items. SQLITE_OK or SQLITE_NOMEM; to be freed in
+ * either case. */
 int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum);
 void item_sum_free(ItemSum *sum);
+
+/* A user's nearest users, in a model of those: lists->rows is 1. To be freed by neighbor_lists_free in either case. */
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error);
+
+/* What the neighbours in the first of the lists did, as a user's sum: to be freed by item_sum_free in either case. The
+ * model has begun. */
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error);
 
 /* The query that a sum of items is. */
 static inline PostingsQuery item_sum_query(const ItemSum *sum) {
@@ -111,7 +122,11 @@ static inline PostingsQuery item_sum_query(const ItemSum *sum) {
 }
 
 /* Users first … first + count - 1 (`first` a multiple of STORE_CHUNK; cut at the last user). */
-enum { USERS_WITH_IDS = 1, USERS_WITH_HISTORIES = 2 }; /* those of a sparse model come with histories anyway */
+enum {
+  USERS_WITH_IDS = 1,
+  USERS_WITH_HISTORIES = 2, /* those of a sparse model or one of links come with histories anyway */
+  USERS_PLAIN = 4           /* … and without sums */
+};
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error);
 
@@ -121,6 +136,9 @@ int model_check(Model *model, const Cancel *cancel, Error *error);
 void user_free(ModelUser *user);
 void history_free(History *history);
 void users_free(ModelUsers *users);
+
+/* Where an item stands in the history; history->count where it does not. */
+size_t history_place(const History *history, uint32_t item);
 
 /* Is the item in the history? Where `rating` is not NULL it receives the rating. */
 int history_find(const History *history, uint32_t item, double *rating);

@@ -21,6 +21,7 @@ static const char *const statement_texts[STATEMENTS] = {
                                "WHERE chunk BETWEEN ?1 AND ?2 ORDER BY chunk"),
     [STATEMENT_OPTIONS] = "SELECT value FROM \"%w\".\"%w_config\" WHERE key = 'options'",
     [STATEMENT_TERMS] = "SELECT idx, term, df, idf FROM \"%w\".\"%w_term\" ORDER BY idx",
+    [STATEMENT_NEIGHBORS] = "SELECT idx, n, data FROM \"%w\".\"%w_neighbor\" WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
     [STATEMENT_WEIGHT] = "SELECT data FROM \"%w\".\"%w_weight\" WHERE name = ?1",
 };
 

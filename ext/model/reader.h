@@ -17,6 +17,7 @@ typedef enum ReaderStatement {
   STATEMENT_OPTIONS,
   STATEMENT_TERMS,
   STATEMENT_WEIGHT,
+  STATEMENT_NEIGHBORS,
   STATEMENTS
 } ReaderStatement;
 

@@ -3,16 +3,26 @@
 
 Scorer items_scorer(const ModelItems *items) {
   if (items->shape.sparse) return (Scorer){.postings = &items->postings};
+  if (items->shape.links) return (Scorer){.links = &items->links};
   return (Scorer){.panel = &items->panel[items->shape.score_head]};
 }
 
 float items_score(const ModelItems *items, int head, uint32_t item, const ModelUser *user) {
   if (items->shape.sparse) return postings_score(&items->postings, item, &user->spread);
+  if (items->shape.links && head == items->shape.score_head) {
+    const PostingsQuery query = item_sum_query(&user->sum);
+    return links_score(&items->links, &query, item);
+  }
   return score_panel_score(&items->panel[head], item, user->vector[head]);
 }
 
 int items_scores(const ModelItems *items, const ModelUser *user, float *scores) {
   if (items->shape.sparse) return postings_scores(&items->postings, &user->spread, scores, 1, NULL);
+  if (items->shape.links) {
+    const PostingsQuery query = item_sum_query(&user->sum);
+    links_scores(&items->links, &query, scores);
+    return SQLITE_OK;
+  }
   int head = items->shape.score_head;
   score_panel_scores(&items->panel[head], user->vector[head], scores);
   return SQLITE_OK;
@@ -20,7 +30,7 @@ int items_scores(const ModelItems *items, const ModelUser *user, float *scores) 
 
 double items_prediction(const ModelItems *items, uint32_t item, const ModelUser *user) {
   int head = items->shape.prediction_head;
-  return shape_clip(&items->shape, (double)items_score(items, head, item, user) + user->offset[head]);
+  return shape_prediction(&items->shape, (double)items_score(items, head, item, user) + user->offset[head]);
 }
 
 int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *excluded, size_t k, Scored *best,
@@ -32,7 +42,8 @@ int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *
 }
 
 Queries users_queries(const ModelItems *items, const ModelUsers *users, PostingsQuery *sparse) {
-  if (!items->shape.sparse) return (Queries){.count = users->count, .vector = users->vector[items->shape.score_head]};
+  if (!shape_sums(&items->shape))
+    return (Queries){.count = users->count, .vector = users->vector[items->shape.score_head]};
   for (size_t user = 0; user < users->count; user++) sparse[user] = item_sum_query(&users->sum[user]);
   return (Queries){.count = users->count, .sparse = sparse};
 }

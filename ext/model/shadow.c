@@ -15,9 +15,7 @@ static const struct {
     {"item", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER"},
     {"userfactor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
     {"itemfactor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
-    {"neighbor",
-     "item INTEGER, rank INTEGER, neighbor INTEGER, similarity REAL, support INTEGER, "
-     "PRIMARY KEY(item, rank)"},
+    {"neighbor", "idx INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
     {"term", "idx INTEGER PRIMARY KEY, term TEXT UNIQUE, df INTEGER, idf REAL"},
     {"weight", "name TEXT PRIMARY KEY, shape TEXT, data BLOB"},
 };

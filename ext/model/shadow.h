@@ -4,8 +4,8 @@
  *   m_user, m_item  idx, id, n[, history]          the dictionaries
  *   m_userfactor, m_itemfactor  chunk, n, data   64 vectors a row
  *   m_term      idx, term, df, idf                 the words of models of content
- *   m_weight    name, shape, data                  their vectors
- *   m_neighbor                                     of other families; empty here
+ *   m_weight    name, shape, data                  their vectors; weights between items
+ *   m_neighbor  idx, n, data                       the nearest of each item or user
  *
  * Every model has all of them, whatever its family. */
 #ifndef RECOMMEND_MODEL_SHADOW_H

@@ -10,7 +10,10 @@
  *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
- *            clip, minimum, maximum, average     of the ratings
+ *            minimum, maximum, average           of the ratings
+ *            range, low, high                    of predictions: see ModelShape
+ *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
+ *            NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
  *            history                             1 where histories are kept
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
@@ -31,6 +34,13 @@
  *
  * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
  *            the checksum; shape: [vectors, rank]
+ *
+ *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 of the `linked` items each to all of
+ * these, float32, then the checksum; shape: [rows, linked]
+ *
+ * m_neighbor idx 0 … linked-1 of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many
+ * neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the
+ * checksum
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
@@ -170,22 +180,6 @@ static int write_items(Writer *writer) {
 
 /* ---- factors ----------------------------------------------------------------------------------------------------- */
 
-/* One vector as it is stored. Returns the place behind it. */
-static float *pack_row(const TrainedModel *model, int of_users, size_t row, float *to) {
-  for (int head = 0; head < HEADS; head++) {
-    const Factors *factors = &model->heads[head];
-    const float *from = of_users ? factors->user : factors->item;
-    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
-    to += model->shape.rank[head];
-  }
-  for (int head = 0; head < HEADS; head++) {
-    if (!model->shape.biases[head]) continue;
-    const Factors *factors = &model->heads[head];
-    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
-  }
-  return to;
-}
-
 static int write_factors(Writer *writer, int of_users) {
   const TrainedModel *model = writer->model;
   size_t rows = of_users ? model->users.count : model->items.count;
@@ -200,7 +194,7 @@ static int write_factors(Writer *writer, int of_users) {
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
     size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
     float *end = chunk;
-    for (size_t row = first; row < first + n; row++) end = pack_row(model, of_users, row, end);
+    for (size_t row = first; row < first + n; row++) end = trained_row(model, of_users, row, end);
     bytes_to_little_endian(chunk, (size_t)(end - chunk));
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
@@ -301,6 +295,64 @@ static int write_term_vectors(Writer *writer) {
   return code;
 }
 
+/* ---- links ------------------------------------------------------------------------------------------------------- */
+
+static int write_neighbors(Writer *writer) {
+  const NeighborLists *lists = &writer->model->neighbors;
+  sqlite3_stmt *insert = NULL;
+  size_t most = 0;
+  for (size_t row = 0; row < lists->rows; row++) {
+    size_t n = lists->start[row + 1] - lists->start[row];
+    if (n > most) most = n;
+  }
+  char *blob = memory_alloc(12 * most + STORE_CHECKSUM, 1);
+  int code = blob ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_neighbor\"(idx, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
+                          writer->name.name);
+  for (size_t row = 0; code == SQLITE_OK && row < lists->rows; row++) {
+    size_t first = lists->start[row], n = lists->start[row + 1] - first;
+    bytes_copy_words(blob, lists->neighbor + first, n);
+    bytes_copy_words(blob + 4 * n, lists->similarity + first, n);
+    bytes_copy_words(blob + 8 * n, lists->support + first, n);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)row);
+    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
+    code = bind_checked(writer, insert, 3, blob, 12 * n);
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  memory_free(blob);
+  return code;
+}
+
+static int write_weights(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  size_t items = model->weights ? model->items.count : 0;
+  float *chunk = items ? memory_alloc(STORE_CHUNK * items + STORE_CHECKSUM / sizeof(float), sizeof *chunk) : NULL;
+  sqlite3_stmt *insert = NULL;
+  int code = chunk || !items ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK && items)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
+                          "SELECT printf('link/%%d', ?1), printf('[%%d,%%d]', ?2, ?3), ?4",
+                          writer->name.schema, writer->name.name);
+  for (size_t first = 0; code == SQLITE_OK && first < items; first += STORE_CHUNK) {
+    size_t n = chunk_rows(items, first, STORE_CHUNK);
+    bytes_copy_words(chunk, model->weights + first * items, n * items);
+    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
+    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
+    sqlite3_bind_int64(insert, 3, (sqlite3_int64)items);
+    code = bind_checked(writer, insert, 4, chunk, n * items * sizeof(float));
+    code =
+        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+  }
+  sqlite3_finalize(insert);
+  memory_free(chunk);
+  return code;
+}
+
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
@@ -378,7 +430,6 @@ static int write_config(Writer *writer) {
   } integers[] = {
       {"format", STORE_FORMAT},
       {"source_is_query", model->source_is_query},
-      {"size", model->size},
       {"users", (int64_t)model->users.count},
       {"items", (int64_t)model->items.count},
       {"ratings", model->ratings},
@@ -386,22 +437,38 @@ static int write_config(Writer *writer) {
       {"rating_biases", shape->biases[HEAD_RATING]},
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
-      {"clip", shape->clip},
+      {"range", shape->range},
       {"history", model->history.start != NULL},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},
       {"profile", shape->profile},
       {"terms", shape->terms},
+      {"links", shape->links},
+      {"linked", (int64_t)(model->weights ? model->items.count : model->neighbors.rows)},
+      {"neighbor_size", shape->neighbors.size},
+      {"neighbor_centering", shape->neighbors.centering},
+      {"neighbor_raters", shape->neighbors.raters},
+      {"neighbor_similarity", shape->neighbors.similarity},
+      {"neighbor_weighting", shape->neighbors.weighting},
+      {"neighbor_min_support", shape->neighbors.min_support},
+      {"neighbor_sample", shape->neighbors.sample},
   };
   const struct {
     const char *key;
     double value;
   } reals[] = {
+      {"size", model->size},
       {"rating_mean", shape->mean[HEAD_RATING]},
       {"ranking_mean", shape->mean[HEAD_RANKING]},
       {"minimum", shape->minimum},
       {"maximum", shape->maximum},
+      {"low", shape->low},
+      {"high", shape->high},
       {"average", shape->average},
+      {"neighbor_shrinkage", shape->neighbors.shrinkage},
+      {"neighbor_threshold", shape->neighbors.threshold},
+      {"neighbor_bm25_k1", shape->neighbors.bm25_k1},
+      {"neighbor_bm25_b", shape->neighbors.bm25_b},
   };
   for (size_t i = 0; code == SQLITE_OK && i < sizeof texts / sizeof *texts; i++)
     code = put_text(writer, insert, texts[i].key, texts[i].value);
@@ -428,8 +495,12 @@ int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *e
   int code = shadow_clear(db, name, error);
   if (code == SQLITE_OK) code = write_users(&writer);
   if (code == SQLITE_OK) code = write_items(&writer);
-  if (code == SQLITE_OK && !model->shape.sparse) code = write_factors(&writer, 1);
-  if (code == SQLITE_OK) code = model->shape.sparse ? write_vectors(&writer) : write_factors(&writer, 0);
+  int has_factors = store_row_floats(&model->shape) > 0;
+  if (code == SQLITE_OK && has_factors) code = write_factors(&writer, 1);
+  if (code == SQLITE_OK && has_factors) code = write_factors(&writer, 0);
+  if (code == SQLITE_OK && model->shape.sparse) code = write_vectors(&writer);
+  if (code == SQLITE_OK) code = write_neighbors(&writer);
+  if (code == SQLITE_OK) code = write_weights(&writer);
   if (code == SQLITE_OK) code = write_terms(&writer);
   if (code == SQLITE_OK) code = write_term_vectors(&writer);
   if (code == SQLITE_OK) code = write_config(&writer);

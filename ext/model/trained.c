@@ -1,6 +1,8 @@
 /* A trained model in memory: see trained.h. */
 #include "trained.h"
 
+#include <string.h>
+
 #include "../base/memory.h"
 
 const char *const head_names[HEADS] = {"rating", "ranking"};
@@ -19,6 +21,8 @@ void trained_free(TrainedModel *model) {
   memory_free_aligned(model->term_vectors);
   memory_free(model->user_count);
   memory_free(model->item_count);
+  neighbor_lists_free(&model->neighbors);
+  memory_free(model->weights);
   for (int head = 0; head < HEADS; head++) factors_free(&model->heads[head]);
   sqlite3_free(model->source);
   sqlite3_free(model->source_schema);
@@ -26,6 +30,21 @@ void trained_free(TrainedModel *model) {
   sqlite3_free(model->resolved);
   sqlite3_free(model->metrics);
   *model = (TrainedModel){0};
+}
+
+float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to) {
+  for (int head = 0; head < HEADS; head++) {
+    const Factors *factors = &model->heads[head];
+    const float *from = of_users ? factors->user : factors->item;
+    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
+    to += model->shape.rank[head];
+  }
+  for (int head = 0; head < HEADS; head++) {
+    if (!model->shape.biases[head]) continue;
+    const Factors *factors = &model->heads[head];
+    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
+  }
+  return to;
 }
 
 size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_t *history_item, const float *rating,
@@ -39,8 +58,9 @@ size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_
   }
   if (trained) mean /= (double)trained;
   for (size_t i = 0; i < n; i++) {
-    double w = profile == PROFILE_MEAN ? 1 : (rating ? (double)rating[i] : 1) - mean;
-    float long_as = length[history_item[i]];
+    double value = rating ? (double)rating[i] : 1;
+    double w = profile == PROFILE_MEAN ? 1 : profile == PROFILE_RATING ? value : value - mean;
+    float long_as = length ? length[history_item[i]] : 1;
     if ((held_out && held_out[i]) || w == 0 || long_as == 0) continue;
     item[count] = history_item[i];
     weight[count++] = (float)(w * (double)long_as);
@@ -48,7 +68,11 @@ size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_
   return count;
 }
 
-double shape_clip(const ModelShape *shape, double prediction) {
-  if (!shape->clip) return prediction;
-  return prediction < shape->minimum ? shape->minimum : prediction > shape->maximum ? shape->maximum : prediction;
+double shape_prediction(const ModelShape *shape, double raw) {
+  if (shape->range == RANGE_NONE) return raw;
+  if (shape->range == RANGE_MINMAX && shape->high > shape->low) {
+    double share = (raw - shape->low) / (shape->high - shape->low);
+    raw = shape->minimum + share * (shape->maximum - shape->minimum);
+  }
+  return raw < shape->minimum ? shape->minimum : raw > shape->maximum ? shape->maximum : raw;
 }

@@ -5,7 +5,10 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
+#include "in_memory.h"
 #include "model.h"
+#include "neighbors.h"
+#include "observed.h"
 #include "store.h"
 #include "users.h"
 
@@ -38,8 +41,9 @@ int users_bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **
   return code;
 }
 
-/* Are all factors behind the score zero? */
+/* Are all factors behind the score zero? Where it has none there was nothing to be learned. */
 static int is_blank(const ModelShape *shape, const float *row) {
+  if (shape->rank[shape->score_head] == 0) return 0;
   const float *factors = row + store_factors_place(shape, shape->score_head);
   for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
     if (factors[lane] != 0) return 0;
@@ -53,8 +57,8 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
   sum->item = memory_alloc(history->count, sizeof *sum->item);
   sum->weight = memory_alloc(history->count, sizeof *sum->weight);
   if (!sum->item || !sum->weight) return SQLITE_NOMEM;
-  sum->count = profile_sum(profile, items->norm, history->count, history->item, history->rating, history->held_out,
-                           sum->item, sum->weight);
+  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item,
+                           history->rating, history->held_out, sum->item, sum->weight);
   return SQLITE_OK;
 }
 
@@ -64,25 +68,82 @@ void item_sum_free(ItemSum *sum) {
   *sum = (ItemSum){0};
 }
 
+/* Σ_v s_uv over the neighbours v who have the item. Items ascending; `scratch` has a float for each, all 0 and left so.
+ */
+static int neighbor_sum(const Observed *observed, const NeighborLists *lists, size_t row, float *scratch,
+                        ItemSum *sum) {
+  size_t first = lists->start[row], end = lists->start[row + 1], items = observed->by_user.columns, count = 0;
+  for (size_t e = first; e < end; e++) {
+    size_t user = lists->neighbor[e];
+    for (size_t i = observed->by_user.start[user]; i < observed->by_user.start[user + 1]; i++)
+      scratch[observed->by_user.index[i]] += lists->similarity[e];
+  }
+  for (size_t item = 0; item < items; item++) count += scratch[item] != 0;
+  *sum = (ItemSum){.item = memory_alloc(count, sizeof *sum->item), .weight = memory_alloc(count, sizeof *sum->weight)};
+  int complete = sum->item && sum->weight;
+  for (size_t item = 0; item < items; item++) {
+    if (scratch[item] == 0) continue;
+    if (complete) {
+      sum->item[sum->count] = (uint32_t)item;
+      sum->weight[sum->count++] = scratch[item];
+    }
+    scratch[item] = 0;
+  }
+  return complete ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int read_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error) {
+  if (!model->trained) return neighbors_read(&model->reader, first, count, (size_t)model->users, lists, error);
+  return in_memory_neighbors(model->trained, first, count, lists) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+/* One sum for each list. */
+static int sum_lists(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sums, Error *error) {
+  Observed *observed = NULL;
+  float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
+  int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
+  for (size_t row = 0; row < lists->rows && code == SQLITE_OK; row++)
+    if (neighbor_sum(observed, lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
+  observed_release(observed);
+  memory_free(scratch);
+  return code;
+}
+
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error) {
+  *sum = (ItemSum){0};
+  return sum_lists(model, items, lists, sum, error);
+}
+
+/* The sums of users first … first + count - 1, by what their neighbours did. */
+static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
+                             Error *error) {
+  NeighborLists lists = {0};
+  int code = read_neighbors(model, first, count, &lists, error);
+  if (code == SQLITE_OK) code = sum_lists(model, items, &lists, sums, error);
+  neighbor_lists_free(&lists);
+  return code;
+}
+
 int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user) {
   int code = item_sum_make(items, profile, history, &user->sum);
   if (code != SQLITE_OK) return code;
   const PostingsQuery query = item_sum_query(&user->sum);
   user->blank = user->sum.count == 0;
-  return postings_expand(&items->postings, &query, &user->spread);
+  return items->shape.sparse ? postings_expand(&items->postings, &query, &user->spread) : SQLITE_OK;
 }
 
 /* ---- one user ---------------------------------------------------------------------------------------------------- */
 
 int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
   for (int head = 0; head < HEADS; head++) {
-    if (!shape->rank[head]) continue;
+    if (!shape_has_panel(shape, head)) continue;
     user->vector[head] = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof(float));
     if (!user->vector[head]) return SQLITE_NOMEM;
     memcpy(user->vector[head], row + store_factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
     user->offset[head] = head_offset(shape, head, row);
   }
-  user->blank = is_blank(shape, row);
+  user->blank = !shape_sums(shape) && is_blank(shape, row);
   return SQLITE_OK;
 }
 
@@ -91,6 +152,12 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
+  if (row && model->trained) {
+    in_memory_row(model->trained, 1, index, row);
+    int made = user_from_row(&items->shape, row, user);
+    memory_free(row);
+    return made == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  }
   int code = row ? users_bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error)
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
@@ -106,14 +173,19 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
 int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, History *history,
                   Error *error) {
   History own = {0};
-  int sparse = items->shape.sparse, code = SQLITE_OK;
+  int by_users = items->shape.links == LINK_USER_NEIGHBORS, sums = shape_sums(&items->shape), code = SQLITE_OK;
   History *read = history ? history : &own;
   *user = (ModelUser){.index = index};
   if (history) *history = (History){0};
-  if (!sparse) code = user_from_factors(model, items, index, user, error);
-  if (code == SQLITE_OK && (history || sparse)) code = model_history(model, items, index, read, error);
-  if (code == SQLITE_OK && sparse && user_from_history(items, (Profile)items->shape.profile, read, user) != SQLITE_OK)
+  if (store_row_floats(&items->shape)) code = user_from_factors(model, items, index, user, error);
+  if (code == SQLITE_OK && (history || sums)) code = model_history(model, items, index, read, error);
+  if (code == SQLITE_OK && by_users) {
+    code = sums_of_neighbors(model, items, index, 1, &user->sum, error);
+    user->blank = user->sum.count == 0;
+  } else if (code == SQLITE_OK && sums &&
+             user_from_history(items, (Profile)items->shape.profile, read, user) != SQLITE_OK) {
     code = error_no_memory(error);
+  }
   history_free(&own);
   return code;
 }
@@ -125,12 +197,21 @@ void user_free(ModelUser *user) {
   *user = (ModelUser){0};
 }
 
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error) {
+  return read_neighbors(model, user, 1, lists, error);
+}
+
 /* ---- ids --------------------------------------------------------------------------------------------------------- */
 
 int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t value = 0;
   *found = 0;
+  if (model->trained) {
+    *index = dictionary_find(&model->trained->users, id);
+    *found = *index != DICTIONARY_NONE;
+    return SQLITE_OK;
+  }
   int code = reader_statement(&model->reader, STATEMENT_USER_BY_ID, &statement, error);
   if (code == SQLITE_OK && id_bind(statement, 1, id) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) {
@@ -225,6 +306,8 @@ static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, E
 int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error) {
   sqlite3_stmt *statement = NULL;
   *history = (History){0};
+  if (model->trained)
+    return in_memory_history(model->trained, user, history) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   int code = step_to_user(model, user, &statement, error);
   if (code == SQLITE_OK) code = history_from_row(model, items, statement, history, error);
   if (statement) sqlite3_reset(statement);
@@ -249,7 +332,7 @@ void history_free(History *history) {
   *history = (History){0};
 }
 
-int history_find(const History *history, uint32_t item, double *rating) {
+size_t history_place(const History *history, uint32_t item) {
   size_t low = 0, high = history->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
@@ -258,41 +341,63 @@ int history_find(const History *history, uint32_t item, double *rating) {
     else
       high = middle;
   }
-  if (low == history->count || history->item[low] != item) return 0;
-  if (rating) *rating = history->rating ? (double)history->rating[low] : 1;
+  return low < history->count && history->item[low] == item ? low : history->count;
+}
+
+int history_find(const History *history, uint32_t item, double *rating) {
+  size_t place = history_place(history, item);
+  if (place == history->count) return 0;
+  if (rating) *rating = history->rating ? (double)history->rating[place] : 1;
   return 1;
 }
 
 /* ---- runs of users ----------------------------------------------------------------------------------------------- */
+
+/* Spreads a row of floats over a run's arrays. */
+static void set_user(const ModelShape *shape, const float *row, size_t user, ModelUsers *users) {
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape_has_panel(shape, head)) continue;
+    memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + store_factors_place(shape, head),
+           (size_t)shape->rank[head] * sizeof(float));
+    users->offset[head][user] = (float)head_offset(shape, head, row);
+  }
+  users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
+}
 
 static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   const ModelShape *shape = &items->shape;
   size_t row_floats = store_row_floats(shape);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
-  int code = row ? users_bind_chunks(model, (int64_t)(first / STORE_CHUNK),
-                                     (int64_t)((first + users->count - 1) / STORE_CHUNK), &statement, error)
-                 : error_no_memory(error);
+  int code = row ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK && !model->trained)
+    code = users_bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
+                             &statement, error);
   const char *data = NULL;
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     size_t place = (first + user) % STORE_CHUNK;
-    if (place == 0)
-      code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
-    if (code == SQLITE_OK)
-      code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
-                           row, error);
-    if (code != SQLITE_OK) break;
-    for (int head = 0; head < HEADS; head++) {
-      if (!shape->rank[head]) continue;
-      memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + store_factors_place(shape, head),
-             (size_t)shape->rank[head] * sizeof(float));
-      users->offset[head][user] = (float)head_offset(shape, head, row);
+    if (model->trained) {
+      in_memory_row(model->trained, 1, first + user, row);
+    } else {
+      if (place == 0)
+        code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
+      if (code == SQLITE_OK)
+        code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
+                             row, error);
     }
-    users->blank[user] = (uint8_t)is_blank(shape, row);
+    if (code == SQLITE_OK) set_user(shape, row, user, users);
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
   return code;
+}
+
+/* Histories of a model that is not stored, which nobody asks for ids. */
+static int copy_histories(const Model *model, size_t first, ModelUsers *users, Error *error) {
+  for (size_t user = 0; users->history && user < users->count; user++)
+    if (in_memory_history(model->trained, (uint32_t)(first + user), &users->history[user]) != SQLITE_OK)
+      return error_no_memory(error);
+  return SQLITE_OK;
 }
 
 static int read_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users, Error *error) {
@@ -326,24 +431,27 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
   users->blank = memory_alloc(count, 1);
   int complete = users->blank != NULL;
   for (int head = 0; head < HEADS; head++) {
-    if (!shape->rank[head]) continue;
+    if (!shape_has_panel(shape, head)) continue;
     users->vector[head] = memory_alloc_aligned(count, (size_t)shape_stride(shape, head) * sizeof(float));
     users->offset[head] = memory_alloc(count, sizeof(float));
     complete = complete && users->vector[head] && users->offset[head];
   }
   if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
-  if (shape->sparse) users->sum = memory_alloc_zero(count, sizeof *users->sum);
-  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !shape->sparse)
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+  int with_sums = shape_sums(shape) && !(what & USERS_PLAIN);
+  if (with_sums) users->sum = memory_alloc_zero(count, sizeof *users->sum);
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums) ? SQLITE_OK
+                                                                                                      : SQLITE_NOMEM;
 }
 
-static int add_up_histories(const ModelItems *items, ModelUsers *users) {
+static int add_up(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   int code = SQLITE_OK;
-  for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
-    code = item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]);
-    users->blank[user] = users->sum[user].count == 0;
-  }
+  if (items->shape.links == LINK_USER_NEIGHBORS)
+    code = sums_of_neighbors(model, items, first, users->count, users->sum, error);
+  else
+    for (size_t user = 0; user < users->count && code == SQLITE_OK; user++)
+      if (item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]) != SQLITE_OK)
+        code = error_no_memory(error);
+  for (size_t user = 0; user < users->count; user++) users->blank[user] = users->sum[user].count == 0;
   return code;
 }
 
@@ -352,12 +460,12 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
   *users = (ModelUsers){0};
   if ((int64_t)first >= model->users || count == 0) return SQLITE_OK;
   if (count > (size_t)model->users - first) count = (size_t)model->users - first;
-  int sparse = items->shape.sparse;
-  if (sparse) what |= USERS_WITH_HISTORIES;
+  if (shape_sums(&items->shape)) what |= USERS_WITH_HISTORIES;
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
-  if (code == SQLITE_OK && !sparse) code = read_vectors(model, items, first, users, error);
-  if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
-  if (code == SQLITE_OK && sparse && add_up_histories(items, users) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
+  if (code == SQLITE_OK && model->trained) code = copy_histories(model, first, users, error);
+  if (code == SQLITE_OK && what && !model->trained) code = read_rows(model, items, first, what, users, error);
+  if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
   if (code != SQLITE_OK) users_free(users);
   return code;
 }

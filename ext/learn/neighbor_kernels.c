@@ -1,0 +1,175 @@
+/* Sums over common features, and similarities from them: see neighbor_kernels.h.
+ *
+ * A row's features are walked once, and with each of them the rows that have it: x y is added to the sum of every such
+ * row y (Gustavson, "Two fast algorithms for sparse matrices", TOMS 4(3), 1978). The sums stay in the first or second
+ * cache; each of them gets its terms in the order of the features, whichever of the two rows is walked, so that both
+ * rows of a pair arrive at the same bytes. */
+#include "neighbor_kernels.h"
+
+#include <math.h>
+
+typedef float Float8 __attribute__((vector_size(32)));
+typedef int32_t Int8 __attribute__((vector_size(32)));
+
+/* The rows of one feature. */
+typedef struct Entries {
+  const uint32_t *index;
+  const float *value;
+  size_t count;
+} Entries;
+
+SIMD_INLINE Entries entries_of(const NeighborFeatures *features, const NeighborRow *row, size_t place) {
+  size_t feature = row->feature[place], start = features->start[feature];
+  size_t count = row->length ? row->length[place] : features->start[feature + 1] - start;
+  return (Entries){features->index + start, features->value ? features->value + start : NULL, count};
+}
+
+static void add_counts(const NeighborFeatures *features, const NeighborRow *row, int32_t *restrict count) {
+  for (size_t place = 0; place < row->features; place++) {
+    Entries e = entries_of(features, row, place);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < e.count; i++) count[e.index[i]]++;
+  }
+}
+
+static void add_products(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum) {
+  for (size_t place = 0; place < row->features; place++) {
+    Entries e = entries_of(features, row, place);
+    float x = row->value[place];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < e.count; i++) sum[e.index[i]] += x * e.value[i];
+  }
+}
+
+static void add_products_and_counts(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum,
+                                    int32_t *restrict count) {
+  for (size_t place = 0; place < row->features; place++) {
+    Entries e = entries_of(features, row, place);
+    float x = row->value[place];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < e.count; i++) {
+      size_t other = e.index[i];
+      sum[other] += x * e.value[i];
+      count[other]++;
+    }
+  }
+}
+
+static void add_differences(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum,
+                            int32_t *restrict count) {
+  for (size_t place = 0; place < row->features; place++) {
+    Entries e = entries_of(features, row, place);
+    float x = row->value[place];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < e.count; i++) {
+      size_t other = e.index[i];
+      float difference = x - e.value[i];
+      sum[other] += difference * difference;
+      count[other]++;
+    }
+  }
+}
+
+/* All moments of a pair in one vector: {x, x, 1, x², 1, 1, 0, 0} times {y, 1, y, 1, y², 1, 0, 0}. */
+static void add_moments(const NeighborFeatures *features, const NeighborRow *row, float *moment) {
+  const Int8 has_y = {-1, 0, -1, 0, -1, 0, 0, 0}, is_square = {0, 0, 0, 0, -1, 0, 0, 0};
+  const Float8 ones = {1, 1, 1, 1, 1, 1, 1, 1};
+  for (size_t place = 0; place < row->features; place++) {
+    Entries e = entries_of(features, row, place);
+    float x = row->value[place];
+    const Float8 left = {x, x, 1, x * x, 1, 1, 0, 0};
+    for (size_t i = 0; i < e.count; i++) {
+      Float8 *to = (Float8 *)(void *)(moment + (size_t)e.index[i] * NEIGHBOR_MOMENT_LANES);
+      Float8 y = ones * e.value[i];
+      Float8 right = (Float8)(((Int8)y & has_y) | ((Int8)ones & ~has_y));
+      Float8 again = (Float8)(((Int8)y & is_square) | ((Int8)ones & ~is_square));
+      *to += left * (right * again);
+    }
+  }
+}
+
+static void add(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
+                const NeighborSums *sums) {
+  switch (kind) {
+    case NEIGHBOR_COUNTS: add_counts(features, row, sums->count); break;
+    case NEIGHBOR_PRODUCTS: add_products(features, row, sums->sum); break;
+    case NEIGHBOR_PRODUCTS_AND_COUNTS: add_products_and_counts(features, row, sums->sum, sums->count); break;
+    case NEIGHBOR_DIFFERENCES: add_differences(features, row, sums->sum, sums->count); break;
+    case NEIGHBOR_MOMENTS: add_moments(features, row, sums->moment); break;
+  }
+}
+
+/* ---- similarities ------------------------------------------------------------------------------------------------ */
+
+/* s n / (n + β), where there are enough; n in between is never 0. */
+SIMD_INLINE float shrink(float similarity, int32_t n, const NeighborScale *scale) {
+  float support = (float)n;
+  float shrunk = similarity * (support / (support + scale->shrinkage));
+  return n < scale->min_support ? 0 : shrunk;
+}
+
+/* Σ (x − x̄)² of n values from Σ x² and Σ x; 0 where it is within what rounding may have left of it. */
+SIMD_INLINE double variance_of(double squares, double sum, double n) {
+  double variance = squares - sum * sum / n;
+  return variance > 3 * n * 0x1p-24 * squares ? variance : 0;
+}
+
+SIMD_INLINE float pearson(const float *moment) {
+  double n = (double)moment[5], x = (double)moment[1], y = (double)moment[2];
+  double variances = variance_of((double)moment[3], x, n) * variance_of((double)moment[4], y, n);
+  if (!(variances > 0)) return 0;
+  double coefficient = ((double)moment[0] - x * y / n) / sqrt(variances);
+  return (float)(coefficient > 1 ? 1 : coefficient < -1 ? -1 : coefficient);
+}
+
+static void moments_to_similarities(const NeighborScale *scale, const float *moment, size_t count,
+                                    float *restrict similarity) {
+  for (size_t i = 0; i < count; i++, moment += NEIGHBOR_MOMENT_LANES) {
+    int32_t n = (int32_t)moment[5];
+    similarity[i] = n < 2 ? 0 : shrink(pearson(moment), n, scale);
+  }
+}
+
+static void similarities(const NeighborScale *scale, const NeighborSums *sums, size_t row, size_t first, size_t count,
+                         float *restrict similarity) {
+  if (scale->formula == NEIGHBOR_PEARSON) {
+    moments_to_similarities(scale, sums->moment + first * NEIGHBOR_MOMENT_LANES, count, similarity);
+    return;
+  }
+  const float *sum = sums->sum + first, *norm = scale->inverse_norm + first, *length = scale->length + first;
+  const int32_t *n = sums->count + first;
+  float own_norm = scale->inverse_norm[row], own_length = scale->length[row];
+  if (scale->formula == NEIGHBOR_JACCARD) {
+    for (size_t i = 0; i < count; i++)
+      similarity[i] = shrink((float)n[i] / (own_length + length[i] - (float)n[i]), n[i], scale);
+  } else if (scale->formula == NEIGHBOR_MSD) {
+    for (size_t i = 0; i < count; i++) similarity[i] = shrink((float)n[i] / ((float)n[i] + sum[i]), n[i], scale);
+  } else if (scale->kind == NEIGHBOR_COUNTS) {
+    for (size_t i = 0; i < count; i++) similarity[i] = shrink((float)n[i] * (own_norm * norm[i]), n[i], scale);
+  } else if (scale->kind == NEIGHBOR_PRODUCTS) {
+    for (size_t i = 0; i < count; i++) similarity[i] = sum[i] * (own_norm * norm[i]);
+  } else {
+    for (size_t i = 0; i < count; i++) similarity[i] = shrink(sum[i] * (own_norm * norm[i]), n[i], scale);
+  }
+}
+
+/* Most reach nothing: sixteen are asked at once. */
+static size_t above(const float *similarity, const float *bar, float own_bar, size_t count, uint16_t *chosen) {
+  size_t n = 0;
+  for (size_t start = 0; start < count; start += 16) {
+    size_t end = start + 16 < count ? start + 16 : count;
+    if (end == start + 16) {
+      int any = 0;
+      for (size_t i = 0; i < 16; i++) any |= similarity[start + i] >= own_bar;
+      for (size_t i = 0; i < 16 && bar; i++) any |= similarity[start + i] >= bar[start + i];
+      if (!any) continue;
+    }
+    for (size_t i = start; i < end; i++) {
+      chosen[n] = (uint16_t)i;
+      n += similarity[i] >= own_bar || (bar && similarity[i] >= bar[i]);
+    }
+  }
+  return n;
+}
+
+const NeighborKernels SIMD_NAME(neighbor_kernels) = {add, similarities, above};

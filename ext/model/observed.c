@@ -1,0 +1,99 @@
+/* All histories as a matrix: see observed.h. */
+#include "observed.h"
+
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../base/parallel.h"
+#include "store.h"
+
+enum { BLOCK = 64 * STORE_CHUNK };
+
+static int make_room(SparseMatrix *matrix, size_t entries, size_t *capacity) {
+  if (entries <= *capacity) return SQLITE_OK;
+  size_t grown = entries + entries / 2;
+  uint32_t *index = memory_resize(matrix->index, grown, sizeof *index);
+  if (index) matrix->index = index;
+  float *value = memory_resize(matrix->value, grown, sizeof *value);
+  if (value) matrix->value = value;
+  if (!index || !value) return SQLITE_NOMEM;
+  *capacity = grown;
+  return SQLITE_OK;
+}
+
+/* Appends what a user was trained on. */
+static int append(SparseMatrix *matrix, size_t user, const History *history, size_t *capacity, int *rated) {
+  size_t to = matrix->start[user];
+  if (make_room(matrix, to + history->count, capacity) != SQLITE_OK) return SQLITE_NOMEM;
+  for (size_t i = 0; i < history->count; i++) {
+    if (history->held_out && history->held_out[i]) continue;
+    matrix->index[to] = history->item[i];
+    matrix->value[to++] = history->rating ? history->rating[i] : 1;
+  }
+  *rated |= history->rating != NULL;
+  matrix->start[user + 1] = to;
+  return SQLITE_OK;
+}
+
+static int read_all(Model *model, const ModelItems *items, Observed *observed, Error *error) {
+  SparseMatrix *by_user = &observed->by_user;
+  size_t users = (size_t)model->users, capacity = 1;
+  int with_offset = items->shape.biases[HEAD_RATING], rated = 0;
+  *by_user = (SparseMatrix){.rows = users, .columns = items->ids.count};
+  by_user->start = memory_alloc_zero(users + 1, sizeof *by_user->start);
+  by_user->index = memory_alloc(1, sizeof *by_user->index);
+  by_user->value = memory_alloc(1, sizeof *by_user->value);
+  if (with_offset) observed->user_offset = memory_alloc(users, sizeof *observed->user_offset);
+  int code = by_user->start && by_user->index && by_user->value && (observed->user_offset || !with_offset)
+                 ? SQLITE_OK
+                 : error_no_memory(error);
+  for (size_t first = 0; first < users && code == SQLITE_OK; first += BLOCK) {
+    ModelUsers run;
+    code = model_users(model, items, first, BLOCK, USERS_WITH_HISTORIES | USERS_PLAIN, &run, error);
+    for (size_t user = 0; user < run.count && code == SQLITE_OK; user++)
+      if (append(by_user, first + user, &run.history[user], &capacity, &rated) != SQLITE_OK)
+        code = error_no_memory(error);
+    if (code == SQLITE_OK && with_offset)
+      memcpy(observed->user_offset + first, run.offset[HEAD_RATING], run.count * sizeof *observed->user_offset);
+    users_free(&run);
+  }
+  if (!rated) {
+    memory_free(by_user->value);
+    by_user->value = NULL;
+  }
+  if (code == SQLITE_OK && sparse_transpose(by_user, &observed->by_item, parallel_threads(0), NULL) != SQLITE_OK)
+    code = error_no_memory(error);
+  return code;
+}
+
+int model_observed(Model *model, const ModelItems *items, Observed **observed, Error *error) {
+  int code = SQLITE_OK;
+  if (model->observed && model->observed->stamp != model_user_stamp(model)) {
+    observed_release(model->observed);
+    model->observed = NULL;
+  }
+  if (!model->observed) {
+    Observed *made = memory_alloc_zero(1, sizeof *made);
+    code = made ? SQLITE_OK : error_no_memory(error);
+    if (made) {
+      made->references = 1;
+      made->stamp = model_user_stamp(model);
+      code = read_all(model, items, made, error);
+    }
+    if (code == SQLITE_OK)
+      model->observed = made;
+    else
+      observed_release(made);
+  }
+  *observed = model->observed;
+  if (code == SQLITE_OK) model->observed->references++;
+  return code;
+}
+
+void observed_release(Observed *observed) {
+  if (!observed || --observed->references > 0) return;
+  sparse_free(&observed->by_user);
+  sparse_free(&observed->by_item);
+  memory_free(observed->user_offset);
+  memory_free(observed);
+}

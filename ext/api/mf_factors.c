@@ -99,6 +99,9 @@ void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *pla
       .threads = training->threads,
   };
   plan->biases = svd->center < SVD_CENTER_GLOBAL;
+  plan->fold = (FoldIn){.method = FOLD_PROJECTION,
+                        .weigh_all_cells = svd->missing == SVD_MISSING_ZERO,
+                        .user_mean = svd->center == SVD_CENTER_USER};
   if (svd->center != SVD_CENTER_GLOBAL) return;
   const SparseMatrix *cells = &training->data.by_user;
   double all = (double)cells->rows * (double)cells->columns;

@@ -99,10 +99,9 @@ void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *pla
       .threads = training->threads,
   };
   plan->biases = svd->center < SVD_CENTER_GLOBAL;
-  /* Without a centre a user is her row times V: the least squares over all her cells, since V is orthonormal. */
-  if (svd->center == SVD_CENTER_NONE)
-    plan->fold = (FoldIn){
-        .method = FOLD_RANKING, .regularization = 1e-6, .confidence = 1, .target_slope = 1, .missing_weight = 1};
+  plan->fold = (FoldIn){.method = FOLD_PROJECTION,
+                        .weigh_all_cells = svd->missing == SVD_MISSING_ZERO,
+                        .user_mean = svd->center == SVD_CENTER_USER};
   if (svd->center != SVD_CENTER_GLOBAL) return;
   const SparseMatrix *cells = &training->data.by_user;
   double all = (double)cells->rows * (double)cells->columns;

@@ -191,7 +191,8 @@ static int check_fold(Reader *reader, const Config *config, Error *error) {
     const FoldIn *fold = &config->fold[head];
     if (fold->method == FOLD_NONE) continue;
     right = right && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
-            (config->rank[head] > 0 ? fold->regularization > 0 : config->biases[head] && fold->method == FOLD_RATING) &&
+            (config->rank[head] > 0 ? fold->regularization > 0 || fold->method == FOLD_PROJECTION
+                                    : config->biases[head] && fold->method == FOLD_RATING) &&
             fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
             !(fold->method == FOLD_RANKING && config->biases[head]);
   }

@@ -17,9 +17,9 @@
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
  *            history                             1 where histories are kept
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
- *            ratings) or "ranking" (over all cells); and what that needs, of each head, 0 where it does not:
+ *            ratings), "ranking" (over all cells) or "projection"; and what that needs, of each head, 0 where it does not:
  *            rating_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target,
- *            …_target_slope, …_missing_weight, …_weigh_all_cells, …_nonnegative: see FoldIn and als.h
+ *            …_target_slope, …_missing_weight, …_weigh_all_cells, …_nonnegative, …_user_mean: see FoldIn
  * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next
  *            training, and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32
  * item indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none where
@@ -72,6 +72,7 @@ const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
 const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS] = {
     {"weigh_all_cells", offsetof(FoldIn, weigh_all_cells)},
     {"nonnegative", offsetof(FoldIn, nonnegative)},
+    {"user_mean", offsetof(FoldIn, user_mean)},
 };
 
 const char *store_fold_key(char *text, int size, int head, const char *key) {

@@ -38,7 +38,7 @@ typedef struct StoreFoldKey {
   size_t offset;
 } StoreFoldKey;
 
-enum { STORE_FOLD_REALS = 8, STORE_FOLD_FLAGS = 2 };
+enum { STORE_FOLD_REALS = 8, STORE_FOLD_FLAGS = 3 };
 extern const StoreFoldKey store_fold_reals[STORE_FOLD_REALS]; /* double */
 extern const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS]; /* int, 0 or 1 */
 

@@ -6,7 +6,7 @@
 #include "../base/memory.h"
 
 const char *const head_names[HEADS] = {"rating", "ranking"};
-const char *const fold_names[FOLD_METHODS] = {"none", "rating", "ranking"};
+const char *const fold_names[FOLD_METHODS] = {"none", "rating", "ranking", "projection"};
 
 void trained_free(TrainedModel *model) {
   dictionary_free(&model->users);

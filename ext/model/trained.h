@@ -18,6 +18,7 @@ typedef enum FoldMethod {
   FOLD_NONE,    /* it can't */
   FOLD_RATING,  /* least squares over the ratings there are: als.h's rating loss; of a head of biases alone, the bias */
   FOLD_RANKING, /* over all cells: its ranking loss */
+  FOLD_PROJECTION, /* the centred row times the items' vectors, which are orthonormal: see svd_centered.h */
   FOLD_METHODS
 } FoldMethod;
 
@@ -27,7 +28,9 @@ typedef struct FoldIn {
   int method; /* FoldMethod; of a head that was not fitted, and of models of content, FOLD_NONE */
   double regularization, bias_regularization, nu;
   double confidence, confidence_slope, target, target_slope, missing_weight;
-  int weigh_all_cells, nonnegative;
+  int weigh_all_cells; /* of a projection: a cell that is not there is 0, and not its mean */
+  int nonnegative;
+  int user_mean; /* of a projection: the biases are the users' means, and not the items' */
 } FoldIn;
 
 /* What scores items for users who are their histories. */

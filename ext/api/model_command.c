@@ -154,7 +154,7 @@ int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_
   *rowid = sqlite3_last_insert_rowid(table->connection->db); /* what SQLite will set it to: unchanged */
   int inserts = count > 1 && sqlite3_value_type(values[0]) == SQLITE_NULL;
   sqlite3_value **columns = values + 2;
-  if (inserts && sqlite3_value_type(columns[COLUMN_COMMAND]) == SQLITE_TEXT) {
+  if (inserts && sqlite3_value_type(columns[COLUMN_COMMAND]) != SQLITE_NULL) {
     const char *text = (const char *)sqlite3_value_text(columns[COLUMN_COMMAND]);
     code = text ? run_command(table, text, columns, &error) : error_no_memory(&error);
   } else if (inserts) {

@@ -12,6 +12,7 @@ typedef enum LiveKind {
   LIVE_USER_INSERT,
   LIVE_USER_UPDATE,
   LIVE_USER_DELETE,
+  LIVE_USER_CHUNK_INSERT,
   LIVE_USER_CHUNK,
   LIVE_USER_CHUNK_DELETE,
   LIVE_ITEM_COUNT,
@@ -20,6 +21,7 @@ typedef enum LiveKind {
   LIVE_USER_STAMP,
   /* These change the item side. */
   LIVE_ITEM_INSERT,
+  LIVE_ITEM_CHUNK_INSERT,
   LIVE_ITEM_CHUNK,
   LIVE_ITEMS,
   LIVE_ITEM_STAMP,
@@ -35,21 +37,33 @@ struct LiveRow {
   size_t size;
 };
 
-/* ?1 key, ?2 n, ?3 blob, ?4 id. INSERT … SELECT and not VALUES: see store.c. */
+#define CONFIG(key, value) \
+  "UPDATE \"%w\".\"%w_config\" SET key = key, value = " value " WHERE key IN (SELECT '" key "')"
+
+/* ?1 key, ?2 n, ?3 blob, ?4 id.
+ *
+ * Each has a statement journal, so that where the disk or the memory is full, the statement is undone and not the whole
+ * transaction, with what the user did in it before. SQLite gives one to a statement that may write several rows and may
+ * run into a constraint: INSERT … SELECT, as in store.c; and UPDATE with a subquery in its WHERE that sets a key, even
+ * to what it is. (Never DELETE; but that needs no room.) */
 static const char *const texts[LIVE_KINDS] = {
     [LIVE_USER_INSERT] = "INSERT INTO \"%w\".\"%w_user\"(idx, id, n, history) SELECT ?1, ?4, ?2, ?3",
-    [LIVE_USER_UPDATE] = "UPDATE \"%w\".\"%w_user\" SET n = ?2, history = ?3 WHERE idx = ?1",
+    [LIVE_USER_UPDATE] = "UPDATE \"%w\".\"%w_user\" SET idx = idx, n = ?2, history = ?3 WHERE idx IN (SELECT ?1)",
     [LIVE_USER_DELETE] = "DELETE FROM \"%w\".\"%w_user\" WHERE idx = ?1",
-    [LIVE_USER_CHUNK] = "REPLACE INTO \"%w\".\"%w_userfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
+    [LIVE_USER_CHUNK_INSERT] = "INSERT INTO \"%w\".\"%w_userfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
+    [LIVE_USER_CHUNK] =
+        "UPDATE \"%w\".\"%w_userfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
     [LIVE_USER_CHUNK_DELETE] = "DELETE FROM \"%w\".\"%w_userfactor\" WHERE chunk = ?1",
-    [LIVE_ITEM_COUNT] = "UPDATE \"%w\".\"%w_item\" SET n = n + ?2 WHERE idx = ?1",
-    [LIVE_RATINGS] = "UPDATE \"%w\".\"%w_config\" SET value = value + ?2 WHERE key = 'ratings'",
-    [LIVE_USERS] = "UPDATE \"%w\".\"%w_config\" SET value = ?2 WHERE key = 'users'",
-    [LIVE_USER_STAMP] = "UPDATE \"%w\".\"%w_config\" SET value = ?2 WHERE key = 'user_stamp'",
+    [LIVE_ITEM_COUNT] = "UPDATE \"%w\".\"%w_item\" SET idx = idx, n = n + ?2 WHERE idx IN (SELECT ?1)",
+    [LIVE_RATINGS] = CONFIG("ratings", "value + ?2"),
+    [LIVE_USERS] = CONFIG("users", "?2"),
+    [LIVE_USER_STAMP] = CONFIG("user_stamp", "?2"),
     [LIVE_ITEM_INSERT] = "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) SELECT ?1, ?4, ?2",
-    [LIVE_ITEM_CHUNK] = "REPLACE INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
-    [LIVE_ITEMS] = "UPDATE \"%w\".\"%w_config\" SET value = ?2 WHERE key = 'items'",
-    [LIVE_ITEM_STAMP] = "UPDATE \"%w\".\"%w_config\" SET value = ?2 WHERE key = 'item_stamp'",
+    [LIVE_ITEM_CHUNK_INSERT] = "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
+    [LIVE_ITEM_CHUNK] =
+        "UPDATE \"%w\".\"%w_itemfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
+    [LIVE_ITEMS] = CONFIG("items", "?2"),
+    [LIVE_ITEM_STAMP] = CONFIG("item_stamp", "?2"),
 };
 
 /* ---- histories --------------------------------------------------------------------------------------------------- */
@@ -168,10 +182,10 @@ static int read_chunk(Model *model, const ModelItems *items, int64_t chunk, size
 static int add_chunk(Model *model, const ModelItems *items, int64_t chunk, size_t count, size_t place, const float *row,
                      const char *bytes, LiveBatch *batch, Error *error) {
   size_t floats = store_row_floats(&items->shape), there = 0;
-  LiveRow *added = add_row(batch, LIVE_USER_CHUNK, chunk, (int64_t)count);
+  if (chunk * STORE_CHUNK < model->users) there = users_chunk_length(model, chunk);
+  LiveRow *added = add_row(batch, there ? LIVE_USER_CHUNK : LIVE_USER_CHUNK_INSERT, chunk, (int64_t)count);
   char *blob = added ? add_blob(added, count * floats * sizeof(float)) : NULL;
   if (!blob) return error_no_memory(error);
-  if (chunk * STORE_CHUNK < model->users) there = users_chunk_length(model, chunk);
   int code = read_chunk(model, items, chunk, there < count ? there : count, blob, error);
   if (code != SQLITE_OK) return code;
   if (row)
@@ -210,7 +224,8 @@ static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *
   const ModelShape *shape = &items->shape;
   if (!shape_has_user_rows(shape)) return SQLITE_OK;
   size_t floats = store_row_floats(shape), item = items->ids.count, first = item / STORE_CHUNK * STORE_CHUNK;
-  LiveRow *added = add_row(batch, LIVE_ITEM_CHUNK, (int64_t)(item / STORE_CHUNK), (int64_t)(item - first + 1));
+  LiveKind kind = item > first ? LIVE_ITEM_CHUNK : LIVE_ITEM_CHUNK_INSERT;
+  LiveRow *added = add_row(batch, kind, (int64_t)(item / STORE_CHUNK), (int64_t)(item - first + 1));
   char *blob = added ? add_blob(added, (item - first + 1) * floats * sizeof(float)) : NULL;
   float *vector = memory_alloc_aligned(
       1, (size_t)(shape_stride(shape, HEAD_RATING) + shape_stride(shape, HEAD_RANKING)) * sizeof *vector);

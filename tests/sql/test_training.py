@@ -646,9 +646,7 @@ class Commands(TestCase):
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES('explode')", "'explode'", "retrain", "integrity-check")
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES('store')", "'store'")
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf, payload) VALUES('store', x'00')", "'store'")
-        for sql in ("INSERT INTO ratings_mf(user, item, rating) VALUES(1, 2, 3)", "DELETE FROM ratings_mf WHERE user = 1007 AND item = 50",
-                    "UPDATE ratings_mf SET rating = 3 WHERE user = 1007 AND item = 50", "INSERT INTO ratings_mf(ratings_mf) VALUES(7)"):
-            self.assert_error(db, sql, "ratings_mf", "retrain")
+        self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES(7)", "ratings_mf", "'7'", "retrain")
         db.execute("UPDATE ratings_mf SET rating = 3 WHERE user = 1")
         self.assertEqual(db.execute("SELECT count(*) FROM ratings_mf").fetchone(), (2400,))
 

@@ -154,18 +154,10 @@ def nearest(s, k=None, threshold=0.0):
     return lists
 
 
-def neighbor_predictions(values, there, s, lists, center, size, low, high):
-    """ŷ = b + Σ s (r − b') / Σ s of every cell of rows × features: rows vote on a feature by what they gave it. `lists`: who
-    votes for each row; None: whoever gave it anything, the `size` most similar of them."""
-    mean = values[there].mean()
-    base, spread = np.zeros(values.shape), np.ones(len(values))
-    if center in ("mean", "zscore"):
-        base = base + row_means(values, there)[:, None]
-    if center == "zscore":
-        spread = np.array([row[own].std() if own.any() else 1 for row, own in zip(values, there)])
-        spread[spread == 0] = 1
-    if center == "bias":
-        base = center_biases(values, there)
+def neighbor_predictions(values, there, s, lists, base, spread, size, otherwise):
+    """b + σ Σ s (r − b') / σ' / Σ s of every cell of rows × features, unclipped: rows vote on a feature by what they gave
+    it. `lists`: who votes for each row; None: whoever gave it anything, the `size` most similar of them. `otherwise` where
+    nobody votes; None: b."""
     result = np.zeros(values.shape)
     for row in range(len(values)):
         for feature in range(values.shape[1]):
@@ -174,15 +166,25 @@ def neighbor_predictions(values, there, s, lists, center, size, low, high):
             voters = voters[np.argsort(-s[row, voters], kind="stable")][:size]
             if len(voters):
                 off = (values[voters, feature] - base[voters, feature]) / spread[voters]
-                deviation = (s[row, voters] * off).sum() / s[row, voters].sum()
-                result[row, feature] = base[row, feature] + spread[row] * deviation
+                result[row, feature] = base[row, feature] + spread[row] * (s[row, voters] * off).sum() / s[row, voters].sum()
             else:
-                result[row, feature] = mean if center == "none" else base[row, feature]
-    return np.clip(result, low, high)
+                result[row, feature] = base[row, feature] if otherwise is None else otherwise
+    return result
 
 
-def center_biases(values, there, items_are_rows=False):
-    if items_are_rows:
-        return center_biases(values.T, there.T).T
-    mean, users, items = damped_biases(values, there)
-    return mean + users[:, None] + items[None, :]
+def centering(matrix, center, by_item):
+    """Base and spread of rows × features for neighbor_predictions, and what stands where nobody votes."""
+    values, there = (matrix.values.T, matrix.there.T) if by_item else (matrix.values, matrix.there)
+    base, spread, otherwise = np.zeros(values.shape), np.ones(len(values)), None
+    if center == "none":
+        otherwise = matrix.mean
+    elif center == "bias":
+        mean, users, items = damped_biases(matrix.values, matrix.there)
+        base = mean + users[:, None] + items[None, :]
+        base = base.T if by_item else base
+    else:
+        base = base + row_means(values, there)[:, None]
+    if center == "zscore":
+        spread = np.array([row[own].std() for row, own in zip(values, there)])
+        spread[spread == 0] = 1
+    return base, spread, otherwise

@@ -102,6 +102,14 @@ static double row_mean(const SparseMatrix *matrix, size_t row) {
   return length > 0 ? row_sum(matrix, row) / (double)length : 0;
 }
 
+/* The value of a row that is nearest to its mean: what is left of stars and half stars without it is exact. */
+static double middle_value(const SparseMatrix *matrix, size_t row) {
+  double mean = row_mean(matrix, row), middle = INFINITY;
+  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
+    if (fabs(value_of(matrix, e) - mean) < fabs(middle - mean)) middle = value_of(matrix, e);
+  return isfinite(middle) ? middle : 0;
+}
+
 /* The value that takes part in the sums. */
 static float weigh(const NeighborSearch *search, size_t row, size_t feature, double value) {
   const NeighborOptions *options = &search->options;
@@ -128,8 +136,8 @@ static void row_lengths(NeighborSearch *search) {
     search->row_part[row] = 1 - b + (average > 0 ? b * search->row_part[row] / average : 0);
 }
 
-/* What weigh() needs of rows and features. Pearson's coefficient does not depend on where 0 is; near the row's mean
- * the sums lose least. */
+/* What weigh() needs of rows and features. Pearson's coefficient does not depend on where 0 is; near the row's mean the
+ * sums lose least. */
 static int make_parts(NeighborSearch *search) {
   const NeighborOptions *options = &search->options;
   const SparseMatrix *rows = search->rows, *features = search->features;
@@ -141,7 +149,8 @@ static int make_parts(NeighborSearch *search) {
   if (row_part) search->row_part = memory_alloc_zero(rows->rows, sizeof *search->row_part);
   if (feature_part) search->feature_part = memory_alloc_zero(features->rows, sizeof *search->feature_part);
   if ((row_part && !search->row_part) || (feature_part && !search->feature_part)) return SQLITE_NOMEM;
-  for (size_t row = 0; row_means && row < rows->rows; row++) search->row_part[row] = row_mean(rows, row);
+  for (size_t row = 0; row_means && row < rows->rows; row++)
+    search->row_part[row] = adjusted ? row_mean(rows, row) : middle_value(rows, row);
   if (row_part && !row_means) row_lengths(search);
   for (size_t f = 0; feature_part && f < features->rows; f++)
     search->feature_part[f] =
@@ -192,11 +201,16 @@ static void accumulate(const NeighborSearch *search, size_t row, Sums *sums) {
   }
 }
 
+/* Σ (x − x̄)² of n values from Σ x² and Σ x; 0 where it is within what rounding may have left of it. */
+static double variance_of(double squares, double sum, double n) {
+  double variance = squares - sum * sum / n;
+  return variance > 3 * n * 0x1p-24 * squares ? variance : 0;
+}
+
 static float pearson(const Sums *sums) {
   double n = sums->support, x = sums->x, y = sums->y;
-  double covariance = (double)sums->xy - x * y / n;
-  double variances = ((double)sums->xx - x * x / n) * ((double)sums->yy - y * y / n);
-  return variances > 0 ? (float)fmax(-1, fmin(1, covariance / sqrt(variances))) : 0;
+  double variances = variance_of(sums->xx, x, n) * variance_of(sums->yy, y, n);
+  return variances > 0 ? (float)fmax(-1, fmin(1, ((double)sums->xy - x * y / n) / sqrt(variances))) : 0;
 }
 
 static float similarity_of(const NeighborSearch *search, size_t row, size_t other, const Sums *sums) {

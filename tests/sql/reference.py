@@ -44,15 +44,16 @@ def evaluate(db, model, source, options="{}"):
                                                    (model, source, options))}
 
 
-def errors_with_mean(db, model, train, test):
-    """RMSE and MAE, the mean of the training's ratings where the model does not know the user or the item."""
-    got = evaluate(db, model, test)
-    mean = db.execute(f"SELECT avg(rating) FROM {train}").fetchone()[0]
-    unknown = db.execute(f"SELECT rating FROM {test} WHERE user NOT IN (SELECT user FROM {train}) OR item NOT IN "
-                         f"(SELECT item FROM {train})").fetchall()
-    off = np.array([rating[0] - mean for rating in unknown])
+def errors_of(db, model, fold, biases):
+    """RMSE and MAE on a fold. Where the model does not know the user or the item its biases make the estimate, or, without
+    `biases`, the mean of all ratings, whatever else it has."""
+    train, test = f"train{fold}", f"test{fold}"
+    got = evaluate(db, model, test, '{"cold_start": "estimate"}' if biases else "{}")
     (rmse, n), (mae, _) = got["rmse", None], got["mae", None]
-    count = db.execute(f"SELECT count(*) FROM {test}").fetchone()[0]
+    mean, count = (db.execute(f"SELECT {what}").fetchone()[0] for what in (f"avg(rating) FROM {train}", f"count(*) FROM {test}"))
+    unknown = [] if biases else db.execute(f"SELECT rating FROM {test} WHERE user NOT IN (SELECT user FROM {train}) OR item NOT "
+                                           f"IN (SELECT item FROM {train})").fetchall()
+    off = np.array([rating[0] - mean for rating in unknown])
     assert n + len(off) == count, (n, len(off), count)
     return np.sqrt((rmse ** 2 * n + np.sum(off ** 2)) / count), (mae * n + np.sum(np.abs(off))) / count
 
@@ -121,8 +122,8 @@ def similarities(values, there, kind, rows_are_users=False, weighting="none", sh
             x = np.where(there, values - means, 0)
         else:
             x = weighted(values, there, weighting, **bm25)
-        norm = np.sqrt((x ** 2).sum(1))
-        product, scale = x @ x.T, np.outer(norm, norm)
+        squares = (x ** 2).sum(1)
+        product, scale = x @ x.T, np.sqrt(np.outer(squares, squares))
         s = np.divide(product, scale, out=np.zeros((n, n)), where=scale > 1e-12)
     elif kind == "jaccard":
         s = support / np.maximum(there.sum(1)[:, None] + there.sum(1)[None, :] - support, 1)

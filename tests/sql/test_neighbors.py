@@ -135,13 +135,14 @@ class Neighbors(TestCase):
 
     # ---- scores and predictions ----
 
+    # With two in common Pearson's coefficient is 1 or -1, and many are alike: hence the support.
     def check_cells(self, by, neighbors, center, k=4, kind="pearson"):
         rows = without_ties(ROWS)
         db = self.closing(rated(rows))
-        self.train(db, k, by=by, neighbors=neighbors, center=center, similarity=kind, shrinkage=2)
+        self.train(db, k, by=by, neighbors=neighbors, center=center, similarity=kind, shrinkage=2, min_support=3)
         matrix, by_item = Matrix(rows), by == "item"
         values, there = (matrix.values.T, matrix.there.T) if by_item else (matrix.values, matrix.there)
-        s, _ = similarities(values, there, kind, rows_are_users=not by_item, shrinkage=2)
+        s, _ = similarities(values, there, kind, rows_are_users=not by_item, shrinkage=2, min_support=3)
         lists = nearest(s, k)
         base, spread, otherwise = centering(matrix, center, by_item)
         expected = neighbor_predictions(values, there, s, None if neighbors == "raters" else lists, base, spread, k, otherwise)
@@ -318,21 +319,21 @@ class Neighbors(TestCase):
             errors = []
             for fold in range(5):
                 train(db, f"train{fold}", 40, "knn_train", by="user", similarity="msd", neighbors="raters", center=center, model="m")
-                errors.append(reference.errors_with_mean(db, "m", f"train{fold}", f"test{fold}"))
+                errors.append(reference.errors_of(db, "m", fold, biases=center == "bias"))
             print("MovieLens 100K, 5 folds, user kNN, %s: RMSE %.6f MAE %.6f" % (center, *np.mean(errors, axis=0)))
             np.testing.assert_allclose(np.mean(errors, axis=0), expected, atol=1e-4)
 
     def test_items_on_u1(self):
         """The published .307895 and .373812 lie between what the two orders of similarities alike at the 200th place come to:
-        ours is that of the lower item first, as everywhere."""
+        ours is that of the lower item first, as everywhere. (Scores alike but for rounding may change places.)"""
         db = self.closing(reference.u1_positives())
         train(db, "SELECT user, item FROM likes", 200, "knn_train", model="m")
-        got = evaluate(db, "m", "SELECT user, item FROM wanted")
+        got = evaluate(db, "m", "SELECT user, item FROM wanted", '{"cold_start": "estimate"}')
         liked, wanted = (db.execute(f"SELECT user, item FROM {name}").fetchall() for name in ("likes", "wanted"))
         precision, ndcg = top_ten(liked, wanted)
         print("MovieLens 100K, u1, item kNN: P@10 %.6f NDCG@10 %.6f" % (got["precision", 10][0], got["ndcg", 10][0]))
         self.assertAlmostEqual(got["precision", 10][0], precision, delta=1e-9)
-        self.assertAlmostEqual(got["ndcg", 10][0], ndcg, delta=1e-9)
+        self.assertAlmostEqual(got["ndcg", 10][0], ndcg, delta=2e-5)
         self.assertAlmostEqual(precision, .307895, delta=5e-4)
         self.assertAlmostEqual(ndcg, .373812, delta=5e-4)
 
@@ -354,17 +355,12 @@ def top_ten(liked, wanted, k=200):
     discount = 1 / np.log2(np.arange(2, 12))
     precision, ndcg = [], []
     for user, items in relevant.items():
-        if user not in matrix.user:
-            continue
         row = matrix.user[user]
         scores = np.where(matrix.there[row], -np.inf, matrix.there[row] @ kept)
-        known = [item for item in items if item in matrix.item]
-        if not known:
-            continue
         best = np.argsort(-scores, kind="stable")[:10]
         hits = np.array([matrix.items[item] in items for item in best])
         precision.append(hits.mean())
-        ndcg.append((hits * discount).sum() / discount[:min(10, len(known))].sum())
+        ndcg.append((hits * discount).sum() / discount[:min(10, len(items))].sum())
     return np.mean(precision), np.mean(ndcg)
 
 

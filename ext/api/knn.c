@@ -141,6 +141,7 @@ static int start(Training *training, Error *error) {
                     .weighting = options->weighting,
                     .min_support = options->min_support,
                     .sample = options->max_interactions,
+                    .seed = (int64_t)options->common.seed,
                     .shrinkage = options->shrinkage,
                     .threshold = options->threshold,
                     .bm25_k1 = options->bm25_k1,

@@ -25,6 +25,7 @@ NeighborOptions predictor_search_options(const ModelShape *shape, int threads) {
       .shrinkage = neighbors->shrinkage,
       .min_support = (size_t)neighbors->min_support,
       .sample = (size_t)neighbors->sample,
+      .seed = (uint64_t)neighbors->seed,
       .threads = threads,
   };
 }

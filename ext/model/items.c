@@ -21,7 +21,7 @@ typedef struct Config {
   int64_t rank[HEADS], biases[HEADS], range;
   double mean[HEADS], minimum, maximum, average, low, high;
   int64_t cosine, sparse, profile, terms, links, linked, history;
-  int64_t size, centering, raters, similarity, weighting, min_support, sample; /* of neighbours */
+  int64_t size, centering, raters, similarity, weighting, min_support, sample, seed; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
   FoldIn fold[HEADS];
   const char *user_affinity, *item_affinity; /* static names */
@@ -56,6 +56,7 @@ static const ConfigInteger config_integers[] = {
     {"neighbor_weighting", offsetof(Config, weighting), 0, 15},
     {"neighbor_min_support", offsetof(Config, min_support), 0, INT32_MAX},
     {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
+    {"neighbor_seed", offsetof(Config, seed), INT64_MIN, INT64_MAX},
     {"history", offsetof(Config, history), 0, 1},
 };
 
@@ -267,6 +268,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
       .weighting = (int)config->weighting,
       .min_support = (int)config->min_support,
       .sample = (int)config->sample,
+      .seed = config->seed,
       .shrinkage = config->shrinkage,
       .threshold = config->threshold,
       .bm25_k1 = config->bm25_k1,

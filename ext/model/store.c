@@ -453,6 +453,7 @@ static int write_config(Writer *writer) {
       {"neighbor_weighting", shape->neighbors.weighting},
       {"neighbor_min_support", shape->neighbors.min_support},
       {"neighbor_sample", shape->neighbors.sample},
+      {"neighbor_seed", shape->neighbors.seed},
   };
   const struct {
     const char *key;

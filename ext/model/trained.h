@@ -52,6 +52,7 @@ typedef struct NeighborShape {
   int min_support; /* common entries at least */
   int sample;      /* of longer rows only so many entries were compared; 0: all */
   double shrinkage, threshold, bm25_k1, bm25_b;
+  int64_t seed; /* the bits of the seed that drew the sample */
 } NeighborShape;
 
 /* How predictions become ratings: as they are, clipped to the ratings' range, or mapped onto it from the lowest and the

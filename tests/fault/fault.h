@@ -350,6 +350,100 @@ static const Step content_training[] = {
 };
 enum { CONTENT_TRAINING = sizeof content_training / sizeof *content_training };
 
+/* ---- links: neighbours, weights between items, baselines --------------------------------------------------------- */
+
+/* On the ratings and plays above. */
+static const char *const train_links[] = {
+    "SELECT knn_train('ratings', 4, '{\"threads\":1,\"test\":0.1}')",
+    "SELECT knn_train('ratings', 3, '{\"threads\":1,\"by\":\"user\",\"similarity\":\"pearson\",\"center\":\"zscore\","
+    "\"model\":\"users_knn\"}')",
+    "SELECT knn_train('ratings', 3, '{\"threads\":1,\"similarity\":\"msd\",\"neighbors\":\"raters\","
+    "\"model\":\"raters_knn\"}')",
+    "SELECT ease_train('plays', 5, '{\"threads\":1}')",
+    "SELECT baseline_train('ratings', '{\"threads\":1}')",
+};
+enum { LINK_MODELS = sizeof train_links / sizeof *train_links };
+
+static const char *const link_models[LINK_MODELS] = {"ratings_knn", "users_knn", "raters_knn", "plays_ease",
+                                                     "ratings_baseline"};
+
+static const char *const link_serving[] = {
+    "SELECT * FROM recommend(3, 4, 'ratings_knn')",
+    "SELECT * FROM recommend(3, 4, 'users_knn')",
+    "SELECT * FROM recommend('person 2', 3, 'plays_ease')",
+    "SELECT * FROM recommend(3, 4, 'ratings_baseline')",
+    "SELECT * FROM recommend('nobody', 4, 'users_knn')",
+    "SELECT * FROM recommend_all(3, 'ratings_knn')",
+    "SELECT * FROM recommend_all(3, 'users_knn')",
+    "SELECT * FROM recommend_all(2, 'plays_ease')",
+    "SELECT * FROM recommend_users(2, 3, 'ratings_knn')",
+    "SELECT * FROM recommend_users(2, 3, 'users_knn')",
+    "SELECT * FROM recommend_users('song 3', 3, 'plays_ease')",
+    "SELECT * FROM recommend_users(2, 3, 'ratings_baseline')",
+    "SELECT * FROM recommend_neighbors('ratings_knn')",
+    "SELECT * FROM recommend_neighbors('users_knn')",
+    "SELECT * FROM item_similar(2, 3, 'ratings_knn')",
+    "SELECT * FROM item_similar('song 2', 3, 'plays_ease')",
+    "SELECT * FROM item_similar_all(2, 'ratings_knn')",
+    "SELECT * FROM item_similar_all(2, 'plays_ease')",
+    "SELECT * FROM user_similar(2, 3, 'ratings_knn')",
+    "SELECT * FROM user_similar(2, 3, 'users_knn')",
+    "SELECT * FROM user_similar('person 5', 3, 'plays_ease')",
+    "SELECT predict(user, item, 'ratings_knn'), predict(user, item, 'users_knn'), predict(user, item, 'raters_knn') "
+    "FROM ratings WHERE user = 2",
+    "SELECT rowid, * FROM ratings_knn",
+    "SELECT rowid, * FROM users_knn WHERE user < 4",
+    "SELECT rowid, * FROM raters_knn WHERE user < 4",
+    "SELECT rowid, * FROM plays_ease",
+    "SELECT * FROM ratings_baseline WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 3",
+    "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5}', 4, 'ratings_knn')",
+    "SELECT * FROM recommend_for('SELECT item, rating FROM ratings WHERE user = 2', 4, 'users_knn')",
+    "SELECT * FROM recommend_for('[\"song 2\", \"song 5\"]', 4, 'plays_ease')",
+    "SELECT * FROM recommend_for('[2, 7]', 4, 'ratings_baseline')",
+    "SELECT * FROM recommend_explain(3, 4, 9, 'ratings_knn')",
+    "SELECT * FROM recommend_explain('person 2', 'song 3', 9, 'plays_ease')",
+    "SELECT * FROM recommend_explain(3, 4, 9, 'ratings_baseline')",
+    "SELECT * FROM recommend_factors('ratings_baseline', 'user', 'rating')",
+    "SELECT * FROM recommend_factors('ratings_knn', 'item', 'rating')",
+    "INSERT INTO ratings_knn(ratings_knn) VALUES('integrity-check')",
+    "INSERT INTO users_knn(users_knn) VALUES('integrity-check')",
+    "INSERT INTO raters_knn(raters_knn) VALUES('integrity-check')",
+    "INSERT INTO plays_ease(plays_ease) VALUES('integrity-check')",
+    "INSERT INTO ratings_baseline(ratings_baseline) VALUES('integrity-check')",
+    "SELECT * FROM recommend_evaluate('ratings_knn', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
+    "SELECT * FROM recommend_evaluate('users_knn', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
+    "SELECT * FROM recommend_evaluate('raters_knn', 'ratings', '{\"k\": 3}')",
+};
+enum { LINK_SERVING = sizeof link_serving / sizeof *link_serving };
+
+static const Step link_training[] = {
+    {"SELECT knn_train('ratings', 2, '{\"threads\":1}')", 1}, /* in the place of one */
+    {"SELECT epoch, head, test FROM knn_train('plays', 3, '{\"threads\":1,\"weighting\":\"bm25\",\"test\":0.3,"
+     "\"max_interactions\":4}')",
+     0},
+    {"SELECT epoch, test FROM knn_train('ratings', 3, '{\"threads\":1,\"by\":\"user\",\"similarity\":"
+     "\"adjusted_cosine\",\"center\":\"mean\",\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, test FROM ease_train('ratings', 2.5, '{\"threads\":1,\"values\":\"ratings\",\"test\":0.3}')", 0},
+    {"SELECT epoch, loss, test FROM baseline_train('ratings', '{\"threads\":1,\"test\":0.3,\"model\":\"new\"}')", 0},
+    {"SELECT epoch, loss, test FROM baseline_train('plays', '{\"threads\":1,\"test\":0.3}')", 0},
+    {"CREATE VIRTUAL TABLE taste USING recommender(train=ease, source=plays, size=3, options='{\"threads\":1}')", 0},
+    {"INSERT INTO users_knn(users_knn) VALUES('retrain')", 0},
+    {"ALTER TABLE plays_ease RENAME TO other", 0},
+    {"DROP TABLE users_knn", 0},
+};
+enum { LINK_TRAINING = sizeof link_training / sizeof *link_training };
+
+static const Step link_changes[] = {
+    {"INSERT INTO ratings_knn(user, item, rating) VALUES(3, 4, 5)", 0},
+    {"INSERT INTO ratings_knn(user, item, rating) VALUES(99, 77, 2)", 0},
+    {"DELETE FROM ratings_knn WHERE user = 5 AND seen = 1", 0},
+    {"INSERT INTO plays_ease(user, item) VALUES('somebody', 'song 99')", 0},
+    {"INSERT INTO plays_ease(plays_ease, user) VALUES('forget', 'person 9')", 0},
+    {"INSERT INTO ratings_baseline(user, item, rating) VALUES(99, 4, 1)", 0},
+};
+enum { LINK_CHANGES = sizeof link_changes / sizeof *link_changes };
+
 /* ---- images: a database as bytes, opened as often as needed ------------------------------------------------------ */
 
 typedef struct Image {
@@ -388,6 +482,17 @@ static inline Image make_content_image(int trained) {
   sqlite3 *db = NULL;
   CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
   fill_with_content(db, trained);
+  Image image = take_image(db);
+  must_close(db);
+  return image;
+}
+
+/* The tables, and these models. */
+static inline Image make_link_image(void) {
+  sqlite3 *db = NULL;
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  must(db, make_data);
+  for (int i = 0; i < LINK_MODELS; i++) must(db, train_links[i]);
   Image image = take_image(db);
   must_close(db);
   return image;

@@ -279,11 +279,58 @@ static void names_taken(void) {
   closes(db, "a table called recommend_connection");
 }
 
+/* Models of links: all histories and the users' neighbours are cached. */
+static void after_links(void) {
+  Image links = make_link_image();
+  sqlite3 *db = open_image(&links);
+  for (int i = 0; i < LINK_SERVING; i++) {
+    must(db, link_serving[i]);
+    must(db, link_serving[i]);
+  }
+  closes(db, "serving links");
+  for (int i = 0; i < LINK_SERVING; i++) {
+    db = open_image(&links);
+    sqlite3_stmt *statement = NULL;
+    if (CHECK(sqlite3_prepare_v2(db, link_serving[i], -1, &statement, NULL) == SQLITE_OK)) sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    closes(db, link_serving[i]);
+  }
+  for (int i = 0; i < LINK_TRAINING + LINK_CHANGES; i++)
+    for (int warm = 0; warm < 2; warm++) {
+      const char *sql = i < LINK_TRAINING ? link_training[i].sql : link_changes[i - LINK_TRAINING].sql;
+      db = open_image(&links);
+      for (int s = 0; s < LINK_SERVING && warm; s++) must(db, link_serving[s]);
+      must(db, sql);
+      check_integrity(db);
+      closes(db, sql);
+    }
+  static const char *const refused[] = {
+      "SELECT ease_train('ratings', 1, '{\"max_memory\":0}')",
+      "SELECT knn_train('ratings', 0)",
+      "SELECT knn_train('plays', 3, '{\"center\":\"bias\"}')",
+      "SELECT * FROM recommend_neighbors('plays_ease')",
+      "SELECT * FROM recommend_explain(3, 4, 9, 'users_knn')",
+      "SELECT * FROM item_similar(2, 3, 'users_knn')",
+      "SELECT * FROM user_similar(2, 3, 'ratings_baseline')",
+      "SELECT * FROM recommend_factors('ratings_knn', 'item')",
+      "INSERT INTO users_knn(user, item, rating) VALUES(3, 4, 5)",
+  };
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    db = open_image(&links);
+    Outcome outcome = run(db, refused[i]);
+    if (!CHECK(primary(outcome.code) == SQLITE_ERROR && outcome.message[0]))
+      printf("  %s: code %d, %s\n", refused[i], outcome.code, outcome.message);
+    closes(db, refused[i]);
+  }
+  free(links.bytes);
+}
+
 int main(void) {
   load_everywhere();
   image = make_image(1);
   after_each_statement();
   after_content();
+  after_links();
   kept_texts();
   const char *path = temporary_path("close");
   attached(path);

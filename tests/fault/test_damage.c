@@ -26,7 +26,7 @@ static const char *const rating_models[] = {"ratings_mf", "plays_mf"};
 static Patient patient; /* the one at hand */
 static long damages, detected;
 
-_Static_assert(SERVING <= 64 && CONTENT_SERVING <= 64, "room for the answers");
+_Static_assert(SERVING <= 64 && CONTENT_SERVING <= 64 && LINK_SERVING <= 64, "room for the answers");
 
 typedef enum Expectation {
   ANYTHING, /* well-formed rows or an error: this can't be told from data */
@@ -97,7 +97,8 @@ static void with_damage(const char *damage, Expectation expectation) {
   }
   Outcome left = must(db,
                       "SELECT name FROM sqlite_schema WHERE name LIKE '%\\_mf%' ESCAPE '\\' OR "
-                      "name LIKE '%\\_tfidf%' ESCAPE '\\'");
+                      "name LIKE '%\\_tfidf%' ESCAPE '\\' OR name LIKE '%\\_knn%' ESCAPE '\\' OR name LIKE "
+                      "'%\\_ease%' ESCAPE '\\' OR name LIKE '%\\_baseline%' ESCAPE '\\'");
   if (!CHECK(left.rows == 0)) printf("  %s: DROP TABLE leaves %ld tables\n", damage, left.rows);
   must(db, patient.train);
   CHECK(sqlite3_close(db) == SQLITE_OK);
@@ -206,6 +207,15 @@ static const Damaged damaged_content[] = {
     {"vectors_tfidf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
     {"latent_term", "idx", {"idx", "term", "df", "idf"}, DETECTED},
     {"songs_tfidf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
+};
+
+/* Rows of a list of neighbours that is missing are missed by queries of others, too. */
+static const Damaged damaged_links[] = {
+    {"ratings_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
+    {"users_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
+    {"plays_ease_weight", "rowid", {"name", "data"}, DETECTED},
+    {"users_knn_user", "idx", {"idx", "id", "n", "history"}, FOUND},
+    {"ratings_baseline_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
 
 static void damage_rows(const Damaged *what, long stride) {
@@ -549,6 +559,49 @@ static void damage_latent(long full) {
   discharge();
 }
 
+static void damage_links(long full) {
+  static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor", "neighbor", NULL};
+  static const char *const unused[] = {"term", "weight", NULL};
+  static const char *const used_dense[] = {"config", "user", "item", "weight", NULL};
+  static const char *const unused_dense[] = {"userfactor", "itemfactor", "neighbor", "term", NULL};
+  sqlite3 *db = empty_database();
+  must(db, make_data);
+  for (int i = 0; i < LINK_MODELS; i++) must(db, train_links[i]);
+  patient = (Patient){.serving = link_serving,
+                      .servings = LINK_SERVING,
+                      .changes = link_changes,
+                      .changes_count = LINK_CHANGES,
+                      .models = link_models,
+                      .model_count = LINK_MODELS,
+                      .retrain = "ratings_knn",
+                      .train = train_links[0]};
+  take_in(db);
+  damage_tables("ratings_knn", used, unused, "plays_ease");
+  damage_tables("users_knn", used, unused, "ratings_knn");
+  damage_tables("plays_ease", used_dense, unused_dense, "ratings_knn");
+  damage_blobs((Cell){"ratings_knn_neighbor", "data", "idx"}, full ? 1 : 97 * FAULT_SLOW);
+  damage_blobs((Cell){"users_knn_neighbor", "data", "idx"}, full ? 1 : 97 * FAULT_SLOW);
+  damage_blobs((Cell){"plays_ease_weight", "data", "rowid"}, full ? 1 : 29 * FAULT_SLOW);
+  damage_words((Cell){"ratings_knn_neighbor", "data", "idx"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_words((Cell){"users_knn_neighbor", "data", "idx"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_words((Cell){"plays_ease_weight", "data", "rowid"}, full ? 1 : 11 * FAULT_SLOW);
+  for (size_t i = 0; i < sizeof damaged_links / sizeof *damaged_links; i++)
+    damage_rows(&damaged_links[i], full ? 1 : 9 * FAULT_SLOW);
+  for (int links = 0; links < 5; links++)
+    for (int model = 0; model < LINK_MODELS; model++)
+      WITH_DAMAGE(ANYTHING, "UPDATE %s_config SET value = %d WHERE key = 'links'", link_models[model], links);
+  for (int model = 0; model < LINK_MODELS - 1; model++) {
+    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = 0 WHERE key = 'links'", link_models[model]);
+    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = value - 1 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = value + 1 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = 0 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(DETECTED, "DELETE FROM %s_config WHERE key LIKE 'neighbor%%'", link_models[model]);
+  }
+  damage_config("users_knn_config", full ? 1 : 19 * FAULT_SLOW);
+  if (FAULT_SLOW == 1) damage_config("plays_ease_config", full ? 1 : 31);
+  discharge();
+}
+
 int main(void) {
   load_everywhere();
   CHECK(sqlite3_auto_extension((void (*)(void))add_functions) == SQLITE_OK);
@@ -557,6 +610,7 @@ int main(void) {
   damage_ratings(full);
   damage_content(full);
   damage_latent(full);
+  damage_links(full);
   CHECK(damages > 2000 / FAULT_SLOW && detected > damages);
   printf("%ld damages, %ld errors\n", damages, detected);
   return check_report();

@@ -177,7 +177,7 @@ int main(void) {
   load_everywhere();
   disk_register();
   Image untrained = small_pages(0, 0), trained = small_pages(1, 0);
-  Image texts = small_pages(0, 1), content = small_pages(1, 1);
+  Image texts = small_pages(0, 1), content = small_pages(1, 1), links = make_link_image();
   sweep_full(&untrained, train_ratings);
   sweep_full(&untrained,
              "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=plays, size=3, "
@@ -188,6 +188,7 @@ int main(void) {
   sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT printf('x%99999d', 1), 4, 5");
   sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT 3, printf('x%99999d', 1), 5");
   for (int i = 0; i < CONTENT_MODELS; i++) sweep_full(&texts, train_content[i]);
+  for (int i = 0; i < LINK_MODELS; i++) sweep_full(&untrained, train_links[i]);
   sweep_full(&content,
              "SELECT count(*) FROM tfidf_train('songs', '{\"threads\":1,\"ngram_range\":[1,5],\"model\":\"x\"}')");
   sweep_full(&content,
@@ -209,6 +210,9 @@ int main(void) {
     sweep_failing(&content, path, modes[mode], content_training[0].sql); /* a new model */
     sweep_failing(&content, path, modes[mode], content_training[1].sql); /* in the place of one */
     sweep_serving(&content, path, modes[mode], content_serving, CONTENT_SERVING);
+    sweep_failing(&links, path, modes[mode], link_training[0].sql); /* in the place of one */
+    for (int i = 0; i < LINK_CHANGES; i++) sweep_failing(&links, path, modes[mode], link_changes[i].sql);
+    sweep_serving(&links, path, modes[mode], link_serving, LINK_SERVING);
   }
   CHECK(failed > 200);
   printf("the disk failed %ld times\n", failed);
@@ -217,5 +221,6 @@ int main(void) {
   free(trained.bytes);
   free(texts.bytes);
   free(content.bytes);
+  free(links.bytes);
   return check_report();
 }

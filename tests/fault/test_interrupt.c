@@ -173,7 +173,7 @@ static void long_training(void) {
 
 int main(void) {
   load_everywhere();
-  Image image = make_image(1), content = make_content_image(1);
+  Image image = make_image(1), content = make_content_image(1), links = make_link_image();
   sqlite3 *db = open_image(&image);
   for (int i = 0; i < SERVING; i++)
     if (serving_statement(db, i)) sweep(&image, serving[i], 1);
@@ -183,10 +183,14 @@ int main(void) {
   for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i].sql, 0);
   for (int i = 0; i < CONTENT_SERVING; i++) sweep(&content, content_serving[i], 1);
   for (int i = 0; i < CONTENT_TRAINING; i++) sweep(&content, content_training[i].sql, 0);
+  for (int i = 0; i < LINK_SERVING; i++) sweep(&links, link_serving[i], 1);
+  for (int i = 0; i < LINK_TRAINING; i++) sweep(&links, link_training[i].sql, 0);
+  for (int i = 0; i < LINK_CHANGES; i++) sweep(&links, link_changes[i].sql, 0);
   CHECK(interrupted > 500);
   printf("%ld interrupts\n", interrupted);
   long_training();
   free(image.bytes);
   free(content.bytes);
+  free(links.bytes);
   return check_report();
 }

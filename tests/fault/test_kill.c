@@ -68,7 +68,7 @@ static void sweep(const Image *image, const char *path, const char *mode, const 
 int main(void) {
   load_everywhere();
   disk_register();
-  Image image = make_image(1), content = make_content_image(1);
+  Image image = make_image(1), content = make_content_image(1), links = make_link_image();
   const char *path = temporary_path("kill");
   static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"};
   for (int mode = 0; mode < 2; mode++) {
@@ -78,10 +78,13 @@ int main(void) {
     sweep(&image, path, modes[mode], "ALTER TABLE ratings_mf RENAME TO other");
     for (int i = 0; i < CHANGES; i++) sweep(&image, path, modes[mode], rating_changes[i].sql);
     sweep(&content, path, modes[mode], content_training[1].sql); /* replaces a model */
+    sweep(&links, path, modes[mode], link_training[0].sql);
+    sweep(&links, path, modes[mode], "INSERT INTO ratings_knn(user, item, rating) VALUES(99, 77, 2)");
   }
   CHECK(killed > 100 / FAULT_SLOW);
   remove_database(path);
   free(image.bytes);
   free(content.bytes);
+  free(links.bytes);
   return check_report();
 }

@@ -181,5 +181,50 @@ class SameText(TestCase):
         self.assertGreater(len(expected["userfactor"]), 1)
 
 
+class SameLinks(TestCase):
+    """Neighbours, weights between items and baselines."""
+
+    def bytes_of(self, function, size, rows=ROWS, **options):
+        db = self.closing(connect())
+        add_ratings(db, rows)
+        text = json.dumps(options)
+        if size is None:
+            db.execute(f"SELECT {function}('ratings', ?)", (text,)).fetchall()
+        else:
+            db.execute(f"SELECT {function}('ratings', ?, ?)", (size, text)).fetchall()
+        return shadow_bytes(db, "ratings_" + function.split("_")[0])
+
+    def check(self, function, size=None, **options):
+        expected = self.bytes_of(function, size, threads=1, **options)
+        for threads in (2, 5):
+            got = self.bytes_of(function, size, threads=threads, **options)
+            for table in expected:
+                self.assertEqual(got[table] == expected[table], True, (table, threads))
+        return expected
+
+    def test_threads_and_neighbors(self):
+        for by in ("item", "user"):
+            for similarity in ("cosine", "adjusted_cosine", "pearson", "jaccard", "msd"):
+                self.assertGreater(len(self.check("knn_train", 20, by=by, similarity=similarity)["neighbor"]), 100)
+        self.check("knn_train", 20, weighting="bm25", rating=None, test=0.2)
+        self.check("knn_train", 0, threshold=0.3, max_interactions=20, center="zscore", test=0.2)
+
+    def test_threads_and_weights(self):
+        self.assertEqual(len(self.check("ease_train", 50, test=0.2)["weight"]), 3)
+        self.check("ease_train", 0.5, values="ratings")
+
+    def test_threads_and_baselines(self):
+        for method in ("bias", "global", "user", "item", "popularity"):
+            self.check("baseline_train", method=method, test=0.2)
+
+    def test_order_of_rows(self):
+        rows = list(ROWS)
+        random.Random(5).shuffle(rows)
+        for function, size, options in (("knn_train", 15, {"by": "user", "similarity": "pearson"}),
+                                        ("knn_train", 15, {"max_interactions": 30}), ("ease_train", 9, {}),
+                                        ("baseline_train", None, {})):
+            self.assertEqual(self.bytes_of(function, size, **options) == self.bytes_of(function, size, rows, **options), True, function)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -4,16 +4,8 @@ import unittest
 
 import numpy as np
 
+from reference import read, table
 from support import TestCase, connect, data_file, train
-
-
-def read(name):
-    return np.loadtxt(data_file("ml-100k", name), dtype=np.int64)[:, :3]
-
-
-def table(db, name, rows):
-    db.execute(f"CREATE TABLE {name}(user INTEGER, item INTEGER, rating INTEGER)")
-    db.executemany(f"INSERT INTO {name} VALUES(?, ?, ?)", rows.tolist())
 
 
 def rmse(db, rows, model, mean):

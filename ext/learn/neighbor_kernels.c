@@ -88,15 +88,90 @@ static void add_moments(const NeighborFeatures *features, const NeighborRow *row
   }
 }
 
+/* ---- values by code ---------------------------------------------------------------------------------------------- */
+
+enum { AHEAD = 2, LINE = 16 /* words */ };
+
+/* The rows of one feature. Those of one soon to come are asked for, since where it is can't be guessed by the
+ * processor. */
+SIMD_INLINE size_t coded_entries(const NeighborFeatures *features, const NeighborRow *row, size_t place,
+                                 const uint32_t **coded) {
+  if (place + AHEAD < row->features) {
+    const uint32_t *next = features->coded + features->start[row->feature[place + AHEAD]];
+    __builtin_prefetch(next);
+    __builtin_prefetch(next + LINE);
+  }
+  size_t feature = row->feature[place], start = features->start[feature];
+  *coded = features->coded + start;
+  return row->length ? row->length[place] : features->start[feature + 1] - start;
+}
+
+/* What a row of each code would add to the sum. */
+SIMD_INLINE void make_terms(NeighborSumKind kind, const NeighborFeatures *features, float x, float *restrict term) {
+  size_t codes = (features->codes + 15) / 16 * 16;
+  if (kind == NEIGHBOR_DIFFERENCES) {
+    for (size_t c = 0; c < codes; c++) term[c] = (x - features->table[c]) * (x - features->table[c]);
+  } else {
+    for (size_t c = 0; c < codes; c++) term[c] = x * features->table[c];
+  }
+}
+
+static void add_coded(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum) {
+  float term[NEIGHBOR_CODES];
+  for (size_t place = 0; place < row->features; place++) {
+    const uint32_t *coded;
+    size_t count = coded_entries(features, row, place, &coded);
+    make_terms(NEIGHBOR_PRODUCTS, features, row->value[place], term);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < count; i++) sum[coded[i] >> NEIGHBOR_CODE_BITS] += term[coded[i] % NEIGHBOR_CODES];
+  }
+}
+
+static void add_coded_and_counts(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
+                                 float *restrict sum, int32_t *restrict number) {
+  float term[NEIGHBOR_CODES];
+  for (size_t place = 0; place < row->features; place++) {
+    const uint32_t *coded;
+    size_t count = coded_entries(features, row, place, &coded);
+    make_terms(kind, features, row->value[place], term);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < count; i++) {
+      sum[coded[i] >> NEIGHBOR_CODE_BITS] += term[coded[i] % NEIGHBOR_CODES];
+      number[coded[i] >> NEIGHBOR_CODE_BITS]++;
+    }
+  }
+}
+
+static void add_coded_moments(const NeighborFeatures *features, const NeighborRow *row, float *restrict moment) {
+  Float8 term[NEIGHBOR_CODES];
+  for (size_t place = 0; place < row->features; place++) {
+    const uint32_t *coded;
+    size_t count = coded_entries(features, row, place, &coded);
+    float x = row->value[place];
+    for (size_t c = 0; c < features->codes; c++) {
+      float y = features->table[c];
+      term[c] = (Float8){x * y, x, y, x * x, y * y, 1, 0, 0};
+    }
+    for (size_t i = 0; i < count; i++) {
+      size_t other = coded[i] >> NEIGHBOR_CODE_BITS;
+      *(Float8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += term[coded[i] % NEIGHBOR_CODES];
+    }
+  }
+}
+
 static void add(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
                 const NeighborSums *sums) {
-  switch (kind) {
-    case NEIGHBOR_COUNTS: add_counts(features, row, sums->count); break;
-    case NEIGHBOR_PRODUCTS: add_products(features, row, sums->sum); break;
-    case NEIGHBOR_PRODUCTS_AND_COUNTS: add_products_and_counts(features, row, sums->sum, sums->count); break;
-    case NEIGHBOR_DIFFERENCES: add_differences(features, row, sums->sum, sums->count); break;
-    case NEIGHBOR_MOMENTS: add_moments(features, row, sums->moment); break;
-  }
+  int coded = features->coded != NULL;
+  if (kind == NEIGHBOR_COUNTS)
+    add_counts(features, row, sums->count);
+  else if (kind == NEIGHBOR_MOMENTS)
+    (coded ? add_coded_moments : add_moments)(features, row, sums->moment);
+  else if (kind == NEIGHBOR_PRODUCTS)
+    (coded ? add_coded : add_products)(features, row, sums->sum);
+  else if (coded)
+    add_coded_and_counts(kind, features, row, sums->sum, sums->count);
+  else
+    (kind == NEIGHBOR_DIFFERENCES ? add_differences : add_products_and_counts)(features, row, sums->sum, sums->count);
 }
 
 /* ---- similarities ------------------------------------------------------------------------------------------------ */

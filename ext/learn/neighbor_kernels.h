@@ -18,11 +18,17 @@ typedef enum NeighborSumKind {
 
 enum { NEIGHBOR_MOMENT_LANES = 8 }; /* Σ x y, Σ x, Σ y, Σ x², Σ y², n, 0, 0 */
 
-/* The features, and who has them. */
+enum { NEIGHBOR_CODE_BITS = 8, NEIGHBOR_CODES = 1 << NEIGHBOR_CODE_BITS };
+
+/* The features, and who has them: in one word each where there are few different values (as there are of ratings), else
+ * in two arrays. */
 typedef struct NeighborFeatures {
   const size_t *start;   /* of each feature's rows in the others */
+  const uint32_t *coded; /* row << NEIGHBOR_CODE_BITS | code of the value, ascending; NULL: the others are used */
+  const float *table;    /* the value of a code; NEIGHBOR_CODES of them */
+  size_t codes;
   const uint32_t *index; /* rows, ascending */
-  const float *value;
+  const float *value;    /* NULL: they don't matter */
 } NeighborFeatures;
 
 /* A row: its features, its values, and how many rows of each feature are looked at. */

@@ -155,35 +155,93 @@ static int make_labels(NeighborSearch *search) {
   return next && search->order && search->label ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* The features with their rows by label, and what is known of each row. */
-static int make_lists(NeighborSearch *search, const Cancel *cancel) {
-  const SparseMatrix *rows = search->rows, *features = search->features;
-  size_t entries = rows->start[rows->rows];
-  int with_values = search->scale.kind != NEIGHBOR_COUNTS, code = SQLITE_OK;
-  uint32_t *count = memory_alloc_zero(features->rows, sizeof *count);
-  search->index = memory_alloc(entries, sizeof *search->index);
-  search->place = memory_alloc(entries, sizeof *search->place);
-  search->inverse_norm = memory_alloc(rows->rows, sizeof *search->inverse_norm);
-  search->length = memory_alloc(rows->rows, sizeof *search->length);
-  if (with_values) search->value = memory_alloc(entries, sizeof *search->value);
-  if (!count || !search->index || !search->place || !search->inverse_norm || !search->length ||
-      (with_values && !search->value))
-    code = SQLITE_NOMEM;
-  for (size_t label = 0; label < rows->rows && code == SQLITE_OK; label++) {
-    size_t row = search->order[label];
-    double square = 0;
-    for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
-      size_t feature = rows->index[e], to = features->start[feature] + count[feature];
-      float value = weigh(search, row, feature, value_of(rows, e));
-      square += (double)value * (double)value;
-      search->place[e] = count[feature]++;
-      search->index[to] = (uint32_t)label;
-      if (with_values) search->value[to] = value;
-    }
-    search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
-    search->length[label] = (float)sparse_row_length(rows, row);
+/* Different values, hashed: open addressing, at most a quarter full. */
+typedef struct Codes {
+  float table[NEIGHBOR_CODES];
+  uint16_t slot[4 * NEIGHBOR_CODES]; /* code + 1; 0: free */
+  size_t count;
+} Codes;
+
+/* The code of a value, which is given one if there are any left; else NEIGHBOR_CODES. */
+static uint32_t code_of(Codes *codes, float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint32_t place = bits * UINT32_C(0x9e3779b1) >> 22;
+  for (; codes->slot[place] > 0; place = (place + 1) % (4 * NEIGHBOR_CODES))
+    if (memcmp(&codes->table[codes->slot[place] - 1], &value, sizeof value) == 0) return codes->slot[place] - 1U;
+  if (codes->count == NEIGHBOR_CODES) return NEIGHBOR_CODES;
+  codes->table[codes->count++] = value;
+  codes->slot[place] = (uint16_t)codes->count;
+  return (uint32_t)codes->count - 1;
+}
+
+/* Whether every value has a code. */
+static int find_codes(const NeighborSearch *search, Codes *codes, int *all, const Cancel *cancel) {
+  const SparseMatrix *rows = search->rows;
+  int code = SQLITE_OK;
+  *all = rows->rows <= UINT32_MAX >> NEIGHBOR_CODE_BITS;
+  for (size_t row = 0; row < rows->rows && *all && code == SQLITE_OK; row++) {
+    for (size_t e = rows->start[row]; e < rows->start[row + 1] && *all; e++)
+      *all = code_of(codes, weigh(search, row, rows->index[e], value_of(rows, e))) < NEIGHBOR_CODES;
     code = cancel_poll(cancel);
   }
+  return code;
+}
+
+static int alloc_lists(NeighborSearch *search, int coded) {
+  size_t n = search->rows->rows, entries = search->rows->start[n];
+  int with_values = !coded && search->scale.kind != NEIGHBOR_COUNTS;
+  if (coded) {
+    search->coded = memory_alloc(entries, sizeof *search->coded);
+    search->table = memory_alloc_zero(NEIGHBOR_CODES, sizeof *search->table);
+  } else {
+    search->index = memory_alloc(entries, sizeof *search->index);
+  }
+  if (with_values) search->value = memory_alloc(entries, sizeof *search->value);
+  search->place = memory_alloc(entries, sizeof *search->place);
+  search->inverse_norm = memory_alloc(n, sizeof *search->inverse_norm);
+  search->length = memory_alloc(n, sizeof *search->length);
+  int lists = coded ? search->coded && search->table : search->index && (!with_values || search->value);
+  return lists && search->place && search->inverse_norm && search->length ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* Appends a row to the lists of its features. */
+static void list_row(NeighborSearch *search, size_t label, Codes *codes, uint32_t *count) {
+  const SparseMatrix *rows = search->rows, *features = search->features;
+  size_t row = search->order[label];
+  double square = 0;
+  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
+    size_t feature = rows->index[e], to = features->start[feature] + count[feature];
+    float value = weigh(search, row, feature, value_of(rows, e));
+    square += (double)value * (double)value;
+    search->place[e] = count[feature]++;
+    if (search->coded)
+      search->coded[to] = (uint32_t)label << NEIGHBOR_CODE_BITS | code_of(codes, value);
+    else
+      search->index[to] = (uint32_t)label;
+    if (search->value) search->value[to] = value;
+  }
+  search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+  search->length[label] = (float)sparse_row_length(rows, row);
+}
+
+/* The features with their rows by label, and what is known of each row. */
+static int make_lists(NeighborSearch *search, const Cancel *cancel) {
+  int coded = 0, code = SQLITE_OK;
+  uint32_t *count = memory_alloc_zero(search->features->rows, sizeof *count);
+  Codes *codes = memory_alloc_zero(1, sizeof *codes);
+  if (!count || !codes) code = SQLITE_NOMEM;
+  if (code == SQLITE_OK && search->scale.kind != NEIGHBOR_COUNTS) code = find_codes(search, codes, &coded, cancel);
+  if (code == SQLITE_OK) code = alloc_lists(search, coded);
+  for (size_t label = 0; label < search->rows->rows && code == SQLITE_OK; label++) {
+    list_row(search, label, codes, count);
+    code = cancel_poll(cancel);
+  }
+  if (code == SQLITE_OK && coded) {
+    memcpy(search->table, codes->table, sizeof codes->table);
+    search->codes = codes->count;
+  }
+  memory_free(codes);
   memory_free(count);
   return code;
 }
@@ -252,7 +310,8 @@ void neighbor_add(const NeighborSearch *search, size_t label, int below, Neighbo
                   NeighborScratch *scratch) {
   const SparseMatrix *rows = search->rows;
   size_t row = search->order[label], start = rows->start[row];
-  NeighborFeatures features = {search->features->start, search->index, search->value};
+  NeighborFeatures features = {search->features->start, search->coded, search->table,
+                               search->codes,           search->index, search->value};
   NeighborRow walked = {.feature = rows->index + start,
                         .value = scratch->x,
                         .length = below ? search->place + start : NULL,
@@ -321,6 +380,8 @@ void neighbors_destroy(NeighborSearch *search) {
   memory_free(search->feature_part);
   memory_free(search->order);
   memory_free(search->label);
+  memory_free(search->coded);
+  memory_free(search->table);
   memory_free(search->index);
   memory_free(search->value);
   memory_free(search->place);

@@ -103,7 +103,7 @@ static void look_at_met(const Work *work, Keeper *keeper, size_t label) {
     size_t feature = search->rows->index[e], start = search->features->start[feature];
     size_t end = work->shared ? start + search->place[e] : search->features->start[feature + 1];
     for (size_t i = start; i < end; i++) {
-      size_t other = search->index[i];
+      size_t other = neighbor_label(search, i);
       float similarity;
       if (!is_met(kind, sums, other)) continue;
       work->kernels->similarities(&search->scale, sums, label, other, 1, &similarity);

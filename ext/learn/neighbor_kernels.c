@@ -7,6 +7,7 @@
 #include "neighbor_kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef float Float8 __attribute__((vector_size(32)));
 typedef int32_t Int8 __attribute__((vector_size(32)));
@@ -116,30 +117,72 @@ SIMD_INLINE void make_terms(NeighborSumKind kind, const NeighborFeatures *featur
   }
 }
 
-static void add_coded(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum) {
+/* Sums of dense features that have not been added to the others yet. */
+typedef struct Pending {
+  uint16_t product[NEIGHBOR_DENSE_WIDTH], count[NEIGHBOR_DENSE_WIDTH];
+  uint32_t features;
+} Pending;
+
+SIMD_INLINE void flush(Pending *pending, const NeighborDense *dense, size_t end, float *restrict sum,
+                       int32_t *restrict number) {
+  if (pending->features == 0) return;
+  if (end > dense->width) end = dense->width;
+  for (size_t c = 0; c < end; c++) sum[c] += dense->unit * dense->unit * (float)pending->product[c];
+  for (size_t c = 0; c < end && number; c++) number[c] += pending->count[c];
+  memset(pending->product, 0, dense->width * sizeof *pending->product);
+  if (number) memset(pending->count, 0, dense->width * sizeof *pending->count);
+  pending->features = 0;
+}
+
+/* Adds a dense feature's first rows; returns how many of its entries that were, or 0 where it is no dense one. */
+SIMD_INLINE size_t add_dense(Pending *pending, const NeighborDense *dense, size_t feature, float x, size_t end,
+                             int with_counts) {
+  if (dense->place[feature] == NEIGHBOR_SPARSE) return 0;
+  const uint8_t *restrict value = dense->value + dense->place[feature] * dense->width;
+  uint16_t *restrict product = pending->product, *restrict count = pending->count;
+  uint16_t multiple = (uint16_t)(x / dense->unit);
+  size_t width = end < dense->width ? (end + 31) / 32 * 32 : dense->width;
+  for (size_t c = 0; c < width; c++) product[c] = (uint16_t)(product[c] + (uint16_t)(multiple * value[c]));
+  if (with_counts)
+    for (size_t c = 0; c < width; c++) count[c] = (uint16_t)(count[c] + (value[c] != 0));
+  pending->features++;
+  return dense->below[dense->place[feature]];
+}
+
+SIMD_INLINE void add_coded_terms(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
+                                 float *restrict sum, int32_t *restrict number) {
+  const NeighborDense *dense = &features->dense;
+  int with_counts = kind != NEIGHBOR_PRODUCTS;
   float term[NEIGHBOR_CODES];
+  Pending pending;
+  memset(&pending, 0, sizeof pending);
   for (size_t place = 0; place < row->features; place++) {
     const uint32_t *coded;
-    size_t count = coded_entries(features, row, place, &coded);
-    make_terms(NEIGHBOR_PRODUCTS, features, row->value[place], term);
+    size_t count = coded_entries(features, row, place, &coded), i = 0;
+    if (dense->width > 0 && kind != NEIGHBOR_DIFFERENCES)
+      i = add_dense(&pending, dense, row->feature[place], row->value[place], row->end, with_counts);
+    if (pending.features == dense->most) flush(&pending, dense, row->end, sum, with_counts ? number : NULL);
+    if (i >= count) continue;
+    make_terms(kind, features, row->value[place], term);
 #pragma GCC unroll 4
-    for (size_t i = 0; i < count; i++) sum[coded[i] >> NEIGHBOR_CODE_BITS] += term[coded[i] % NEIGHBOR_CODES];
+    for (; i < count; i++) {
+      sum[coded[i] >> NEIGHBOR_CODE_BITS] += term[coded[i] % NEIGHBOR_CODES];
+      if (with_counts) number[coded[i] >> NEIGHBOR_CODE_BITS]++;
+    }
   }
+  flush(&pending, dense, row->end, sum, with_counts ? number : NULL);
+}
+
+static void add_coded(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum) {
+  add_coded_terms(NEIGHBOR_PRODUCTS, features, row, sum, NULL);
 }
 
 static void add_coded_and_counts(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
                                  float *restrict sum, int32_t *restrict number) {
-  float term[NEIGHBOR_CODES];
-  for (size_t place = 0; place < row->features; place++) {
-    const uint32_t *coded;
-    size_t count = coded_entries(features, row, place, &coded);
-    make_terms(kind, features, row->value[place], term);
-#pragma GCC unroll 4
-    for (size_t i = 0; i < count; i++) {
-      sum[coded[i] >> NEIGHBOR_CODE_BITS] += term[coded[i] % NEIGHBOR_CODES];
-      number[coded[i] >> NEIGHBOR_CODE_BITS]++;
-    }
-  }
+  if (kind == NEIGHBOR_DIFFERENCES)
+    add_coded_terms(NEIGHBOR_DIFFERENCES, features, row, sum, number);
+  else
+    add_coded_terms(NEIGHBOR_PRODUCTS_AND_COUNTS, features, row, sum, number);
 }
 
 static void add_coded_moments(const NeighborFeatures *features, const NeighborRow *row, float *restrict moment) {

@@ -25,6 +25,9 @@ struct NeighborSearch {
   float *value;                            /* weighted, beside index; NULL where only counts matter */
   float *table;                            /* of the codes */
   size_t codes;
+  NeighborDense dense; /* whose arrays are these: */
+  uint8_t *dense_value;
+  uint32_t *dense_place, *dense_below;
   uint32_t *place;              /* of each entry of `rows`: how many lower labels have the feature */
   float *inverse_norm, *length; /* of a label */
   size_t longest;               /* row */

@@ -26,6 +26,8 @@
 #include "../base/sqlite.h"
 #include "neighbor_search.h"
 
+#define DENSE_SHARE 16
+
 /* ---- drawing entries --------------------------------------------------------------------------------------------- */
 
 /* Keeps `sample` entries of every longer feature, each set as likely as any other (Knuth, TAOCP 2, §3.4.2, algorithm
@@ -246,6 +248,69 @@ static int make_lists(NeighborSearch *search, const Cancel *cancel) {
   return code;
 }
 
+/* ---- dense features ---------------------------------------------------------------------------------------------- */
+
+/* Whether all values are multiples of a power of two, from 1 to 255 times it, and every sum is exact in a float. */
+static int find_unit(const NeighborSearch *search, NeighborDense *dense) {
+  for (dense->unit = 1; dense->unit > 0x1p-9f; dense->unit /= 2) {
+    float most = 1;
+    size_t good = 0;
+    for (; good < search->codes; good++) {
+      float multiple = search->table[good] / dense->unit;
+      if (!(multiple >= 1 && multiple <= 255 && multiple == floorf(multiple))) break;
+      most = fmaxf(most, multiple);
+    }
+    dense->most = (uint32_t)(UINT16_MAX / (most * most));
+    if (good == search->codes)
+      return dense->most > 0 && (double)most * (double)most * (double)search->longest <= 0x1p24;
+  }
+  return 0;
+}
+
+static size_t count_below(const NeighborSearch *search, size_t feature, size_t width) {
+  size_t start = search->features->start[feature], end = search->features->start[feature + 1], low = start;
+  while (low < end) {
+    size_t middle = low + (end - low) / 2;
+    if (neighbor_label(search, middle) < width)
+      low = middle + 1;
+    else
+      end = middle;
+  }
+  return low - start;
+}
+
+/* Features that at least one in DENSE_SHARE of the longest rows has. */
+static int make_dense(NeighborSearch *search, const Cancel *cancel) {
+  const SparseMatrix *features = search->features;
+  NeighborDense *dense = &search->dense;
+  size_t rows = search->rows->rows, width = rows < NEIGHBOR_DENSE_WIDTH ? rows : NEIGHBOR_DENSE_WIDTH, count = 0;
+  int products = search->scale.kind == NEIGHBOR_PRODUCTS || search->scale.kind == NEIGHBOR_PRODUCTS_AND_COUNTS;
+  if (!search->coded || !products || !find_unit(search, dense)) return SQLITE_OK;
+  width = (width + 31) / 32 * 32;
+  for (size_t feature = 0; feature < features->rows; feature++)
+    count += count_below(search, feature, width) * DENSE_SHARE >= width;
+  dense->value = search->dense_value = memory_alloc_zero(count, width);
+  dense->place = search->dense_place = memory_alloc(features->rows, sizeof *search->dense_place);
+  dense->below = search->dense_below = memory_alloc(count, sizeof *search->dense_below);
+  if (!dense->value || !dense->place || !dense->below) return SQLITE_NOMEM;
+  int code = SQLITE_OK;
+  count = 0;
+  for (size_t feature = 0; feature < features->rows && code == SQLITE_OK; feature++) {
+    size_t below = count_below(search, feature, width);
+    search->dense_place[feature] = NEIGHBOR_SPARSE;
+    if (below * DENSE_SHARE < width) continue;
+    const uint32_t *coded = search->coded + features->start[feature];
+    for (size_t i = 0; i < below; i++)
+      search->dense_value[count * width + (coded[i] >> NEIGHBOR_CODE_BITS)] =
+          (uint8_t)(search->table[coded[i] % NEIGHBOR_CODES] / dense->unit);
+    search->dense_below[count] = (uint32_t)below;
+    search->dense_place[feature] = (uint32_t)count++;
+    code = cancel_poll(cancel);
+  }
+  dense->width = width;
+  return code;
+}
+
 /* What is summed, and the formula it goes into. */
 static NeighborScale scale_of(const NeighborOptions *options, int with_values) {
   size_t least = options->min_support > 1 ? options->min_support : 1;
@@ -271,6 +336,7 @@ static int prepare(NeighborSearch *search, const Cancel *cancel) {
   int code = make_parts(search);
   if (code == SQLITE_OK) code = make_labels(search);
   if (code == SQLITE_OK) code = make_lists(search, cancel);
+  if (code == SQLITE_OK) code = make_dense(search, cancel);
   search->scale.inverse_norm = search->inverse_norm;
   search->scale.length = search->length;
   return code;
@@ -310,12 +376,13 @@ void neighbor_add(const NeighborSearch *search, size_t label, int below, Neighbo
                   NeighborScratch *scratch) {
   const SparseMatrix *rows = search->rows;
   size_t row = search->order[label], start = rows->start[row];
-  NeighborFeatures features = {search->features->start, search->coded, search->table,
-                               search->codes,           search->index, search->value};
+  NeighborFeatures features = {search->features->start, search->coded, search->table, search->codes,
+                               search->index,           search->value, search->dense};
   NeighborRow walked = {.feature = rows->index + start,
                         .value = scratch->x,
                         .length = below ? search->place + start : NULL,
-                        .features = sparse_row_length(rows, row)};
+                        .features = sparse_row_length(rows, row),
+                        .end = below ? label : rows->rows};
   for (size_t i = 0; i < walked.features && kind != NEIGHBOR_COUNTS; i++)
     scratch->x[i] = weigh(search, row, walked.feature[i], value_of(rows, start + i));
   neighbor_kernels()->add(kind, &features, &walked, &scratch->sums);
@@ -383,6 +450,9 @@ void neighbors_destroy(NeighborSearch *search) {
   memory_free(search->coded);
   memory_free(search->table);
   memory_free(search->index);
+  memory_free(search->dense_value);
+  memory_free(search->dense_place);
+  memory_free(search->dense_below);
   memory_free(search->value);
   memory_free(search->place);
   memory_free(search->inverse_norm);

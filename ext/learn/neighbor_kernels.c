@@ -91,17 +91,31 @@ static void add_moments(const NeighborFeatures *features, const NeighborRow *row
 
 /* ---- values by code ---------------------------------------------------------------------------------------------- */
 
-enum { AHEAD = 2, LINE = 16 /* words */ };
+enum { AHEAD = 4, FAR_AHEAD = 16, LINE = 64 /* bytes */ };
 
-/* The rows of one feature. Those of one soon to come are asked for, since where it is can't be guessed by the
- * processor. */
+/* Asks for what will be read soon: where it is can't be guessed by the processor, as a row's features are anywhere. */
+SIMD_INLINE void ask_ahead(const NeighborFeatures *features, const NeighborRow *row, size_t place) {
+  const NeighborDense *dense = &features->dense;
+  if (place + FAR_AHEAD >= row->features) return;
+  size_t far = row->feature[place + FAR_AHEAD], near = row->feature[place + AHEAD];
+  const uint32_t *list = features->coded + features->start[near];
+  __builtin_prefetch(features->start + far);
+  if (dense->width > 0) {
+    __builtin_prefetch(dense->place + far);
+    if (dense->place[near] != NEIGHBOR_SPARSE) {
+      const uint8_t *value = dense->value + dense->place[near] * dense->width;
+      for (size_t byte = 0; byte < dense->width && byte < row->end; byte += LINE) __builtin_prefetch(value + byte);
+      list += dense->below[dense->place[near]];
+    }
+  }
+  __builtin_prefetch(list);
+  __builtin_prefetch((const char *)list + LINE);
+}
+
+/* The rows of one feature; returns how many. */
 SIMD_INLINE size_t coded_entries(const NeighborFeatures *features, const NeighborRow *row, size_t place,
                                  const uint32_t **coded) {
-  if (place + AHEAD < row->features) {
-    const uint32_t *next = features->coded + features->start[row->feature[place + AHEAD]];
-    __builtin_prefetch(next);
-    __builtin_prefetch(next + LINE);
-  }
+  ask_ahead(features, row, place);
   size_t feature = row->feature[place], start = features->start[feature];
   *coded = features->coded + start;
   return row->length ? row->length[place] : features->start[feature + 1] - start;

@@ -353,15 +353,34 @@ static int fits(const Search *search, ModelName model) {
          sqlite3_stricmp(search->name + length + 1, model.name) == 0;
 }
 
+/* Which rows of m_config, called c, show that it has what is needed. */
+#define FACTORS "SELECT 1 FROM c WHERE key IN ('rating_rank', 'ranking_rank') AND value > 0"
+static const char *const has_what[] = {
+    [NEED_ITEMS] = "1",
+    [NEED_USERS] = "key = 'users' AND value > 0",
+    [NEED_CONTENT] = "key = 'cosine' AND value > 0",
+    [NEED_FOLD] =
+        "key IN ('cosine', 'links') AND value > 0 OR key IN ('rating_fold', 'ranking_fold') AND "
+        "value <> 'none' OR key = 'format' AND NOT EXISTS(" FACTORS ")",
+    [NEED_SIMILAR_ITEMS] =
+        "key = 'sparse' AND value > 0 OR key = 'links' AND value IN (1, 3) OR key = 'format' AND "
+        "EXISTS(" FACTORS ")",
+    [NEED_SIMILAR_USERS] =
+        "key = 'users' AND value > 0 AND EXISTS(SELECT 1 FROM c WHERE key IN ('links', 'sparse') "
+        "AND value > 0 UNION ALL " FACTORS ")",
+    [NEED_NEIGHBORS] = "key = 'links' AND value IN (1, 2)",
+};
+
 /* Can the model answer? A damaged one is taken to: the answer then says what is wrong with it. */
 static int can_answer(const Search *search, ModelName model, int *can, Error *error) {
   *can = 1;
   if (search->need == NEED_ITEMS || search->name) return SQLITE_OK;
   sqlite3_stmt *statement = NULL;
-  int code = shadow_prepare(search->db, model, &statement, error,
-                            "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1", model.schema, model.name);
+  int code = shadow_prepare(
+      search->db, model, &statement, error,
+      "WITH c(key, value) AS (SELECT key, value FROM \"%w\".\"%w_config\") SELECT count(*) FROM c WHERE %s",
+      model.schema, model.name, has_what[search->need]);
   if (code == SQLITE_OK) {
-    sqlite3_bind_text(statement, 1, search->need == NEED_USERS ? "users" : "cosine", -1, SQLITE_STATIC);
     if (sqlite3_step(statement) == SQLITE_ROW) *can = sqlite3_column_int64(statement, 0) > 0;
   }
   int finalized = sqlite3_finalize(statement);
@@ -392,17 +411,23 @@ static void search_free(Search *search) {
 
 /* The message where a name fits no model, or none is named and there is not exactly one. */
 static int refuse_search(Connection *connection, const char *caller, ModelNeed need, const char *name, Error *error) {
-  static const char *const training[] = {"SELECT mf_train('ratings', 32)", "SELECT mf_train('ratings', 32)",
-                                         "SELECT tfidf_train('products')"};
+  static const struct {
+    const char *what, *training;
+  } lacks[] = {
+      [NEED_ITEMS] = {"", "SELECT mf_train('ratings', 32)"},
+      [NEED_USERS] = {" that has users", "SELECT mf_train('ratings', 32)"},
+      [NEED_CONTENT] = {" of content", "SELECT tfidf_train('products')"},
+      [NEED_FOLD] = {" that takes in histories", "SELECT mf_train('ratings', 32)"},
+      [NEED_SIMILAR_ITEMS] = {" that items can be compared by", "SELECT mf_train('ratings', 32)"},
+      [NEED_SIMILAR_USERS] = {" that users can be compared by", "SELECT mf_train('ratings', 32)"},
+      [NEED_NEIGHBORS] = {" of neighbours", "SELECT knn_train('ratings', 50)"},
+  };
   Search all = {.db = connection->db, .need = name ? NEED_ITEMS : need, .others = sqlite3_str_new(connection->db)};
   int code = connection_models(connection, consider, &all, error);
   char *names = sqlite3_str_finish(all.others);
   if (code == SQLITE_OK && all.found == 0)
     code = error_set(error, SQLITE_ERROR, "%s: there is no model yet%s: train one first, as in %s", caller,
-                     need == NEED_CONTENT ? " of content"
-                     : need == NEED_USERS ? " that has users"
-                                          : "",
-                     training[need]);
+                     lacks[need].what, lacks[need].training);
   else if (code == SQLITE_OK && !names)
     code = error_no_memory(error);
   else if (code == SQLITE_OK && name)
@@ -422,7 +447,7 @@ static void search_again(Search *search) {
 }
 
 int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error) {
-  if (items->users > 0 || !items->shape.cosine) return SQLITE_OK;
+  if (model_user_count(model) > 0 || !items->shape.cosine) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" has no users: name the table of their ratings when it is trained, with the option "
                    "\"ratings\"",

@@ -27,9 +27,13 @@ void connection_release(void *connection); /* a destructor for sqlite3_create_mo
 
 /* What a model must have to answer a question. */
 typedef enum ModelNeed {
-  NEED_ITEMS,  /* every model has those */
-  NEED_USERS,  /* a model of content may have none */
-  NEED_CONTENT /* it was made by tfidf_train */
+  NEED_ITEMS,         /* every model has those */
+  NEED_USERS,         /* a model of content may have none */
+  NEED_CONTENT,       /* it was made by tfidf_train */
+  NEED_FOLD,          /* it can take in somebody new */
+  NEED_SIMILAR_ITEMS, /* items can be compared by what it learned */
+  NEED_SIMILAR_USERS, /* users can */
+  NEED_NEIGHBORS      /* it keeps neighbours */
 } ModelNeed;
 
 /* Finds the model that an argument names ("taste", "aux.taste"), or the only one that can answer where it is absent

@@ -104,7 +104,7 @@ static void project_user(const Init *init, const ModelUsers *users, size_t user,
 
 static int take_users(Init *init, Error *error) {
   int code = model_check_users(init->model, init->items, "mf_train", error);
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < init->items->users; first += USERS_A_BLOCK) {
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(init->model); first += USERS_A_BLOCK) {
     ModelUsers users;
     code = model_users(init->model, init->items, first, USERS_A_BLOCK, USERS_WITH_IDS, &users, error);
     for (size_t user = 0; code == SQLITE_OK && user < users.count; user++) {

@@ -117,7 +117,8 @@ typedef struct FactorList {
   ModelUser user;
   sqlite3_value *id;
   int64_t n;
-  float *vector; /* scratch */
+  Popularity *popularity; /* of items */
+  float *vector;          /* scratch */
 } FactorList;
 
 /* What is needed of the current row, if it is a user's. */
@@ -151,12 +152,17 @@ static int choose_side(const char *side, const char *head, FactorList *list, Err
         "a text, and tfidf_train's option \"lsa\" makes factors",
         list->reading.name);
   list->head = shape->score_head;
+  if (shape->links && (!head || !shape_has_user_rows(shape)))
+    return error_set(error, SQLITE_ERROR, "recommend_factors: model \"%s\" has no factors: %s%s", list->reading.name,
+                     shape->links == LINK_ITEM_WEIGHTS ? "item_similar_all() gives the weights between its items"
+                                                       : "recommend_neighbors() gives its neighbours",
+                     shape_has_user_rows(shape) ? ", and the head 'rating' the biases of its predictions" : "");
   if (!head) return SQLITE_OK;
   for (list->head = 0; list->head < HEADS && sqlite3_stricmp(head, head_names[list->head]) != 0;) list->head++;
-  if (list->head < HEADS && shape->rank[list->head]) return SQLITE_OK;
+  if (list->head < HEADS && shape_has_panel(shape, list->head)) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR, "recommend_factors: the model has no head '%s'; it has '%s'%s", head,
                    head_names[shape->score_head],
-                   shape->rank[HEAD_RATING] && shape->rank[HEAD_RANKING] ? " and 'rating'" : "");
+                   shape_has_panel(shape, HEAD_RATING) && shape_has_panel(shape, HEAD_RANKING) ? " and 'rating'" : "");
 }
 
 static int factors_start(TableCall *call, Error *error) {
@@ -168,19 +174,22 @@ static int factors_start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = argument_text(call, 2, &head, error);
   if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
-  model_end(model);
   code = choose_side(side, head, list, error);
+  if (code == SQLITE_OK && !list->of_users)
+    code = model_popularity(model, list->reading.items, &list->popularity, error);
+  model_end(model);
   if (code != SQLITE_OK) return code;
   const ModelItems *items = list->reading.items;
   list->vector = memory_alloc_aligned((size_t)shape_stride(&items->shape, list->head), sizeof(float));
   if (!list->vector) return error_no_memory(error);
-  call->rows = list->of_users ? items->users : (int64_t)items->ids.count;
+  call->rows = list->of_users ? list->reading.users : (int64_t)items->ids.count;
   return read_user(call, error);
 }
 
 static void result_vector(const TableCall *call, sqlite3_context *context) {
   const FactorList *list = call->state;
   int rank = list->reading.items->shape.rank[list->head];
+  if (!rank) return; /* biases alone: NULL */
   if (list->of_users)
     memcpy(list->vector, list->user.vector[list->head], (size_t)rank * sizeof(float));
   else
@@ -207,7 +216,7 @@ static void factors_column(const TableCall *call, sqlite3_context *context, int 
                                                     : (double)list->reading.items->panel[list->head].bias[call->row]);
       break;
     case FACTOR_COUNT:
-      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->reading.items->count[call->row]);
+      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->popularity->count[call->row]);
       break;
     case FACTOR_VECTOR: result_vector(call, context); break;
   }
@@ -217,6 +226,7 @@ static void factors_end(TableCall *call) {
   FactorList *list = call->state;
   user_free(&list->user);
   sqlite3_value_free(list->id);
+  popularity_release(list->popularity);
   reading_end(&list->reading);
   memory_free_aligned(list->vector);
   *list = (FactorList){0};

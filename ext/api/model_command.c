@@ -1,7 +1,13 @@
-/* What INSERT INTO model(model) VALUES('…') can do: see model_table.c for the module. */
+/* What INSERT, UPDATE and DELETE on a model do, and the commands, INSERT INTO model(model) VALUES('…'): see
+ * model_table.c for the module.
+ *
+ * A trigger may do all of this; SQLite does not tell a virtual table whether it is one that asks. So a file from
+ * somewhere else can hold a trigger that retrains or forgets, as it can hold one that deletes rows: none can hand over
+ * a payload, and nothing runs but what a query of the source's table or view would. */
 #include "../base/memory.h"
 #include "../data/interrupt.h"
 #include "../model/store.h"
+#include "live.h"
 #include "model_module.h"
 #include "model_store.h"
 #include "train.h"
@@ -10,7 +16,7 @@
 /* What a model was trained from, as m_config has it. */
 typedef struct Origin {
   char *family, *source, *source_schema, *options;
-  int64_t size;
+  double size;
   int is_query;
 } Origin;
 
@@ -45,7 +51,7 @@ static int read_origin(ModelTable *table, Origin *origin, Error *error) {
     if (code == SQLITE_OK) code = copy_text(table, statement, 1, &origin->source, error);
     if (code == SQLITE_OK) code = copy_text(table, statement, 2, &origin->source_schema, error);
     if (code == SQLITE_OK) code = copy_text(table, statement, 3, &origin->options, error);
-    origin->size = sqlite3_column_int64(statement, 4);
+    origin->size = sqlite3_column_double(statement, 4);
     origin->is_query = sqlite3_column_int(statement, 5) != 0;
   } else {
     error_from_database(error, db, code, NULL);
@@ -100,16 +106,45 @@ int model_integrity(ModelTable *table, Error *error) {
   return code;
 }
 
-static int run_command(ModelTable *table, const char *command, sqlite3_value *payload, Error *error) {
+/* INSERT INTO m(m, …) VALUES('…', …): `values` are the columns. */
+static int run_command(ModelTable *table, const char *command, sqlite3_value **values, Error *error) {
+  ModelName name = table_name(table);
+  sqlite3_value *payload = values[COLUMN_PAYLOAD];
   if (sqlite3_stricmp(command, "store") == 0) {
     const TrainedModel *trained = sqlite3_value_pointer(payload, PAYLOAD_TYPE);
-    if (trained) return store_write(table->connection->db, table_name(table), trained, error);
+    if (trained) return store_write(table->connection->db, name, trained, error);
   }
+  if (sqlite3_stricmp(command, "fold") == 0) {
+    const LiveBatch *batch = sqlite3_value_pointer(payload, LIVE_TYPE);
+    if (batch) return live_write(table->connection->db, name, batch, error);
+  }
+  if (sqlite3_stricmp(command, "forget") == 0)
+    return live_remove_user(table->connection, name, values[COLUMN_USER], error);
   if (sqlite3_stricmp(command, "retrain") == 0) return command_retrain(table, error);
   if (sqlite3_stricmp(command, "integrity-check") == 0) return model_integrity(table, error);
   return error_set(error, SQLITE_ERROR,
-                   "model \"%s\": there is no command '%s'; there are 'retrain' and 'integrity-check'", table->name,
-                   command);
+                   "model \"%s\": there is no command '%s'; there are 'retrain', 'integrity-check' and 'forget'",
+                   table->name, command);
+}
+
+/* SQLITE_OK where an UPDATE changes nothing but the rating: the cursor marks what stays as it is. */
+static int check_update(ModelTable *table, sqlite3_value **values, Error *error) {
+  for (int column = 0; column <= COLUMN_PAYLOAD; column++)
+    if (column != COLUMN_RATING && !sqlite3_value_nochange(values[column]))
+      return error_set(error, SQLITE_ERROR,
+                       "model \"%s\": only the rating of a cell can be changed, the rest follows from the ratings",
+                       table->name);
+  return SQLITE_OK;
+}
+
+static int insert_row(ModelTable *table, sqlite3_value **values, Error *error) {
+  static const int computed[] = {COLUMN_SCORE, COLUMN_PREDICTION, COLUMN_SEEN, COLUMN_PAYLOAD};
+  for (size_t i = 0; i < sizeof computed / sizeof *computed; i++)
+    if (sqlite3_value_type(values[computed[i]]) != SQLITE_NULL)
+      return error_set(error, SQLITE_ERROR,
+                       "model \"%s\" takes user, item and rating: the rest follows from the ratings", table->name);
+  return live_put(table->connection, table_name(table), values[COLUMN_USER], values[COLUMN_ITEM], values[COLUMN_RATING],
+                  error);
 }
 
 int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_int64 *rowid) {
@@ -118,15 +153,19 @@ int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_
   int code;
   *rowid = sqlite3_last_insert_rowid(table->connection->db); /* what SQLite will set it to: unchanged */
   int inserts = count > 1 && sqlite3_value_type(values[0]) == SQLITE_NULL;
-  sqlite3_value *command = inserts ? values[2 + COLUMN_COMMAND] : NULL;
-  if (command && sqlite3_value_type(command) == SQLITE_TEXT) {
-    const char *text = (const char *)sqlite3_value_text(command);
-    code = text ? run_command(table, text, values[2 + COLUMN_PAYLOAD], &error) : error_no_memory(&error);
+  sqlite3_value **columns = values + 2;
+  if (inserts && sqlite3_value_type(columns[COLUMN_COMMAND]) != SQLITE_NULL) {
+    const char *text = (const char *)sqlite3_value_text(columns[COLUMN_COMMAND]);
+    code = text ? run_command(table, text, columns, &error) : error_no_memory(&error);
+  } else if (inserts) {
+    code = insert_row(table, columns, &error);
+  } else if (count == 1) {
+    code = live_remove_at(table->connection, table_name(table), sqlite3_value_int64(values[0]), &error);
   } else {
-    code = error_set(&error, SQLITE_ERROR,
-                     "model \"%s\" is computed from its ratings: change those in the table it was trained from, then "
-                     "INSERT INTO \"%w\"(\"%w\") VALUES('retrain')",
-                     table->name, table->name, table->name);
+    code = check_update(table, columns, &error);
+    if (code == SQLITE_OK)
+      code = live_put_at(table->connection, table_name(table), sqlite3_value_int64(values[0]), columns[COLUMN_RATING],
+                         &error);
   }
   return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
 }

@@ -4,8 +4,8 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
-#include "../model/scoring.h"
 #include "model_module.h"
+#include "predictor.h"
 #include "ranking.h"
 #include "reading.h"
 #include "vtab.h"
@@ -114,6 +114,7 @@ typedef struct ModelCursor {
   ModelUser user;
   sqlite3_value *user_id;
   History history;
+  Predictor predictor; /* of a model that predicts ratings */
   Ranking ranking;
   int at_end;
 } ModelCursor;
@@ -128,6 +129,7 @@ static void leave_user(ModelCursor *cursor) {
 
 static void end_scan(ModelCursor *cursor) {
   leave_user(cursor);
+  predictor_end(&cursor->predictor);
   reading_end(&cursor->reading);
   memory_free(cursor->candidates);
   cursor->candidates = NULL;
@@ -157,6 +159,11 @@ static int enter_user(ModelCursor *cursor, Model *model, uint32_t user, Error *e
   leave_user(cursor);
   int code = model_user_at(model, cursor->reading.items, user, &cursor->user, &cursor->history, error);
   if (code == SQLITE_OK) code = model_user_row(model, user, &cursor->user_id, NULL, error);
+  if (code == SQLITE_OK && cursor->reading.items->shape.prediction_head >= 0) {
+    const PredictorUser who = {.single = &cursor->user, .history = &cursor->history};
+    if (!cursor->predictor.items) code = predictor_begin(&cursor->predictor, model, cursor->reading.items, error);
+    if (code == SQLITE_OK) code = predictor_user(&cursor->predictor, model, &who, error);
+  }
   return code == SQLITE_OK ? rank_user(cursor, error) : code;
 }
 
@@ -192,7 +199,7 @@ static int take_user(ModelCursor *cursor, Model *model, sqlite3_value *value, Er
   int found = 0;
   int there = id_from_value_as(value, cursor->reading.items->user_affinity, &id);
   int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user_index(model, cursor->reading.items, &id, &index, &found, error);
+  if (there > 0) code = model_user_index(model, &id, &index, &found, error);
   cursor->next_user = found ? index : 1;
   cursor->last_user = found ? index : 0;
   return code;
@@ -219,8 +226,7 @@ static int take_rowid(ModelCursor *cursor, sqlite3_value *value, Error *error) {
   int64_t rowid = sqlite3_value_int64(value), user = rowid >> 32, item = rowid & UINT32_MAX;
   int whole = sqlite3_value_numeric_type(value) == SQLITE_INTEGER ||
               (sqlite3_value_type(value) == SQLITE_FLOAT && sqlite3_value_double(value) == (double)rowid);
-  int there =
-      whole && rowid >= 0 && user < cursor->reading.items->users && item < (int64_t)cursor->reading.items->ids.count;
+  int there = whole && rowid >= 0 && user < cursor->reading.users && item < (int64_t)cursor->reading.items->ids.count;
   cursor->next_user = there ? user : 1;
   cursor->last_user = there ? user : 0;
   cursor->has_candidates = 1;
@@ -238,7 +244,7 @@ static int take_plan(ModelCursor *cursor, Model *model, const char *letters, sql
   cursor->candidate_count = 0;
   cursor->limit = INT64_MAX;
   cursor->next_user = 0;
-  cursor->last_user = cursor->reading.items->users - 1;
+  cursor->last_user = cursor->reading.users - 1;
   for (; *letters && code == SQLITE_OK; letters++) switch (*letters) {
       case 'u': code = take_user(cursor, model, values[value++], error); break;
       case 'c': code = take_items(cursor, &values[value++], 1, error); break;
@@ -297,14 +303,19 @@ int model_cursor_next(sqlite3_vtab_cursor *base) {
 
 int model_cursor_eof(sqlite3_vtab_cursor *base) { return ((ModelCursor *)base)->at_end; }
 
-static void result_prediction(const ModelCursor *cursor, uint32_t item, sqlite3_context *context) {
-  const ModelItems *items = cursor->reading.items;
-  if (items->shape.prediction_head < 0) return;
-  sqlite3_result_double(context, items_prediction(items, item, &cursor->user));
+static int result_prediction(ModelCursor *cursor, uint32_t item, sqlite3_context *context) {
+  Error error = {0};
+  double prediction = 0;
+  if (cursor->reading.items->shape.prediction_head < 0) return SQLITE_OK;
+  int code = predictor_rate(&cursor->predictor, item, &prediction, &error);
+  if (code != SQLITE_OK) return vtab_report(cursor->base.pVtab, &error);
+  sqlite3_result_double(context, prediction);
+  return SQLITE_OK;
 }
 
 int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
-  const ModelCursor *cursor = (const ModelCursor *)base;
+  ModelCursor *cursor = (ModelCursor *)base;
+  if (sqlite3_vtab_nochange(context)) return SQLITE_OK; /* an UPDATE leaves it as it is: see model_command.c */
   uint32_t item = ranking_item(&cursor->ranking);
   double rating = 0;
   int seen = column == COLUMN_RATING || column == COLUMN_SEEN ? history_find(&cursor->history, item, &rating) : 0;
@@ -316,7 +327,7 @@ int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
       break;
     }
     case COLUMN_SCORE: sqlite3_result_double(context, ranking_score(&cursor->ranking)); break;
-    case COLUMN_PREDICTION: result_prediction(cursor, item, context); break;
+    case COLUMN_PREDICTION: return result_prediction(cursor, item, context);
     case COLUMN_RATING:
       if (seen) sqlite3_result_double(context, rating);
       break;

@@ -1,6 +1,8 @@
 /* Storing a trained model: see model_store.h. */
 #include "model_store.h"
 
+#include "train.h"
+
 static int is_column(const char *name) {
   static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
@@ -26,28 +28,36 @@ int model_check_name(sqlite3 *db, const char *name, Error *error) {
                    : SQLITE_OK;
 }
 
-static int run_with_payload(sqlite3 *db, const char *sql, const TrainedModel *trained, Error *error) {
+static int run_with_payload(sqlite3 *db, const char *sql, const void *payload, const char *type, Error *error) {
   sqlite3_stmt *statement = NULL;
   int code = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
   if (code == SQLITE_OK && sqlite3_bind_parameter_count(statement))
-    code = sqlite3_bind_pointer(statement, 1, (void *)(uintptr_t)trained, PAYLOAD_TYPE, NULL);
+    code = sqlite3_bind_pointer(statement, 1, (void *)(uintptr_t)payload, type, NULL);
   if (code == SQLITE_OK) sqlite3_step(statement);
   int finalized = sqlite3_finalize(statement);
   if (code == SQLITE_OK) code = finalized;
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
 }
 
+int model_store_payload(Connection *connection, ModelName name, const char *command, const void *payload,
+                        const char *type, Error *error) {
+  char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT %Q, ?1", name.schema, name.name,
+                              name.name, command);
+  int code = run_with_payload(connection->db, sql, payload, type, error);
+  sqlite3_free(sql);
+  return code;
+}
+
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {
+  if (replaces) return model_store_payload(connection, name, "store", trained, PAYLOAD_TYPE, error);
   char size[32] = ""; /* a family without a size has 0 */
-  if (trained->size) sqlite3_snprintf(sizeof size, size, "size=%lld, ", trained->size);
-  char *sql = replaces ? sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT 'store', ?1", name.schema,
-                                         name.name, name.name)
-                       : sqlite3_mprintf(
-                             "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
-                             "%soptions=%Q)",
-                             name.schema, name.name, trained->family, trained->source, size, trained->options);
-  if (!replaces) connection->storing = trained;
-  int code = run_with_payload(connection->db, sql, trained, error);
+  if (family_named(trained->family)->size) sqlite3_snprintf(sizeof size, size, "size=%.15g, ", trained->size);
+  char *sql = sqlite3_mprintf(
+      "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
+      "%soptions=%Q)",
+      name.schema, name.name, trained->family, trained->source, size, trained->options);
+  connection->storing = trained;
+  int code = run_with_payload(connection->db, sql, NULL, PAYLOAD_TYPE, error);
   connection->storing = NULL;
   sqlite3_free(sql);
   return code;

@@ -11,6 +11,10 @@
  * (`replaces`), else CREATE VIRTUAL TABLE. (INSERT … VALUES would have no statement journal.) */
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error);
 
+/* The nested statement itself: INSERT INTO m(m, payload) SELECT <command>, <pointer of that type>. */
+int model_store_payload(Connection *connection, ModelName name, const char *command, const void *payload,
+                        const char *type, Error *error);
+
 /* Can a model be called that? Not like a column of every model, nor like a table-valued function, which it would hide:
  * SQLITE_ERROR and a message. */
 int model_check_name(sqlite3 *db, const char *name, Error *error);

@@ -12,6 +12,7 @@
  * rowid = user index << 32 | item index. */
 #include "model_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/memory.h"
@@ -169,21 +170,19 @@ static int read_module_arguments(int count, const char *const *arguments, Module
   return SQLITE_OK;
 }
 
-static int parse_size(const char *text, int64_t *size) {
-  *size = 0;
-  if (!*text || strlen(text) > 9) return 0;
-  for (; *text; text++) {
-    if (*text < '0' || *text > '9') return 0;
-    *size = *size * 10 + (*text - '0');
-  }
-  return 1;
+static int parse_size(const char *text, double *size) {
+  char *end = NULL;
+  if (strspn(text, "0123456789.eE+-") != strlen(text)) return 0;
+  *size = strtod(text, &end);
+  return end != text && !*end;
 }
 
 /* The size that the family's training function takes as its second argument, if it takes one. */
-static int take_size(const Family *family, const ModuleArguments *given, int64_t *size, Error *error) {
+static int take_size(const Family *family, const ModuleArguments *given, double *size, Error *error) {
   if (!family)
     return error_set(error, SQLITE_ERROR,
-                     "recommender: there is no training of the kind \"%s\"; there are \"mf\" and \"tfidf\"",
+                     "recommender: there is no training of the kind \"%s\"; there are \"mf\", \"knn\", \"ease\", "
+                     "\"baseline\" and \"tfidf\"",
                      given->train);
   if (!family->size && given->size)
     return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", family->name);
@@ -191,7 +190,7 @@ static int take_size(const Family *family, const ModuleArguments *given, int64_t
     return error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", family->size,
                      module_usage);
   if (given->size && !parse_size(given->size, size))
-    return error_set(error, SQLITE_ERROR, "recommender: size must be a whole number, not \"%s\"", given->size);
+    return error_set(error, SQLITE_ERROR, "recommender: size must be a number, not \"%s\"", given->size);
   return SQLITE_OK;
 }
 

@@ -60,9 +60,44 @@ static int nearest_sparse(const Nearest *work, size_t count, int threads, const 
   return code;
 }
 
+/* Links: the row of the item. Lists of neighbours are in the order that is wanted. */
+static int nearest_linked(void *context, size_t block, int worker) {
+  (void)worker;
+  const Nearest *work = context;
+  const Links *links = &work->items->links;
+  uint32_t item = work->first + (uint32_t)block;
+  TopK top;
+  top_k_init(&top, work->best + block * work->k, work->k);
+  if (links->dense) {
+    const float *row = links->dense + item * links->stride;
+    for (uint32_t other = 0; other < links->items; other++)
+      if (other != item) top_k_offer(&top, row[other], other);
+  } else {
+    for (size_t e = links->start[item]; e < links->start[item + 1]; e++)
+      top_k_offer(&top, links->weight[e], links->index[e]);
+  }
+  work->found[block] = top_k_sort(&top);
+  return SQLITE_OK;
+}
+
+int nearest_items_check(const ModelItems *items, ModelName name, const char *caller, Error *error) {
+  const ModelShape *shape = &items->shape;
+  if (shape->links == LINK_USER_NEIGHBORS)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: model \"%s\" keeps neighbours of users, not of items: ask user_similar(), or train "
+                     "knn_train with the option \"by\": \"item\"",
+                     caller, name.name);
+  if (shape->links || shape->sparse || shape->rank[shape->score_head]) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "%s: model \"%s\" is a baseline and knows nothing that items could be compared by: use one of "
+                   "mf_train, knn_train, ease_train or tfidf_train",
+                   caller, name.name);
+}
+
 int nearest_items_block(const ModelItems *items, uint32_t first, size_t count, size_t k, Scored *best, size_t *found,
                         int threads, const Cancel *cancel) {
   Nearest work = {items, first, k, best, found};
   if (items->shape.sparse) return nearest_sparse(&work, count, threads, cancel);
+  if (items->shape.links) return parallel_for(threads, count, nearest_linked, &work, cancel);
   return parallel_for(threads, count, nearest_dense, &work, cancel);
 }

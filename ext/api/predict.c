@@ -1,6 +1,6 @@
 /* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or
  * item, and for a model of implicit feedback, which has no such scale. */
-#include "../model/scoring.h"
+#include "predictor.h"
 #include "register.h"
 #include "vtab.h"
 
@@ -9,6 +9,8 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   Model *model = NULL;
   ModelItems *items = NULL;
   ModelUser user = {0};
+  History history = {0};
+  Predictor predictor = {0};
   Id user_id, item_id;
   int found = 0;
   *known = 0;
@@ -22,12 +24,17 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   if (user_there < 0 || item_there < 0) code = error_no_memory(error);
   uint32_t item = item_there > 0 ? dictionary_find(&items->ids, &item_id) : DICTIONARY_NONE;
   if (code == SQLITE_OK && head >= 0 && user_there && item != DICTIONARY_NONE)
-    code = model_user(model, items, &user_id, &user, NULL, &found, error);
+    code = model_user(model, items, &user_id, &user, items->shape.links ? &history : NULL, &found, error);
   if (code == SQLITE_OK && found) {
-    *prediction = items_prediction(items, item, &user);
-    *known = 1;
+    const PredictorUser who = {.single = &user, .history = &history};
+    code = predictor_begin(&predictor, model, items, error);
+    if (code == SQLITE_OK) code = predictor_user(&predictor, model, &who, error);
+    if (code == SQLITE_OK) code = predictor_rate(&predictor, item, prediction, error);
+    *known = code == SQLITE_OK;
   }
+  predictor_end(&predictor);
   user_free(&user);
+  history_free(&history);
   model_end(model);
   items_release(items);
   return code;

@@ -8,7 +8,10 @@ int reading_start(Reading *reading, Connection *connection, Model *model, Error 
   reading->name = sqlite3_mprintf("%s", name.name);
   int code = reading->schema && reading->name ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) code = model_begin(model, &reading->items, error);
-  if (code == SQLITE_OK) reading->user_stamp = model_user_stamp(model);
+  if (code == SQLITE_OK) {
+    reading->user_stamp = model_user_stamp(model);
+    reading->users = model_user_count(model);
+  }
   return code;
 }
 

@@ -9,7 +9,7 @@ typedef struct Reading {
   Connection *connection;
   char *schema, *name; /* owned */
   ModelItems *items;   /* held */
-  int64_t user_stamp;
+  int64_t user_stamp, users;
 } Reading;
 
 /* Begins the model, and leaves it begun: the caller ends it. */

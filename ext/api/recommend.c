@@ -17,6 +17,8 @@ static int rank(TableCall *call, Model *model, Recommendation *state, const Canc
   int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
   if (there > 0) code = model_user(model, items, &id, &user, &history, &found, error);
   state->popular = !found || user.blank;
+  if (code == SQLITE_OK && there > 0 && state->popular)
+    code = model_popularity(model, items, &state->popularity, error);
   if (code == SQLITE_OK && there > 0)
     code = recommendation_rank(call, state->popular ? NULL : &user, &history, cancel, error);
   history_free(&history);

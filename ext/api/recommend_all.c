@@ -24,13 +24,16 @@ typedef struct Everyone {
   /* the current block */
   size_t first, block; /* users first … first + users.count - 1; `block` is the size of a full one */
   ModelUsers users;
-  Scored *best; /* users.count × k */
+  Popularity *popularity; /* where one of them is blank */
+  Scored *best;           /* users.count × k */
   size_t *found;
   size_t user, row; /* where in it */
 } Everyone;
 
 static void leave_block(Everyone *state) {
   users_free(&state->users);
+  popularity_release(state->popularity);
+  state->popularity = NULL;
   memory_free(state->best);
   memory_free(state->found);
   state->best = NULL;
@@ -38,11 +41,12 @@ static void leave_block(Everyone *state) {
 }
 
 /* The k most frequent items that a user has not seen. */
-static void rank_popular(const ModelItems *items, const History *history, Scored *best, size_t k, size_t *found) {
+static void rank_popular(const ModelItems *items, const Popularity *popularity, const History *history, Scored *best,
+                         size_t k, size_t *found) {
   TopK top;
   top_k_init(&top, best, k);
   for (uint32_t item = 0; item < items->ids.count; item++)
-    if (!history_find(history, item, NULL)) top_k_offer(&top, (float)items->count[item], item);
+    if (!history_find(history, item, NULL)) top_k_offer(&top, (float)popularity->count[item], item);
   *found = top_k_sort(&top);
 }
 
@@ -64,8 +68,8 @@ static int rank_block(Everyone *state, Error *error) {
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
     if (users->blank[user])
-      rank_popular(state->reading.items, &users->history[user], state->best + user * state->k, state->k,
-                   &state->found[user]);
+      rank_popular(state->reading.items, state->popularity, &users->history[user], state->best + user * state->k,
+                   state->k, &state->found[user]);
   }
   memory_free(excluded);
   memory_free(sparse);
@@ -81,6 +85,8 @@ static int enter_block(Everyone *state, Error *error) {
   if (code != SQLITE_OK) return code;
   code = model_users(model, state->reading.items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES,
                      &state->users, error);
+  if (code == SQLITE_OK && memchr(state->users.blank, 1, state->users.count))
+    code = model_popularity(model, state->reading.items, &state->popularity, error);
   model_end(model);
   return code == SQLITE_OK ? rank_block(state, error) : code;
 }

@@ -9,8 +9,8 @@
 #include "../base/memory.h"
 #include "../data/interrupt.h"
 #include "../data/source.h"
-#include "../model/scoring.h"
-#include "../model/store.h"
+#include "fold.h"
+#include "reading.h"
 #include "recommendation.h"
 #include "register.h"
 
@@ -144,47 +144,40 @@ static int read_profile(TableCall *call, const ModelItems *items, History *histo
 
 /* ---- the person -------------------------------------------------------------------------------------------------- */
 
-/* Dense vectors: the sum of those of the items, made as long as 1. */
-static int sum_vectors(const ModelItems *items, ModelUser *user) {
-  const ScorePanel *panel = &items->panel[HEAD_RANKING];
-  size_t stride = (size_t)panel->stride;
-  float *vector = user->vector[HEAD_RANKING] = memory_alloc_aligned(stride, sizeof *vector);
-  float *item = memory_alloc_aligned(stride, sizeof *item);
-  double *sum = memory_alloc_zero(stride, sizeof *sum), squares = 0;
-  int code = vector && item && sum ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t i = 0; code == SQLITE_OK && i < user->sum.count; i++) {
-    score_panel_get(panel, user->sum.item[i], item);
-    for (size_t lane = 0; lane < stride; lane++) sum[lane] += (double)user->sum.weight[i] * (double)item[lane];
-  }
-  for (size_t lane = 0; code == SQLITE_OK && lane < stride; lane++) squares += sum[lane] * sum[lane];
-  for (size_t lane = 0; code == SQLITE_OK && squares > 0 && lane < stride; lane++)
-    vector[lane] = (float)(sum[lane] / sqrt(squares));
-  user->blank = !(squares > 0);
-  memory_free_aligned(item);
-  memory_free(sum);
+/* Items alone are liked: as much as can be on the scale of the model's ratings. */
+static int rate_liked(const ModelItems *items, History *history) {
+  if (history->rating || !shape_is_explicit(&items->shape)) return SQLITE_OK;
+  history->rating = memory_alloc(history->count, sizeof *history->rating);
+  if (!history->rating) return SQLITE_NOMEM;
+  for (size_t i = 0; i < history->count; i++) history->rating[i] = (float)items->shape.maximum;
+  return SQLITE_OK;
+}
+
+/* The person, or what is popular where nothing is known. The profile may have been a query that took its time, and
+ * changed the model. */
+static int fold_profile(const Reading *reading, Recommendation *state, const History *history, ModelUser *user,
+                        const Cancel *cancel, Error *error) {
+  Model *model = NULL;
+  /* In a model of content or links items without ratings all count alike. */
+  Profile profile = history->rating ? (Profile)state->items->shape.profile : PROFILE_MEAN;
+  int code = reading_resume(reading, &model, error);
+  if (code != SQLITE_OK) return code;
+  code = fold_user(model, state->items, profile, history, user, cancel, error);
+  state->popular = user->blank;
+  if (code == SQLITE_OK && user->blank) code = model_popularity(model, state->items, &state->popularity, error);
+  model_end(model);
   return code;
 }
 
-/* The user that a history makes. Without ratings all items count alike. */
-static int make_user(const ModelItems *items, const History *history, ModelUser *user) {
-  Profile profile = history->rating ? (Profile)items->shape.profile : PROFILE_MEAN;
-  int code = item_sum_make(items, profile, history, &user->sum);
-  user->blank = user->sum.count == 0;
-  if (code != SQLITE_OK || user->blank) return code;
-  if (!items->shape.sparse) return sum_vectors(items, user);
-  const PostingsQuery query = item_sum_query(&user->sum);
-  return postings_expand(&items->postings, &query, &user->spread);
-}
-
-static int rank(TableCall *call, Recommendation *state, const Cancel *cancel, Error *error) {
-  const ModelItems *items = state->items;
+static int rank(TableCall *call, const Reading *reading, Recommendation *state, const Cancel *cancel, Error *error) {
+  ModelItems *items = state->items;
   ModelUser user = {0};
   History history = {0};
   int code = read_profile(call, items, &history, error);
-  if (code == SQLITE_OK && make_user(items, &history, &user) != SQLITE_OK) code = error_no_memory(error);
-  state->popular = user.blank;
+  if (code == SQLITE_OK && rate_liked(items, &history) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK) code = fold_profile(reading, state, &history, &user, cancel, error);
   int given = call->argument[0] && sqlite3_value_type(call->argument[0]) != SQLITE_NULL;
-  if (user.blank && items->users == 0) given = 0; /* nothing is known, and nothing is popular */
+  if (user.blank && reading->users == 0) given = 0; /* nothing is known, and nothing is popular */
   if (code == SQLITE_OK && given) code = recommendation_rank(call, user.blank ? NULL : &user, &history, cancel, error);
   history_free(&history);
   user_free(&user);
@@ -197,22 +190,25 @@ static int start(TableCall *call, Error *error) {
   Recommendation *state = call->state;
   Model *model = NULL;
   Interrupt interrupt;
+  Reading reading = {0};
   int code = argument_k(call, 1, &state->k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_CONTENT, call->argument[2], &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
-  if (code != SQLITE_OK) return code;
-  if (!state->items->shape.cosine)
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: model \"%s\" is a factorization, which can't take in somebody new yet: name a model of "
-                     "tfidf_train",
-                     call->function->name, model_name(model).name);
-  /* The items are all that is needed; and the profile may be a query that asks this very model. */
-  model_end(model);
-  if (code != SQLITE_OK) return code;
-  interrupt_begin(&interrupt, call->connection->db);
-  code = rank(call, state, &interrupt.cancel, error);
-  interrupt_end(&interrupt);
+    code = connection_model(call->connection, call->function->name, NEED_FOLD, call->argument[2], &model, error);
+  if (code == SQLITE_OK) code = reading_start(&reading, call->connection, model, error);
+  if (code == SQLITE_OK) {
+    state->items = reading.items;
+    state->items->references++;
+    code = fold_check(state->items, model_name(model), error);
+    if (code != SQLITE_OK) error_prefix(error, call->function->name);
+    /* The items are all that is needed; and the profile may be a query that asks this very model. */
+    model_end(model);
+  }
+  if (code == SQLITE_OK) {
+    interrupt_begin(&interrupt, call->connection->db);
+    code = rank(call, &reading, state, &interrupt.cancel, error);
+    interrupt_end(&interrupt);
+  }
+  reading_end(&reading);
   return code;
 }
 

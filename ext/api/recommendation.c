@@ -12,6 +12,7 @@ int recommendation_rank(TableCall *call, const ModelUser *user, const History *h
   RankingRequest request = {
       .items = state->items,
       .user = user,
+      .popularity = state->popularity,
       .history = history,
       .seen = UNSEEN_ONLY,
       .has_candidates = call->has_candidates,
@@ -72,6 +73,7 @@ int64_t recommendation_identity(const TableCall *call) {
 void recommendation_end(TableCall *call) {
   Recommendation *state = call->state;
   ranking_free(&state->ranking);
+  popularity_release(state->popularity);
   items_release(state->items);
   *state = (Recommendation){0};
 }

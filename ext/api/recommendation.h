@@ -12,11 +12,12 @@ enum { RECOMMENDATION_RANK, RECOMMENDATION_ITEM, RECOMMENDATION_SCORE, RECOMMEND
 typedef struct Recommendation {
   ModelItems *items;
   Ranking ranking;
-  int popular; /* nothing is known of the user: by popularity */
+  int popular;            /* nothing is known of the user: by popularity … */
+  Popularity *popularity; /* … which is this */
   int64_t k;
 } Recommendation;
 
-/* Ranks what `history` does not have for a user, NULL: by popularity. */
+/* Ranks what `history` does not have for a user, NULL: by state's popularity. */
 int recommendation_rank(TableCall *call, const ModelUser *user, const History *history, const Cancel *cancel,
                         Error *error);
 

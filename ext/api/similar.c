@@ -1,5 +1,7 @@
 /* item_similar(item, k [, model]), user_similar(user, k [, model]): the nearest by the cosine of the score head's
- * factors, itself left out. recommend_users(item, k [, model]): who would like this and has not seen it.
+ * factors, itself left out; of models of links see nearest_items.h, and users are compared by the cosine of their
+ * histories, or are the neighbours that are stored. recommend_users(item, k [, model]): who would like this and has not
+ * seen it.
  *
  * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a bounded heap, so
  * that memory does not grow with their number. */
@@ -73,14 +75,18 @@ typedef struct UserQuery {
   const float *vector;          /* of a dense model */
   const PostingsVector *spread; /* of a sparse one: another user, or */
   uint32_t item;                /* an item */
+  const float *weights;         /* of one of links: what each item counts in a sum of items */
   float norm, bias;
+  int biases_only; /* there are no factors */
   uint32_t self;
 } UserQuery;
 
-/* Says how good a user is, NaN that she is out of the question: with a dense vector, and of a sparse model. */
+/* Says how good a user is, NaN that she is out of the question: with a dense vector, of a sparse model, and of one of
+ * links. */
 typedef struct UserScore {
   float (*dense)(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride);
   float (*sparse)(const UserQuery *query, const ModelItems *items, const PostingsVector *spread, uint32_t user);
+  float (*linked)(const UserQuery *query, const ItemSum *sum, uint32_t user);
 } UserScore;
 
 /* Offers a block of users of a sparse model to the heap. */
@@ -99,18 +105,35 @@ static int scan_sums(const ModelItems *items, const ModelUsers *users, size_t fi
   return code;
 }
 
+/* Σ_j x_j w_j over a user's sum of items, in the order of links_score. */
+static float weigh(const float *weights, const ItemSum *sum) {
+  float score = 0;
+  for (size_t i = 0; i < sum->count; i++) score += sum->weight[i] * weights[sum->item[i]];
+  return score;
+}
+
+static float sum_norm(const ItemSum *sum) {
+  double squares = 0;
+  for (size_t i = 0; i < sum->count; i++) squares += (double)sum->weight[i] * (double)sum->weight[i];
+  return (float)sqrt(squares);
+}
+
 /* Offers every user of the model to the heap. */
 static int scan_users(Model *model, const ModelItems *items, const UserScore *score, const UserQuery *query, TopK *top,
                       const Cancel *cancel, Error *error) {
   int head = items->shape.score_head, stride = shape_stride(&items->shape, head);
   int code = SQLITE_OK;
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(model); first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, 0, &users, error);
     if (code == SQLITE_OK && items->shape.sparse)
       code = interrupt_error(error, scan_sums(items, &users, first, score, query, top, cancel));
-    for (size_t user = 0; user < users.count && !items->shape.sparse; user++) {
+    for (size_t user = 0; code == SQLITE_OK && user < users.count && !items->shape.sparse; user++) {
       uint32_t index = (uint32_t)(first + user);
+      if (items->shape.links) {
+        top_k_offer(top, score->linked(query, &users.sum[user], index), index);
+        continue;
+      }
       const float *vector = users.vector[head] + user * (size_t)stride;
       top_k_offer(top, score->dense(query, vector, users.offset[head][user], index, stride), index);
     }
@@ -145,27 +168,77 @@ static float similarity_of_sums(const UserQuery *query, const ModelItems *items,
   return (float)(sum / (spread->norm * query->spread->norm));
 }
 
-static const UserScore similarity_score = {similarity_to, similarity_of_sums};
+static float similarity_of_histories(const UserQuery *query, const ItemSum *sum, uint32_t user) {
+  return user == query->self ? NAN : cosine(weigh(query->weights, sum), query->norm, sum_norm(sum));
+}
+
+static const UserScore similarity_score = {similarity_to, similarity_of_sums, similarity_of_histories};
+
+/* What each item counts in a sum; NULL where there is no memory for that. */
+static float *spread_sum(const ModelItems *items, const ItemSum *sum) {
+  float *weights = memory_alloc_zero(items->ids.count, sizeof *weights);
+  for (size_t i = 0; weights && i < sum->count; i++) weights[sum->item[i]] = sum->weight[i];
+  return weights;
+}
+
+/* The neighbours that are stored. */
+static int stored_users(Model *model, Nearest *state, uint32_t user, int64_t k, Error *error) {
+  NeighborLists lists = {0};
+  TopK top;
+  int code = model_user_neighbors(model, user, &lists, error);
+  if (code == SQLITE_OK && keep_at_most(state, k, lists.start[1], &top) != SQLITE_OK) code = error_no_memory(error);
+  for (size_t e = 0; code == SQLITE_OK && e < lists.start[1]; e++)
+    top_k_offer(&top, lists.similarity[e], lists.neighbor[e]);
+  if (code == SQLITE_OK) state->count = top_k_sort(&top);
+  neighbor_lists_free(&lists);
+  return code;
+}
+
+static int compare_users(Model *model, Nearest *state, const ModelUser *user, int64_t k, const Cancel *cancel,
+                         Error *error) {
+  const ModelItems *items = state->items;
+  int head = items->shape.score_head, stride = shape_stride(&items->shape, head);
+  const float *vector = user->vector[head];
+  float *weights = NULL;
+  TopK top;
+  UserQuery query = {.vector = vector, .spread = &user->spread, .self = user->index};
+  if (vector) query.norm = sqrtf(dot(vector, vector, stride));
+  if (items->shape.links) {
+    query.weights = weights = spread_sum(items, &user->sum);
+    query.norm = sum_norm(&user->sum);
+    if (!weights) return error_no_memory(error);
+  }
+  int code =
+      keep_at_most(state, k, (size_t)model_user_count(model), &top) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK) code = scan_users(model, items, &similarity_score, &query, &top, cancel, error);
+  if (code == SQLITE_OK) state->count = top_k_sort(&top);
+  memory_free(weights);
+  return code;
+}
+
+static int check_users(const TableCall *call, const Model *model, const ModelItems *items, Error *error) {
+  const ModelShape *shape = &items->shape;
+  if (shape_sums(shape) || shape->rank[shape->score_head]) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "%s: model \"%s\" is a baseline and knows nothing that users could be compared by: use one of "
+                   "mf_train, knn_train or ease_train",
+                   call->function->name, model_name(model).name);
+}
 
 static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
-  int head = items->shape.score_head, stride = shape_stride(&items->shape, head), found = 0;
+  int found = 0;
   ModelUser user = {0};
-  TopK top;
   Id id;
   int there = id_from_value_as(call->argument[0], items->user_affinity, &id);
-  int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user(model, items, &id, &user, NULL, &found, error);
+  int code = there < 0 ? error_no_memory(error) : check_users(call, model, items, error);
+  if (code == SQLITE_OK && there > 0) code = model_user(model, items, &id, &user, NULL, &found, error);
   if (code == SQLITE_OK && found) {
-    const float *vector = user.vector[head];
-    UserQuery query = {.vector = vector, .spread = &user.spread, .self = user.index};
-    if (vector) query.norm = sqrtf(dot(vector, vector, stride));
-    if (keep_at_most(state, k, (size_t)items->users, &top) != SQLITE_OK) code = error_no_memory(error);
-    if (code == SQLITE_OK) code = scan_users(model, items, &similarity_score, &query, &top, cancel, error);
-    if (code == SQLITE_OK) {
-      state->count = top_k_sort(&top);
-      code = read_ids(model, state, error);
-    }
+    if (items->shape.links == LINK_USER_NEIGHBORS)
+      code = stored_users(model, state, user.index, k, error);
+    else
+      code = compare_users(model, state, &user, k, cancel, error);
+    if (code == SQLITE_OK) code = read_ids(model, state, error);
   }
   user_free(&user);
   return code;
@@ -173,7 +246,8 @@ static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t 
 
 static float liking_of(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride) {
   (void)user;
-  if (dot(vector, vector, stride) == 0) return NAN; /* nothing was learned of her */
+  float length = dot(vector, vector, stride);
+  if (length == 0 && !query->biases_only) return NAN; /* nothing was learned of her */
   return dot(query->vector, vector, stride) + query->bias + offset;
 }
 
@@ -183,7 +257,26 @@ static float liking_of_sum(const UserQuery *query, const ModelItems *items, cons
   return spread->count ? postings_score(&items->postings, query->item, spread) : NAN;
 }
 
-static const UserScore liking_score = {liking_of, liking_of_sum};
+static float liking_by_links(const UserQuery *query, const ItemSum *sum, uint32_t user) {
+  (void)user;
+  return sum->count ? weigh(query->weights, sum) : NAN;
+}
+
+static const UserScore liking_score = {liking_of, liking_of_sum, liking_by_links};
+
+/* How an item is reached: from every item by its link, or by its own vector. */
+static int aim_at(const ModelItems *items, uint32_t item, float *weights, float *vector, UserQuery *query) {
+  const ScorePanel *panel = &items->panel[items->shape.score_head];
+  *query = (UserQuery){.vector = vector, .item = item, .weights = weights};
+  if (!weights && !vector) return SQLITE_NOMEM;
+  for (uint32_t from = 0; weights && from < items->ids.count; from++)
+    weights[from] = links_weight(&items->links, from, item);
+  if (items->shape.links || items->shape.sparse) return SQLITE_OK;
+  query->biases_only = !items->shape.rank[items->shape.score_head];
+  query->bias = panel->bias ? panel->bias[item] : 0;
+  score_panel_get(panel, item, vector);
+  return SQLITE_OK;
+}
 
 /* Drops those who have seen the item, keeping at most k. */
 static int drop_seen(Model *model, Nearest *state, uint32_t item, int64_t k, Error *error) {
@@ -201,26 +294,32 @@ static int drop_seen(Model *model, Nearest *state, uint32_t item, int64_t k, Err
 
 static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
-  const ScorePanel *panel = &items->panel[items->shape.score_head];
   TopK top;
   uint32_t item;
   int found = find_item(call, items, &item, error);
   if (found != SQLITE_OK || item == DICTIONARY_NONE) return found;
-  float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
+  Popularity *popularity = NULL;
+  int code = model_popularity(model, items, &popularity, error);
+  if (code != SQLITE_OK) return code;
+  int links = items->shape.links != LINK_NONE;
+  float *weights = links ? memory_alloc(items->ids.count, sizeof *weights) : NULL;
+  float *vector =
+      links ? NULL : memory_alloc_aligned((size_t)shape_stride(&items->shape, items->shape.score_head), sizeof *vector);
+  UserQuery query;
   /* As many as have seen the item may be dropped afterwards. */
-  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + items->count[item] : INT64_MAX;
-  int code = vector && keep_at_most(state, enough, (size_t)items->users, &top) == SQLITE_OK ? SQLITE_OK
-                                                                                            : error_no_memory(error);
-  if (code == SQLITE_OK) {
-    UserQuery query = {.vector = vector, .item = item, .bias = panel->bias ? panel->bias[item] : 0};
-    if (!items->shape.sparse) score_panel_get(panel, item, vector);
-    code = scan_users(model, items, &liking_score, &query, &top, cancel, error);
-  }
+  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + popularity->count[item] : INT64_MAX;
+  popularity_release(popularity);
+  code = aim_at(items, item, weights, vector, &query) == SQLITE_OK &&
+                 keep_at_most(state, enough, (size_t)model_user_count(model), &top) == SQLITE_OK
+             ? SQLITE_OK
+             : error_no_memory(error);
+  if (code == SQLITE_OK) code = scan_users(model, items, &liking_score, &query, &top, cancel, error);
   if (code == SQLITE_OK) {
     state->count = top_k_sort(&top);
     code = drop_seen(model, state, item, k, error);
   }
   if (code == SQLITE_OK) code = read_ids(model, state, error);
+  memory_free(weights);
   memory_free_aligned(vector);
   return code;
 }
@@ -234,14 +333,16 @@ static int start(TableCall *call, Error *error) {
   Model *model = NULL;
   int64_t k = 0;
   Interrupt interrupt;
+  static const ModelNeed needs[] = {NEED_SIMILAR_ITEMS, NEED_SIMILAR_USERS, NEED_USERS};
   int of_users = call->function != &functions[0];
   int code = argument_k(call, 1, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, of_users ? NEED_USERS : NEED_ITEMS,
+    code = connection_model(call->connection, call->function->name, needs[call->function - functions],
                             call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  if (of_users) code = model_check_users(model, state->items, call->function->name, error);
+  code = of_users ? model_check_users(model, state->items, call->function->name, error)
+                  : nearest_items_check(state->items, model_name(model), call->function->name, error);
   interrupt_begin(&interrupt, call->connection->db);
   if (code != SQLITE_OK)
     ; /* and nothing can be said */

@@ -65,10 +65,13 @@ static int start(TableCall *call, Error *error) {
   interrupt_begin(&state->interrupt, call->connection->db);
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_ITEMS, call->argument[1], &model, error);
+    code =
+        connection_model(call->connection, call->function->name, NEED_SIMILAR_ITEMS, call->argument[1], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
+  code = nearest_items_check(state->items, model_name(model), call->function->name, error);
   model_end(model);
+  if (code != SQLITE_OK) return code;
   size_t items = state->items->ids.count;
   state->k = k < (int64_t)items ? (size_t)k : items;
   state->block = MOST_ENTRIES / (state->k ? state->k : 1) + 1;

@@ -11,16 +11,26 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "baseline.h"
+#include "links.h"
 #include "mf.h"
 #include "model_store.h"
 #include "tfidf.h"
 
-const Family *const families[] = {&mf_family, &tfidf_family, NULL};
+const Family *const families[] = {&mf_family, &knn_family, &ease_family, &baseline_family, &tfidf_family, NULL};
 
 const Family *family_named(const char *name) {
   for (int i = 0; families[i]; i++)
     if (sqlite3_stricmp(name, families[i]->name) == 0) return families[i];
   return NULL;
+}
+
+int family_check_size(const Family *family, double size, Error *error) {
+  if (size >= family->size_minimum && size <= family->size_maximum && (family->size_is_real || size == floor(size)))
+    return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "%s: the %s must be a %s from %.15g to %.15g: call it as %s", family->function,
+                   family->size, family->size_is_real ? "number" : "whole number", family->size_minimum,
+                   family->size_maximum, family->usage);
 }
 
 double seconds_since(const struct timespec *then) {
@@ -96,6 +106,7 @@ static int check_name(Training *training, Error *error) {
 
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
   const TrainOptions *options = training->options;
+  if (training->given) return SQLITE_OK;
   const InteractionOptions reading = {
       .caller = training->family->function,
       .user = options->user.name,
@@ -142,9 +153,12 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   interrupt_begin(&training->interrupt, connection->db);
   int code = SQLITE_OK;
   training->from_file = request->from_file;
-  if (request->size < family->size_minimum || request->size > family->size_maximum)
-    code = error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
-                     family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
+  if (request->given) {
+    training->data = *request->given;
+    *request->given = (Interactions){0};
+    training->given = 1;
+  }
+  if (family->size) code = family_check_size(family, request->size, error);
   if (code == SQLITE_OK) code = parse_options(training, request->options, error);
   if (code == SQLITE_OK && family->check) code = family->check(training, error);
   if (code == SQLITE_OK)

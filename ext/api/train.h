@@ -58,12 +58,13 @@ typedef struct Training {
   Connection *connection;
   const struct Family *family;
   Source source;
-  int64_t size;          /* the second argument: a rank, a number of neighbours … */
+  double size;           /* the second argument: a rank, a number of neighbours … */
   TrainOptions *options; /* the family's struct */
   char *schema, *name;   /* of the model to be */
   int replaces;          /* a model of that name exists */
   int from_file;         /* the options come from the database file: nothing in them may be run */
   Interactions data;
+  int given;            /* data were there from the start */
   SparseMatrix by_item; /* the transpose of data.by_user */
   Interrupt interrupt;
   int threads;
@@ -80,7 +81,10 @@ typedef struct Family {
   const char *function; /* "mf_train" */
   const char *usage;    /* "mf_train(source, rank [, options])" */
   const char *size;     /* what the second argument is called: "rank"; NULL: there is none */
-  int64_t size_minimum, size_maximum;
+  double size_minimum, size_maximum;
+  int size_is_real;     /* it need not be a whole number */
+  const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
+  int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
   const Option *options;
   size_t option_count;
   size_t options_size;
@@ -102,14 +106,18 @@ typedef struct Family {
 typedef struct TrainRequest {
   const Family *family;
   const char *source;
-  int64_t size;
+  double size;
   const char *options;    /* may be NULL */
   const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
   int from_file;          /* the options come from the database file (retrain) */
+  Interactions *given;    /* the ratings, read already: taken over; NULL: to be read from the source */
 } TrainRequest;
 
 const Family *family_named(const char *name); /* NULL where there is none */
-extern const Family *const families[];        /* NULL at the end */
+
+/* SQLITE_ERROR where the family can't have this size. */
+int family_check_size(const Family *family, double size, Error *error);
+extern const Family *const families[]; /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);

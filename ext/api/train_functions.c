@@ -29,11 +29,13 @@ static int request_from_values(const Family *family, sqlite3_value **values, Tra
     return error_set(error, SQLITE_ERROR,
                      "%s: the source must be the name of a table or view, or a SELECT, in quotes: call it as %s",
                      family->function, family->usage);
-  if (family->size && (!size || sqlite3_value_numeric_type(size) != SQLITE_INTEGER))
-    return error_set(error, SQLITE_ERROR, "%s: the %s must be a whole number from %lld to %lld: call it as %s",
-                     family->function, family->size, family->size_minimum, family->size_maximum, family->usage);
+  if (family->size) {
+    int type = size ? sqlite3_value_numeric_type(size) : SQLITE_NULL;
+    request->size = type == SQLITE_INTEGER || type == SQLITE_FLOAT ? sqlite3_value_double(size) : NAN;
+    int code = family_check_size(family, request->size, error);
+    if (code != SQLITE_OK) return code;
+  }
   request->source = (const char *)sqlite3_value_text(source);
-  if (size) request->size = sqlite3_value_int64(size);
   if (!request->source) return error_no_memory(error);
   if (options && sqlite3_value_type(options) != SQLITE_NULL) {
     request->options = (const char *)sqlite3_value_text(options);
@@ -136,7 +138,9 @@ static void train_table_end(TableCall *call) {
   }
 
 static const TableFunction train_tables[] = {TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2),
-                                             TRAIN_TABLE("tfidf", "", "", 1)};
+                                             TRAIN_TABLE("knn", ", k", ", k HIDDEN", 2),
+                                             TRAIN_TABLE("ease", ", lambda", ", lambda HIDDEN", 2),
+                                             TRAIN_TABLE("baseline", "", "", 1), TRAIN_TABLE("tfidf", "", "", 1)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 

@@ -257,6 +257,47 @@ int options_parse(const char *caller, const char *json, const Option *options, s
   return code;
 }
 
+/* "a", "b" and "c": the methods whose bits are set. */
+static char *quote_readers(const char *methods, unsigned readers) {
+  sqlite3_str *text = sqlite3_str_new(NULL);
+  for (int i = 0; readers >> i; i++, methods += *methods == '|') {
+    int length = (int)strcspn(methods, "|");
+    if (readers >> i & 1)
+      sqlite3_str_appendf(text, "%s\"%.*s\"",
+                          !(readers & ((1U << i) - 1)) ? ""
+                          : readers >> i == 1          ? " and "
+                                                       : ", ",
+                          length, methods);
+    methods += length;
+  }
+  return sqlite3_str_finish(text);
+}
+
+static int refuse_reader(const char *caller, const Option *option, const char *methods, int method, Error *error) {
+  char *readers = quote_readers(methods, option->readers), *name = options_choice(methods, method);
+  int single = (option->readers & (option->readers - 1)) == 0;
+  int code = readers && name ? error_set(error, SQLITE_ERROR, "%s: option \"%s\" is not for \"%s\": only %s read%s it",
+                                         caller, option->name, name, readers, single ? "s" : "")
+                             : error_no_memory(error);
+  sqlite3_free(readers);
+  sqlite3_free(name);
+  return code;
+}
+
+int options_check_readers(const char *caller, const char *json, const Option *options, size_t count,
+                          const char *methods, int method, Error *error) {
+  if (!json || !*json) return SQLITE_OK;
+  cJSON *object = cJSON_Parse(json);
+  int code = object ? SQLITE_OK : error_no_memory(error);
+  for (const cJSON *value = object ? object->child : NULL; value && code == SQLITE_OK; value = value->next) {
+    const Option *option = find_option(value->string, options, count);
+    if (option && option->readers && !(option->readers >> method & 1))
+      code = refuse_reader(caller, option, methods, method, error);
+  }
+  cJSON_Delete(object);
+  return code;
+}
+
 char *options_without(const char *json, const char *key) {
   if (!json || !*json) return sqlite3_mprintf("{}");
   cJSON *object = cJSON_Parse(json);

@@ -57,6 +57,7 @@ typedef struct Option {
   size_t offset;           /* of the value in the target */
   double minimum, maximum; /* of numbers; both bounds allowed */
   const char *choices;     /* "als|ials" */
+  unsigned readers;        /* which methods read it, a bit each; 0: all of them (options_check_readers) */
 } Option;
 
 /* Parses `json` (NULL or '' are no options) into `target`. An unknown key, a key given twice, a wrong type, a value out
@@ -64,6 +65,11 @@ typedef struct Option {
  * was expected and what came; texts parsed before the error are in the target and to be freed with it. */
 int options_parse(const char *caller, const char *json, const Option *options, size_t count, void *target,
                   Error *error);
+
+/* An error that names the option and who reads it, where the object, which must have been parsed without one, has an
+ * option that method number `method` of `methods` ("als|ials|…") does not read. */
+int options_check_readers(const char *caller, const char *json, const Option *options, size_t count,
+                          const char *methods, int method, Error *error);
 
 /* The object again, less one key, compact; NULL where memory ran out. From sqlite3_malloc. */
 char *options_without(const char *json, const char *key);

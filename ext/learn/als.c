@@ -329,3 +329,33 @@ void als_take(Als *als, Factors *factors) {
   *factors = als->factors;
   als->factors = (Factors){0};
 }
+
+/* ---- as a Factorizer --------------------------------------------------------------------------------------------- */
+
+static int method_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
+  AlsReport als;
+  int code = als_epoch(state, &als, cancel, error);
+  *done = 0;
+  *report = (FactorizerReport){.loss = als.loss_after_items, .train_rmse = als.train_rmse};
+  return code;
+}
+
+static int method_finish(void *state, FactorizerReport *report, const Cancel *cancel, Error *error) {
+  AlsReport als = {0};
+  int code = als_finish(state, &als, cancel, error);
+  *report = (FactorizerReport){.loss = als.loss_after_users, .train_rmse = als.train_rmse};
+  return code;
+}
+
+static const Factors *method_factors(void *state) { return als_factors(state); }
+static void method_take(void *state, Factors *factors) { als_take(state, factors); }
+static void method_destroy(void *state) { als_destroy(state); }
+
+int als_factorizer(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
+                   const AlsOptions *options, Error *error) {
+  static const FactorizerMethod method = {method_epoch, method_finish, method_factors, method_take, method_destroy};
+  Als *als = NULL;
+  int code = als_create(&als, by_user, by_item, options, error);
+  *factorizer = (Factorizer){.method = als ? &method : NULL, .state = als};
+  return code;
+}

@@ -14,6 +14,7 @@
 #include "../base/error.h"
 #include "../base/factors.h"
 #include "../base/sparse.h"
+#include "factorizer.h"
 
 typedef enum AlsSolver {
   ALS_CONJUGATE_GRADIENT, /* a few warm-started steps a row: nearly as low a loss an epoch, in a third of the time */
@@ -73,5 +74,9 @@ const Factors *als_factors(const Als *als);
 void als_take(Als *als, Factors *factors);
 
 void als_destroy(Als *als); /* NULL is fine */
+
+/* The same as a Factorizer, whose epochs report the loss after the items, and whose finish is als_finish. */
+int als_factorizer(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
+                   const AlsOptions *options, Error *error);
 
 #endif

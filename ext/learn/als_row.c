@@ -16,6 +16,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/dense.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 
@@ -376,22 +377,34 @@ static int solve_by_cholesky(Solve *solve, float *matrix, const float *right, in
   return SQLITE_OK;
 }
 
-static int solve_exactly(Solve *solve) {
+/* The normal equations less the bias, into pass.sums: the right side, s, and A. *divisor is d. */
+static int normal_equations(Solve *solve, float *divisor) {
   Pass *pass = &solve->pass;
   const AlsSide *side = pass->side;
   size_t stride = (size_t)side->stride;
   float *right = pass->sums, *column = right + stride + 16, *matrix = column + stride;
-  int failed = 0, code = for_sections(pass, solve->worker, normal_section);
+  int code = for_sections(pass, solve->worker, normal_section);
   if (code != SQLITE_OK) return code;
   reduce_sections(pass);
   if (side->gram) side->kernels->add(stride * stride, 1, side->gram, matrix);
   for (size_t i = 0; i < stride; i++) matrix[i * stride + i] += solve->penalty;
-  float bias_sum = right[stride], divisor = (float)pass->row->n + solve->bias_penalty;
+  *divisor = (float)pass->row->n + solve->bias_penalty;
   if (side->bias) {
-    float scale = -1 / divisor;
+    float scale = -1 / *divisor;
     side->kernels->gram(column, 1, side->stride, &scale, matrix);
-    side->kernels->add(stride, bias_sum * scale, column, right);
+    side->kernels->add(stride, right[stride] * scale, column, right);
   }
+  return SQLITE_OK;
+}
+
+static int solve_exactly(Solve *solve) {
+  Pass *pass = &solve->pass;
+  const AlsSide *side = pass->side;
+  size_t stride = (size_t)side->stride;
+  float *right = pass->sums, *column = right + stride + 16, *matrix = column + stride, divisor;
+  int failed = 0, code = normal_equations(solve, &divisor);
+  if (code != SQLITE_OK) return code;
+  float bias_sum = right[stride];
   code = side->method == ALS_METHOD_NONNEGATIVE ? solve_nonnegative(solve, matrix, right)
                                                 : solve_by_cholesky(solve, matrix, right, &failed);
   if (code != SQLITE_OK) return code;
@@ -452,33 +465,96 @@ double als_row_cost(const AlsSide *side, size_t row) {
   return (n + 16) * stride * stride + stride * stride * stride / 3;
 }
 
+/* Gets ready for a row that has entries. *sums, to be freed, is memory that only a giant row needs. */
+static int solve_begin(const AlsSide *side, const Row *row, int worker, Solve *solve, float **sums) {
+  size_t number = row->number;
+  double penalty = als_row_penalty(side, number);
+  *solve = (Solve){.worker = worker,
+                   .x = side->factors + number * (size_t)side->stride,
+                   .penalty = (float)penalty,
+                   .bias_penalty = (float)(penalty * als_bias_share(side->options))};
+  if (side->bias) solve->bias = side->bias[number];
+  solve->pass = (Pass){.side = side, .row = row, .sums = side->scratch[worker].sums, .width = sums_width(side)};
+  *sums = NULL;
+  if (row->sections == 1) return SQLITE_OK;
+  solve->pass.sums = *sums = memory_alloc_aligned(row->sections, solve->pass.width * sizeof(float));
+  return *sums ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss) {
-  size_t stride = (size_t)side->stride;
   *loss = (AlsLoss){0};
-  float *x = side->factors + number * stride, *sums = NULL;
   if (sparse_row_length(side->matrix, number) == 0) {
-    memset(x, 0, stride * sizeof(float));
+    memset(side->factors + number * (size_t)side->stride, 0, (size_t)side->stride * sizeof(float));
     if (side->bias) side->bias[number] = 0;
     return SQLITE_OK;
   }
+  float *sums;
   Row row = row_of(side, number);
-  double penalty = als_row_penalty(side, number);
-  Solve solve = {.worker = worker,
-                 .x = x,
-                 .penalty = (float)penalty,
-                 .bias_penalty = (float)(penalty * als_bias_share(side->options))};
-  if (side->bias) solve.bias = side->bias[number];
-  solve.pass = (Pass){.side = side, .row = &row, .sums = side->scratch[worker].sums, .width = sums_width(side)};
-  int code = SQLITE_OK;
-  if (row.sections > 1) {
-    sums = memory_alloc_aligned(row.sections, solve.pass.width * sizeof(float));
-    if (!sums) return SQLITE_NOMEM;
-    solve.pass.sums = sums;
-  }
+  Solve solve;
+  int code = solve_begin(side, &row, worker, &solve, &sums);
+  if (code != SQLITE_OK) return code;
   code = side->method == ALS_METHOD_GRADIENT ? solve_by_gradient(&solve, gradient_steps(side)) : solve_exactly(&solve);
   if (code == SQLITE_OK) code = measure(&solve, loss);
   if (side->bias) side->bias[number] = solve.bias;
   memory_free_aligned(sums);
+  return code;
+}
+
+/* z with A z = q, in double: A's floats are what x was solved with, and what z is off by would be missing in the sum of
+ * the shares. Under x ≥ 0 only over the lanes where x is not 0: the others do not move. */
+static int solve_for_target(const AlsSide *side, const float *matrix, const float *x, const float *target, double *z) {
+  size_t stride = (size_t)side->stride, n = (size_t)side->options->rank, dependent = 0;
+  double *a = memory_alloc(n * n, sizeof *a);
+  unsigned char *flags = memory_alloc(n, 1);
+  int code = a && flags ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+    int fixed = side->options->nonnegative && x[i] == 0;
+    z[i] = fixed ? 0 : (double)target[i];
+    for (size_t j = 0; j < n; j++) {
+      int apart = fixed || (side->options->nonnegative && x[j] == 0);
+      a[i * n + j] = apart ? (double)(i == j) : (double)matrix[i < j ? i * stride + j : j * stride + i];
+    }
+  }
+  if (code == SQLITE_OK) code = dense_cholesky(a, n, 0, flags, &dependent, side->cancel);
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++) { /* U⁻ᵀ */
+    z[i] /= a[i * n + i];
+    for (size_t j = i + 1; j < n; j++) z[j] -= a[i * n + j] * z[i];
+  }
+  for (size_t i = n; i-- > 0 && code == SQLITE_OK;) { /* U⁻¹ */
+    for (size_t j = i + 1; j < n; j++) z[i] -= a[i * n + j] * z[j];
+    z[i] /= a[i * n + i];
+  }
+  memory_free(a);
+  memory_free(flags);
+  return code;
+}
+
+int als_row_shares(const AlsSide *side, size_t number, const float *target, double *share) {
+  size_t stride = (size_t)side->stride, rank = (size_t)side->options->rank;
+  const AlsScratch *scratch = &side->scratch[0];
+  Row row = row_of(side, number);
+  Solve solve;
+  float *sums = NULL, divisor = 1;
+  if (row.n == 0) return SQLITE_OK;
+  double *z = memory_alloc(rank, sizeof *z), level = 0;
+  int code = z ? solve_begin(side, &row, 0, &solve, &sums) : SQLITE_NOMEM;
+  if (code == SQLITE_OK) code = normal_equations(&solve, &divisor);
+  const float *column = code == SQLITE_OK ? solve.pass.sums + stride + 16 : NULL;
+  if (code == SQLITE_OK) code = solve_for_target(side, column + stride, solve.x, target, z);
+  for (size_t lane = 0; lane < rank && side->bias && code == SQLITE_OK; lane++)
+    level += z[lane] * (double)column[lane] / (double)divisor;
+  for (size_t begin = 0; begin < row.n && code == SQLITE_OK; begin += row.piece) {
+    size_t count = row.n - begin < row.piece ? row.n - begin : row.piece;
+    load_piece(side, &row, begin, count, &side->scratch[0]);
+    for (size_t j = 0; j < count; j++) {
+      double along = -level;
+      for (size_t lane = 0; lane < rank; lane++) along += z[lane] * (double)scratch->panel[j * stride + lane];
+      share[begin + j] = along * (double)piece_base(side, scratch)[j];
+    }
+    code = poll_stop(side, 0);
+  }
+  memory_free_aligned(sums);
+  memory_free(z);
   return code;
 }
 

@@ -1,4 +1,5 @@
-/* One row's factors given the other side's: the inner problem of alternating least squares. Used by als.c only.
+/* One row's factors given the other side's: the inner problem of alternating least squares. Used by als.c and
+ * als_fold.c only.
  *
  * With q_j the other side's factors of the row's entries, c_j, t_j their confidence and target, w_m the weight of a
  * missing cell (0 for the rating loss), the row minimises
@@ -65,6 +66,10 @@ double als_bias_share(const AlsOptions *options);
 
 /* Solves for one row, on worker `worker`. SQLITE_OK, SQLITE_NOMEM or the code of the cancellation. */
 int als_row_solve(const AlsSide *side, size_t row, int worker, AlsLoss *loss);
+
+/* What each entry of a row adds to q · x, x being the row's exact solution: with A x = Σ_j c_j t_j (q_j − s/d) as in
+ * als_row.c, share_j = c_j t_j q · A⁻¹ (q_j − s/d). An exact method's side; one worker. Codes as above. */
+int als_row_shares(const AlsSide *side, size_t row, const float *target, double *share);
 
 /* gram = w₀ Σ q qᵀ over all rows of the other side. */
 int als_side_gram(const AlsSide *side);

@@ -8,7 +8,7 @@
 #include "../base/factors.h"
 
 typedef struct FactorizerReport {
-  double loss;       /* what the method minimises, at the end of the epoch */
+  double loss; /* what the method minimises, at the end of the epoch, or summed up during it; exact after finish */
   double train_rmse; /* over the observed cells; NaN where predictions are no ratings */
 } FactorizerReport;
 
@@ -18,7 +18,8 @@ typedef struct FactorizerMethod {
   int (*epoch)(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error);
   /* What is to be done once, after the last epoch, and changes the report; NULL: nothing. */
   int (*finish)(void *state, FactorizerReport *report, const Cancel *cancel, Error *error);
-  const Factors *(*factors)(void *state);      /* as they stand; owned by the method */
+  /* As they stand; owned by the method. NULL: there are none before finish(). */
+  const Factors *(*factors)(void *state);
   void (*take)(void *state, Factors *factors); /* hands them over; then it can only be destroyed */
   void (*destroy)(void *state);
 } FactorizerMethod;

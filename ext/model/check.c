@@ -1,44 +1,76 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
+#include "../base/memory.h"
 #include "model.h"
+#include "observed.h"
 #include "store.h"
 #include "words.h"
 
 /* The count of a user is the length of the history, where histories are kept: reading one has checked that. Here: that
  * there is exactly one row a user, and one vector. */
 static int check_counts(Model *model, const ModelItems *items, Error *error) {
+  const ModelShape *shape = &items->shape;
+  const ModelName name = model_name(model);
   sqlite3_stmt *statement = NULL;
-  int64_t users = 0, chunks = 0;
-  int code = shadow_prepare(model->reader.db, model_name(model), &statement, error,
-                            "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
-                            "(SELECT count(*) FROM \"%w\".\"%w_userfactor\")",
-                            model->reader.name.schema, model->reader.name.name, model->reader.name.schema,
-                            model->reader.name.name);
+  int64_t users = 0, chunks = 0, lists = 0, weights = 0;
+  int code =
+      shadow_prepare(model->reader.db, model_name(model), &statement, error,
+                     "SELECT (SELECT count(*) FROM \"%w\".\"%w_user\"), "
+                     "(SELECT count(*) FROM \"%w\".\"%w_userfactor\"), "
+                     "(SELECT count(*) FROM \"%w\".\"%w_neighbor\"), "
+                     "(SELECT count(*) FROM \"%w\".\"%w_weight\" WHERE name LIKE 'link/%%')",
+                     name.schema, name.name, name.schema, name.name, name.schema, name.name, name.schema, name.name);
   if (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
     users = sqlite3_column_int64(statement, 0);
     chunks = sqlite3_column_int64(statement, 1);
+    lists = sqlite3_column_int64(statement, 2);
+    weights = sqlite3_column_int64(statement, 3);
     code = SQLITE_OK;
   }
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return code;
-  if (users != items->users)
-    return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, items->users);
-  int64_t expected = store_row_floats(&items->shape) == 0 ? 0 : (items->users + STORE_CHUNK - 1) / STORE_CHUNK;
+  if (users != model->users)
+    return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, model->users);
+  int64_t expected = store_row_floats(&items->shape) == 0 ? 0 : (model->users + STORE_CHUNK - 1) / STORE_CHUNK;
   if (chunks != expected)
     return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks, expected);
+  int of_weights = shape->links == LINK_ITEM_WEIGHTS;
+  expected = of_weights ? (shape->linked + STORE_CHUNK - 1) / STORE_CHUNK : 0;
+  if (weights != expected)
+    return shadow_damaged(error, model_name(model), "its weights are in %lld rows, not %lld", weights, expected);
+  if (lists != (of_weights ? 0 : shape->linked))
+    return shadow_damaged(error, model_name(model), "it has %lld lists of neighbours, not %lld", lists,
+                          of_weights ? 0 : shape->linked);
   return SQLITE_OK;
 }
 
 /* A user must be found by the id that stands in its row: the UNIQUE index may be damaged apart from the table. */
-static int check_lookups(Model *model, const ModelItems *items, const ModelUsers *users, size_t first, Error *error) {
+static int check_lookups(Model *model, const ModelUsers *users, size_t first, Error *error) {
   int code = SQLITE_OK;
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
     Id id = dictionary_id(&users->ids, user);
     uint32_t index = 0;
     int found = 0;
-    code = model_user_index(model, items, &id, &index, &found, error);
+    code = model_user_index(model, &id, &index, &found, error);
     if (code == SQLITE_OK && (!found || index != first + user))
       code = shadow_damaged(error, model_name(model), "a user is not found by its id");
   }
+  return code;
+}
+
+/* Adds the entries of some users up, by item. */
+static void count_entries(const ModelUsers *users, uint32_t *count) {
+  for (size_t user = 0; user < users->count; user++)
+    for (size_t i = 0; i < users->history[user].count; i++) count[users->history[user].item[i]]++;
+}
+
+static int check_popularity(Model *model, const ModelItems *items, const uint32_t *count, Error *error) {
+  Popularity *popularity = NULL;
+  int code = model_popularity(model, items, &popularity, error);
+  for (size_t item = 0; item < items->ids.count && code == SQLITE_OK && items->shape.history; item++)
+    if (popularity->count[item] != count[item])
+      code = shadow_damaged(error, model_name(model), "an item has %lld entries, not %lld", (sqlite3_int64)count[item],
+                            (sqlite3_int64)popularity->count[item]);
+  popularity_release(popularity);
   return code;
 }
 
@@ -47,17 +79,25 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
   ModelItems *items = NULL;
   /* What is cached was right when it was read; the check is of what is stored. */
   items_release(model->items);
+  popularity_release(model->popularity);
+  observed_release(model->observed);
   model->items = NULL;
+  model->popularity = NULL;
+  model->observed = NULL;
   int code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  code = check_counts(model, items, error);
-  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < items->users; first += BLOCK) {
+  uint32_t *count = memory_alloc_zero(items->ids.count, sizeof *count);
+  code = count ? check_counts(model, items, error) : error_no_memory(error);
+  for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model->users; first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, USERS_WITH_IDS | USERS_WITH_HISTORIES, &users, error);
-    if (code == SQLITE_OK) code = check_lookups(model, items, &users, first, error);
+    if (code == SQLITE_OK) code = check_lookups(model, &users, first, error);
+    if (code == SQLITE_OK) count_entries(&users, count);
     users_free(&users);
     if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
   }
+  if (code == SQLITE_OK) code = check_popularity(model, items, count, error);
+  memory_free(count);
   if (code == SQLITE_OK && items->shape.terms > 0) {
     ModelWords *words = NULL;
     code = words_load(&model->reader, items, &words, error);

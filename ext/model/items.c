@@ -11,8 +11,6 @@
 #include "neighbors.h"
 #include "store.h"
 
-#define MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
-#define MOST_ITEMS INT32_MAX
 #define MOST_TERMS INT32_MAX
 #define MOST_RANK 4096
 
@@ -20,11 +18,12 @@
 
 typedef struct Config {
   int64_t format, users, items;
-  int64_t rank[HEADS], biases[HEADS], clip;
-  double mean[HEADS], minimum, maximum, average;
-  int64_t cosine, sparse, profile, terms, links;
+  int64_t rank[HEADS], biases[HEADS], range;
+  double mean[HEADS], minimum, maximum, average, low, high;
+  int64_t cosine, sparse, profile, terms, links, linked, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
+  FoldIn fold[HEADS];
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
 } Config;
@@ -37,18 +36,19 @@ typedef struct ConfigInteger {
 
 static const ConfigInteger config_integers[] = {
     {"format", offsetof(Config, format), 0, INT64_MAX},
-    {"users", offsetof(Config, users), 0, MOST_USERS},
-    {"items", offsetof(Config, items), 0, MOST_ITEMS},
+    {"users", offsetof(Config, users), 0, STORE_MOST_USERS},
+    {"items", offsetof(Config, items), 0, STORE_MOST_ITEMS},
     {"rating_rank", offsetof(Config, rank[HEAD_RATING]), 0, MOST_RANK},
     {"ranking_rank", offsetof(Config, rank[HEAD_RANKING]), 0, MOST_RANK},
     {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
-    {"clip", offsetof(Config, clip), 0, 1},
+    {"range", offsetof(Config, range), RANGE_NONE, RANGE_MINMAX},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
     {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
     {"terms", offsetof(Config, terms), 0, MOST_TERMS},
     {"links", offsetof(Config, links), LINK_NONE, LINK_KINDS - 1},
+    {"linked", offsetof(Config, linked), 0, STORE_MOST_ITEMS},
     {"neighbor_size", offsetof(Config, size), 0, INT32_MAX},
     {"neighbor_centering", offsetof(Config, centering), 0, 15},
     {"neighbor_raters", offsetof(Config, raters), 0, 1},
@@ -56,6 +56,7 @@ static const ConfigInteger config_integers[] = {
     {"neighbor_weighting", offsetof(Config, weighting), 0, 15},
     {"neighbor_min_support", offsetof(Config, min_support), 0, INT32_MAX},
     {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
+    {"history", offsetof(Config, history), 0, 1},
 };
 
 static const struct {
@@ -66,6 +67,8 @@ static const struct {
     {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
     {"minimum", offsetof(Config, minimum)},
     {"maximum", offsetof(Config, maximum)},
+    {"low", offsetof(Config, low)},
+    {"high", offsetof(Config, high)},
     {"average", offsetof(Config, average)},
     {"neighbor_shrinkage", offsetof(Config, shrinkage)},
     {"neighbor_threshold", offsetof(Config, threshold)},
@@ -75,7 +78,8 @@ static const struct {
 
 #define INTEGERS (sizeof config_integers / sizeof *config_integers)
 #define REALS (sizeof config_reals / sizeof *config_reals)
-enum { TEXTS = 4 }; /* user_affinity, item_affinity, score_head, prediction_head */
+enum { TEXTS = 4 + HEADS }; /* user_affinity, item_affinity, score_head, prediction_head, rating_fold, ranking_fold */
+enum { FOLD_NUMBERS = HEADS * (STORE_FOLD_REALS + STORE_FOLD_FLAGS) };
 
 static const char *affinity_of_name(const char *text) {
   for (int affinity = ID_AFFINITY_BLOB; affinity <= ID_AFFINITY_REAL; affinity++)
@@ -89,9 +93,55 @@ static int head_of_name(const char *text) {
   return *text ? -2 : -1;
 }
 
+/* Whose method of folding in the key names, or -1. */
+static int fold_head(const char *key) {
+  char text[64];
+  for (int head = 0; head < HEADS; head++)
+    if (strcmp(key, store_fold_key(text, sizeof text, head, "fold")) == 0) return head;
+  return -1;
+}
+
+static int fold_of_name(const char *text) {
+  for (int method = 0; method < FOLD_METHODS; method++)
+    if (strcmp(text, fold_names[method]) == 0) return method;
+  return -1;
+}
+
+static int finite_real(Reader *reader, sqlite3_stmt *statement, const char *key, double *value, Error *error) {
+  *value = sqlite3_column_double(statement, 1);
+  int type = sqlite3_column_type(statement, 1);
+  if ((type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(*value)) return SQLITE_OK;
+  return shadow_damaged(error, reader->name, "%s is not a finite number", key);
+}
+
+/* Takes in a number of a head's FoldIn if the row has one. */
+static int fold_number(Reader *reader, sqlite3_stmt *statement, const char *key, Config *config, int *known,
+                       Error *error) {
+  for (int head = 0; head < HEADS; head++) {
+    size_t length = strlen(head_names[head]);
+    if (strncmp(key, head_names[head], length) != 0 || key[length] != '_') continue;
+    const char *name = key + length + 1;
+    char *fold = (char *)&config->fold[head];
+    for (int i = 0; i < STORE_FOLD_REALS; i++)
+      if (strcmp(name, store_fold_reals[i].key) == 0) {
+        ++*known;
+        return finite_real(reader, statement, key, (double *)(void *)(fold + store_fold_reals[i].offset), error);
+      }
+    for (int i = 0; i < STORE_FOLD_FLAGS; i++)
+      if (strcmp(name, store_fold_flags[i].key) == 0) {
+        int64_t value = 0;
+        ++*known;
+        int code = reader_integer(reader, statement, 1, 0, 1, key, &value, error);
+        *(int *)(void *)(fold + store_fold_flags[i].offset) = (int)value;
+        return code;
+      }
+  }
+  return SQLITE_OK;
+}
+
 /* Takes in one text row of m_config if it is one of ours; *known counts those. */
 static int config_text(Reader *reader, const char *key, const char *value, Config *config, int *known, Error *error) {
-  int right = 1;
+  int right = 1, head;
   if (strcmp(key, "user_affinity") == 0)
     right = (config->user_affinity = affinity_of_name(value)) != NULL;
   else if (strcmp(key, "item_affinity") == 0)
@@ -100,6 +150,8 @@ static int config_text(Reader *reader, const char *key, const char *value, Confi
     right = (config->score_head = head_of_name(value)) >= 0;
   else if (strcmp(key, "prediction_head") == 0)
     right = (config->prediction_head = head_of_name(value)) >= -1;
+  else if ((head = fold_head(key)) >= 0)
+    right = (config->fold[head].method = fold_of_name(value)) >= 0;
   else
     return SQLITE_OK;
   ++*known;
@@ -119,21 +171,31 @@ static int config_row(Reader *reader, sqlite3_stmt *statement, Config *config, i
   for (size_t i = 0; i < REALS; i++) {
     if (strcmp(key, config_reals[i].key) != 0) continue;
     ++*known;
-    double value = sqlite3_column_double(statement, 1);
-    memcpy((char *)config + config_reals[i].offset, &value, sizeof value);
-    int type = sqlite3_column_type(statement, 1);
-    if ((type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(value)) return SQLITE_OK;
-    return shadow_damaged(error, reader->name, "%s is not a finite number", key);
+    return finite_real(reader, statement, key, (double *)(void *)((char *)config + config_reals[i].offset), error);
   }
-  if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return SQLITE_OK;
+  if (sqlite3_column_type(statement, 1) != SQLITE_TEXT)
+    return fold_number(reader, statement, key, config, known, error);
   const char *value = (const char *)sqlite3_column_text(statement, 1);
   return value ? config_text(reader, key, value, config, known, error) : error_no_memory(error);
 }
 
 /* Was the head fitted? As shape_has. */
 static int config_has(const Config *config, int head) {
-  return config->rank[head] > 0 || config->biases[head] ||
-         ((config->sparse || config->links) && head == HEAD_RANKING);
+  return config->rank[head] > 0 || config->biases[head] || ((config->sparse || config->links) && head == HEAD_RANKING);
+}
+
+/* Could these numbers have been folded with? */
+static int check_fold(Reader *reader, const Config *config, Error *error) {
+  int right = 1;
+  for (int head = 0; head < HEADS; head++) {
+    const FoldIn *fold = &config->fold[head];
+    if (fold->method == FOLD_NONE) continue;
+    right = right && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
+            (config->rank[head] > 0 ? fold->regularization > 0 : config->biases[head] && fold->method == FOLD_RATING) &&
+            fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
+            !(fold->method == FOLD_RANKING && config->biases[head]);
+  }
+  return right ? SQLITE_OK : shadow_damaged(error, reader->name, "it can't be folded in with what it says of that");
 }
 
 static int check_config(Reader *reader, const Config *config, int known, Error *error) {
@@ -143,7 +205,8 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
                      "model \"%s\" has format %lld, and this version of recommend reads format %d: train it again, or "
                      "load the version that wrote it",
                      name.name, config->format, STORE_FORMAT);
-  if (known != (int)(INTEGERS + REALS) + TEXTS) return shadow_damaged(error, name, "its configuration is incomplete");
+  if (known != (int)(INTEGERS + REALS) + TEXTS + FOLD_NUMBERS)
+    return shadow_damaged(error, name, "its configuration is incomplete");
   if (!config_has(config, config->score_head) ||
       (config->prediction_head >= 0 && !config_has(config, config->prediction_head)))
     return shadow_damaged(error, name, "its configuration names a head that was not fitted");
@@ -155,7 +218,11 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
-  return SQLITE_OK;
+  int64_t rows = config->links == LINK_USER_NEIGHBORS ? config->users : config->items;
+  if (config->links ? config->linked > rows || (config->links == LINK_USER_NEIGHBORS && config->linked < rows)
+                    : config->linked != 0)
+    return shadow_damaged(error, name, "its configuration has links of more or fewer than there are");
+  return check_fold(reader, config, error);
 }
 
 static int load_config(Reader *reader, Config *config, Error *error) {
@@ -175,18 +242,22 @@ static void shape_from_config(const Config *config, ModelItems *items) {
     shape->rank[head] = (int)config->rank[head];
     shape->biases[head] = (int)config->biases[head];
     shape->mean[head] = config->mean[head];
+    shape->fold[head] = config->fold[head];
   }
   shape->score_head = config->score_head;
   shape->prediction_head = config->prediction_head;
-  shape->clip = (int)config->clip;
+  shape->range = (PredictionRange)config->range;
   shape->minimum = config->minimum;
   shape->maximum = config->maximum;
+  shape->low = config->low;
+  shape->high = config->high;
   shape->average = config->average;
   shape->cosine = (int)config->cosine;
   shape->sparse = (int)config->sparse;
   shape->profile = (int)config->profile;
   shape->terms = config->terms;
   shape->links = (int)config->links;
+  shape->linked = config->linked;
   shape->neighbors = (NeighborShape){
       .size = (int)config->size,
       .centering = (int)config->centering,
@@ -200,7 +271,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
       .bm25_k1 = config->bm25_k1,
       .bm25_b = config->bm25_b,
   };
-  items->users = config->users;
+  shape->history = (int)config->history;
   items->user_affinity = id_affinity_of(config->user_affinity);
   items->item_affinity = id_affinity_of(config->item_affinity);
 }
@@ -212,20 +283,18 @@ static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *erro
   size_t item = 0;
   int code = reader_statement(reader, STATEMENT_ITEMS, &statement, error);
   while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
-    int64_t index, n;
+    int64_t index;
     Id id;
     uint32_t added = 0;
     code = reader_integer(reader, statement, 0, (int64_t)item, (int64_t)item, "the index of an item", &index, error);
     if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, reader->name, "it has too many items");
-    if (code == SQLITE_OK)
-      code = reader_integer(reader, statement, 2, 0, UINT32_MAX, "the count of an item", &n, error);
     if (code != SQLITE_OK) break;
     int there = id_from_column(statement, 1, &id);
     if (there < 0) code = error_no_memory(error);
     if (there == 0) code = shadow_damaged(error, reader->name, "an item has no id");
     if (code == SQLITE_OK && dictionary_add(&items->ids, &id, &added) != SQLITE_OK) code = error_no_memory(error);
     if (code == SQLITE_OK && added != item) code = shadow_damaged(error, reader->name, "two items share an id");
-    if (code == SQLITE_OK) items->count[item++] = (uint32_t)n;
+    if (code == SQLITE_OK) item++;
   }
   sqlite3_reset(statement);
   if (code != SQLITE_DONE) return code;
@@ -241,11 +310,8 @@ static float norm(const float *x, int n) {
   return (float)sqrt(sums[0] + sums[1] + sums[2] + sums[3]);
 }
 
-/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
-static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+void items_set(ModelItems *items, size_t item, const float *row) {
   const ModelShape *shape = &items->shape;
-  int code = reader_floats(reader, from, store_row_floats(shape), "an item's factor", row, error);
-  if (code != SQLITE_OK) return code;
   items->norm[item] =
       norm(row + (shape->score_head == HEAD_RANKING ? shape->rank[HEAD_RATING] : 0), shape->rank[shape->score_head]);
   for (int head = 0; head < HEADS; head++) {
@@ -254,7 +320,13 @@ static int unpack_item(Reader *reader, ModelItems *items, size_t item, const cha
   }
   for (int head = 0; head < HEADS; head++)
     if (shape->biases[head]) items->panel[head].bias[item] = *row++;
-  return SQLITE_OK;
+}
+
+/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
+static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
+  int code = reader_floats(reader, from, store_row_floats(&items->shape), "an item's factor", row, error);
+  if (code == SQLITE_OK) items_set(items, item, row);
+  return code;
 }
 
 static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *error) {
@@ -356,11 +428,10 @@ static int load_vectors(Reader *reader, size_t count, ModelItems *items, Error *
   return code;
 }
 
-static int items_alloc(size_t count, ModelItems *items) {
+int items_alloc(size_t count, ModelItems *items) {
   const ModelShape *shape = &items->shape;
-  items->count = memory_alloc(count, sizeof *items->count);
   items->norm = memory_alloc(count, sizeof *items->norm);
-  int code = items->count && items->norm ? SQLITE_OK : SQLITE_NOMEM;
+  int code = items->norm ? SQLITE_OK : SQLITE_NOMEM;
   for (int head = 0; head < HEADS && code == SQLITE_OK; head++)
     if (shape_has_panel(shape, head))
       code = score_panel_alloc(&items->panel[head], count, shape_stride(shape, head), shape->biases[head]);
@@ -416,11 +487,11 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
 void items_release(ModelItems *items) {
   if (!items || --items->references > 0) return;
   dictionary_free(&items->ids);
-  memory_free(items->count);
   memory_free(items->norm);
   for (int head = 0; head < HEADS; head++) score_panel_free(&items->panel[head]);
   postings_free(&items->postings);
   neighbor_lists_free(&items->neighbors);
   memory_free(items->weights);
+  for (int head = 0; head < HEADS; head++) memory_free_aligned(items->gram[head]);
   memory_free(items);
 }

@@ -6,25 +6,30 @@
 #include "../base/score.h"
 #include "reader.h"
 
-/* The item side of a model, shared by everything that reads it. Never changed after loading. */
+/* The item side of a model, shared by everything that reads it. Never changed after loading, but for
+ * what is worked out when it is first asked for (gram). */
 typedef struct ModelItems {
   int references;
   int64_t stamp;
   ModelShape shape;
   IdAffinity user_affinity, item_affinity;
-  int64_t users;           /* how many users the model has */
   Dictionary ids;          /* index ↔ id of the items */
-  uint32_t *count;         /* entries of each item: its popularity */
   ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
   float *norm;             /* ‖item‖ in the score head; of a sparse model, before it was made 1 */
   Postings postings;       /* the items of a sparse model */
   Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
   float *weights;          /* items × items, likewise */
+  float *gram[HEADS]; /* w₀ Σ q qᵀ over them, for heads that fold in over all cells; NULL until asked for: fold.h */
 } ModelItems;
 
 /* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */
 int items_load(Reader *reader, int64_t stamp, ModelItems **items, Error *error);
+/* For model/: room for `count` items by items->shape, and one item put in, as trained_row has it. items_alloc returns
+ * SQLITE_OK or SQLITE_NOMEM. */
+int items_alloc(size_t count, ModelItems *items);
+void items_set(ModelItems *items, size_t item, const float *row);
+
 void items_release(ModelItems *items); /* NULL is fine */
 
 #endif

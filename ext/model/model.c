@@ -6,6 +6,7 @@
 
 #include "../base/memory.h"
 #include "observed.h"
+#include "store.h"
 #include "words.h"
 
 /* ---- making and ending ------------------------------------------------------------------------------------------- */
@@ -26,6 +27,7 @@ void model_destroy(Model *model) {
   reader_end(&model->reader);
   words_release(model->words);
   observed_release(model->observed);
+  popularity_release(model->popularity);
   items_release(model->items);
   memory_free(model);
 }
@@ -38,6 +40,11 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t stamp = 0;
   *items = NULL;
+  if (model->trained) {
+    *items = model->items;
+    model->items->references++;
+    return SQLITE_OK;
+  }
   int code = reader_statement(&model->reader, STATEMENT_STAMPS, &statement, error);
   if (code != SQLITE_OK) return code;
   /* Somebody has put a view in the place of a shadow table, and it calls us. */
@@ -50,6 +57,8 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
   if (code == SQLITE_OK)
     code =
         reader_integer(&model->reader, statement, 1, INT64_MIN, INT64_MAX, "the user stamp", &model->user_stamp, error);
+  if (code == SQLITE_OK)
+    code = reader_integer(&model->reader, statement, 2, 0, STORE_MOST_USERS, "users", &model->users, error);
   if (code == SQLITE_OK && (!model->items || model->items->stamp != stamp)) {
     items_release(model->items);
     model->items = NULL;
@@ -79,3 +88,53 @@ int model_words(Model *model, const ModelItems *items, ModelWords **words, Error
 void model_end(Model *model) { reader_reset(&model->reader); }
 
 int64_t model_user_stamp(const Model *model) { return model->user_stamp; }
+int64_t model_user_count(const Model *model) { return model->users; }
+
+/* ---- popularity -------------------------------------------------------------------------------------------------- */
+
+static int load_popularity(Model *model, const ModelItems *items, Popularity **loaded, Error *error) {
+  size_t items_count = items->ids.count, item = 0;
+  sqlite3_stmt *statement = NULL;
+  Popularity *popularity = memory_alloc(1, sizeof *popularity + items_count * sizeof *popularity->count);
+  int code =
+      popularity ? reader_statement(&model->reader, STATEMENT_COUNTS, &statement, error) : error_no_memory(error);
+  while (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
+    int64_t index, n;
+    code = reader_integer(&model->reader, statement, 0, (int64_t)item, (int64_t)items_count - 1, "the index of an item",
+                          &index, error);
+    if (code == SQLITE_OK && index != (int64_t)item)
+      code = shadow_damaged(error, model_name(model), "an item is missing");
+    if (code == SQLITE_OK)
+      code = reader_integer(&model->reader, statement, 1, 0, UINT32_MAX, "the count of an item", &n, error);
+    if (code == SQLITE_OK) popularity->count[item++] = (uint32_t)n;
+  }
+  if (statement) sqlite3_reset(statement);
+  if (code == SQLITE_DONE)
+    code = item == items_count ? SQLITE_OK : shadow_damaged(error, model_name(model), "items are missing");
+  if (code == SQLITE_OK) {
+    popularity->references = 1;
+    popularity->stamp = model->user_stamp;
+    *loaded = popularity;
+  } else {
+    memory_free(popularity);
+  }
+  return code;
+}
+
+int model_popularity(Model *model, const ModelItems *items, Popularity **popularity, Error *error) {
+  int code = SQLITE_OK;
+  *popularity = NULL;
+  if (model->popularity && model->popularity->stamp != model->user_stamp) {
+    popularity_release(model->popularity);
+    model->popularity = NULL;
+  }
+  if (!model->popularity) code = load_popularity(model, items, &model->popularity, error);
+  if (code != SQLITE_OK) return code;
+  *popularity = model->popularity;
+  model->popularity->references++;
+  return SQLITE_OK;
+}
+
+void popularity_release(Popularity *popularity) {
+  if (popularity && --popularity->references == 0) memory_free(popularity);
+}

@@ -53,10 +53,13 @@ typedef struct ModelUsers {
 /* Its members are private to model/. */
 typedef struct Model {
   Reader reader;
-  ModelItems *items;        /* the cache; NULL until the first model_begin */
-  struct ModelWords *words; /* those of the items with its stamp; NULL until asked for */
-  struct Observed *observed; /* that of the users with its stamp; NULL until asked for */
+  ModelItems *items;             /* the cache; NULL until the first model_begin */
+  struct ModelWords *words;      /* those of the items with its stamp; NULL until asked for */
+  struct Popularity *popularity; /* as of its stamp; NULL until asked for */
+  struct Observed *observed;     /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
+  int64_t users;
+  const struct TrainedModel *trained; /* it is not stored: see in_memory.h; else NULL */
 } Model;
 
 /* Names a model of this connection. Touches nothing in the database: whether there is such a model shows at begin. */
@@ -67,7 +70,19 @@ ModelName model_name(const Model *model);
 /* SQLITE_CORRUPT_VTAB with a message for damage, a format version that is not ours, or missing shadow tables. */
 int model_begin(Model *model, ModelItems **items, Error *error);
 void model_end(Model *model);
-int64_t model_user_stamp(const Model *model); /* as of the last model_begin */
+int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the next */
+int64_t model_user_count(const Model *model); /* how many users there are: 0 … of some models of content */
+
+/* How many entries each item has. Counted: kept as long as wanted, though the model may change. */
+typedef struct Popularity {
+  int references;
+  int64_t stamp; /* the users', since every rating counts */
+  uint32_t count[];
+} Popularity;
+
+/* That of a model that has begun: read where the cached one is not valid; to be released. */
+int model_popularity(Model *model, const ModelItems *items, Popularity **popularity, Error *error);
+void popularity_release(Popularity *popularity); /* NULL is fine */
 
 /* *found = 0 where the id is unknown. `history`, which may be NULL, receives the user's. Both must be freed in either
  * case. */
@@ -81,7 +96,12 @@ int model_history(Model *model, const ModelItems *items, uint32_t user, History 
 int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, Error *error);
 
 /* Only the id's index. */
-int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error);
+int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Error *error);
+
+/* A user who is not stored: from a row as it would be (store_row_floats), or, of a model whose users have none, from a
+ * history. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+int user_from_row(const ModelShape *shape, const float *row, ModelUser *user);
+int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user);
 
 /* What a history adds up to in a model of content or of links between items. SQLITE_OK or SQLITE_NOMEM; to be freed in
  * either case. */
@@ -89,7 +109,12 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
 void item_sum_free(ItemSum *sum);
 
 /* A user's nearest users, in a model of those: lists->rows is 1. To be freed by neighbor_lists_free in either case. */
-int model_user_neighbors(Model *model, const ModelItems *items, uint32_t user, NeighborLists *lists, Error *error);
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error);
+
+/* What the neighbours in the first of the lists did, as a user's sum: to be freed by item_sum_free in either case. The
+ * model has begun. */
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error);
 
 /* The query that a sum of items is. */
 static inline PostingsQuery item_sum_query(const ItemSum *sum) {
@@ -111,6 +136,9 @@ int model_check(Model *model, const Cancel *cancel, Error *error);
 void user_free(ModelUser *user);
 void history_free(History *history);
 void users_free(ModelUsers *users);
+
+/* Where an item stands in the history; history->count where it does not. */
+size_t history_place(const History *history, uint32_t item);
 
 /* Is the item in the history? Where `rating` is not NULL it receives the rating. */
 int history_find(const History *history, uint32_t item, double *rating);

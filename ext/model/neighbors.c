@@ -73,10 +73,11 @@ int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, Neig
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
+/* Items that came after the training link to none, and none links to them. */
 static int load_weights(Reader *reader, ModelItems *items, Error *error) {
-  size_t count = items->ids.count;
+  size_t all = items->ids.count, count = (size_t)items->shape.linked;
   sqlite3_stmt *statement = NULL;
-  items->weights = memory_alloc(count, count * sizeof *items->weights);
+  items->weights = memory_alloc_zero(all, all * sizeof *items->weights);
   int code = items->weights ? reader_statement(reader, STATEMENT_WEIGHT, &statement, error) : error_no_memory(error);
   for (size_t first = 0; first < count && code == SQLITE_OK; first += STORE_CHUNK) {
     size_t n = count - first < STORE_CHUNK ? count - first : STORE_CHUNK;
@@ -90,8 +91,9 @@ static int load_weights(Reader *reader, ModelItems *items, Error *error) {
     if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "weights of items are missing");
     if (code == SQLITE_ROW)
       code = reader_blob(reader, statement, 0, n * count * sizeof(float), "a chunk of weights of items", &blob, error);
-    if (code == SQLITE_OK)
-      code = reader_floats(reader, blob, n * count, "a weight of an item", items->weights + first * count, error);
+    for (size_t row = 0; code == SQLITE_OK && row < n; row++)
+      code = reader_floats(reader, (const char *)blob + row * count * sizeof(float), count, "a weight of an item",
+                           items->weights + (first + row) * all, error);
   }
   if (statement) sqlite3_reset(statement);
   return code;
@@ -99,11 +101,23 @@ static int load_weights(Reader *reader, ModelItems *items, Error *error) {
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
+/* Items that came after the training have empty lists. */
+static int load_neighbors(Reader *reader, ModelItems *items, Error *error) {
+  size_t all = items->ids.count, count = (size_t)items->shape.linked;
+  NeighborLists *lists = &items->neighbors;
+  int code = neighbors_read(reader, 0, count, count, lists, error);
+  size_t *start = code == SQLITE_OK ? memory_resize(lists->start, all + 1, sizeof *start) : NULL;
+  if (code != SQLITE_OK) return code;
+  if (!start) return error_no_memory(error);
+  for (size_t row = count; row < all; row++) start[row + 1] = start[count];
+  lists->start = start;
+  lists->rows = all;
+  return SQLITE_OK;
+}
+
 int links_load(Reader *reader, ModelItems *items, Error *error) {
-  size_t count = items->ids.count;
   int code = SQLITE_OK;
-  if (items->shape.links == LINK_ITEM_NEIGHBORS)
-    code = neighbors_read(reader, 0, count, count, &items->neighbors, error);
+  if (items->shape.links == LINK_ITEM_NEIGHBORS) code = load_neighbors(reader, items, error);
   if (items->shape.links == LINK_ITEM_WEIGHTS) code = load_weights(reader, items, error);
   items_link(items);
   return code;

@@ -37,7 +37,7 @@ static int append(SparseMatrix *matrix, size_t user, const History *history, siz
 
 static int read_all(Model *model, const ModelItems *items, Observed *observed, Error *error) {
   SparseMatrix *by_user = &observed->by_user;
-  size_t users = (size_t)items->users, capacity = 1;
+  size_t users = (size_t)model->users, capacity = 1;
   int with_offset = items->shape.biases[HEAD_RATING], rated = 0;
   *by_user = (SparseMatrix){.rows = users, .columns = items->ids.count};
   by_user->start = memory_alloc_zero(users + 1, sizeof *by_user->start);

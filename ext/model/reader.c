@@ -8,10 +8,12 @@
 #include "store.h"
 
 static const char *const statement_texts[STATEMENTS] = {
-    [STATEMENT_STAMPS] = ("SELECT i.value, u.value FROM \"%w\".\"%w_config\" i, \"%w\".\"%w_config\" u "
-                          "WHERE i.key = 'item_stamp' AND u.key = 'user_stamp'"),
+    [STATEMENT_STAMPS] = ("SELECT i.value, u.value, n.value FROM \"%w\".\"%w_config\" i, \"%w\".\"%w_config\" u, "
+                          "\"%w\".\"%w_config\" n "
+                          "WHERE i.key = 'item_stamp' AND u.key = 'user_stamp' AND n.key = 'users'"),
     [STATEMENT_CONFIG] = "SELECT key, value FROM \"%w\".\"%w_config\"",
-    [STATEMENT_ITEMS] = "SELECT idx, id, n FROM \"%w\".\"%w_item\" ORDER BY idx",
+    [STATEMENT_ITEMS] = "SELECT idx, id FROM \"%w\".\"%w_item\" ORDER BY idx",
+    [STATEMENT_COUNTS] = "SELECT idx, n FROM \"%w\".\"%w_item\" ORDER BY idx",
     [STATEMENT_ITEM_CHUNKS] = "SELECT chunk, n, data FROM \"%w\".\"%w_itemfactor\" ORDER BY chunk",
     [STATEMENT_USER_BY_ID] = "SELECT idx FROM \"%w\".\"%w_user\" WHERE id = ?1",
     [STATEMENT_USERS] = "SELECT idx, id, n, history FROM \"%w\".\"%w_user\" WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
@@ -46,7 +48,8 @@ int reader_statement(Reader *reader, ReaderStatement which, sqlite3_stmt **state
   sqlite3_stmt **cached = &reader->statements[which];
   if (!*cached)
     code = shadow_prepare(reader->db, reader->name, cached, error, statement_texts[which], reader->name.schema,
-                          reader->name.name, reader->name.schema, reader->name.name);
+                          reader->name.name, reader->name.schema, reader->name.name, reader->name.schema,
+                          reader->name.name);
   *statement = *cached;
   return code;
 }

@@ -10,30 +10,37 @@
  *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
- *            clip, minimum, maximum, average     of the ratings
- *            links, neighbor_…                   of models whose users are their histories: see NeighborShape
+ *            minimum, maximum, average           of the ratings
+ *            range, low, high                    of predictions: see ModelShape
+ *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
+ *            NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
- * m_user     idx 0 … users-1 in order of id; n: the user's entries; history: n × uint32 item indexes, ascending, plus
- *            2^31 where the entry was held out from training, then n × float32 ratings (none where every rating is 1),
- *            then the checksum; NULL where no history is kept
- * m_item     idx 0 … items-1 in order of id; n: the item's entries
- * m_userfactor, m_itemfactor
- *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
- *            ranking head's factors, and each head's bias where it has biases; then the checksum
- *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it
- *            was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their weights
- *            (float32); then the checksum
+ *            history                             1 where histories are kept
+ *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
+ *            ratings) or "ranking" (over all cells); and what that needs, of each head, 0 where it does not:
+ *            rating_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target,
+ *            …_target_slope, …_missing_weight, …_weigh_all_cells, …_nonnegative: see FoldIn and als.h
+ * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next
+ *            training, and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32
+ * item indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none where
+ * every rating is 1), then the checksum; NULL where no history is kept m_item     idx 0 … items-1 in order of id but
+ * for those that came later; n: the item's entries m_userfactor, m_itemfactor chunk c holds vectors 64 c … 64 c + n -
+ * 1; data: n rows of float32, each the rating head's factors, the ranking head's factors, and each head's bias where it
+ * has biases; then the checksum Of sparse models items only: data is n × uint32 how many terms each vector has, n ×
+ * float32 how long it was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their
+ * weights (float32); then the checksum
  *
  * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
  *
  * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
  *            the checksum; shape: [vectors, rank]
  *
- *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 items each to all items, float32, then the
- *            checksum; shape: [rows, items]
+ *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 of the `linked` items each to all of
+ * these, float32, then the checksum; shape: [rows, linked]
  *
- * m_neighbor idx 0 … of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many neighbours; data:
- *            n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the checksum
+ * m_neighbor idx 0 … linked-1 of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many
+ * neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the
+ * checksum
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
@@ -42,12 +49,34 @@
  * the disk full or no memory, SQLite rolls back the whole transaction, with what the user did in it before.
  *
  * The stamps are hashes of what was written, not random: the same training gives the same bytes, and equal stamps mean
- * equal contents, which is all that a cache needs to know. */
+ * equal contents, which is all that a cache needs to know. A change of a few rows (live.c) makes the next stamp of the
+ * last and of the rows, which says as much. */
 #include "store.h"
+
+#include <stddef.h>
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../recommend.h"
+
+const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
+    {"regularization", offsetof(FoldIn, regularization)},
+    {"bias_regularization", offsetof(FoldIn, bias_regularization)},
+    {"nu", offsetof(FoldIn, nu)},
+    {"confidence", offsetof(FoldIn, confidence)},
+    {"confidence_slope", offsetof(FoldIn, confidence_slope)},
+    {"target", offsetof(FoldIn, target)},
+    {"target_slope", offsetof(FoldIn, target_slope)},
+    {"missing_weight", offsetof(FoldIn, missing_weight)},
+};
+const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS] = {
+    {"weigh_all_cells", offsetof(FoldIn, weigh_all_cells)},
+    {"nonnegative", offsetof(FoldIn, nonnegative)},
+};
+
+const char *store_fold_key(char *text, int size, int head, const char *key) {
+  return sqlite3_snprintf(size, text, "%s_%s", head_names[head], key);
+}
 
 typedef struct Writer {
   sqlite3 *db;
@@ -61,6 +90,15 @@ size_t store_row_floats(const ModelShape *shape) {
   size_t floats = 0;
   for (int head = 0; head < HEADS; head++) floats += (size_t)shape->rank[head] + (size_t)(shape->biases[head] != 0);
   return floats;
+}
+
+size_t store_factors_place(const ModelShape *shape, int head) {
+  return head == HEAD_RANKING ? (size_t)shape->rank[HEAD_RATING] : 0;
+}
+
+size_t store_bias_place(const ModelShape *shape, int head) {
+  size_t place = (size_t)shape->rank[HEAD_RATING] + (size_t)shape->rank[HEAD_RANKING];
+  return place + (size_t)(head == HEAD_RANKING && shape->biases[HEAD_RATING]);
 }
 
 static int step_and_reset(Writer *writer, sqlite3_stmt *statement) {
@@ -142,22 +180,6 @@ static int write_items(Writer *writer) {
 
 /* ---- factors ----------------------------------------------------------------------------------------------------- */
 
-/* One vector as it is stored. Returns the place behind it. */
-static float *pack_row(const TrainedModel *model, int of_users, size_t row, float *to) {
-  for (int head = 0; head < HEADS; head++) {
-    const Factors *factors = &model->heads[head];
-    const float *from = of_users ? factors->user : factors->item;
-    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
-    to += model->shape.rank[head];
-  }
-  for (int head = 0; head < HEADS; head++) {
-    if (!model->shape.biases[head]) continue;
-    const Factors *factors = &model->heads[head];
-    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
-  }
-  return to;
-}
-
 static int write_factors(Writer *writer, int of_users) {
   const TrainedModel *model = writer->model;
   size_t rows = of_users ? model->users.count : model->items.count;
@@ -172,7 +194,7 @@ static int write_factors(Writer *writer, int of_users) {
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
     size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
     float *end = chunk;
-    for (size_t row = first; row < first + n; row++) end = pack_row(model, of_users, row, end);
+    for (size_t row = first; row < first + n; row++) end = trained_row(model, of_users, row, end);
     bytes_to_little_endian(chunk, (size_t)(end - chunk));
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
@@ -354,6 +376,28 @@ static int put_text(Writer *writer, sqlite3_stmt *insert, const char *key, const
   return put(writer, insert, key, sqlite3_bind_text(insert, 2, value, -1, SQLITE_STATIC));
 }
 
+/* How each head is folded into. */
+static int put_fold(Writer *writer, sqlite3_stmt *insert, const ModelShape *shape) {
+  int code = SQLITE_OK;
+  for (int head = 0; head < HEADS; head++) {
+    const FoldIn *fold = &shape->fold[head];
+    char key[64];
+    sqlite3_snprintf(sizeof key, key, "%s_fold", head_names[head]);
+    if (code == SQLITE_OK) code = put_text(writer, insert, key, fold_names[fold->method]);
+    for (size_t i = 0; i < STORE_FOLD_REALS && code == SQLITE_OK; i++) {
+      double value;
+      memcpy(&value, (const char *)fold + store_fold_reals[i].offset, sizeof value);
+      code = put_real(writer, insert, store_fold_key(key, sizeof key, head, store_fold_reals[i].key), value);
+    }
+    for (size_t i = 0; i < STORE_FOLD_FLAGS && code == SQLITE_OK; i++) {
+      int value;
+      memcpy(&value, (const char *)fold + store_fold_flags[i].offset, sizeof value);
+      code = put_integer(writer, insert, store_fold_key(key, sizeof key, head, store_fold_flags[i].key), value);
+    }
+  }
+  return code;
+}
+
 static const char *head_name_or_empty(int head) { return head < 0 ? "" : head_names[head]; }
 
 static int write_config(Writer *writer) {
@@ -386,7 +430,6 @@ static int write_config(Writer *writer) {
   } integers[] = {
       {"format", STORE_FORMAT},
       {"source_is_query", model->source_is_query},
-      {"size", model->size},
       {"users", (int64_t)model->users.count},
       {"items", (int64_t)model->items.count},
       {"ratings", model->ratings},
@@ -394,12 +437,14 @@ static int write_config(Writer *writer) {
       {"rating_biases", shape->biases[HEAD_RATING]},
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
-      {"clip", shape->clip},
+      {"range", shape->range},
+      {"history", model->history.start != NULL},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},
       {"profile", shape->profile},
       {"terms", shape->terms},
       {"links", shape->links},
+      {"linked", (int64_t)(model->weights ? model->items.count : model->neighbors.rows)},
       {"neighbor_size", shape->neighbors.size},
       {"neighbor_centering", shape->neighbors.centering},
       {"neighbor_raters", shape->neighbors.raters},
@@ -412,10 +457,13 @@ static int write_config(Writer *writer) {
     const char *key;
     double value;
   } reals[] = {
+      {"size", model->size},
       {"rating_mean", shape->mean[HEAD_RATING]},
       {"ranking_mean", shape->mean[HEAD_RANKING]},
       {"minimum", shape->minimum},
       {"maximum", shape->maximum},
+      {"low", shape->low},
+      {"high", shape->high},
       {"average", shape->average},
       {"neighbor_shrinkage", shape->neighbors.shrinkage},
       {"neighbor_threshold", shape->neighbors.threshold},
@@ -428,6 +476,7 @@ static int write_config(Writer *writer) {
     code = put_integer(writer, insert, integers[i].key, integers[i].value);
   for (size_t i = 0; code == SQLITE_OK && i < sizeof reals / sizeof *reals; i++)
     code = put_real(writer, insert, reals[i].key, reals[i].value);
+  if (code == SQLITE_OK) code = put_fold(writer, insert, shape);
   /* The stamps last, when the hash has seen everything. The time is not part of them. */
   if (code == SQLITE_OK) code = put(writer, insert, "item_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
   if (code == SQLITE_OK) code = put(writer, insert, "user_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));

@@ -1,9 +1,12 @@
 /* A trained model in memory: see trained.h. */
 #include "trained.h"
 
+#include <string.h>
+
 #include "../base/memory.h"
 
 const char *const head_names[HEADS] = {"rating", "ranking"};
+const char *const fold_names[FOLD_METHODS] = {"none", "rating", "ranking"};
 
 void trained_free(TrainedModel *model) {
   dictionary_free(&model->users);
@@ -29,6 +32,21 @@ void trained_free(TrainedModel *model) {
   *model = (TrainedModel){0};
 }
 
+float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to) {
+  for (int head = 0; head < HEADS; head++) {
+    const Factors *factors = &model->heads[head];
+    const float *from = of_users ? factors->user : factors->item;
+    if (from) memcpy(to, from + row * (size_t)factors->stride, (size_t)factors->rank * sizeof(float));
+    to += model->shape.rank[head];
+  }
+  for (int head = 0; head < HEADS; head++) {
+    if (!model->shape.biases[head]) continue;
+    const Factors *factors = &model->heads[head];
+    *to++ = of_users ? factors->user_bias[row] : factors->item_bias[row];
+  }
+  return to;
+}
+
 size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_t *history_item, const float *rating,
                    const uint8_t *held_out, uint32_t *item, float *weight) {
   double mean = 0;
@@ -50,7 +68,11 @@ size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_
   return count;
 }
 
-double shape_clip(const ModelShape *shape, double prediction) {
-  if (!shape->clip) return prediction;
-  return prediction < shape->minimum ? shape->minimum : prediction > shape->maximum ? shape->maximum : prediction;
+double shape_prediction(const ModelShape *shape, double raw) {
+  if (shape->range == RANGE_NONE) return raw;
+  if (shape->range == RANGE_MINMAX && shape->high > shape->low) {
+    double share = (raw - shape->low) / (shape->high - shape->low);
+    raw = shape->minimum + share * (shape->maximum - shape->minimum);
+  }
+  return raw < shape->minimum ? shape->minimum : raw > shape->maximum ? shape->maximum : raw;
 }

@@ -11,6 +11,24 @@
 typedef enum Head { HEAD_RATING, HEAD_RANKING, HEADS } Head;
 
 extern const char *const head_names[HEADS]; /* "rating", "ranking" */
+extern const char *const fold_names[];      /* FOLD_METHODS; "none", … */
+
+/* How a head takes in a history: the user's row that minimises the head's loss, the items being given. */
+typedef enum FoldMethod {
+  FOLD_NONE,    /* it can't */
+  FOLD_RATING,  /* least squares over the ratings there are: als.h's rating loss; of a head of biases alone, the bias */
+  FOLD_RANKING, /* over all cells: its ranking loss */
+  FOLD_METHODS
+} FoldMethod;
+
+/* What that loss needs to know besides rank, biases and mean, with AlsOptions' names. How many rows the other side has
+ * is not kept: it is counted as it stands. */
+typedef struct FoldIn {
+  int method; /* FoldMethod; of a head that was not fitted, and of models of content, FOLD_NONE */
+  double regularization, bias_regularization, nu;
+  double confidence, confidence_slope, target, target_slope, missing_weight;
+  int weigh_all_cells, nonnegative;
+} FoldIn;
 
 /* What scores items for users who are their histories. */
 typedef enum LinkKind {
@@ -33,16 +51,23 @@ typedef struct NeighborShape {
   double shrinkage, threshold, bm25_k1, bm25_b;
 } NeighborShape;
 
+/* How predictions become ratings: as they are, clipped to the ratings' range, or mapped onto it from the lowest and the
+ * highest prediction that there is. */
+typedef enum PredictionRange { RANGE_NONE, RANGE_CLIP, RANGE_MINMAX } PredictionRange;
+
 /* Which head answers what. */
 typedef struct ModelShape {
-  int rank[HEADS];         /* 0: the head was not fitted */
-  int biases[HEADS];       /* it has user and item biases */
-  double mean[HEADS];      /* the constant of its prediction */
-  int score_head;          /* the Head behind `score` */
-  int prediction_head;     /* the Head behind `prediction`, or -1: the data have no rating scale */
-  int clip;                /* predictions are clipped to the range of ratings */
-  double minimum, maximum; /* that range */
-  double average;          /* the mean rating, the estimate for an unknown user and item */
+  int rank[HEADS];     /* 0: the head was not fitted */
+  int biases[HEADS];   /* it has user and item biases */
+  double mean[HEADS];  /* the constant of its prediction */
+  int score_head;      /* the Head behind `score` */
+  int prediction_head; /* the Head behind `prediction`, or -1: the data have no rating scale */
+  PredictionRange range;
+  double minimum, maximum; /* of the ratings */
+  double low, high;   /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */
+  double average;     /* the mean rating, the estimate for an unknown user and item */
+  FoldIn fold[HEADS]; /* how a history is folded in */
+  int history;        /* the users' histories are kept */
   /* Of models of content: */
   int cosine;    /* score and prediction are cosines, and no ratings */
   int sparse;    /* items are sparse vectors over terms, users what their histories add up to; no head has a rank */
@@ -50,7 +75,8 @@ typedef struct ModelShape {
   int64_t terms; /* how many the model knows; 0: it was not made of words */
   /* Of models whose users are their histories. No head has a rank; the rating head, if there is one, has the biases
    * that predictions start from. */
-  int links; /* a LinkKind */
+  int links;      /* a LinkKind */
+  int64_t linked; /* lists of neighbours, or rows of weights: items that came after the training have none */
   NeighborShape neighbors;
 } ModelShape;
 
@@ -62,8 +88,8 @@ typedef enum Profile {
 } Profile;
 
 /* Whose vectors add up to a user's, and by what weight: of the n entries of a history (rating NULL: all 1; held_out
- * NULL: none was) those that count, with the items' lengths (NULL: all 1) multiplied in. Returns how many; item and weight have room
- * for n. */
+ * NULL: none was) those that count, with the items' lengths (NULL: all 1) multiplied in. Returns how many; item and
+ * weight have room for n. */
 size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_t *history_item, const float *rating,
                    const uint8_t *held_out, uint32_t *item, float *weight);
 
@@ -85,8 +111,16 @@ static inline int shape_stride(const ModelShape *shape, int head) {
   return shape->rank[head] || !shape->biases[head] ? factors_stride(shape->rank[head]) : factors_stride(1);
 }
 
-/* A prediction as users see it: clipped where the model clips. */
-double shape_clip(const ModelShape *shape, double prediction);
+/* Do entries of histories have ratings that were given, and not counts of what was done? */
+static inline int shape_is_explicit(const ModelShape *shape) { return !shape->cosine && shape->prediction_head >= 0; }
+
+/* Has each user a stored row, of factors or biases? */
+static inline int shape_has_user_rows(const ModelShape *shape) {
+  return shape_has_panel(shape, HEAD_RATING) || shape_has_panel(shape, HEAD_RANKING);
+}
+
+/* A prediction as users see it, from what the head says. */
+double shape_prediction(const ModelShape *shape, double raw);
 
 typedef struct TrainedModel {
   const char *family;    /* static */
@@ -113,11 +147,15 @@ typedef struct TrainedModel {
   char *source;        /* the name of the table or view, or the text of the SELECT */
   char *source_schema; /* where it is, if not where the model is; else "" */
   int source_is_query; /* it is a SELECT, which is kept for information and never run */
-  int64_t size;        /* the second argument of the training function */
+  double size;         /* the second argument of the training function */
   char *options;       /* as given, a JSON object, less "threads" */
   char *resolved;      /* as resolved, a JSON object */
   char *metrics;       /* losses by epoch, a JSON object */
 } TrainedModel;
+
+/* One vector as it is stored, store_row_floats: the heads' factors side by side, then each head's bias where it has
+ * biases. Returns the place behind it. */
+float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to);
 
 void trained_free(TrainedModel *model); /* cleared is fine; leaves it cleared */
 

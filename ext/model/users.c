@@ -5,42 +5,34 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
+#include "in_memory.h"
 #include "model.h"
 #include "neighbors.h"
 #include "observed.h"
 #include "store.h"
+#include "users.h"
 
 /* ---- vectors ----------------------------------------------------------------------------------------------------- */
 
-/* Where head's factors, and its bias, stand in a stored row. */
-static size_t factors_place(const ModelShape *shape, int head) {
-  return head == HEAD_RANKING ? (size_t)shape->rank[HEAD_RATING] : 0;
-}
-
-static size_t bias_place(const ModelShape *shape, int head) {
-  size_t place = (size_t)shape->rank[HEAD_RATING] + (size_t)shape->rank[HEAD_RANKING];
-  return place + (size_t)(head == HEAD_RANKING && shape->biases[HEAD_RATING]);
-}
-
 static double head_offset(const ModelShape *shape, int head, const float *row) {
-  return shape->mean[head] + (shape->biases[head] ? (double)row[bias_place(shape, head)] : 0);
+  return shape->mean[head] + (shape->biases[head] ? (double)row[store_bias_place(shape, head)] : 0);
 }
 
-static size_t chunk_length(const ModelItems *items, int64_t chunk) {
-  int64_t left = items->users - chunk * STORE_CHUNK;
+size_t users_chunk_length(const Model *model, int64_t chunk) {
+  int64_t left = model->users - chunk * STORE_CHUNK;
   return left < STORE_CHUNK ? (size_t)left : STORE_CHUNK;
 }
 
 /* Steps to the row of chunk `chunk` of a bound statement. */
-static int step_to_chunk(Model *model, const ModelItems *items, sqlite3_stmt *statement, int64_t chunk,
-                         const char **data, Error *error) {
+int users_step_to_chunk(Model *model, const ModelItems *items, sqlite3_stmt *statement, int64_t chunk,
+                        const char **data, Error *error) {
   int code = reader_step(&model->reader, statement, error);
   if (code == SQLITE_DONE) return shadow_damaged(error, model_name(model), "user factors are missing");
   if (code != SQLITE_ROW) return code;
-  return reader_chunk(&model->reader, statement, &items->shape, chunk, chunk_length(items, chunk), data, error);
+  return reader_chunk(&model->reader, statement, &items->shape, chunk, users_chunk_length(model, chunk), data, error);
 }
 
-static int bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
+int users_bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
   int code = reader_statement(&model->reader, STATEMENT_USER_CHUNKS, statement, error);
   if (code == SQLITE_OK) {
     sqlite3_bind_int64(*statement, 1, first);
@@ -52,7 +44,7 @@ static int bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt *
 /* Are all factors behind the score zero? Where it has none there was nothing to be learned. */
 static int is_blank(const ModelShape *shape, const float *row) {
   if (shape->rank[shape->score_head] == 0) return 0;
-  const float *factors = row + factors_place(shape, shape->score_head);
+  const float *factors = row + store_factors_place(shape, shape->score_head);
   for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
     if (factors[lane] != 0) return 0;
   return 1;
@@ -65,8 +57,8 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
   sum->item = memory_alloc(history->count, sizeof *sum->item);
   sum->weight = memory_alloc(history->count, sizeof *sum->weight);
   if (!sum->item || !sum->weight) return SQLITE_NOMEM;
-  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item, history->rating, history->held_out,
-                           sum->item, sum->weight);
+  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item,
+                           history->rating, history->held_out, sum->item, sum->weight);
   return SQLITE_OK;
 }
 
@@ -100,24 +92,41 @@ static int neighbor_sum(const Observed *observed, const NeighborLists *lists, si
   return complete ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* The sums of users first … first + count - 1, by what their neighbours did. */
-static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
-                             Error *error) {
+static int read_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error) {
+  if (!model->trained) return neighbors_read(&model->reader, first, count, (size_t)model->users, lists, error);
+  return in_memory_neighbors(model->trained, first, count, lists) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+/* One sum for each list. */
+static int sum_lists(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sums, Error *error) {
   Observed *observed = NULL;
-  NeighborLists lists = {0};
   float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
   int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
-  if (code == SQLITE_OK) code = neighbors_read(&model->reader, first, count, (size_t)items->users, &lists, error);
-  for (size_t row = 0; row < count && code == SQLITE_OK; row++)
-    if (neighbor_sum(observed, &lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
-  neighbor_lists_free(&lists);
+  for (size_t row = 0; row < lists->rows && code == SQLITE_OK; row++)
+    if (neighbor_sum(observed, lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
   observed_release(observed);
   memory_free(scratch);
   return code;
 }
 
-static int user_from_history(const ModelItems *items, const History *history, ModelUser *user) {
-  int code = item_sum_make(items, (Profile)items->shape.profile, history, &user->sum);
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error) {
+  *sum = (ItemSum){0};
+  return sum_lists(model, items, lists, sum, error);
+}
+
+/* The sums of users first … first + count - 1, by what their neighbours did. */
+static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
+                             Error *error) {
+  NeighborLists lists = {0};
+  int code = read_neighbors(model, first, count, &lists, error);
+  if (code == SQLITE_OK) code = sum_lists(model, items, &lists, sums, error);
+  neighbor_lists_free(&lists);
+  return code;
+}
+
+int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user) {
+  int code = item_sum_make(items, profile, history, &user->sum);
   if (code != SQLITE_OK) return code;
   const PostingsQuery query = item_sum_query(&user->sum);
   user->blank = user->sum.count == 0;
@@ -126,12 +135,12 @@ static int user_from_history(const ModelItems *items, const History *history, Mo
 
 /* ---- one user ---------------------------------------------------------------------------------------------------- */
 
-static int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
+int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
   for (int head = 0; head < HEADS; head++) {
     if (!shape_has_panel(shape, head)) continue;
     user->vector[head] = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof(float));
     if (!user->vector[head]) return SQLITE_NOMEM;
-    memcpy(user->vector[head], row + factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
+    memcpy(user->vector[head], row + store_factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
     user->offset[head] = head_offset(shape, head, row);
   }
   user->blank = !shape_sums(shape) && is_blank(shape, row);
@@ -143,9 +152,15 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
-  int code =
-      row ? bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error) : error_no_memory(error);
-  if (code == SQLITE_OK) code = step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
+  if (row && model->trained) {
+    in_memory_row(model->trained, 1, index, row);
+    int made = user_from_row(&items->shape, row, user);
+    memory_free(row);
+    return made == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  }
+  int code = row ? users_bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error)
+                 : error_no_memory(error);
+  if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
   if (code == SQLITE_OK)
     code = reader_floats(&model->reader, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats,
                          "a user's factor", row, error);
@@ -167,7 +182,8 @@ int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUs
   if (code == SQLITE_OK && by_users) {
     code = sums_of_neighbors(model, items, index, 1, &user->sum, error);
     user->blank = user->sum.count == 0;
-  } else if (code == SQLITE_OK && sums && user_from_history(items, read, user) != SQLITE_OK) {
+  } else if (code == SQLITE_OK && sums &&
+             user_from_history(items, (Profile)items->shape.profile, read, user) != SQLITE_OK) {
     code = error_no_memory(error);
   }
   history_free(&own);
@@ -181,22 +197,27 @@ void user_free(ModelUser *user) {
   *user = (ModelUser){0};
 }
 
-int model_user_neighbors(Model *model, const ModelItems *items, uint32_t user, NeighborLists *lists, Error *error) {
-  return neighbors_read(&model->reader, user, 1, (size_t)items->users, lists, error);
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error) {
+  return read_neighbors(model, user, 1, lists, error);
 }
 
 /* ---- ids --------------------------------------------------------------------------------------------------------- */
 
-int model_user_index(Model *model, const ModelItems *items, const Id *id, uint32_t *index, int *found, Error *error) {
+int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t value = 0;
   *found = 0;
+  if (model->trained) {
+    *index = dictionary_find(&model->trained->users, id);
+    *found = *index != DICTIONARY_NONE;
+    return SQLITE_OK;
+  }
   int code = reader_statement(&model->reader, STATEMENT_USER_BY_ID, &statement, error);
   if (code == SQLITE_OK && id_bind(statement, 1, id) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) {
     code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_ROW) {
-      code = reader_integer(&model->reader, statement, 0, 0, items->users - 1, "the index of a user", &value, error);
+      code = reader_integer(&model->reader, statement, 0, 0, model->users - 1, "the index of a user", &value, error);
       *found = code == SQLITE_OK; /* an index out of range is none */
     } else if (code == SQLITE_DONE) {
       code = SQLITE_OK;
@@ -215,7 +236,7 @@ int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *u
   uint32_t index;
   *user = (ModelUser){0};
   if (history) *history = (History){0};
-  int code = model_user_index(model, items, id, &index, found, error);
+  int code = model_user_index(model, id, &index, found, error);
   return code == SQLITE_OK && *found ? model_user_at(model, items, index, user, history, error) : code;
 }
 
@@ -285,6 +306,8 @@ static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, E
 int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error) {
   sqlite3_stmt *statement = NULL;
   *history = (History){0};
+  if (model->trained)
+    return in_memory_history(model->trained, user, history) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   int code = step_to_user(model, user, &statement, error);
   if (code == SQLITE_OK) code = history_from_row(model, items, statement, history, error);
   if (statement) sqlite3_reset(statement);
@@ -309,7 +332,7 @@ void history_free(History *history) {
   *history = (History){0};
 }
 
-int history_find(const History *history, uint32_t item, double *rating) {
+size_t history_place(const History *history, uint32_t item) {
   size_t low = 0, high = history->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
@@ -318,41 +341,63 @@ int history_find(const History *history, uint32_t item, double *rating) {
     else
       high = middle;
   }
-  if (low == history->count || history->item[low] != item) return 0;
-  if (rating) *rating = history->rating ? (double)history->rating[low] : 1;
+  return low < history->count && history->item[low] == item ? low : history->count;
+}
+
+int history_find(const History *history, uint32_t item, double *rating) {
+  size_t place = history_place(history, item);
+  if (place == history->count) return 0;
+  if (rating) *rating = history->rating ? (double)history->rating[place] : 1;
   return 1;
 }
 
 /* ---- runs of users ----------------------------------------------------------------------------------------------- */
+
+/* Spreads a row of floats over a run's arrays. */
+static void set_user(const ModelShape *shape, const float *row, size_t user, ModelUsers *users) {
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape_has_panel(shape, head)) continue;
+    memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + store_factors_place(shape, head),
+           (size_t)shape->rank[head] * sizeof(float));
+    users->offset[head][user] = (float)head_offset(shape, head, row);
+  }
+  users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
+}
 
 static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
   const ModelShape *shape = &items->shape;
   size_t row_floats = store_row_floats(shape);
   float *row = memory_alloc(row_floats, sizeof *row);
   sqlite3_stmt *statement = NULL;
-  int code = row ? bind_chunks(model, (int64_t)(first / STORE_CHUNK),
-                               (int64_t)((first + users->count - 1) / STORE_CHUNK), &statement, error)
-                 : error_no_memory(error);
+  int code = row ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK && !model->trained)
+    code = users_bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
+                             &statement, error);
   const char *data = NULL;
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     size_t place = (first + user) % STORE_CHUNK;
-    if (place == 0)
-      code = step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
-    if (code == SQLITE_OK)
-      code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
-                           row, error);
-    if (code != SQLITE_OK) break;
-    for (int head = 0; head < HEADS; head++) {
-      if (!shape_has_panel(shape, head)) continue;
-      memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + factors_place(shape, head),
-             (size_t)shape->rank[head] * sizeof(float));
-      users->offset[head][user] = (float)head_offset(shape, head, row);
+    if (model->trained) {
+      in_memory_row(model->trained, 1, first + user, row);
+    } else {
+      if (place == 0)
+        code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
+      if (code == SQLITE_OK)
+        code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
+                             row, error);
     }
-    users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
+    if (code == SQLITE_OK) set_user(shape, row, user, users);
   }
   if (statement) sqlite3_reset(statement);
   memory_free(row);
   return code;
+}
+
+/* Histories of a model that is not stored, which nobody asks for ids. */
+static int copy_histories(const Model *model, size_t first, ModelUsers *users, Error *error) {
+  for (size_t user = 0; users->history && user < users->count; user++)
+    if (in_memory_history(model->trained, (uint32_t)(first + user), &users->history[user]) != SQLITE_OK)
+      return error_no_memory(error);
+  return SQLITE_OK;
 }
 
 static int read_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users, Error *error) {
@@ -394,9 +439,8 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
   if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
   int with_sums = shape_sums(shape) && !(what & USERS_PLAIN);
   if (with_sums) users->sum = memory_alloc_zero(count, sizeof *users->sum);
-  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums)
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums) ? SQLITE_OK
+                                                                                                      : SQLITE_NOMEM;
 }
 
 static int add_up(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
@@ -414,12 +458,13 @@ static int add_up(Model *model, const ModelItems *items, size_t first, ModelUser
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error) {
   *users = (ModelUsers){0};
-  if ((int64_t)first >= items->users || count == 0) return SQLITE_OK;
-  if (count > (size_t)items->users - first) count = (size_t)items->users - first;
+  if ((int64_t)first >= model->users || count == 0) return SQLITE_OK;
+  if (count > (size_t)model->users - first) count = (size_t)model->users - first;
   if (shape_sums(&items->shape)) what |= USERS_WITH_HISTORIES;
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
-  if (code == SQLITE_OK && what) code = read_rows(model, items, first, what, users, error);
+  if (code == SQLITE_OK && model->trained) code = copy_histories(model, first, users, error);
+  if (code == SQLITE_OK && what && !model->trained) code = read_rows(model, items, first, what, users, error);
   if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
   if (code != SQLITE_OK) users_free(users);
   return code;

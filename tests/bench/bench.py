@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 
+import fold
+import sgd
 import texts
 
 RANK = 64
@@ -194,7 +196,7 @@ def child_recommend(bench, path, model, users):
 
 
 CHILDREN = {"memory": child_memory, "recommend": child_recommend, "texts": texts.child_texts,
-            "texts_peer": texts.child_texts_peer}
+            "texts_peer": texts.child_texts_peer, "sgd": sgd.child_sgd, "sgd_peer": sgd.child_sgd_peer}
 
 # ---- sections --------------------------------------------------------------------------------------------------------
 
@@ -351,11 +353,15 @@ def main():
         texts.compare(bench, finished)
         bench.summary()
         return
+    if only == {"fold"}:
+        fold.run(bench, movielens, clock, seconds)
+        bench.summary()
+        return
     small, small_name = movielens(bench)
     large = [(f"made-up {each.upper()}", made_up(bench, each)) for each in ("10m", "25m")
              if size != "1m" and (each == "10m" or size == "25m")]
 
-    peak = arithmetic(bench)
+    peak = arithmetic(bench) if only != {"sgd"} else None
     if wanted("reading"):
         reading(bench, [(small_name, small, "ratings", 9), (small_name + ", text ids", small, "ratings_text", 9)] +
                 [(name, path, "ratings", 3) for name, path in large])
@@ -367,6 +373,10 @@ def main():
         serving(bench, [(small_name, small, False), ("60,000 items", many_items(bench), True)], peak)
     if wanted("memory"):
         memory(bench, [(small_name, small)] + large)
+    if wanted("sgd"):
+        sgd.compare(bench, finished, [(small_name, small, 5)] + [(name, path, 3) for name, path in large])
+    if wanted("fold"):
+        fold.run(bench, movielens, clock, seconds)
     if wanted("texts"):
         texts.compare(bench, finished)
     if arguments.peers and wanted("peers"):

@@ -152,6 +152,11 @@ static const char *const serving[] = {
     "SELECT name, schema, family, algorithm, users, items, options, metrics FROM recommend_models",
     "INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')",
     "INSERT INTO plays_mf(plays_mf) VALUES('integrity-check')",
+    "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5, \"99\": 1}', 4, 'ratings_mf')",
+    "SELECT * FROM recommend_for('[\"song 2\", \"song 4\"]', 3, 'plays_mf')",
+    "SELECT * FROM recommend_for('[]', 3, 'plays_mf')",
+    "SELECT * FROM recommend_explain(3, 4, 5, 'ratings_mf')",
+    "SELECT * FROM recommend_explain('person 2', 'song 3', NULL, 'plays_mf')",
     "SELECT * FROM recommend_evaluate('ratings_mf', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
 };
 enum { SERVING = sizeof serving / sizeof *serving };
@@ -166,6 +171,25 @@ static inline int has_function(sqlite3 *db, const char *name) {
   sqlite3_finalize(statement);
   return found;
 }
+
+/* What changes a rating or a user in one of them; each by itself. */
+typedef struct Step {
+  const char *sql;
+  int timed; /* its rows hold seconds, so they differ from run to run */
+} Step;
+
+static const Step rating_changes[] = {
+    {"INSERT INTO ratings_mf(user, item, rating) VALUES(3, 4, 5)", 0},
+    {"INSERT INTO ratings_mf(user, item, rating) SELECT user, 11 - item, 3 FROM ratings WHERE user IN (1, 12)", 0},
+    {"INSERT INTO ratings_mf(user, item, rating) VALUES(99, 4, 5)", 0},
+    {"INSERT INTO ratings_mf(user, item, rating) VALUES(3, 77, 2)", 0},
+    {"UPDATE ratings_mf SET rating = 1 WHERE user = 2 AND seen = 1 AND item < 4", 0},
+    {"DELETE FROM ratings_mf WHERE user = 5 AND seen = 1", 0},
+    {"INSERT INTO ratings_mf(ratings_mf, user) VALUES('forget', 4)", 0},
+    {"INSERT INTO plays_mf(plays_mf, user) VALUES('forget', 'person 9')", 0},
+    {"INSERT INTO plays_mf(user, item, rating) VALUES('somebody', 'song 99', NULL)", 0},
+};
+enum { CHANGES = sizeof rating_changes / sizeof *rating_changes };
 
 /* The statement, or NULL where it needs a function that is not registered. */
 static inline const char *serving_statement(sqlite3 *db, int which) {
@@ -242,6 +266,8 @@ static const char *const content_serving[] = {
     "SELECT * FROM recommend_for('SELECT item, rating FROM ratings WHERE user = 2', 4, 'articles_tfidf')",
     "SELECT * FROM recommend_for('SELECT item FROM item_similar(2, 3, ''articles_tfidf'')', 4, 'articles_tfidf')",
     "SELECT * FROM recommend_for('[]', 4, 'articles_tfidf')",
+    "SELECT * FROM recommend_explain(3, 4, 5, 'articles_tfidf')",
+    "SELECT * FROM recommend_explain(3, 4, NULL, 'latent')",
     "SELECT * FROM recommend_for('[3, 5]', 4, 'vectors_tfidf')",
     "SELECT * FROM recommend_for('SELECT item FROM ratings WHERE user = 2', 4, 'vectors_tfidf')",
     "SELECT name, schema, family, algorithm, users, items, options, metrics FROM recommend_models",
@@ -254,12 +280,39 @@ static const char *const content_serving[] = {
 };
 enum { CONTENT_SERVING = sizeof content_serving / sizeof *content_serving };
 
-/* What trains, renames or drops one of them; the sweeps over faults take every row. */
-typedef struct Step {
-  const char *sql;
-  int timed; /* its rows hold seconds, so they differ from run to run */
-} Step;
+/* Every other algorithm of mf_train, on the ratings above. */
+static const Step algorithm_training[] = {
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"sgd\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"adam\",\"batch_size\":20}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"gradient\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svdpp\",\"range\":\"minmax\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"nmf\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svd\",\"center\":\"user\",\"missing\":\"zero\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svd\",\"center\":\"item\",\"missing\":\"mean\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"bpr\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"logistic\"}')",
+     0},
+};
+enum { ALGORITHM_TRAINING = sizeof algorithm_training / sizeof *algorithm_training };
 
+/* What trains, changes, renames or drops one of them; the sweeps over faults take every row. */
 static const Step content_training[] = {
     {"SELECT tfidf_train('articles', '{\"threads\":1,\"model\":\"new\"}')", 1},
     {"SELECT tfidf_train('SELECT item, json_array(title, body) FROM articles', '{\"threads\":1,\"ngram_range\":[1,2],"
@@ -288,6 +341,10 @@ static const Step content_training[] = {
      "\"user_init\":\"vectors_tfidf\"}')",
      0},
     {"INSERT INTO articles_tfidf(articles_tfidf) VALUES('retrain')", 0},
+    {"INSERT INTO articles_tfidf(user, item, rating) VALUES(3, 9, 2)", 0},
+    {"INSERT INTO latent(user, item, rating) VALUES(33, 5, 2)", 0},
+    {"DELETE FROM vectors_tfidf WHERE user = 2 AND seen = 1 AND item < 5", 0},
+    {"INSERT INTO latent(latent, user) VALUES('forget', 2)", 0},
     {"ALTER TABLE articles_tfidf RENAME TO other", 0},
     {"DROP TABLE vectors_tfidf", 0},
 };

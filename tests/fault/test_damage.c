@@ -12,6 +12,8 @@ typedef struct Patient {
   Image image;
   const char *const *serving;
   int servings;
+  const Step *changes; /* what is then done to it */
+  int changes_count;
   Outcome undamaged[64];
   const char *const *models;
   int model_count;
@@ -62,6 +64,15 @@ static void ask_everything(sqlite3 *db, const char *damage, Expectation expectat
     printf("  %s: the integrity check finds nothing\n", damage);
 }
 
+/* Ratings that come and go end well or with an error, whatever is wrong. */
+static void change_everything(sqlite3 *db, const char *damage) {
+  for (int i = 0; i < patient.changes_count; i++) {
+    Outcome outcome = run(db, patient.changes[i].sql);
+    if (!CHECK(outcome.code == SQLITE_OK || is_a_fair_error(&outcome) || primary(outcome.code) == SQLITE_CONSTRAINT))
+      printf("  %s\n    %s: code %d, %s\n", damage, patient.changes[i].sql, outcome.code, outcome.message);
+  }
+}
+
 /* Damages a fresh copy by SQL, asks everything, and gets rid of the models. */
 static void with_damage(const char *damage, Expectation expectation) {
   sqlite3 *db = open_image(&patient.image);
@@ -73,6 +84,7 @@ static void with_damage(const char *damage, Expectation expectation) {
   }
   damages++;
   ask_everything(db, damage, expectation);
+  change_everything(db, damage);
   char *sql = sqlite3_mprintf("INSERT INTO %s(%s) VALUES('retrain')", patient.retrain, patient.retrain);
   run(db, sql);
   sqlite3_free(sql);
@@ -247,10 +259,32 @@ static void damage_config(const char *table, long stride) {
   }
   sqlite3_finalize(keys);
   CHECK(sqlite3_close(db) == SQLITE_OK);
-  static const char *const needed[] = {
-      "format",     "users",      "items",   "rating_rank",  "ranking_rank",  "score_head", "prediction_head",
-      "item_stamp", "user_stamp", "minimum", "ranking_mean", "user_affinity", "clip",       "cosine",
-      "sparse",     "profile",    "terms"};
+  static const char *const needed[] = {"format",
+                                       "users",
+                                       "items",
+                                       "rating_rank",
+                                       "ranking_rank",
+                                       "score_head",
+                                       "prediction_head",
+                                       "item_stamp",
+                                       "user_stamp",
+                                       "minimum",
+                                       "ranking_mean",
+                                       "user_affinity",
+                                       "range",
+                                       "low",
+                                       "high",
+                                       "cosine",
+                                       "sparse",
+                                       "profile",
+                                       "terms",
+                                       "history",
+                                       "links",
+                                       "neighbor_size",
+                                       "rating_fold",
+                                       "ranking_nu",
+                                       "ranking_missing_weight",
+                                       "rating_nonnegative"};
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
     WITH_DAMAGE(DETECTED, "DELETE FROM %s WHERE key = %Q", table, needed[i]);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET value = NULL WHERE key = %Q", table, needed[i]);
@@ -417,6 +451,8 @@ static void damage_ratings(long full) {
   must(db, train_plays);
   patient = (Patient){.serving = serving,
                       .servings = SERVING,
+                      .changes = rating_changes,
+                      .changes_count = CHANGES,
                       .models = rating_models,
                       .model_count = 2,
                       .retrain = "ratings_mf",

@@ -184,6 +184,9 @@ int main(void) {
              "options='{\"threads\":1,\"epochs\":1}')");
   sweep_full(&untrained, "SELECT count(*) FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":1}')");
   sweep_full(&trained, "SELECT mf_train('ratings', 32, '{\"threads\":1,\"epochs\":1}')");
+  sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT user + 1000, item, rating FROM ratings");
+  sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT printf('x%99999d', 1), 4, 5");
+  sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT 3, printf('x%99999d', 1), 5");
   for (int i = 0; i < CONTENT_MODELS; i++) sweep_full(&texts, train_content[i]);
   sweep_full(&content,
              "SELECT count(*) FROM tfidf_train('songs', '{\"threads\":1,\"ngram_range\":[1,5],\"model\":\"x\"}')");
@@ -201,6 +204,7 @@ int main(void) {
     sweep_failing(&trained, path, modes[mode], new_model);
     sweep_failing(&trained, path, modes[mode], "SELECT mf_train('ratings', 4, '{\"threads\":1,\"epochs\":1}')");
     sweep_failing(&trained, path, modes[mode], "DROP TABLE ratings_mf");
+    for (int i = 0; i < CHANGES; i++) sweep_failing(&trained, path, modes[mode], rating_changes[i].sql);
     sweep_serving(&trained, path, modes[mode], serving, SERVING);
     sweep_failing(&content, path, modes[mode], content_training[0].sql); /* a new model */
     sweep_failing(&content, path, modes[mode], content_training[1].sql); /* in the place of one */

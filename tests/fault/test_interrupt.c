@@ -179,6 +179,8 @@ int main(void) {
     if (serving_statement(db, i)) sweep(&image, serving[i], 1);
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (int i = 0; i < TRAINING; i++) sweep(&image, training[i], 0);
+  for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i].sql, 0);
+  for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i].sql, 0);
   for (int i = 0; i < CONTENT_SERVING; i++) sweep(&content, content_serving[i], 1);
   for (int i = 0; i < CONTENT_TRAINING; i++) sweep(&content, content_training[i].sql, 0);
   CHECK(interrupted > 500);

@@ -76,6 +76,7 @@ int main(void) {
     sweep(&image, path, modes[mode], "SELECT mf_train('ratings', 40, '{\"threads\":1,\"epochs\":1}')");
     sweep(&image, path, modes[mode], "DROP TABLE ratings_mf");
     sweep(&image, path, modes[mode], "ALTER TABLE ratings_mf RENAME TO other");
+    for (int i = 0; i < CHANGES; i++) sweep(&image, path, modes[mode], rating_changes[i].sql);
     sweep(&content, path, modes[mode], content_training[1].sql); /* replaces a model */
   }
   CHECK(killed > 100 / FAULT_SLOW);

@@ -39,6 +39,19 @@ class Same(TestCase):
     def test_threads_and_implicit(self):
         self.check(rating=None)
 
+    def test_threads_and_descents(self):
+        for algorithm in ("sgd", "adam", "gradient"):
+            self.check(algorithm=algorithm)
+            self.check(algorithm=algorithm, biases=False, init="uniform", test=0.2)
+        self.check(algorithm="sgd", schedule="constant")
+        self.check(algorithm="adam", batch_size=9000)
+
+    def test_threads_and_factors(self):
+        for algorithm in ("svdpp", "nmf", "svd", "bpr", "logistic"):
+            self.check(algorithm=algorithm, test=0.2, range="minmax")
+        self.check(algorithm="svd", center="user", missing="zero")
+        self.check(algorithm="logistic", rating=None, negatives=2)
+
     def test_order_of_rows(self):
         expected = self.bytes_of()
         for seed in (1, 2):

@@ -404,11 +404,12 @@ class Ratings(TestCase):
         self.assertEqual(db.execute("SELECT count(*) FROM recommend(?, 3)", (user,)).fetchone(), (3,))
         self.assertIsNotNone(db.execute("SELECT predict(?, 50)", (user,)).fetchone()[0])
         self.assertGreater(len(db.execute("SELECT * FROM tfidf_search('red fox', 3)").fetchall()), 0)
-        self.assertEqual(len(db.execute("SELECT * FROM recommend_for('[50]', 3)").fetchall()), 3)
+        self.assert_error(db, "SELECT * FROM recommend_for('[50]', 3)", "2 models", "main.items_tfidf", "main.ratings_mf")
+        for model in ("items_tfidf", "ratings_mf"):
+            self.assertEqual(len(db.execute("SELECT * FROM recommend_for('[50]', 3, ?)", (model,)).fetchall()), 3)
         self.assertEqual(db.execute("SELECT tfidf_vector('film')").fetchone(), ('{"film":1.0}',))
         self.assert_error(db, "SELECT * FROM item_similar(50, 3)", "2 models", "main.items_tfidf", "main.ratings_mf")
         self.assert_error(db, "SELECT * FROM tfidf_search('red', 3, 'ratings_mf')", '"ratings_mf"', "tfidf_train")
-        self.assert_error(db, "SELECT * FROM recommend_for('[50]', 3, 'ratings_mf')", '"ratings_mf"', "tfidf_train")
         self.assert_error(db, "SELECT tfidf_vector('red', 'ratings_mf')", "tfidf_vector", '"ratings_mf"')
         for call in ("recommend(1000, 3, 'items_tfidf')", "recommend_all(3, 'items_tfidf')", "user_similar(1000, 3, 'items_tfidf')",
                      "recommend_users(50, 3, 'items_tfidf')"):

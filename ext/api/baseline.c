@@ -1,0 +1,188 @@
+/* The family baseline: what any recommender must beat. Ratings are predicted by means or by damped biases (Koren,
+ * "Factor in the neighbors", TKDD 2010); items are ranked by how many have them, or by their predicted ratings. */
+#include "baseline.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/memory.h"
+#include "../learn/baseline.h"
+#include "../learn/metrics.h"
+#include "holdout.h"
+
+#define METHODS "bias|global|user|item|popularity"
+#define SCORES "popularity|prediction"
+enum { METHOD_POPULARITY = BASELINE_METHODS };
+
+typedef struct BaselineTraining {
+  TrainOptions common;
+  int method;
+  int score; /* 1: items are ranked by what is predicted */
+  double user_regularization, item_regularization;
+  int epochs;
+} BaselineTraining;
+
+static const Option baseline_options[] = {
+    TRAIN_OPTIONS(BaselineTraining),
+    {.name = "method", .type = OPTION_CHOICE, .offset = offsetof(BaselineTraining, method), .choices = METHODS},
+    {.name = "score", .type = OPTION_CHOICE, .offset = offsetof(BaselineTraining, score), .choices = SCORES},
+    {.name = "user_regularization",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(BaselineTraining, user_regularization),
+     .maximum = 1e9},
+    {.name = "item_regularization",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(BaselineTraining, item_regularization),
+     .maximum = 1e9},
+    {.name = "epochs",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(BaselineTraining, epochs),
+     .minimum = 1,
+     .maximum = 100000},
+};
+
+typedef struct BaselineState {
+  struct timespec began;
+} BaselineState;
+
+static void set_defaults(TrainOptions *common) {
+  BaselineTraining *options = (BaselineTraining *)common;
+  options->method = -1;
+  options->user_regularization = 15;
+  options->item_regularization = 10;
+  options->epochs = 10;
+}
+
+static int start(Training *training, Error *error) {
+  BaselineTraining *options = (BaselineTraining *)training->options;
+  BaselineState *state = training->state;
+  int rated = training->data.explicit_ratings;
+  clock_gettime(CLOCK_MONOTONIC, &state->began);
+  if (options->method < 0) options->method = rated ? BASELINE_BIAS : METHOD_POPULARITY;
+  if (!rated && options->method != METHOD_POPULARITY)
+    return error_set(error, SQLITE_ERROR,
+                     "baseline_train: the source has no ratings to take means of: name their column with the option "
+                     "\"rating\", or leave \"method\" out to rank by popularity");
+  if (options->method == METHOD_POPULARITY && options->score)
+    return error_set(error, SQLITE_ERROR,
+                     "baseline_train: \"popularity\" predicts no ratings for the option \"score\" to rank by");
+  int predicts = options->method != METHOD_POPULARITY;
+  TrainedModel *trained = &training->trained;
+  char *method = options_choice(METHODS, options->method), *score = options_choice(SCORES, options->score);
+  trained->shape = (ModelShape){
+      .biases = {predicts, 1},
+      .score_head = options->score ? HEAD_RATING : HEAD_RANKING,
+      .prediction_head = predicts ? HEAD_RATING : -1,
+      .range = RANGE_CLIP,
+      .minimum = training->data.minimum,
+      .maximum = training->data.maximum,
+      .average = training->data.mean,
+      .fold = {baseline_fold_in(options->method, options->user_regularization)},
+  };
+  static const char *const algorithms[] = {"bias", "global", "user", "item", "popularity"};
+  trained->algorithm = algorithms[options->method];
+  trained->resolved = sqlite3_mprintf(
+      "{\"method\":\"%s\",\"score\":\"%s\",\"user_regularization\":%!.15g,\"item_regularization\":%!.15g,"
+      "\"epochs\":%d,\"test\":%!.15g,\"seed\":%llu}",
+      method, score, options->user_regularization, options->item_regularization, options->epochs, options->common.test,
+      options->common.seed);
+  int complete = method && score && trained->resolved;
+  sqlite3_free(method);
+  sqlite3_free(score);
+  return complete ? SQLITE_OK : error_no_memory(error);
+}
+
+FoldIn baseline_fold_in(int method, double user_regularization) {
+  if (method == BASELINE_USER_MEAN) return (FoldIn){.method = FOLD_RATING};
+  if (method != BASELINE_BIAS) return (FoldIn){.method = FOLD_NONE};
+  return (FoldIn){.method = FOLD_RATING, .bias_regularization = user_regularization};
+}
+
+double baseline_test(const Training *training, const Factors *factors) {
+  const SparseMatrix *held_out = &training->data.held_out;
+  RatingErrors errors = {0};
+  for (size_t user = 0; held_out->start && user < held_out->rows; user++)
+    for (size_t e = held_out->start[user]; e < held_out->start[user + 1]; e++) {
+      double prediction =
+          factors->mean + (double)factors->user_bias[user] + (double)factors->item_bias[held_out->index[e]];
+      rating_errors_add(&errors, shape_prediction(&training->trained.shape, prediction),
+                        held_out->value ? (double)held_out->value[e] : 1);
+    }
+  return rating_rmse(&errors);
+}
+
+/* Each item's number of entries as its bias. */
+static int count_items(const SparseMatrix *by_item, size_t users, Factors *factors) {
+  if (factors_alloc(factors, users, by_item->rows, 0, 1) != SQLITE_OK) return SQLITE_NOMEM;
+  for (size_t item = 0; item < by_item->rows; item++)
+    factors->item_bias[item] = (float)sparse_row_length(by_item, item);
+  return SQLITE_OK;
+}
+
+/* All biases apart from the factors, which have none: the panel that popularity is tested with. */
+static int test_popularity(Training *training, const Factors *counts, double *test, Error *error) {
+  *test = NAN;
+  if (!training->data.held_out.start) return SQLITE_OK;
+  Holdout holdout;
+  ScorePanel panel = {0};
+  int code = holdout_choose(training, &holdout);
+  float *vector = memory_alloc_aligned(holdout.count, SCORE_BLOCK * sizeof *vector);
+  if (code == SQLITE_OK) code = vector ? score_panel_alloc(&panel, counts->items, SCORE_BLOCK, 1) : SQLITE_NOMEM;
+  for (size_t item = 0; code == SQLITE_OK && item < counts->items; item++) panel.bias[item] = counts->item_bias[item];
+  const Scorer scorer = {.panel = &panel};
+  const Queries queries = {.count = holdout.count, .vector = vector};
+  code = code == SQLITE_OK ? holdout_judge(training, &holdout, &scorer, &queries, test, error) : error_no_memory(error);
+  score_panel_free(&panel);
+  memory_free_aligned(vector);
+  holdout_free(&holdout);
+  return code;
+}
+
+static int step(Training *training, FitRow *row, int *done, Error *error) {
+  const BaselineTraining *options = (const BaselineTraining *)training->options;
+  BaselineState *state = training->state;
+  TrainedModel *trained = &training->trained;
+  const Cancel *cancel = &training->interrupt.cancel;
+  Factors *counts = &trained->heads[HEAD_RANKING];
+  int predicts = options->method != METHOD_POPULARITY;
+  *done = 1;
+  *row = (FitRow){.epoch = 1, .head = predicts ? HEAD_RATING : HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  int code = count_items(&training->by_item, training->data.by_user.rows, counts) == SQLITE_OK ? SQLITE_OK
+                                                                                               : error_no_memory(error);
+  if (code == SQLITE_OK && predicts) {
+    const BaselineOptions fit = {.method = (BaselineMethod)options->method,
+                                 .user_regularization = options->user_regularization,
+                                 .item_regularization = options->item_regularization,
+                                 .epochs = options->epochs,
+                                 .threads = training->threads};
+    row->epoch = options->method == BASELINE_BIAS ? options->epochs : 1;
+    code = baseline_fit(&training->data.by_user, &training->by_item, &fit, &trained->heads[HEAD_RATING], &row->train,
+                        cancel, error);
+    if (code != SQLITE_OK) return interrupt_error(error, code);
+    trained->shape.mean[HEAD_RATING] = trained->heads[HEAD_RATING].mean;
+    row->loss = row->train;
+    row->test = baseline_test(training, &trained->heads[HEAD_RATING]);
+  } else if (code == SQLITE_OK) {
+    code = test_popularity(training, counts, &row->test, error);
+  }
+  row->seconds = seconds_since(&state->began);
+  return code;
+}
+
+static void end(Training *training) { (void)training; }
+
+const Family baseline_family = {
+    .name = "baseline",
+    .function = "baseline_train",
+    .reads_ratings = 1,
+    .usage = "baseline_train(source [, options])",
+    .options = baseline_options,
+    .option_count = sizeof baseline_options / sizeof *baseline_options,
+    .options_size = sizeof(BaselineTraining),
+    .state_size = sizeof(BaselineState),
+    .set_defaults = set_defaults,
+    .start = start,
+    .step = step,
+    .end = end,
+};

@@ -1,0 +1,127 @@
+/* The family ease: weights between all items, in closed form (Steck, WWW 2019). See learn/ease.c. */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/memory.h"
+#include "../learn/ease.h"
+#include "links.h"
+
+#define VALUES "binary|ratings"
+#define DEFAULT_MEMORY 4096 /* MB */
+
+typedef struct EaseTraining {
+  TrainOptions common;
+  int values; /* 1: the ratings are X, else 1 for each */
+  int max_memory;
+} EaseTraining;
+
+static const Option ease_options[] = {
+    TRAIN_OPTIONS(EaseTraining),
+    {.name = "values", .type = OPTION_CHOICE, .offset = offsetof(EaseTraining, values), .choices = VALUES},
+    {.name = "max_memory",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(EaseTraining, max_memory),
+     .minimum = 1,
+     .maximum = 1e9},
+};
+
+typedef struct EaseState {
+  struct timespec began;
+} EaseState;
+
+static void set_defaults(TrainOptions *common) { ((EaseTraining *)common)->max_memory = DEFAULT_MEMORY; }
+
+static int start(Training *training, Error *error) {
+  const EaseTraining *options = (const EaseTraining *)training->options;
+  EaseState *state = training->state;
+  const SparseMatrix *by_user = &training->data.by_user;
+  TrainedModel *trained = &training->trained;
+  enum { MEGABYTE = 1 << 20 };
+  clock_gettime(CLOCK_MONOTONIC, &state->began);
+  if (!options->common.history)
+    return error_set(error, SQLITE_ERROR,
+                     "ease_train: the model can't answer without what users did: leave \"history\": false out");
+  uint64_t items = by_user->columns, stored = items * items * sizeof(float);
+  uint64_t bytes = ease_bytes(items, by_user->start[by_user->rows], by_user->value != NULL);
+  bytes = bytes > UINT64_MAX - stored ? UINT64_MAX : bytes + stored;
+  if (bytes / MEGABYTE >= (uint64_t)options->max_memory)
+    return error_set(error, SQLITE_ERROR,
+                     "ease_train: weights between %lld items take %lld MB of memory to compute, more than "
+                     "\"max_memory\" allows (%d MB): raise it, train on fewer items, or use knn_train",
+                     (int64_t)items, (int64_t)(bytes / MEGABYTE) + 1, options->max_memory);
+  trained->algorithm = "ease";
+  trained->shape = (ModelShape){
+      .score_head = HEAD_RANKING,
+      .prediction_head = -1,
+      .minimum = training->data.minimum,
+      .maximum = training->data.maximum,
+      .average = training->data.mean,
+      .links = LINK_ITEM_WEIGHTS,
+      .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
+  };
+  char *values = options_choice(VALUES, options->values);
+  trained->resolved = sqlite3_mprintf(
+      "{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"test\":%!.15g,"
+      "\"seed\":%llu}",
+      training->size, values, options->max_memory, options->common.test, options->common.seed);
+  int complete = values && trained->resolved;
+  sqlite3_free(values);
+  return complete ? SQLITE_OK : error_no_memory(error);
+}
+
+/* The weights, row by row out of the inverse. */
+static int take_weights(Training *training, const Ease *ease, Error *error) {
+  enum { ROWS = 64 };
+  const Cancel *cancel = &training->interrupt.cancel;
+  size_t items = ease->items;
+  float *weights = training->trained.weights = memory_alloc(items, items * sizeof *weights);
+  int code = weights ? SQLITE_OK : error_no_memory(error);
+  for (size_t first = 0; first < items && code == SQLITE_OK; first += ROWS) {
+    size_t count = items - first < ROWS ? items - first : ROWS;
+    ease_rows(ease, first, count, weights + first * items);
+    code = interrupt_error(error, cancel_poll(cancel));
+  }
+  return code;
+}
+
+static int step(Training *training, FitRow *row, int *done, Error *error) {
+  const EaseTraining *options = (const EaseTraining *)training->options;
+  EaseState *state = training->state;
+  const Cancel *cancel = &training->interrupt.cancel;
+  SparseMatrix x = training->data.by_user;
+  Ease ease = {0};
+  const EaseOptions fit = {.lambda = training->size, .threads = training->threads};
+  *done = 1;
+  *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  if (!options->values) x.value = NULL;
+  int code = interrupt_error(error, ease_fit(&ease, &x, &fit, cancel, error));
+  if (code == SQLITE_OK) code = take_weights(training, &ease, error);
+  const Links links = {.items = ease.items, .dense = training->trained.weights, .stride = ease.items};
+  ease_free(&ease);
+  if (code == SQLITE_OK) code = links_test(training, &links, options->values, &row->test, error);
+  row->seconds = seconds_since(&state->began);
+  return code;
+}
+
+static void end(Training *training) { (void)training; }
+
+const Family ease_family = {
+    .name = "ease",
+    .function = "ease_train",
+    .reads_ratings = 1,
+    .size_key = "lambda",
+    .usage = "ease_train(source, lambda [, options])",
+    .size = "regularization lambda",
+    .size_minimum = 1e-6,
+    .size_maximum = 1e12,
+    .size_is_real = 1,
+    .options = ease_options,
+    .option_count = sizeof ease_options / sizeof *ease_options,
+    .options_size = sizeof(EaseTraining),
+    .state_size = sizeof(EaseState),
+    .set_defaults = set_defaults,
+    .start = start,
+    .step = step,
+    .end = end,
+};

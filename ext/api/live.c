@@ -1,0 +1,226 @@
+/* Ratings that come and go: see live.h.
+ *
+ * A rating changes its user alone: her row is solved again, the items being what they are, which is what a half-step
+ * of a training would do. So the items drift from what a training would make of them, and "retrain" puts that right.
+ * A new item is solved for once, from the one who brought it; in a model of links it has none until it is trained anew.
+ * Neighbours of users are not looked for again: such a model can't take in ratings.
+ *
+ * All is worked out first; then one nested statement, INSERT INTO m(m, payload) SELECT 'fold', ?, writes it, which
+ * SQLite rolls back as a whole where it fails: the user's own INSERT … VALUES has no statement journal. */
+#include "live.h"
+
+#include <math.h>
+
+#include "../base/memory.h"
+#include "../data/interrupt.h"
+#include "../model/store.h"
+#include "fold.h"
+#include "model_store.h"
+
+/* One change in the making. */
+typedef struct Change {
+  Connection *connection;
+  ModelName name;
+  Model *model; /* begun while items is not NULL */
+  ModelItems *items;
+  Interrupt interrupt;
+  LiveBatch batch;
+  uint32_t user, item;
+  Id user_id, item_id; /* borrowed from values */
+  int user_is_new, item_is_new;
+  ModelUser before; /* the user as she was */
+  History history;
+  sqlite3_value *last; /* the id of the user who moves */
+} Change;
+
+static int change_begin(Change *change, Connection *connection, ModelName name, Error *error) {
+  *change = (Change){.connection = connection, .name = name};
+  interrupt_begin(&change->interrupt, connection->db);
+  int code = connection_open(connection, name, &change->model, error);
+  if (code == SQLITE_OK) code = model_begin(change->model, &change->items, error);
+  if (code == SQLITE_OK && !change->items->shape.history)
+    code = error_set(error, SQLITE_ERROR,
+                     "model \"%s\" keeps no histories, so ratings can't come and go: train it without \"history\": "
+                     "false, or, a model of content, with the option \"ratings\"",
+                     name.name);
+  if (code == SQLITE_OK && change->items->shape.links == LINK_USER_NEIGHBORS)
+    code = error_set(error, SQLITE_ERROR,
+                     "model \"%s\" keeps each user's neighbours, and a rating that comes or goes changes those of many "
+                     "users: change the source and train it anew",
+                     name.name);
+  if (code == SQLITE_OK) code = fold_check(change->items, name, error);
+  return code;
+}
+
+/* Writes what there is to write, where nothing has failed. */
+static int change_end(Change *change, int code, Error *error) {
+  if (code == SQLITE_OK && change->batch.count) code = live_stamp(change->model, change->items, &change->batch, error);
+  if (change->items) model_end(change->model);
+  if (code == SQLITE_OK && change->batch.count)
+    code = model_store_payload(change->connection, change->name, "fold", &change->batch, LIVE_TYPE, error);
+  live_free(&change->batch);
+  user_free(&change->before);
+  history_free(&change->history);
+  items_release(change->items);
+  sqlite3_value_free(change->last);
+  interrupt_end(&change->interrupt);
+  return code;
+}
+
+/* ---- where ------------------------------------------------------------------------------------------------------- */
+
+static int take_id(Change *change, sqlite3_value *value, IdAffinity affinity, const char *what, Id *id, Error *error) {
+  int there = id_from_value_as(value, affinity, id);
+  if (there < 0) return error_no_memory(error);
+  return there ? SQLITE_OK
+               : error_set(error, SQLITE_CONSTRAINT, "model \"%s\": the %s of a rating can't be NULL",
+                           change->name.name, what);
+}
+
+/* Reads the user and her history, if she is known. */
+static int find_user(Change *change, Error *error) {
+  int found = 0;
+  int code =
+      model_user(change->model, change->items, &change->user_id, &change->before, &change->history, &found, error);
+  change->user_is_new = !found;
+  change->user = found ? change->before.index : (uint32_t)model_user_count(change->model);
+  return code;
+}
+
+static int find_cell(Change *change, sqlite3_value *user, sqlite3_value *item, Error *error) {
+  const ModelItems *items = change->items;
+  int code = take_id(change, user, items->user_affinity, "user", &change->user_id, error);
+  if (code == SQLITE_OK) code = take_id(change, item, items->item_affinity, "item", &change->item_id, error);
+  if (code == SQLITE_OK) code = find_user(change, error);
+  if (code != SQLITE_OK) return code;
+  change->item = dictionary_find(&items->ids, &change->item_id);
+  change->item_is_new = change->item == DICTIONARY_NONE;
+  if (!change->item_is_new) return SQLITE_OK;
+  char text[ID_FORMAT_SIZE];
+  change->item = (uint32_t)items->ids.count;
+  if (!items->shape.cosine) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "model \"%s\" does not know the content of item %s: train it anew",
+                   change->name.name, id_format(&change->item_id, text));
+}
+
+static int find_rowid(Change *change, int64_t rowid, int *found, Error *error) {
+  int64_t user = rowid >> 32, item = rowid & UINT32_MAX;
+  *found = rowid >= 0 && user < model_user_count(change->model) && item < (int64_t)change->items->ids.count;
+  if (!*found) return SQLITE_OK;
+  change->user = (uint32_t)user;
+  change->item = (uint32_t)item;
+  return model_user_at(change->model, change->items, change->user, &change->before, &change->history, error);
+}
+
+/* ---- what -------------------------------------------------------------------------------------------------------- */
+
+static int take_rating(const Change *change, sqlite3_value *value, float *rating, Error *error) {
+  const ModelShape *shape = &change->items->shape;
+  int type = sqlite3_value_numeric_type(value);
+  double number = sqlite3_value_double(value);
+  *rating = 1;
+  if (type == SQLITE_NULL && !shape_is_explicit(shape)) return SQLITE_OK;
+  if (type == SQLITE_NULL)
+    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" was trained on ratings: the rating can't be NULL",
+                     change->name.name);
+  if ((type != SQLITE_INTEGER && type != SQLITE_FLOAT) || !(fabs(number) < 1e30))
+    return error_set(error, SQLITE_MISMATCH, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
+                     sqlite3_value_text(value));
+  if (number < 0 && !shape_is_explicit(shape) && !shape->cosine)
+    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" takes ratings as confidence: they must not be negative",
+                     change->name.name);
+  *rating = (float)number;
+  return SQLITE_OK;
+}
+
+static int is_held_out(const Change *change) {
+  const History *history = &change->history;
+  for (size_t i = 0; history->held_out && i < history->count; i++)
+    if (history->item[i] == change->item) return history->held_out[i];
+  return 0;
+}
+
+/* The user with another history. `new_item`: the row of the new item, or NULL. */
+static int rate(Change *change, const float *new_item, const History *history, int entries, Error *error) {
+  ModelItems *items = change->items;
+  LiveUser user = {.index = change->user,
+                   .id = &change->user_id,
+                   .history = history,
+                   .entries = entries,
+                   .trained = is_held_out(change) ? 0 : entries,
+                   .item = change->item};
+  float *row = NULL;
+  int code = SQLITE_OK;
+  if (shape_has_user_rows(&items->shape)) {
+    user.row = row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
+    code =
+        row ? fold_user_row(items, new_item, history, row, &change->interrupt.cancel, error) : error_no_memory(error);
+  }
+  if (code == SQLITE_OK) code = live_rate(change->model, items, &user, &change->batch, error);
+  memory_free(row);
+  return code;
+}
+
+/* Puts a rating into the cell that has been found. */
+static int put(Change *change, sqlite3_value *value, Error *error) {
+  ModelItems *items = change->items;
+  History history = {0};
+  float rating, *new_item = NULL;
+  int added = 0, code = take_rating(change, value, &rating, error);
+  if (code == SQLITE_OK && history_with(&change->history, change->item, rating, &history, &added) != SQLITE_OK)
+    code = error_no_memory(error);
+  if (code == SQLITE_OK && change->item_is_new) {
+    new_item = memory_alloc_zero(store_row_floats(&items->shape), sizeof *new_item);
+    code = new_item ? fold_item_row(change->model, items, change->user_is_new ? NULL : &change->before, rating,
+                                    new_item, &change->interrupt.cancel, error)
+                    : error_no_memory(error);
+    if (code == SQLITE_OK)
+      code = live_add_item(change->model, items, &change->item_id, new_item, &change->batch, error);
+  }
+  if (code == SQLITE_OK) code = rate(change, new_item, &history, added, error);
+  memory_free(new_item);
+  history_free(&history);
+  return code;
+}
+
+/* ---- the statements ---------------------------------------------------------------------------------------------- */
+
+int live_put(Connection *connection, ModelName name, sqlite3_value *user, sqlite3_value *item, sqlite3_value *rating,
+             Error *error) {
+  Change change;
+  int code = change_begin(&change, connection, name, error);
+  if (code == SQLITE_OK) code = find_cell(&change, user, item, error);
+  if (code == SQLITE_OK) code = put(&change, rating, error);
+  return change_end(&change, code, error);
+}
+
+int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_value *rating, Error *error) {
+  Change change;
+  int found = 0, code = change_begin(&change, connection, name, error);
+  if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
+  if (code == SQLITE_OK && found) code = put(&change, rating, error);
+  return change_end(&change, code, error);
+}
+
+int live_remove_at(Connection *connection, ModelName name, int64_t rowid, Error *error) {
+  Change change;
+  History history = {0};
+  int found = 0, code = change_begin(&change, connection, name, error);
+  if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
+  if (code == SQLITE_OK && found && history_find(&change.history, change.item, NULL)) {
+    if (history_without(&change.history, change.item, &history) != SQLITE_OK) code = error_no_memory(error);
+    if (code == SQLITE_OK) code = rate(&change, NULL, &history, -1, error);
+  }
+  history_free(&history);
+  return change_end(&change, code, error);
+}
+
+int live_remove_user(Connection *connection, ModelName name, sqlite3_value *user, Error *error) {
+  Change change;
+  int code = change_begin(&change, connection, name, error);
+  if (code == SQLITE_OK) code = take_id(&change, user, change.items->user_affinity, "user", &change.user_id, error);
+  if (code == SQLITE_OK) code = find_user(&change, error);
+  if (code == SQLITE_OK && !change.user_is_new)
+    code = live_forget(change.model, change.items, change.user, &change.history, &change.last, &change.batch, error);
+  return change_end(&change, code, error);
+}

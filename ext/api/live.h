@@ -1,0 +1,25 @@
+/* Ratings that come and go in a model that is in use: what INSERT, UPDATE and DELETE on the model table do. */
+#ifndef RECOMMEND_API_LIVE_H
+#define RECOMMEND_API_LIVE_H
+
+#include "../model/live.h"
+#include "connection.h"
+
+/* The type under which a LiveBatch is bound to the model table's column payload. */
+#define LIVE_TYPE "recommend_live_batch"
+
+/* Adds or replaces a rating and folds it in; users and items that are new are added. `rating` NULL counts as 1 where
+ * the model was not trained on ratings. */
+int live_put(Connection *connection, ModelName name, sqlite3_value *user, sqlite3_value *item, sqlite3_value *rating,
+             Error *error);
+
+/* The same for the cell of a rowid. */
+int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_value *rating, Error *error);
+
+/* Takes the rating at a rowid of the model table away; nothing where there is none. */
+int live_remove_at(Connection *connection, ModelName name, int64_t rowid, Error *error);
+
+/* Removes a user; nothing where she is not known. */
+int live_remove_user(Connection *connection, ModelName name, sqlite3_value *user, Error *error);
+
+#endif

@@ -1,0 +1,18 @@
+/* The nearest users of a history that the model was not trained on. All histories are compared with it, as in training:
+ * what a neighbour is in a model of users' neighbours, nobody but all users can tell. */
+#ifndef RECOMMEND_API_NEIGHBORHOOD_H
+#define RECOMMEND_API_NEIGHBORHOOD_H
+
+#include "../model/model.h"
+
+/* The neighbours of `history`, as training would find them if it were the history of `user`, who is left out;
+ * model_user_count: of somebody new. Its items may be one more than the model's. The model is one of users' neighbours
+ * and has begun. One list, to be freed in either case. */
+int neighborhood_find(Model *model, const ModelItems *items, uint32_t user, const History *history,
+                      NeighborLists *lists, const Cancel *cancel, Error *error);
+
+/* Somebody new, by what these neighbours did; `user` is cleared, and to be freed in either case. */
+int neighborhood_user(Model *model, const ModelItems *items, const History *history, ModelUser *user,
+                      const Cancel *cancel, Error *error);
+
+#endif

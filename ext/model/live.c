@@ -1,0 +1,397 @@
+/* Changing a few rows of a stored model: see live.h, and store.c for the bytes. */
+#include "live.h"
+
+#include <string.h>
+
+#include "../base/bytes.h"
+#include "../base/memory.h"
+#include "store.h"
+#include "users.h"
+
+typedef enum LiveKind {
+  LIVE_USER_INSERT,
+  LIVE_USER_UPDATE,
+  LIVE_USER_DELETE,
+  LIVE_USER_CHUNK_INSERT,
+  LIVE_USER_CHUNK,
+  LIVE_USER_CHUNK_DELETE,
+  LIVE_ITEM_COUNT,
+  LIVE_RATINGS,
+  LIVE_USERS,
+  LIVE_USER_STAMP,
+  /* These change the item side. */
+  LIVE_ITEM_INSERT,
+  LIVE_ITEM_CHUNK_INSERT,
+  LIVE_ITEM_CHUNK,
+  LIVE_ITEMS,
+  LIVE_ITEM_STAMP,
+  LIVE_KINDS
+} LiveKind;
+
+struct LiveRow {
+  LiveKind kind;
+  int64_t key, n;
+  int has_id;
+  Id id;
+  char *blob; /* owned, with its checksum; NULL: none */
+  size_t size;
+};
+
+#define CONFIG(key, value) \
+  "UPDATE \"%w\".\"%w_config\" SET key = key, value = " value " WHERE key IN (SELECT '" key "')"
+
+/* ?1 key, ?2 n, ?3 blob, ?4 id.
+ *
+ * Each has a statement journal, so that where the disk or the memory is full, the statement is undone and not the whole
+ * transaction, with what the user did in it before. SQLite gives one to a statement that may write several rows and may
+ * run into a constraint: INSERT … SELECT, as in store.c; and UPDATE with a subquery in its WHERE that sets a key, even
+ * to what it is. (Never DELETE; but that needs no room.) */
+static const char *const texts[LIVE_KINDS] = {
+    [LIVE_USER_INSERT] = "INSERT INTO \"%w\".\"%w_user\"(idx, id, n, history) SELECT ?1, ?4, ?2, ?3",
+    [LIVE_USER_UPDATE] = "UPDATE \"%w\".\"%w_user\" SET idx = idx, n = ?2, history = ?3 WHERE idx IN (SELECT ?1)",
+    [LIVE_USER_DELETE] = "DELETE FROM \"%w\".\"%w_user\" WHERE idx = ?1",
+    [LIVE_USER_CHUNK_INSERT] = "INSERT INTO \"%w\".\"%w_userfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
+    [LIVE_USER_CHUNK] =
+        "UPDATE \"%w\".\"%w_userfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
+    [LIVE_USER_CHUNK_DELETE] = "DELETE FROM \"%w\".\"%w_userfactor\" WHERE chunk = ?1",
+    [LIVE_ITEM_COUNT] = "UPDATE \"%w\".\"%w_item\" SET idx = idx, n = n + ?2 WHERE idx IN (SELECT ?1)",
+    [LIVE_RATINGS] = CONFIG("ratings", "value + ?2"),
+    [LIVE_USERS] = CONFIG("users", "?2"),
+    [LIVE_USER_STAMP] = CONFIG("user_stamp", "?2"),
+    [LIVE_ITEM_INSERT] = "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) SELECT ?1, ?4, ?2",
+    [LIVE_ITEM_CHUNK_INSERT] = "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
+    [LIVE_ITEM_CHUNK] =
+        "UPDATE \"%w\".\"%w_itemfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
+    [LIVE_ITEMS] = CONFIG("items", "?2"),
+    [LIVE_ITEM_STAMP] = CONFIG("item_stamp", "?2"),
+};
+
+/* ---- histories --------------------------------------------------------------------------------------------------- */
+
+static int history_alloc(History *history, size_t count, int with_ratings, int with_marks) {
+  *history = (History){.count = count};
+  history->item = memory_alloc(count, sizeof *history->item);
+  if (with_ratings) history->rating = memory_alloc(count, sizeof *history->rating);
+  if (with_marks) history->held_out = memory_alloc(count, 1);
+  return history->item && (history->rating || !with_ratings) && (history->held_out || !with_marks) ? SQLITE_OK
+                                                                                                   : SQLITE_NOMEM;
+}
+
+static void entry_copy(const History *from, size_t i, History *to, size_t j) {
+  to->item[j] = from->item[i];
+  if (to->rating) to->rating[j] = from->rating ? from->rating[i] : 1;
+  if (to->held_out) to->held_out[j] = from->held_out[i];
+}
+
+int history_with(const History *history, uint32_t item, float rating, History *extended, int *added) {
+  size_t i = 0, place = 0;
+  while (place < history->count && history->item[place] < item) place++;
+  *added = place == history->count || history->item[place] != item;
+  int with_ratings = history->rating || rating != 1;
+  int code = history_alloc(extended, history->count + (size_t)*added, with_ratings, history->held_out != NULL);
+  if (code != SQLITE_OK) return code;
+  for (size_t j = 0; j < extended->count; j++) {
+    if (j != place || !*added) entry_copy(history, i++, extended, j);
+    if (j != place) continue;
+    extended->item[j] = item;
+    if (extended->rating) extended->rating[j] = rating;
+    if (extended->held_out && *added) extended->held_out[j] = 0;
+  }
+  return SQLITE_OK;
+}
+
+int history_without(const History *history, uint32_t item, History *reduced) {
+  int code = history_alloc(reduced, history->count - 1, history->rating != NULL, history->held_out != NULL);
+  for (size_t i = 0, j = 0; i < history->count && code == SQLITE_OK; i++)
+    if (history->item[i] != item) entry_copy(history, i, reduced, j++);
+  return code;
+}
+
+/* ---- a batch ----------------------------------------------------------------------------------------------------- */
+
+/* The next row, cleared; NULL where memory runs out. */
+static LiveRow *add_row(LiveBatch *batch, LiveKind kind, int64_t key, int64_t n) {
+  if ((batch->count & (batch->count - 1)) == 0) { /* full at every power of two */
+    LiveRow *grown = memory_resize(batch->rows, batch->count ? 2 * batch->count : 1, sizeof *grown);
+    if (!grown) return NULL;
+    batch->rows = grown;
+  }
+  LiveRow *row = &batch->rows[batch->count++];
+  *row = (LiveRow){.kind = kind, .key = key, .n = n};
+  return row;
+}
+
+static int add_number(LiveBatch *batch, LiveKind kind, int64_t key, int64_t n, Error *error) {
+  return add_row(batch, kind, key, n) ? SQLITE_OK : error_no_memory(error);
+}
+
+/* Room for a blob of so many bytes and its checksum. */
+static char *add_blob(LiveRow *row, size_t size) {
+  row->blob = memory_alloc(size + STORE_CHECKSUM, 1);
+  row->size = size + STORE_CHECKSUM;
+  return row->blob;
+}
+
+static void seal(LiveRow *row) {
+  size_t size = row->size - STORE_CHECKSUM;
+  bytes_store64(row->blob + size, bytes_hash(0, row->blob, size));
+}
+
+void live_free(LiveBatch *batch) {
+  for (size_t i = 0; i < batch->count; i++) memory_free(batch->rows[i].blob);
+  memory_free(batch->rows);
+  *batch = (LiveBatch){0};
+}
+
+/* ---- rows of users ----------------------------------------------------------------------------------------------- */
+
+/* m_user's row. `id` only where it is a new row. */
+static int add_user(LiveBatch *batch, LiveKind kind, uint32_t user, const Id *id, const History *history,
+                    Error *error) {
+  enum { MARK = 3 }; /* the byte of an index that is the highest */
+  size_t n = history->count;
+  LiveRow *row = add_row(batch, kind, user, (int64_t)n);
+  char *blob = row ? add_blob(row, (history->rating && n ? 8 : 4) * n) : NULL;
+  if (!blob) return error_no_memory(error);
+  if (id) {
+    row->has_id = 1;
+    row->id = *id;
+  }
+  bytes_copy_words(blob, history->item, n);
+  for (size_t i = 0; history->held_out && i < n; i++)
+    if (history->held_out[i]) blob[4 * i + MARK] = (char)(blob[4 * i + MARK] | STORE_HELD_OUT);
+  if (history->rating) bytes_copy_words(blob + 4 * n, history->rating, n);
+  seal(row);
+  return SQLITE_OK;
+}
+
+/* Copies the stored rows of a chunk of users that is there. */
+static int read_chunk(Model *model, const ModelItems *items, int64_t chunk, size_t n, char *to, Error *error) {
+  size_t bytes = store_row_floats(&items->shape) * sizeof(float);
+  sqlite3_stmt *statement = NULL;
+  const char *data = NULL;
+  if (n == 0) return SQLITE_OK;
+  int code = users_bind_chunks(model, chunk, chunk, &statement, error);
+  if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, chunk, &data, error);
+  if (code == SQLITE_OK) memcpy(to, data, n * bytes);
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+/* A chunk with `count` of its users, of whom the one at `place` gets this row (as floats, or NULL: as bytes). */
+static int add_chunk(Model *model, const ModelItems *items, int64_t chunk, size_t count, size_t place, const float *row,
+                     const char *bytes, LiveBatch *batch, Error *error) {
+  size_t floats = store_row_floats(&items->shape), there = 0;
+  if (chunk * STORE_CHUNK < model->users) there = users_chunk_length(model, chunk);
+  LiveRow *added = add_row(batch, there ? LIVE_USER_CHUNK : LIVE_USER_CHUNK_INSERT, chunk, (int64_t)count);
+  char *blob = added ? add_blob(added, count * floats * sizeof(float)) : NULL;
+  if (!blob) return error_no_memory(error);
+  int code = read_chunk(model, items, chunk, there < count ? there : count, blob, error);
+  if (code != SQLITE_OK) return code;
+  if (row)
+    bytes_copy_words(blob + place * floats * sizeof(float), row, floats);
+  else if (bytes)
+    memcpy(blob + place * floats * sizeof(float), bytes, floats * sizeof(float));
+  seal(added);
+  return SQLITE_OK;
+}
+
+int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveBatch *batch, Error *error) {
+  int is_new = user->index >= model->users;
+  int64_t chunk = user->index / STORE_CHUNK;
+  int code = SQLITE_OK;
+  if (is_new && model->users >= STORE_MOST_USERS)
+    return error_set(error, SQLITE_TOOBIG, "model \"%s\" has as many users as a model can have",
+                     model_name(model).name);
+  if (is_new)
+    code = add_user(batch, LIVE_USER_INSERT, user->index, user->id, user->history, error);
+  else
+    code = add_user(batch, LIVE_USER_UPDATE, user->index, NULL, user->history, error);
+  if (code == SQLITE_OK && user->row)
+    code = add_chunk(model, items, chunk,
+                     is_new ? (size_t)user->index % STORE_CHUNK + 1 : users_chunk_length(model, chunk),
+                     user->index % STORE_CHUNK, user->row, NULL, batch, error);
+  if (code == SQLITE_OK && user->entries) code = add_number(batch, LIVE_ITEM_COUNT, user->item, user->entries, error);
+  if (code == SQLITE_OK && user->trained) code = add_number(batch, LIVE_RATINGS, 0, user->trained, error);
+  if (code == SQLITE_OK && is_new) code = add_number(batch, LIVE_USERS, 0, model->users + 1, error);
+  return code;
+}
+
+/* ---- items ------------------------------------------------------------------------------------------------------- */
+
+/* The last chunk of items, with one more. */
+static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *batch, Error *error) {
+  const ModelShape *shape = &items->shape;
+  if (!shape_has_user_rows(shape)) return SQLITE_OK;
+  size_t floats = store_row_floats(shape), item = items->ids.count, first = item / STORE_CHUNK * STORE_CHUNK;
+  LiveKind kind = item > first ? LIVE_ITEM_CHUNK : LIVE_ITEM_CHUNK_INSERT;
+  LiveRow *added = add_row(batch, kind, (int64_t)(item / STORE_CHUNK), (int64_t)(item - first + 1));
+  char *blob = added ? add_blob(added, (item - first + 1) * floats * sizeof(float)) : NULL;
+  float *vector = memory_alloc_aligned(
+      1, (size_t)(shape_stride(shape, HEAD_RATING) + shape_stride(shape, HEAD_RANKING)) * sizeof *vector);
+  float *stored = memory_alloc(floats, sizeof *stored);
+  int code = blob && vector && stored ? SQLITE_OK : error_no_memory(error);
+  for (size_t i = first; i < item && code == SQLITE_OK; i++) {
+    for (int head = 0; head < HEADS; head++) {
+      if (!shape_has_panel(shape, head)) continue;
+      score_panel_get(&items->panel[head], i, vector);
+      memcpy(stored + store_factors_place(shape, head), vector, (size_t)shape->rank[head] * sizeof *stored);
+      if (shape->biases[head]) stored[store_bias_place(shape, head)] = items->panel[head].bias[i];
+    }
+    bytes_copy_words(blob + (i - first) * floats * sizeof(float), stored, floats);
+  }
+  if (code == SQLITE_OK) {
+    bytes_copy_words(blob + (item - first) * floats * sizeof(float), row, floats);
+    seal(added);
+  }
+  memory_free_aligned(vector);
+  memory_free(stored);
+  return code;
+}
+
+int live_add_item(Model *model, const ModelItems *items, const Id *id, const float *row, LiveBatch *batch,
+                  Error *error) {
+  int64_t count = (int64_t)items->ids.count;
+  if (count >= STORE_MOST_ITEMS)
+    return error_set(error, SQLITE_TOOBIG, "model \"%s\" has as many items as a model can have",
+                     model_name(model).name);
+  LiveRow *added = add_row(batch, LIVE_ITEM_INSERT, count, 0);
+  if (!added) return error_no_memory(error);
+  added->has_id = 1;
+  added->id = *id;
+  int code = add_item_chunk(items, row, batch, error);
+  return code == SQLITE_OK ? add_number(batch, LIVE_ITEMS, 0, count + 1, error) : code;
+}
+
+/* ---- forgetting -------------------------------------------------------------------------------------------------- */
+
+/* The last user's vector goes into the hole, and the last chunk becomes shorter. */
+static int move_vector(Model *model, const ModelItems *items, uint32_t user, uint32_t last, LiveBatch *batch,
+                       Error *error) {
+  size_t bytes = store_row_floats(&items->shape) * sizeof(float), left = last % STORE_CHUNK;
+  int64_t chunk = user / STORE_CHUNK, last_chunk = last / STORE_CHUNK;
+  char *rows = memory_alloc(left + 1, bytes);
+  int code = rows ? read_chunk(model, items, last_chunk, left + 1, rows, error) : error_no_memory(error);
+  const char *moved = rows ? rows + left * bytes : NULL;
+  if (code == SQLITE_OK && chunk != last_chunk)
+    code = add_chunk(model, items, chunk, STORE_CHUNK, user % STORE_CHUNK, NULL, moved, batch, error);
+  if (code == SQLITE_OK && left == 0)
+    code = add_number(batch, LIVE_USER_CHUNK_DELETE, last_chunk, 0, error);
+  else if (code == SQLITE_OK)
+    code = add_chunk(model, items, last_chunk, left, user % STORE_CHUNK, NULL,
+                     chunk == last_chunk && user != last ? moved : NULL, batch, error);
+  memory_free(rows);
+  return code;
+}
+
+int live_forget(Model *model, const ModelItems *items, uint32_t user, const History *history, sqlite3_value **last_id,
+                LiveBatch *batch, Error *error) {
+  uint32_t last = (uint32_t)(model->users - 1);
+  int64_t trained = 0;
+  int code = SQLITE_OK;
+  batch->secure = 1;
+  *last_id = NULL;
+  for (size_t i = 0; i < history->count && code == SQLITE_OK; i++) {
+    trained += !history->held_out || !history->held_out[i];
+    code = add_number(batch, LIVE_ITEM_COUNT, history->item[i], -1, error);
+  }
+  if (code == SQLITE_OK && trained) code = add_number(batch, LIVE_RATINGS, 0, -trained, error);
+  if (code == SQLITE_OK) code = add_number(batch, LIVE_USER_DELETE, user, 0, error);
+  if (code == SQLITE_OK && user != last) {
+    History moved = {0};
+    Id id;
+    code = model_user_row(model, last, last_id, NULL, error);
+    if (code == SQLITE_OK && id_from_value(*last_id, &id) <= 0)
+      code = shadow_damaged(error, model_name(model), "a user has no id");
+    if (code == SQLITE_OK) code = model_history(model, items, last, &moved, error);
+    if (code == SQLITE_OK) code = add_number(batch, LIVE_USER_DELETE, last, 0, error);
+    if (code == SQLITE_OK) code = add_user(batch, LIVE_USER_INSERT, user, &id, &moved, error);
+    history_free(&moved);
+  }
+  if (code == SQLITE_OK && shape_has_user_rows(&items->shape))
+    code = move_vector(model, items, user, last, batch, error);
+  return code == SQLITE_OK ? add_number(batch, LIVE_USERS, 0, model->users - 1, error) : code;
+}
+
+/* ---- stamps and writing ------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_row(uint64_t hash, const LiveRow *row) {
+  uint64_t parts[5] = {(uint64_t)row->kind, (uint64_t)row->key, (uint64_t)row->n, row->has_id ? id_hash(&row->id) : 0,
+                       row->blob ? bytes_load64(row->blob + row->size - STORE_CHECKSUM) : 0};
+  return bytes_hash(hash, parts, sizeof parts);
+}
+
+int live_stamp(const Model *model, const ModelItems *items, LiveBatch *batch, Error *error) {
+  uint64_t user_stamp = (uint64_t)model->user_stamp, item_stamp = (uint64_t)items->stamp;
+  int of_items = 0;
+  for (size_t i = 0; i < batch->count; i++) {
+    const LiveRow *row = &batch->rows[i];
+    user_stamp = hash_row(user_stamp, row);
+    if (row->kind < LIVE_ITEM_INSERT) continue;
+    item_stamp = hash_row(item_stamp, row);
+    of_items = 1;
+  }
+  int code = add_number(batch, LIVE_USER_STAMP, 0, (int64_t)user_stamp, error);
+  if (code == SQLITE_OK && of_items) code = add_number(batch, LIVE_ITEM_STAMP, 0, (int64_t)item_stamp, error);
+  return code;
+}
+
+static int write_row(sqlite3 *db, sqlite3_stmt *statement, const LiveRow *row, Error *error) {
+  sqlite3_bind_int64(statement, 1, row->key);
+  int count = sqlite3_bind_parameter_count(statement), code = SQLITE_OK;
+  if (count >= 2) sqlite3_bind_int64(statement, 2, row->n);
+  if (count >= 3 && row->blob) code = sqlite3_bind_blob64(statement, 3, row->blob, row->size, SQLITE_STATIC);
+  if (code == SQLITE_OK && count >= 4 && row->has_id) code = id_bind(statement, 4, &row->id);
+  if (code == SQLITE_OK) sqlite3_step(statement);
+  int reset = sqlite3_reset(statement);
+  if (code == SQLITE_OK) code = reset;
+  return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
+}
+
+/* Sets PRAGMA secure_delete, and says what it was. */
+static int set_secure(sqlite3 *db, ModelName name, int to, int *was, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  char *sql = was ? sqlite3_mprintf("PRAGMA \"%w\".secure_delete", name.schema)
+                  : sqlite3_mprintf("PRAGMA \"%w\".secure_delete = %s", name.schema,
+                                    to == 2 ? "fast"
+                                    : to    ? "on"
+                                            : "off");
+  if (!sql) return error_no_memory(error);
+  int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+  sqlite3_free(sql);
+  if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW && was) *was = sqlite3_column_int(statement, 0);
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = finalized;
+  return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
+}
+
+static int write_rows(sqlite3 *db, ModelName name, const LiveBatch *batch, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++) {
+    const LiveRow *row = &batch->rows[i];
+    if (i == 0 || row->kind != batch->rows[i - 1].kind) {
+      sqlite3_finalize(statement);
+      statement = NULL;
+      code = shadow_prepare(db, name, &statement, error, texts[row->kind], name.schema, name.name);
+    }
+    if (code == SQLITE_OK) code = write_row(db, statement, row, error);
+  }
+  sqlite3_finalize(statement);
+  return code;
+}
+
+int live_write(sqlite3 *db, ModelName name, const LiveBatch *batch, Error *error) {
+  sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
+  int was = 1, code = batch->secure ? set_secure(db, name, 0, &was, error) : SQLITE_OK;
+  if (code == SQLITE_OK && was != 1) code = set_secure(db, name, 1, NULL, error);
+  if (code == SQLITE_OK) code = write_rows(db, name, batch, error);
+  if (was != 1) {
+    Error later = {0}; /* what went wrong before is what counts */
+    int restored = set_secure(db, name, was, NULL, code == SQLITE_OK ? error : &later);
+    if (code == SQLITE_OK) code = restored;
+    error_clear(&later);
+  }
+  sqlite3_set_last_insert_rowid(db, last_rowid);
+  return code;
+}

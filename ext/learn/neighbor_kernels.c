@@ -9,8 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef float Float8 __attribute__((vector_size(32)));
-typedef int32_t Int8 __attribute__((vector_size(32)));
+typedef double Double8 __attribute__((vector_size(64)));
 
 /* The rows of one feature. */
 typedef struct Entries {
@@ -71,20 +70,16 @@ static void add_differences(const NeighborFeatures *features, const NeighborRow 
   }
 }
 
-/* All moments of a pair in one vector: {x, x, 1, x², 1, 1, 0, 0} times {y, 1, y, 1, y², 1, 0, 0}. */
-static void add_moments(const NeighborFeatures *features, const NeighborRow *row, float *moment) {
-  const Int8 has_y = {-1, 0, -1, 0, -1, 0, 0, 0}, is_square = {0, 0, 0, 0, -1, 0, 0, 0};
-  const Float8 ones = {1, 1, 1, 1, 1, 1, 1, 1};
+/* All moments of a pair in one vector. In double: they cancel where values are far from 0 and near each other. */
+SIMD_INLINE Double8 moments_of(double x, double y) { return (Double8){x * y, x, y, x * x, y * y, 1, 0, 0}; }
+
+static void add_moments(const NeighborFeatures *features, const NeighborRow *row, double *moment) {
   for (size_t place = 0; place < row->features; place++) {
     Entries e = entries_of(features, row, place);
-    float x = row->value[place];
-    const Float8 left = {x, x, 1, x * x, 1, 1, 0, 0};
+    double x = (double)row->value[place];
     for (size_t i = 0; i < e.count; i++) {
-      Float8 *to = (Float8 *)(void *)(moment + (size_t)e.index[i] * NEIGHBOR_MOMENT_LANES);
-      Float8 y = ones * e.value[i];
-      Float8 right = (Float8)(((Int8)y & has_y) | ((Int8)ones & ~has_y));
-      Float8 again = (Float8)(((Int8)y & is_square) | ((Int8)ones & ~is_square));
-      *to += left * (right * again);
+      size_t other = e.index[i];
+      *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += moments_of(x, (double)e.value[i]);
     }
   }
 }
@@ -199,19 +194,16 @@ static void add_coded_and_counts(NeighborSumKind kind, const NeighborFeatures *f
     add_coded_terms(NEIGHBOR_PRODUCTS_AND_COUNTS, features, row, sum, number);
 }
 
-static void add_coded_moments(const NeighborFeatures *features, const NeighborRow *row, float *restrict moment) {
-  Float8 term[NEIGHBOR_CODES];
+static void add_coded_moments(const NeighborFeatures *features, const NeighborRow *row, double *restrict moment) {
+  Double8 term[NEIGHBOR_CODES];
   for (size_t place = 0; place < row->features; place++) {
     const uint32_t *coded;
     size_t count = coded_entries(features, row, place, &coded);
-    float x = row->value[place];
-    for (size_t c = 0; c < features->codes; c++) {
-      float y = features->table[c];
-      term[c] = (Float8){x * y, x, y, x * x, y * y, 1, 0, 0};
-    }
+    double x = (double)row->value[place];
+    for (size_t c = 0; c < features->codes; c++) term[c] = moments_of(x, (double)features->table[c]);
     for (size_t i = 0; i < count; i++) {
       size_t other = coded[i] >> NEIGHBOR_CODE_BITS;
-      *(Float8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += term[coded[i] % NEIGHBOR_CODES];
+      *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += term[coded[i] % NEIGHBOR_CODES];
     }
   }
 }
@@ -243,18 +235,18 @@ SIMD_INLINE float shrink(float similarity, int32_t n, const NeighborScale *scale
 /* Σ (x − x̄)² of n values from Σ x² and Σ x; 0 where it is within what rounding may have left of it. */
 SIMD_INLINE double variance_of(double squares, double sum, double n) {
   double variance = squares - sum * sum / n;
-  return variance > 3 * n * 0x1p-24 * squares ? variance : 0;
+  return variance > 3 * n * 0x1p-53 * squares ? variance : 0;
 }
 
-SIMD_INLINE float pearson(const float *moment) {
-  double n = (double)moment[5], x = (double)moment[1], y = (double)moment[2];
-  double variances = variance_of((double)moment[3], x, n) * variance_of((double)moment[4], y, n);
+SIMD_INLINE float pearson(const double *moment) {
+  double n = moment[5], x = moment[1], y = moment[2];
+  double variances = variance_of(moment[3], x, n) * variance_of(moment[4], y, n);
   if (!(variances > 0)) return 0;
-  double coefficient = ((double)moment[0] - x * y / n) / sqrt(variances);
+  double coefficient = (moment[0] - x * y / n) / sqrt(variances);
   return (float)(coefficient > 1 ? 1 : coefficient < -1 ? -1 : coefficient);
 }
 
-static void moments_to_similarities(const NeighborScale *scale, const float *moment, size_t count,
+static void moments_to_similarities(const NeighborScale *scale, const double *moment, size_t count,
                                     float *restrict similarity) {
   for (size_t i = 0; i < count; i++, moment += NEIGHBOR_MOMENT_LANES) {
     int32_t n = (int32_t)moment[5];

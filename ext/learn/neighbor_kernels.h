@@ -60,7 +60,7 @@ typedef struct NeighborRow {
 typedef struct NeighborSums {
   int32_t *count;
   float *sum;
-  float *moment; /* rows × NEIGHBOR_MOMENT_LANES, aligned to 64 bytes */
+  double *moment; /* rows × NEIGHBOR_MOMENT_LANES, aligned to 64 bytes */
 } NeighborSums;
 
 typedef enum NeighborFormula { NEIGHBOR_COSINE, NEIGHBOR_PEARSON, NEIGHBOR_JACCARD, NEIGHBOR_MSD } NeighborFormula;

@@ -348,7 +348,7 @@ int neighbor_scratch_alloc(NeighborScratch *scratch, const NeighborSearch *searc
   size_t n = search->rows->rows;
   int moments = kind == NEIGHBOR_MOMENTS;
   *scratch = (NeighborScratch){.x = memory_alloc(search->longest, sizeof(float))};
-  if (moments) scratch->sums.moment = memory_alloc_aligned(n, NEIGHBOR_MOMENT_LANES * sizeof(float));
+  if (moments) scratch->sums.moment = memory_alloc_aligned(n, NEIGHBOR_MOMENT_LANES * sizeof(double));
   if (!moments) scratch->sums.count = memory_alloc_zero(n, sizeof *scratch->sums.count);
   if (!moments) scratch->sums.sum = memory_alloc_zero(n, sizeof *scratch->sums.sum);
   const NeighborSums *sums = &scratch->sums;
@@ -365,7 +365,7 @@ void neighbor_scratch_free(NeighborScratch *scratch) {
 
 void neighbor_clear(NeighborSumKind kind, const NeighborSums *sums, size_t first, size_t count) {
   if (kind == NEIGHBOR_MOMENTS) {
-    memset(sums->moment + first * NEIGHBOR_MOMENT_LANES, 0, count * NEIGHBOR_MOMENT_LANES * sizeof(float));
+    memset(sums->moment + first * NEIGHBOR_MOMENT_LANES, 0, count * NEIGHBOR_MOMENT_LANES * sizeof(double));
     return;
   }
   if (kind != NEIGHBOR_PRODUCTS) memset(sums->count + first, 0, count * sizeof(int32_t));

@@ -7,9 +7,9 @@
 #include "neighbor_kernels.h"
 
 #include <math.h>
+#include <string.h>
 
-typedef float Float8 __attribute__((vector_size(32)));
-typedef int32_t Int8 __attribute__((vector_size(32)));
+typedef double Double8 __attribute__((vector_size(64)));
 
 /* The rows of one feature. */
 typedef struct Entries {
@@ -70,33 +70,157 @@ static void add_differences(const NeighborFeatures *features, const NeighborRow 
   }
 }
 
-/* All moments of a pair in one vector: {x, x, 1, x², 1, 1, 0, 0} times {y, 1, y, 1, y², 1, 0, 0}. */
-static void add_moments(const NeighborFeatures *features, const NeighborRow *row, float *moment) {
-  const Int8 has_y = {-1, 0, -1, 0, -1, 0, 0, 0}, is_square = {0, 0, 0, 0, -1, 0, 0, 0};
-  const Float8 ones = {1, 1, 1, 1, 1, 1, 1, 1};
+/* All moments of a pair in one vector. In double: they cancel where values are far from 0 and near each other. */
+SIMD_INLINE Double8 moments_of(double x, double y) { return (Double8){x * y, x, y, x * x, y * y, 1, 0, 0}; }
+
+static void add_moments(const NeighborFeatures *features, const NeighborRow *row, double *moment) {
   for (size_t place = 0; place < row->features; place++) {
     Entries e = entries_of(features, row, place);
-    float x = row->value[place];
-    const Float8 left = {x, x, 1, x * x, 1, 1, 0, 0};
+    double x = (double)row->value[place];
     for (size_t i = 0; i < e.count; i++) {
-      Float8 *to = (Float8 *)(void *)(moment + (size_t)e.index[i] * NEIGHBOR_MOMENT_LANES);
-      Float8 y = ones * e.value[i];
-      Float8 right = (Float8)(((Int8)y & has_y) | ((Int8)ones & ~has_y));
-      Float8 again = (Float8)(((Int8)y & is_square) | ((Int8)ones & ~is_square));
-      *to += left * (right * again);
+      size_t other = e.index[i];
+      *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += moments_of(x, (double)e.value[i]);
+    }
+  }
+}
+
+/* ---- values by code ---------------------------------------------------------------------------------------------- */
+
+enum { AHEAD = 4, FAR_AHEAD = 16, LINE = 64 /* bytes */ };
+
+/* Asks for what will be read soon: where it is can't be guessed by the processor, as a row's features are anywhere. */
+SIMD_INLINE void ask_ahead(const NeighborFeatures *features, const NeighborRow *row, size_t place) {
+  const NeighborDense *dense = &features->dense;
+  if (place + FAR_AHEAD >= row->features) return;
+  size_t far = row->feature[place + FAR_AHEAD], near = row->feature[place + AHEAD];
+  const uint32_t *list = features->coded + features->start[near];
+  __builtin_prefetch(features->start + far);
+  if (dense->width > 0) {
+    __builtin_prefetch(dense->place + far);
+    if (dense->place[near] != NEIGHBOR_SPARSE) {
+      const uint8_t *value = dense->value + dense->place[near] * dense->width;
+      for (size_t byte = 0; byte < dense->width && byte < row->end; byte += LINE) __builtin_prefetch(value + byte);
+      list += dense->below[dense->place[near]];
+    }
+  }
+  __builtin_prefetch(list);
+  __builtin_prefetch((const char *)list + LINE);
+}
+
+/* The rows of one feature; returns how many. */
+SIMD_INLINE size_t coded_entries(const NeighborFeatures *features, const NeighborRow *row, size_t place,
+                                 const uint32_t **coded) {
+  ask_ahead(features, row, place);
+  size_t feature = row->feature[place], start = features->start[feature];
+  *coded = features->coded + start;
+  return row->length ? row->length[place] : features->start[feature + 1] - start;
+}
+
+/* What a row of each code would add to the sum. */
+SIMD_INLINE void make_terms(NeighborSumKind kind, const NeighborFeatures *features, float x, float *restrict term) {
+  size_t codes = (features->codes + 15) / 16 * 16;
+  if (kind == NEIGHBOR_DIFFERENCES) {
+    for (size_t c = 0; c < codes; c++) term[c] = (x - features->table[c]) * (x - features->table[c]);
+  } else {
+    for (size_t c = 0; c < codes; c++) term[c] = x * features->table[c];
+  }
+}
+
+/* Sums of dense features that have not been added to the others yet. */
+typedef struct Pending {
+  uint16_t product[NEIGHBOR_DENSE_WIDTH], count[NEIGHBOR_DENSE_WIDTH];
+  uint32_t features;
+} Pending;
+
+SIMD_INLINE void flush(Pending *pending, const NeighborDense *dense, size_t end, float *restrict sum,
+                       int32_t *restrict number) {
+  if (pending->features == 0) return;
+  if (end > dense->width) end = dense->width;
+  for (size_t c = 0; c < end; c++) sum[c] += dense->unit * dense->unit * (float)pending->product[c];
+  for (size_t c = 0; c < end && number; c++) number[c] += pending->count[c];
+  memset(pending->product, 0, dense->width * sizeof *pending->product);
+  if (number) memset(pending->count, 0, dense->width * sizeof *pending->count);
+  pending->features = 0;
+}
+
+/* Adds a dense feature's first rows; returns how many of its entries that were, or 0 where it is no dense one. */
+SIMD_INLINE size_t add_dense(Pending *pending, const NeighborDense *dense, size_t feature, float x, size_t end,
+                             int with_counts) {
+  if (dense->place[feature] == NEIGHBOR_SPARSE) return 0;
+  const uint8_t *restrict value = dense->value + dense->place[feature] * dense->width;
+  uint16_t *restrict product = pending->product, *restrict count = pending->count;
+  uint16_t multiple = (uint16_t)(x / dense->unit);
+  size_t width = end < dense->width ? (end + 31) / 32 * 32 : dense->width;
+  for (size_t c = 0; c < width; c++) product[c] = (uint16_t)(product[c] + (uint16_t)(multiple * value[c]));
+  if (with_counts)
+    for (size_t c = 0; c < width; c++) count[c] = (uint16_t)(count[c] + (value[c] != 0));
+  pending->features++;
+  return dense->below[dense->place[feature]];
+}
+
+SIMD_INLINE void add_coded_terms(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
+                                 float *restrict sum, int32_t *restrict number) {
+  const NeighborDense *dense = &features->dense;
+  int with_counts = kind != NEIGHBOR_PRODUCTS;
+  float term[NEIGHBOR_CODES];
+  Pending pending;
+  memset(&pending, 0, sizeof pending);
+  for (size_t place = 0; place < row->features; place++) {
+    const uint32_t *coded;
+    size_t count = coded_entries(features, row, place, &coded), i = 0;
+    if (dense->width > 0 && kind != NEIGHBOR_DIFFERENCES)
+      i = add_dense(&pending, dense, row->feature[place], row->value[place], row->end, with_counts);
+    if (pending.features == dense->most) flush(&pending, dense, row->end, sum, with_counts ? number : NULL);
+    if (i >= count) continue;
+    make_terms(kind, features, row->value[place], term);
+#pragma GCC unroll 4
+    for (; i < count; i++) {
+      sum[coded[i] >> NEIGHBOR_CODE_BITS] += term[coded[i] % NEIGHBOR_CODES];
+      if (with_counts) number[coded[i] >> NEIGHBOR_CODE_BITS]++;
+    }
+  }
+  flush(&pending, dense, row->end, sum, with_counts ? number : NULL);
+}
+
+static void add_coded(const NeighborFeatures *features, const NeighborRow *row, float *restrict sum) {
+  add_coded_terms(NEIGHBOR_PRODUCTS, features, row, sum, NULL);
+}
+
+static void add_coded_and_counts(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
+                                 float *restrict sum, int32_t *restrict number) {
+  if (kind == NEIGHBOR_DIFFERENCES)
+    add_coded_terms(NEIGHBOR_DIFFERENCES, features, row, sum, number);
+  else
+    add_coded_terms(NEIGHBOR_PRODUCTS_AND_COUNTS, features, row, sum, number);
+}
+
+static void add_coded_moments(const NeighborFeatures *features, const NeighborRow *row, double *restrict moment) {
+  Double8 term[NEIGHBOR_CODES];
+  for (size_t place = 0; place < row->features; place++) {
+    const uint32_t *coded;
+    size_t count = coded_entries(features, row, place, &coded);
+    double x = (double)row->value[place];
+    for (size_t c = 0; c < features->codes; c++) term[c] = moments_of(x, (double)features->table[c]);
+    for (size_t i = 0; i < count; i++) {
+      size_t other = coded[i] >> NEIGHBOR_CODE_BITS;
+      *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += term[coded[i] % NEIGHBOR_CODES];
     }
   }
 }
 
 static void add(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
                 const NeighborSums *sums) {
-  switch (kind) {
-    case NEIGHBOR_COUNTS: add_counts(features, row, sums->count); break;
-    case NEIGHBOR_PRODUCTS: add_products(features, row, sums->sum); break;
-    case NEIGHBOR_PRODUCTS_AND_COUNTS: add_products_and_counts(features, row, sums->sum, sums->count); break;
-    case NEIGHBOR_DIFFERENCES: add_differences(features, row, sums->sum, sums->count); break;
-    case NEIGHBOR_MOMENTS: add_moments(features, row, sums->moment); break;
-  }
+  int coded = features->coded != NULL;
+  if (kind == NEIGHBOR_COUNTS)
+    add_counts(features, row, sums->count);
+  else if (kind == NEIGHBOR_MOMENTS)
+    (coded ? add_coded_moments : add_moments)(features, row, sums->moment);
+  else if (kind == NEIGHBOR_PRODUCTS)
+    (coded ? add_coded : add_products)(features, row, sums->sum);
+  else if (coded)
+    add_coded_and_counts(kind, features, row, sums->sum, sums->count);
+  else
+    (kind == NEIGHBOR_DIFFERENCES ? add_differences : add_products_and_counts)(features, row, sums->sum, sums->count);
 }
 
 /* ---- similarities ------------------------------------------------------------------------------------------------ */
@@ -111,18 +235,18 @@ SIMD_INLINE float shrink(float similarity, int32_t n, const NeighborScale *scale
 /* Σ (x − x̄)² of n values from Σ x² and Σ x; 0 where it is within what rounding may have left of it. */
 SIMD_INLINE double variance_of(double squares, double sum, double n) {
   double variance = squares - sum * sum / n;
-  return variance > 3 * n * 0x1p-24 * squares ? variance : 0;
+  return variance > 3 * n * 0x1p-53 * squares ? variance : 0;
 }
 
-SIMD_INLINE float pearson(const float *moment) {
-  double n = (double)moment[5], x = (double)moment[1], y = (double)moment[2];
-  double variances = variance_of((double)moment[3], x, n) * variance_of((double)moment[4], y, n);
+SIMD_INLINE float pearson(const double *moment) {
+  double n = moment[5], x = moment[1], y = moment[2];
+  double variances = variance_of(moment[3], x, n) * variance_of(moment[4], y, n);
   if (!(variances > 0)) return 0;
-  double coefficient = ((double)moment[0] - x * y / n) / sqrt(variances);
+  double coefficient = (moment[0] - x * y / n) / sqrt(variances);
   return (float)(coefficient > 1 ? 1 : coefficient < -1 ? -1 : coefficient);
 }
 
-static void moments_to_similarities(const NeighborScale *scale, const float *moment, size_t count,
+static void moments_to_similarities(const NeighborScale *scale, const double *moment, size_t count,
                                     float *restrict similarity) {
   for (size_t i = 0; i < count; i++, moment += NEIGHBOR_MOMENT_LANES) {
     int32_t n = (int32_t)moment[5];

@@ -18,11 +18,33 @@ typedef enum NeighborSumKind {
 
 enum { NEIGHBOR_MOMENT_LANES = 8 }; /* Σ x y, Σ x, Σ y, Σ x², Σ y², n, 0, 0 */
 
-/* The features, and who has them. */
+enum { NEIGHBOR_CODE_BITS = 8, NEIGHBOR_CODES = 1 << NEIGHBOR_CODE_BITS };
+
+/* Where many of the longest rows, those below `width`, have a feature, their values are also kept side by side, as
+ * multiples of a power of two. Only where all values are such multiples, and so small that every sum is exact: then the
+ * bytes don't depend on the way that is taken. */
+typedef struct NeighborDense {
+  size_t width;          /* a multiple of 32; 0: there is none */
+  const uint8_t *value;  /* width a dense feature; 0: the row does not have it */
+  const uint32_t *place; /* of each feature: which dense one it is; NEIGHBOR_SPARSE: none */
+  const uint32_t *below; /* of each dense feature: the rows below width that have it */
+  float unit;
+  uint32_t most; /* products of multiples that 16 bits hold for certain */
+} NeighborDense;
+
+enum { NEIGHBOR_DENSE_WIDTH = 1024 };
+#define NEIGHBOR_SPARSE UINT32_MAX
+
+/* The features, and who has them: in one word each where there are few different values (as there are of ratings), else
+ * in two arrays. */
 typedef struct NeighborFeatures {
   const size_t *start;   /* of each feature's rows in the others */
+  const uint32_t *coded; /* row << NEIGHBOR_CODE_BITS | code of the value, ascending; NULL: the others are used */
+  const float *table;    /* the value of a code; NEIGHBOR_CODES of them */
+  size_t codes;
   const uint32_t *index; /* rows, ascending */
-  const float *value;
+  const float *value;    /* NULL: they don't matter */
+  NeighborDense dense;
 } NeighborFeatures;
 
 /* A row: its features, its values, and how many rows of each feature are looked at. */
@@ -31,13 +53,14 @@ typedef struct NeighborRow {
   const float *value;
   const uint32_t *length; /* NULL: all */
   size_t features;
+  size_t end; /* the rows looked at are below this */
 } NeighborRow;
 
 /* One of each a row, those that the kind uses; all 0 in between. */
 typedef struct NeighborSums {
   int32_t *count;
   float *sum;
-  float *moment; /* rows × NEIGHBOR_MOMENT_LANES, aligned to 64 bytes */
+  double *moment; /* rows × NEIGHBOR_MOMENT_LANES, aligned to 64 bytes */
 } NeighborSums;
 
 typedef enum NeighborFormula { NEIGHBOR_COSINE, NEIGHBOR_PEARSON, NEIGHBOR_JACCARD, NEIGHBOR_MSD } NeighborFormula;

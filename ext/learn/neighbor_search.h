@@ -21,11 +21,16 @@ struct NeighborSearch {
   double *row_part, *feature_part;         /* means, or what a weighting takes from rows and features; NULL: unused */
   uint32_t *order;                         /* the row of a label */
   uint32_t *label;                         /* the label of a row */
-  uint32_t *index;                         /* as features->index, but labels, ascending */
+  uint32_t *coded, *index;                 /* as features->index, but labels: one of the two, see NeighborFeatures */
   float *value;                            /* weighted, beside index; NULL where only counts matter */
-  uint32_t *place;                         /* of each entry of `rows`: how many lower labels have the feature */
-  float *inverse_norm, *length;            /* of a label */
-  size_t longest;                          /* row */
+  float *table;                            /* of the codes */
+  size_t codes;
+  NeighborDense dense; /* whose arrays are these: */
+  uint8_t *dense_value;
+  uint32_t *dense_place, *dense_below;
+  uint32_t *place;              /* of each entry of `rows`: how many lower labels have the feature */
+  float *inverse_norm, *length; /* of a label */
+  size_t longest;               /* row */
   NeighborScale scale;
   NeighborScratch row_scratch; /* of neighbors_row; allocated when first needed */
 };
@@ -37,6 +42,11 @@ void neighbor_scratch_free(NeighborScratch *scratch);
 /* Adds up the sums of `label` with all labels, or with those below it. */
 void neighbor_add(const NeighborSearch *search, size_t label, int below, NeighborSumKind kind,
                   NeighborScratch *scratch);
+
+/* The label of an entry of `features`. */
+static inline size_t neighbor_label(const NeighborSearch *search, size_t entry) {
+  return search->coded ? search->coded[entry] >> NEIGHBOR_CODE_BITS : search->index[entry];
+}
 
 /* Puts the sums of some labels back to 0. */
 void neighbor_clear(NeighborSumKind kind, const NeighborSums *sums, size_t first, size_t count);

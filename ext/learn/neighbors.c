@@ -26,6 +26,8 @@
 #include "../base/sqlite.h"
 #include "neighbor_search.h"
 
+#define DENSE_SHARE 16
+
 /* ---- drawing entries --------------------------------------------------------------------------------------------- */
 
 /* Keeps `sample` entries of every longer feature, each set as likely as any other (Knuth, TAOCP 2, §3.4.2, algorithm
@@ -155,36 +157,157 @@ static int make_labels(NeighborSearch *search) {
   return next && search->order && search->label ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* The features with their rows by label, and what is known of each row. */
-static int make_lists(NeighborSearch *search, const Cancel *cancel) {
-  const SparseMatrix *rows = search->rows, *features = search->features;
-  size_t entries = rows->start[rows->rows];
-  int with_values = search->scale.kind != NEIGHBOR_COUNTS, code = SQLITE_OK;
-  uint32_t *count = memory_alloc_zero(features->rows, sizeof *count);
-  search->index = memory_alloc(entries, sizeof *search->index);
-  search->place = memory_alloc(entries, sizeof *search->place);
-  search->inverse_norm = memory_alloc(rows->rows, sizeof *search->inverse_norm);
-  search->length = memory_alloc(rows->rows, sizeof *search->length);
-  if (with_values) search->value = memory_alloc(entries, sizeof *search->value);
-  if (!count || !search->index || !search->place || !search->inverse_norm || !search->length ||
-      (with_values && !search->value))
-    code = SQLITE_NOMEM;
-  for (size_t label = 0; label < rows->rows && code == SQLITE_OK; label++) {
-    size_t row = search->order[label];
-    double square = 0;
-    for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
-      size_t feature = rows->index[e], to = features->start[feature] + count[feature];
-      float value = weigh(search, row, feature, value_of(rows, e));
-      square += (double)value * (double)value;
-      search->place[e] = count[feature]++;
-      search->index[to] = (uint32_t)label;
-      if (with_values) search->value[to] = value;
-    }
-    search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
-    search->length[label] = (float)sparse_row_length(rows, row);
+/* Different values, hashed: open addressing, at most a quarter full. */
+typedef struct Codes {
+  float table[NEIGHBOR_CODES];
+  uint16_t slot[4 * NEIGHBOR_CODES]; /* code + 1; 0: free */
+  size_t count;
+} Codes;
+
+/* The code of a value, which is given one if there are any left; else NEIGHBOR_CODES. */
+static uint32_t code_of(Codes *codes, float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint32_t place = bits * UINT32_C(0x9e3779b1) >> 22;
+  for (; codes->slot[place] > 0; place = (place + 1) % (4 * NEIGHBOR_CODES))
+    if (memcmp(&codes->table[codes->slot[place] - 1], &value, sizeof value) == 0) return codes->slot[place] - 1U;
+  if (codes->count == NEIGHBOR_CODES) return NEIGHBOR_CODES;
+  codes->table[codes->count++] = value;
+  codes->slot[place] = (uint16_t)codes->count;
+  return (uint32_t)codes->count - 1;
+}
+
+/* Whether every value has a code. */
+static int find_codes(const NeighborSearch *search, Codes *codes, int *all, const Cancel *cancel) {
+  const SparseMatrix *rows = search->rows;
+  int code = SQLITE_OK;
+  *all = rows->rows <= UINT32_MAX >> NEIGHBOR_CODE_BITS;
+  for (size_t row = 0; row < rows->rows && *all && code == SQLITE_OK; row++) {
+    for (size_t e = rows->start[row]; e < rows->start[row + 1] && *all; e++)
+      *all = code_of(codes, weigh(search, row, rows->index[e], value_of(rows, e))) < NEIGHBOR_CODES;
     code = cancel_poll(cancel);
   }
+  return code;
+}
+
+static int alloc_lists(NeighborSearch *search, int coded) {
+  size_t n = search->rows->rows, entries = search->rows->start[n];
+  int with_values = !coded && search->scale.kind != NEIGHBOR_COUNTS;
+  if (coded) {
+    search->coded = memory_alloc(entries, sizeof *search->coded);
+    search->table = memory_alloc_zero(NEIGHBOR_CODES, sizeof *search->table);
+  } else {
+    search->index = memory_alloc(entries, sizeof *search->index);
+  }
+  if (with_values) search->value = memory_alloc(entries, sizeof *search->value);
+  search->place = memory_alloc(entries, sizeof *search->place);
+  search->inverse_norm = memory_alloc(n, sizeof *search->inverse_norm);
+  search->length = memory_alloc(n, sizeof *search->length);
+  int lists = coded ? search->coded && search->table : search->index && (!with_values || search->value);
+  return lists && search->place && search->inverse_norm && search->length ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* Appends a row to the lists of its features. */
+static void list_row(NeighborSearch *search, size_t label, Codes *codes, uint32_t *count) {
+  const SparseMatrix *rows = search->rows, *features = search->features;
+  size_t row = search->order[label];
+  double square = 0;
+  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
+    size_t feature = rows->index[e], to = features->start[feature] + count[feature];
+    float value = weigh(search, row, feature, value_of(rows, e));
+    square += (double)value * (double)value;
+    search->place[e] = count[feature]++;
+    if (search->coded)
+      search->coded[to] = (uint32_t)label << NEIGHBOR_CODE_BITS | code_of(codes, value);
+    else
+      search->index[to] = (uint32_t)label;
+    if (search->value) search->value[to] = value;
+  }
+  search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+  search->length[label] = (float)sparse_row_length(rows, row);
+}
+
+/* The features with their rows by label, and what is known of each row. */
+static int make_lists(NeighborSearch *search, const Cancel *cancel) {
+  int coded = 0, code = SQLITE_OK;
+  uint32_t *count = memory_alloc_zero(search->features->rows, sizeof *count);
+  Codes *codes = memory_alloc_zero(1, sizeof *codes);
+  if (!count || !codes) code = SQLITE_NOMEM;
+  if (code == SQLITE_OK && search->scale.kind != NEIGHBOR_COUNTS) code = find_codes(search, codes, &coded, cancel);
+  if (code == SQLITE_OK) code = alloc_lists(search, coded);
+  for (size_t label = 0; label < search->rows->rows && code == SQLITE_OK; label++) {
+    list_row(search, label, codes, count);
+    code = cancel_poll(cancel);
+  }
+  if (code == SQLITE_OK && coded) {
+    memcpy(search->table, codes->table, sizeof codes->table);
+    search->codes = codes->count;
+  }
+  memory_free(codes);
   memory_free(count);
+  return code;
+}
+
+/* ---- dense features ---------------------------------------------------------------------------------------------- */
+
+/* Whether all values are multiples of a power of two, from 1 to 255 times it, and every sum is exact in a float. */
+static int find_unit(const NeighborSearch *search, NeighborDense *dense) {
+  for (dense->unit = 1; dense->unit > 0x1p-9f; dense->unit /= 2) {
+    float most = 1;
+    size_t good = 0;
+    for (; good < search->codes; good++) {
+      float multiple = search->table[good] / dense->unit;
+      if (!(multiple >= 1 && multiple <= 255 && multiple == floorf(multiple))) break;
+      most = fmaxf(most, multiple);
+    }
+    dense->most = (uint32_t)(UINT16_MAX / (most * most));
+    if (good == search->codes)
+      return dense->most > 0 && (double)most * (double)most * (double)search->longest <= 0x1p24;
+  }
+  return 0;
+}
+
+static size_t count_below(const NeighborSearch *search, size_t feature, size_t width) {
+  size_t start = search->features->start[feature], end = search->features->start[feature + 1], low = start;
+  while (low < end) {
+    size_t middle = low + (end - low) / 2;
+    if (neighbor_label(search, middle) < width)
+      low = middle + 1;
+    else
+      end = middle;
+  }
+  return low - start;
+}
+
+/* Features that at least one in DENSE_SHARE of the longest rows has. */
+static int make_dense(NeighborSearch *search, const Cancel *cancel) {
+  const SparseMatrix *features = search->features;
+  NeighborDense *dense = &search->dense;
+  size_t rows = search->rows->rows, width = rows < NEIGHBOR_DENSE_WIDTH ? rows : NEIGHBOR_DENSE_WIDTH, count = 0;
+  int products = search->scale.kind == NEIGHBOR_PRODUCTS || search->scale.kind == NEIGHBOR_PRODUCTS_AND_COUNTS;
+  if (!search->coded || !products || !find_unit(search, dense)) return SQLITE_OK;
+  width = (width + 31) / 32 * 32;
+  for (size_t feature = 0; feature < features->rows; feature++)
+    count += count_below(search, feature, width) * DENSE_SHARE >= width;
+  dense->value = search->dense_value = memory_alloc_zero(count, width);
+  dense->place = search->dense_place = memory_alloc(features->rows, sizeof *search->dense_place);
+  dense->below = search->dense_below = memory_alloc(count, sizeof *search->dense_below);
+  if (!dense->value || !dense->place || !dense->below) return SQLITE_NOMEM;
+  int code = SQLITE_OK;
+  count = 0;
+  for (size_t feature = 0; feature < features->rows && code == SQLITE_OK; feature++) {
+    size_t below = count_below(search, feature, width);
+    search->dense_place[feature] = NEIGHBOR_SPARSE;
+    if (below * DENSE_SHARE < width) continue;
+    const uint32_t *coded = search->coded + features->start[feature];
+    for (size_t i = 0; i < below; i++)
+      search->dense_value[count * width + (coded[i] >> NEIGHBOR_CODE_BITS)] =
+          (uint8_t)(search->table[coded[i] % NEIGHBOR_CODES] / dense->unit);
+    search->dense_below[count] = (uint32_t)below;
+    search->dense_place[feature] = (uint32_t)count++;
+    code = cancel_poll(cancel);
+  }
+  dense->width = width;
   return code;
 }
 
@@ -213,6 +336,7 @@ static int prepare(NeighborSearch *search, const Cancel *cancel) {
   int code = make_parts(search);
   if (code == SQLITE_OK) code = make_labels(search);
   if (code == SQLITE_OK) code = make_lists(search, cancel);
+  if (code == SQLITE_OK) code = make_dense(search, cancel);
   search->scale.inverse_norm = search->inverse_norm;
   search->scale.length = search->length;
   return code;
@@ -224,7 +348,7 @@ int neighbor_scratch_alloc(NeighborScratch *scratch, const NeighborSearch *searc
   size_t n = search->rows->rows;
   int moments = kind == NEIGHBOR_MOMENTS;
   *scratch = (NeighborScratch){.x = memory_alloc(search->longest, sizeof(float))};
-  if (moments) scratch->sums.moment = memory_alloc_aligned(n, NEIGHBOR_MOMENT_LANES * sizeof(float));
+  if (moments) scratch->sums.moment = memory_alloc_aligned(n, NEIGHBOR_MOMENT_LANES * sizeof(double));
   if (!moments) scratch->sums.count = memory_alloc_zero(n, sizeof *scratch->sums.count);
   if (!moments) scratch->sums.sum = memory_alloc_zero(n, sizeof *scratch->sums.sum);
   const NeighborSums *sums = &scratch->sums;
@@ -241,7 +365,7 @@ void neighbor_scratch_free(NeighborScratch *scratch) {
 
 void neighbor_clear(NeighborSumKind kind, const NeighborSums *sums, size_t first, size_t count) {
   if (kind == NEIGHBOR_MOMENTS) {
-    memset(sums->moment + first * NEIGHBOR_MOMENT_LANES, 0, count * NEIGHBOR_MOMENT_LANES * sizeof(float));
+    memset(sums->moment + first * NEIGHBOR_MOMENT_LANES, 0, count * NEIGHBOR_MOMENT_LANES * sizeof(double));
     return;
   }
   if (kind != NEIGHBOR_PRODUCTS) memset(sums->count + first, 0, count * sizeof(int32_t));
@@ -252,11 +376,13 @@ void neighbor_add(const NeighborSearch *search, size_t label, int below, Neighbo
                   NeighborScratch *scratch) {
   const SparseMatrix *rows = search->rows;
   size_t row = search->order[label], start = rows->start[row];
-  NeighborFeatures features = {search->features->start, search->index, search->value};
+  NeighborFeatures features = {search->features->start, search->coded, search->table, search->codes,
+                               search->index,           search->value, search->dense};
   NeighborRow walked = {.feature = rows->index + start,
                         .value = scratch->x,
                         .length = below ? search->place + start : NULL,
-                        .features = sparse_row_length(rows, row)};
+                        .features = sparse_row_length(rows, row),
+                        .end = below ? label : rows->rows};
   for (size_t i = 0; i < walked.features && kind != NEIGHBOR_COUNTS; i++)
     scratch->x[i] = weigh(search, row, walked.feature[i], value_of(rows, start + i));
   neighbor_kernels()->add(kind, &features, &walked, &scratch->sums);
@@ -321,7 +447,12 @@ void neighbors_destroy(NeighborSearch *search) {
   memory_free(search->feature_part);
   memory_free(search->order);
   memory_free(search->label);
+  memory_free(search->coded);
+  memory_free(search->table);
   memory_free(search->index);
+  memory_free(search->dense_value);
+  memory_free(search->dense_place);
+  memory_free(search->dense_below);
   memory_free(search->value);
   memory_free(search->place);
   memory_free(search->inverse_norm);

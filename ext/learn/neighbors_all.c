@@ -20,9 +20,10 @@
 enum {
   LABELS_A_BLOCK = 4,
   LISTS_A_BLOCK = 16,
-  CHUNK = 256,  /* similarities at a time */
-  FEW_MET = 8,  /* fewer than one label in so many is met: they are walked, not the labels */
-  LEAST_MB = 16 /* of heaps, whatever the size of the matrix */
+  CHUNK = 256,     /* similarities at a time */
+  FEW_MET = 8,     /* fewer than one label in so many is met: they are walked, not the labels */
+  MARK_SHARE = 32, /* rows with a feature in so many keep their marks */
+  LEAST_MB = 16    /* of heaps, whatever the size of the matrix */
 };
 
 /* The best that a thread has met. */
@@ -32,7 +33,6 @@ typedef struct Keeper {
   uint32_t *count; /* in the heap of each label */
   float *bar;      /* what each label's next neighbour has to reach */
   uint64_t *marks; /* a bit a feature: those of the row at hand; 0 between rows */
-  float own_bar;
 } Keeper;
 
 /* The best of one label. */
@@ -50,6 +50,8 @@ typedef struct Work {
   Keeper *keeper;
   int keepers;
   Found *found;
+  uint64_t *marks; /* as a keeper's, of the first `marked` labels */
+  size_t marked, words;
   NeighborLists *lists;
 } Work;
 
@@ -103,7 +105,7 @@ static void look_at_met(const Work *work, Keeper *keeper, size_t label) {
     size_t feature = search->rows->index[e], start = search->features->start[feature];
     size_t end = work->shared ? start + search->place[e] : search->features->start[feature + 1];
     for (size_t i = start; i < end; i++) {
-      size_t other = search->index[i];
+      size_t other = neighbor_label(search, i);
       float similarity;
       if (!is_met(kind, sums, other)) continue;
       work->kernels->similarities(&search->scale, sums, label, other, 1, &similarity);
@@ -181,35 +183,66 @@ static uint32_t count_marked(const SparseMatrix *rows, size_t row, const uint64_
   return count;
 }
 
+static void mark(const SparseMatrix *rows, size_t row, uint64_t *marks) {
+  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++)
+    marks[rows->index[e] / 64] |= UINT64_C(1) << rows->index[e] % 64;
+}
+
+/* The marks of the long rows, which stay. */
+static int mark_block(void *context, size_t label, int worker) {
+  (void)worker;
+  const Work *work = context;
+  mark(work->search->rows, work->search->order[label], work->marks + label * work->words);
+  return SQLITE_OK;
+}
+
+/* Counts common features by the shorter row against the marks of the longer, or else against the row's own. */
 static int list_block(void *context, size_t block, int worker) {
   const Work *work = context;
   const NeighborSearch *search = work->search;
   const SparseMatrix *rows = search->rows;
   NeighborLists *lists = work->lists;
-  uint64_t *marks = work->keeper[worker].marks;
+  uint64_t *own = work->keeper[worker].marks;
   size_t end = (block + 1) * LISTS_A_BLOCK < work->n ? (block + 1) * LISTS_A_BLOCK : work->n;
   for (size_t row = block * LISTS_A_BLOCK; row < end; row++) {
-    const Found *found = &work->found[search->label[row]];
-    for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++)
-      marks[rows->index[e] / 64] |= UINT64_C(1) << rows->index[e] % 64;
+    size_t label = search->label[row];
+    const Found *found = &work->found[label];
+    const uint64_t *marks = label < work->marked ? work->marks + label * work->words : own;
+    if (marks == own) mark(rows, row, own);
     for (size_t i = 0, to = lists->start[row]; i < found->count; i++, to++) {
-      lists->neighbor[to] = found->scored[i].index;
+      size_t neighbor = found->scored[i].index, other = search->label[neighbor];
+      lists->neighbor[to] = (uint32_t)neighbor;
       lists->similarity[to] = found->scored[i].score;
-      lists->support[to] = count_marked(rows, found->scored[i].index, marks);
+      lists->support[to] = other < work->marked && other < label
+                               ? count_marked(rows, row, work->marks + other * work->words)
+                               : count_marked(rows, neighbor, marks);
     }
-    for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) marks[rows->index[e] / 64] = 0;
+    for (size_t e = rows->start[row]; e < rows->start[row + 1] && marks == own; e++) own[rows->index[e] / 64] = 0;
   }
   return SQLITE_OK;
 }
 
-static int collect(const Work *work, const Cancel *cancel) {
+/* Marks the rows that have at least one feature in MARK_SHARE: no more than the entries of the matrix take. */
+static int mark_long(Work *work, const Cancel *cancel) {
+  const NeighborSearch *search = work->search;
+  work->words = search->features->rows / 64 + 1;
+  while (work->marked < work->n &&
+         (double)search->length[work->marked] * MARK_SHARE >= (double)search->features->rows &&
+         search->length[work->marked] > 0)
+    work->marked++;
+  work->marks = memory_alloc_zero(work->marked, work->words * sizeof *work->marks);
+  if (!work->marks) return SQLITE_NOMEM;
+  return parallel_for(search->options.threads, work->marked, mark_block, work, cancel);
+}
+
+static int collect(Work *work, const Cancel *cancel) {
   NeighborLists *lists = work->lists;
   size_t blocks = (work->n + LISTS_A_BLOCK - 1) / LISTS_A_BLOCK;
   int threads = work->search->options.threads;
   lists->rows = work->n;
   lists->start = memory_alloc_zero(work->n + 1, sizeof *lists->start);
   if (!lists->start) return SQLITE_NOMEM;
-  int code = parallel_for(threads, blocks, merge_block, (void *)work, cancel);
+  int code = parallel_for(threads, blocks, merge_block, work, cancel);
   if (code != SQLITE_OK) return code;
   for (size_t row = 0; row < work->n; row++)
     lists->start[row + 1] = lists->start[row] + work->found[work->search->label[row]].count;
@@ -218,7 +251,8 @@ static int collect(const Work *work, const Cancel *cancel) {
   lists->similarity = memory_alloc(total, sizeof *lists->similarity);
   lists->support = memory_alloc(total, sizeof *lists->support);
   if (!lists->neighbor || !lists->similarity || !lists->support) return SQLITE_NOMEM;
-  return parallel_for(threads, blocks, list_block, (void *)work, cancel);
+  code = mark_long(work, cancel);
+  return code == SQLITE_OK ? parallel_for(threads, blocks, list_block, work, cancel) : code;
 }
 
 /* ---- all rows ---------------------------------------------------------------------------------------------------- */
@@ -268,6 +302,7 @@ static int find_all(Work *work, const Cancel *cancel) {
     memory_free(work->found[label].scored);
   for (int i = 0; work->keeper && i < work->keepers; i++) keeper_free(&work->keeper[i]);
   memory_free(work->found);
+  memory_free(work->marks);
   memory_free(work->keeper);
   return code;
 }

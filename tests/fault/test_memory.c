@@ -201,6 +201,7 @@ int main(void) {
   Image image = make_image(1), content = make_content_image(1);
   sweep_life(&(Life){&image, serving, SERVING, training, TRAINING, 100});
   for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i], 100);
+  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i], 100);
   sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING, 40});
   CHECK(injected > 1000);
   free(image.bytes);

@@ -1,8 +1,10 @@
 /* recommend_cross_validate(trainer, source, folds [, options]): a row for each fold that is held out in turn.
  *
- * `folds` is a number (dealt out by hash, by rows or, with "split": "users", by users, of whom each is tested in one
- * fold on a part of what she did), the name of a column that says which fold a row is in, or 'leave-one-out' (one fold,
- * of one entry of every user). What is not an option of this function is the trainer's. */
+ * `folds` is a number, the name of a column that says which fold a row is in (NULL: it is always trained on), or
+ * 'leave-one-out' (one fold, of one entry of every user who has two). Of n folds a row is in number
+ * floor(n · recommend_split(seed, user, item)) + 1; with "split": "users" it is users that are dealt out, by
+ * recommend_split(seed, user), each to be tested in one fold on a part of what she did. What is not an option of this
+ * function is the trainer's. */
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ static const Option cross_options[] = {TRIAL_OPTIONS(CrossOptions)};
 
 enum { CROSS_FOLD, CROSS_USERS, CROSS_ITEMS, CROSS_TRAINED, CROSS_TESTED, CROSS_COLD, CROSS_METRICS };
 enum { CROSS_SECONDS = CROSS_METRICS + TRIAL_METRICS };
-enum { ARGUMENT_TRAINER, ARGUMENT_SOURCE, ARGUMENT_FOLDS, ARGUMENT_OPTIONS };
+enum { ARGUMENT_FOLDS = 2, ARGUMENT_OPTIONS };
 
 typedef struct CrossState {
   CrossOptions options;
@@ -36,10 +38,12 @@ static int deal(TableCall *call, CrossState *state, Error *error) {
   const char *name = call->function->name;
   if (sqlite3_value_type(folds) == SQLITE_INTEGER) {
     int64_t count = sqlite3_value_int64(folds);
-    if (count >= 2 && count <= TRIAL_MOST_FOLDS) return trial_deal(&state->trial, (int)count, error);
+    if (count >= 2 && count <= TRIAL_MOST_FOLDS) return trial_deal(&state->trial, (int)count, 1, error);
   } else if (sqlite3_value_type(folds) == SQLITE_TEXT) {
     const char *text = (const char *)sqlite3_value_text(folds);
     if (!text) return error_no_memory(error);
+    if (state->options.trial.split == TRIAL_BY_USERS)
+      return error_set(error, SQLITE_ERROR, "%s: the option \"split\" goes with a number of folds", name);
     if (sqlite3_stricmp(text, "leave-one-out") == 0) return trial_leave_one_out(&state->trial, error);
     return trial_deal_by_column(&state->trial, text, error);
   }
@@ -76,9 +80,10 @@ static int start(TableCall *call, Error *error) {
     code = options_part(name, json, cross_options, CROSS_OPTIONS, TRIAL_SHARED, &own, &state->trainer_options, error);
   if (code == SQLITE_OK) code = options_parse(name, own, cross_options, CROSS_OPTIONS, &state->options, error);
   sqlite3_free(own);
+  if (code == SQLITE_OK) code = trial_begin(&state->trial, call, &state->options.trial, error);
   if (code == SQLITE_OK)
-    code = trial_begin(&state->trial, call->connection, name, call->argument[ARGUMENT_TRAINER],
-                       call->argument[ARGUMENT_SOURCE], &state->options.trial, error);
+    code = trial_check_names(&state->trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
+  if (code == SQLITE_OK) code = trial_read(&state->trial, error);
   if (code == SQLITE_OK) code = deal(call, state, error);
   if (code == SQLITE_OK && !(state->results = memory_alloc_zero((size_t)state->trial.folds, sizeof *state->results)))
     code = error_no_memory(error);
@@ -86,11 +91,18 @@ static int start(TableCall *call, Error *error) {
   return code == SQLITE_OK ? advance(call, error) : code;
 }
 
+static void show_label(sqlite3_context *context, double label) {
+  if (label == floor(label))
+    sqlite3_result_int64(context, (sqlite3_int64)label);
+  else
+    sqlite3_result_double(context, label);
+}
+
 static void column(const TableCall *call, sqlite3_context *context, int which) {
   const CrossState *state = call->state;
   const TrialResult *result = &state->results[call->row];
   switch (which) {
-    case CROSS_FOLD: sqlite3_result_int64(context, call->row + 1); break;
+    case CROSS_FOLD: show_label(context, state->trial.label[call->row]); break;
     case CROSS_USERS: sqlite3_result_int64(context, result->users); break;
     case CROSS_ITEMS: sqlite3_result_int64(context, result->items); break;
     case CROSS_TRAINED: sqlite3_result_int64(context, result->trained); break;
@@ -108,7 +120,7 @@ static void end(TableCall *call) { clear(call->state); }
 static const TableFunction cross_validate_function = {
     .name = "recommend_cross_validate",
     .schema =
-        "CREATE TABLE x(fold INTEGER, users INTEGER, items INTEGER, trained INTEGER, tested INTEGER, "
+        "CREATE TABLE x(fold, users INTEGER, items INTEGER, trained INTEGER, tested INTEGER, "
         "cold INTEGER, " TRIAL_METRIC_COLUMNS
         ", seconds REAL, trainer HIDDEN, source HIDDEN, folds HIDDEN, "
         "options HIDDEN)",

@@ -1,9 +1,9 @@
 /* recommend_grid_search(trainer, source, grid [, options]): a row for each combination of the grid's values, with what
  * it came to on what was held out: a part of the source ("validation"), or the mean over "folds".
  *
- * With "best_first" the rows come in that order. With "model" the best combination is trained on everything and stored
- * under that name before the last row is returned. What is no option of this function is the trainer's, and the same in
- * all combinations. */
+ * With "best_first" the rows come in that order, all being computed before the first. With "model" the best combination
+ * is trained on everything and stored under that name as the last one has been computed. What is no option of this
+ * function is the trainer's, and the same in all combinations but for what the grid says. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef struct GridOptions {
   TrialOptions trial;
   double validation;
   int folds;      /* 0: a validation part */
-  int metric;     /* -1: rmse where there is one, else ndcg */
+  int metric;     /* -1: rmse where all have one, else ndcg */
   int best_first; /* rows come in order of the metric */
   char *model;
 } GridOptions;
@@ -44,7 +44,7 @@ static const Option grid_options[] = {
 
 enum { GRID_COMBINATION, GRID_COLD, GRID_METRICS };
 enum { GRID_SECONDS = GRID_METRICS + TRIAL_METRICS };
-enum { ARGUMENT_TRAINER, ARGUMENT_SOURCE, ARGUMENT_GRID, ARGUMENT_OPTIONS };
+enum { ARGUMENT_GRID = 2, ARGUMENT_OPTIONS };
 
 typedef struct GridRow {
   size_t combination;
@@ -62,10 +62,12 @@ typedef struct GridState {
 
 /* ---- trying ------------------------------------------------------------------------------------------------------ */
 
-/* The metric that decides. */
+/* The metric that decides, once all have been tried. */
 static int metric_of(const GridState *state) {
   if (state->options.metric >= 0) return state->options.metric;
-  return isnan(state->rows[0].result.metric[TRIAL_RMSE]) ? TRIAL_NDCG : TRIAL_RMSE;
+  for (size_t i = 0; i < state->grid.count; i++)
+    if (isnan(state->rows[i].result.metric[TRIAL_RMSE])) return TRIAL_NDCG;
+  return TRIAL_RMSE;
 }
 
 /* Less is better; NaN is worst. */
@@ -75,9 +77,26 @@ static double badness(int metric, const TrialResult *result) {
   return metric == TRIAL_RMSE || metric == TRIAL_MAE ? value : -value;
 }
 
+/* The trainer's options in a combination. NULL where memory ran out. */
+static char *options_of(const GridState *state, size_t combination) {
+  return options_merge(state->trainer_options, state->grid.combination[combination]);
+}
+
+/* Adds to an error which combination it was. */
+static int blame(const GridState *state, size_t combination, int code, Error *error) {
+  char *message = NULL;
+  if (code != SQLITE_OK && error->message)
+    message = sqlite3_mprintf("%s (with %s)", error->message, state->grid.combination[combination]);
+  if (message) {
+    sqlite3_free(error->message);
+    error->message = message;
+  }
+  return code;
+}
+
 static int try_combination(GridState *state, size_t which, GridRow *row, Error *error) {
   int folds = state->trial.folds, code = SQLITE_OK;
-  char *options = options_merge(state->trainer_options, state->grid.combination[which]);
+  char *options = options_of(state, which);
   *row = (GridRow){.combination = which};
   if (!options) return error_no_memory(error);
   for (int fold = 0; fold < folds && code == SQLITE_OK; fold++) {
@@ -87,16 +106,16 @@ static int try_combination(GridState *state, size_t which, GridRow *row, Error *
     row->result.seconds += result.seconds;
     for (int i = 0; i < TRIAL_METRICS; i++) row->result.metric[i] += result.metric[i] / folds;
   }
-  if (code != SQLITE_OK && error->message) {
-    /* Which of them it was. */
-    char *message = sqlite3_mprintf("%s (with %s)", error->message, state->grid.combination[which]);
-    if (message) {
-      sqlite3_free(error->message);
-      error->message = message;
-    }
-  }
   sqlite3_free(options);
-  return code;
+  return blame(state, which, code, error);
+}
+
+/* Which is done before any is tried, lest the name turn out to be taken after hours. */
+static int check_model(GridState *state, Error *error) {
+  char *options = options_of(state, 0);
+  int code = options ? trial_check_model(&state->trial, state->options.model, options, error) : error_no_memory(error);
+  sqlite3_free(options);
+  return blame(state, 0, code, error);
 }
 
 static int store_best(GridState *state, Error *error) {
@@ -104,19 +123,28 @@ static int store_best(GridState *state, Error *error) {
   int metric = metric_of(state);
   for (size_t i = 1; i < state->grid.count; i++)
     if (badness(metric, &state->rows[i].result) < badness(metric, &state->rows[best].result)) best = i;
-  char *options = options_merge(state->trainer_options, state->grid.combination[state->rows[best].combination]);
+  if (isnan(state->rows[best].result.metric[metric]))
+    return error_set(
+        error, SQLITE_ERROR,
+        "%s: there is no \"%s\" to find the best combination by: choose another with the option \"metric\"",
+        state->trial.caller, trial_metrics[metric]);
+  char *options = options_of(state, best);
   int code = options ? trial_store(&state->trial, state->options.model, options, error) : error_no_memory(error);
   sqlite3_free(options);
-  return code;
+  return blame(state, best, code, error);
 }
 
-/* The next combination, if it has not been tried yet; with the last one, the model. */
-static int advance(TableCall *call, Error *error) {
+/* Tries the next combination; with the last one the model is stored. */
+static int try_next(TableCall *call, Error *error) {
   GridState *state = call->state;
-  if (call->row < state->done || call->row >= call->rows) return SQLITE_OK;
   int code = try_combination(state, (size_t)state->done, &state->rows[state->done], error);
   if (code == SQLITE_OK && ++state->done == call->rows && state->options.model) code = store_best(state, error);
   return code;
+}
+
+static int advance(TableCall *call, Error *error) {
+  const GridState *state = call->state;
+  return call->row < state->done || call->row >= call->rows ? SQLITE_OK : try_next(call, error);
 }
 
 /* Best first, by insertion: there are few. Of equals the earlier one. */
@@ -168,26 +196,26 @@ static int read_options(TableCall *call, GridState *state, Error *error) {
 
 static int start(TableCall *call, Error *error) {
   GridState *state = call->state;
+  Trial *trial = &state->trial;
   clear(state);
   int code = read_options(call, state, error);
   const GridOptions *options = &state->options;
+  if (code == SQLITE_OK) code = trial_begin(trial, call, &options->trial, error);
+  if (code == SQLITE_OK) code = trial_check_names(trial, state->trainer_options, grid_options, GRID_OPTIONS, 0, error);
   if (code == SQLITE_OK)
-    code = trial_begin(&state->trial, call->connection, call->function->name, call->argument[ARGUMENT_TRAINER],
-                       call->argument[ARGUMENT_SOURCE], &options->trial, error);
+    code = trial_check_names(trial, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
+  if (code == SQLITE_OK) code = trial_read(trial, error);
   if (code == SQLITE_OK)
-    code = options->folds
-               ? trial_deal(&state->trial, options->folds, error)
-               : trial_hold_out(&state->trial, isnan(options->validation) ? 0.2 : options->validation, error);
+    code = options->folds ? trial_deal(trial, options->folds, 1, error)
+                          : trial_deal(trial, 1, isnan(options->validation) ? 0.2 : options->validation, error);
+  if (code == SQLITE_OK && options->model) code = check_model(state, error);
   if (code == SQLITE_OK && !(state->rows = memory_alloc_zero(state->grid.count, sizeof *state->rows)))
     code = error_no_memory(error);
   call->rows = (int64_t)state->grid.count;
-  if (code == SQLITE_OK) code = advance(call, error);
-  if (!options->best_first) return code;
-  while (code == SQLITE_OK && state->done < call->rows) {
-    code = try_combination(state, (size_t)state->done, &state->rows[state->done], error);
-    if (code == SQLITE_OK && ++state->done == call->rows && options->model) code = store_best(state, error);
-  }
-  if (code == SQLITE_OK) sort_rows(state);
+  do {
+    if (code == SQLITE_OK) code = try_next(call, error);
+  } while (code == SQLITE_OK && options->best_first && state->done < call->rows);
+  if (code == SQLITE_OK && options->best_first) sort_rows(state);
   return code;
 }
 

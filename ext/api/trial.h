@@ -1,5 +1,6 @@
-/* Trying a trainer out: the source is read once, then parts of it are trained on and the rest is judged, with nothing
- * stored. What recommend_cross_validate and recommend_grid_search share. */
+/* Trying a trainer out: the source is read once (twice, where one of its columns says which fold a row is in), then
+ * parts of it are trained on and the rest is judged, with nothing stored. What recommend_cross_validate and
+ * recommend_grid_search share. */
 #ifndef RECOMMEND_API_TRIAL_H
 #define RECOMMEND_API_TRIAL_H
 
@@ -18,7 +19,7 @@ typedef struct TrialOptions {
   double relevance; /* relevant from this rating on; NaN: every row is. (Trainers have a "threshold" of their own.) */
   int cold_start, recall;
   int split;       /* TRIAL_BY_ROWS or TRIAL_BY_USERS */
-  double held_out; /* by users: the part of a tested user's entries that is held out */
+  double held_out; /* by users: the part of a tested user's entries that is held out; NaN: 0.2 */
 } TrialOptions;
 
 enum { TRIAL_BY_ROWS, TRIAL_BY_USERS };
@@ -54,8 +55,8 @@ enum { TRIAL_BY_ROWS, TRIAL_BY_USERS };
 void trial_set_defaults(TrialOptions *options);
 void trial_options_free(TrialOptions *options);
 
-/* Options that the trainer reads too, for options_part. */
-#define TRIAL_SHARED "seed|threads"
+/* Options that the trainer has too, for options_part: a model that is stored keeps them, since 'retrain' needs them. */
+#define TRIAL_SHARED "user|item|rating|timestamp|duplicates|seed|threads"
 
 /* Which part of the data each entry is judged in; TRIAL_NEVER: it is always trained on. */
 enum { TRIAL_NEVER = 255, TRIAL_MOST_FOLDS = 254 };
@@ -70,6 +71,7 @@ typedef struct Trial {
   Interactions data; /* all of it */
   uint8_t *fold;     /* one an entry */
   int folds;
+  double label[TRIAL_MOST_FOLDS + 1]; /* of each fold: what the column has, or 1, 2 … */
   Interrupt interrupt;
 } Trial;
 
@@ -98,20 +100,29 @@ typedef struct TrialResult {
   double seconds;
 } TrialResult;
 
-/* Finds the trainer and reads the source. To be ended in either case. */
-int trial_begin(Trial *trial, Connection *connection, const char *caller, sqlite3_value *trainer, sqlite3_value *source,
-                const TrialOptions *options, Error *error);
+/* Finds the trainer: the first two arguments of the call are the trainer and the source. To be ended in either case. */
+int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options, Error *error);
 
-/* Deals the entries out: into `folds` at random, or one of each user's into one, or by a column of the source. */
-int trial_deal(Trial *trial, int folds, Error *error);
+/* Checks the names of the trainer's options, a JSON object: of those that there are in the trainer and in `own`, the
+ * function's, whose names are meant, too. `varied`: they are a grid, which can't vary what is `own`. */
+int trial_check_names(const Trial *trial, const char *options, const Option *own, size_t count, int varied,
+                      Error *error);
+
+/* Reads the source. */
+int trial_read(Trial *trial, Error *error);
+
+/* Deals the entries out: a part of them (1: all) into `folds`, by hash, of rows or of users as the options have it; or
+ * one of each user's into one fold; or by a column of the source. A fold that leaves nothing to train on or to test is
+ * an error. */
+int trial_deal(Trial *trial, int folds, double part, Error *error);
 int trial_leave_one_out(Trial *trial, Error *error);
 int trial_deal_by_column(Trial *trial, const char *column, Error *error);
 
-/* A part of the entries into the only fold. */
-int trial_hold_out(Trial *trial, double part, Error *error);
-
 /* Trains on all but a fold, with the trainer's options as a JSON object, and judges by it. */
 int trial_run(Trial *trial, int fold, const char *options, TrialResult *result, Error *error);
+
+/* Whether the model could be trained on everything and stored under that name: what can be known before. */
+int trial_check_model(Trial *trial, const char *model, const char *options, Error *error);
 
 /* Trains on everything and stores the model. */
 int trial_store(Trial *trial, const char *model, const char *options, Error *error);

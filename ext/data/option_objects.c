@@ -8,16 +8,18 @@
 
 enum { MOST_COMBINATIONS = 100000 };
 
+/* `what` is "the options" or "the grid". */
 static int parse_object(const char *caller, const char *json, const char *what, cJSON **object, Error *error) {
   const char *end = NULL;
   *object = json && *json ? cJSON_ParseWithOpts(json, &end, 1) : cJSON_CreateObject();
   if (!*object && end)
-    return error_set(error, SQLITE_ERROR, "%s: the %s are not valid JSON near '%.20s'", caller, what, end);
+    return error_set(error, SQLITE_ERROR, "%s: %s must be a JSON object, but is not valid JSON near '%.20s'", caller,
+                     what, end);
   if (!*object) return error_no_memory(error);
   if (cJSON_IsObject(*object)) return SQLITE_OK;
   cJSON_Delete(*object);
   *object = NULL;
-  return error_set(error, SQLITE_ERROR, "%s: the %s must be a JSON object", caller, what);
+  return error_set(error, SQLITE_ERROR, "%s: %s must be a JSON object", caller, what);
 }
 
 static char *print(const cJSON *object) {
@@ -41,14 +43,21 @@ static int is_named(const char *key, const Option *options, size_t count) {
   return 0;
 }
 
+/* The member's name occurs before it, too. */
+static int is_repeated(const cJSON *object, const cJSON *member) {
+  return cJSON_GetObjectItemCaseSensitive(object, member->string) != member;
+}
+
 int options_part(const char *caller, const char *json, const Option *options, size_t count, const char *both,
                  char **named, char **others, Error *error) {
   cJSON *object = NULL, *ours = cJSON_CreateObject(), *rest = cJSON_CreateObject();
   *named = *others = NULL;
-  int code = ours && rest ? parse_object(caller, json, "options", &object, error) : error_no_memory(error);
+  int code = ours && rest ? parse_object(caller, json, "the options", &object, error) : error_no_memory(error);
   for (const cJSON *value = object ? object->child : NULL; value && code == SQLITE_OK; value = value->next) {
+    if (is_repeated(object, value))
+      code = error_set(error, SQLITE_ERROR, "%s: option \"%s\" is given twice", caller, value->string);
     int is_both = is_among(value->string, both), is_ours = is_named(value->string, options, count);
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0; side < 2 && code == SQLITE_OK; side++) {
       if (!(side ? is_both || !is_ours : is_ours)) continue;
       cJSON *copy = cJSON_Duplicate(value, 1);
       if (!copy || !cJSON_AddItemToObject(side ? rest : ours, value->string, copy)) code = error_no_memory(error);
@@ -63,6 +72,14 @@ int options_part(const char *caller, const char *json, const Option *options, si
   cJSON_Delete(ours);
   cJSON_Delete(rest);
   return code;
+}
+
+int options_have(const char *json, const char *key) {
+  if (!json || !*json) return 0;
+  cJSON *object = cJSON_Parse(json);
+  int found = object ? cJSON_GetObjectItemCaseSensitive(object, key) != NULL : -1;
+  cJSON_Delete(object);
+  return found;
 }
 
 char *options_object(const char *key, const char *text) {
@@ -130,13 +147,15 @@ int option_grid_parse(const char *caller, const char *json, OptionGrid *grid, Er
   cJSON *object = NULL;
   size_t count = 1;
   *grid = (OptionGrid){0};
-  int code = parse_object(caller, json, "alternatives", &object, error);
+  int code = parse_object(caller, json, "the grid", &object, error);
   for (const cJSON *member = object ? object->child : NULL; member && code == SQLITE_OK; member = member->next) {
     size_t choices = choices_of(member);
-    if (choices == 0)
+    if (is_repeated(object, member))
+      code = error_set(error, SQLITE_ERROR, "%s: \"%s\" is in the grid twice", caller, member->string);
+    else if (choices == 0)
       code = error_set(error, SQLITE_ERROR, "%s: there is nothing to choose from for \"%s\"", caller, member->string);
     else if (count > MOST_COMBINATIONS / choices)
-      code = error_set(error, SQLITE_ERROR, "%s: these are more than %d combinations", caller, MOST_COMBINATIONS);
+      code = error_set(error, SQLITE_ERROR, "%s: the grid has more than %d combinations", caller, MOST_COMBINATIONS);
     else
       count *= choices;
   }

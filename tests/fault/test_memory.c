@@ -202,6 +202,7 @@ int main(void) {
   sweep_life(&(Life){&image, serving, SERVING, training, TRAINING, 100});
   for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i], 100);
   for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i], 100);
+  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i], 100);
   sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING, 40});
   sweep_life(&(Life){&links, link_serving, LINK_SERVING, link_training, LINK_TRAINING, 40});
   for (int i = 0; i < LINK_CHANGES; i++) sweep(&links, link_changes[i], 40);

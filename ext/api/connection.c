@@ -359,6 +359,7 @@ static const char *const has_what[] = {
     [NEED_USERS] = "key = 'users' AND value > 0",
     [NEED_CONTENT] = "key = 'cosine' AND value > 0",
     [NEED_FOLD] = "key = 'cosine' AND value > 0 OR key IN ('rating_fold', 'ranking_fold') AND value <> 'none'",
+    [NEED_CLUSTERS] = "key = 'clusters' AND value > 0",
 };
 
 /* Can the model answer? A damaged one is taken to: the answer then says what is wrong with it. */
@@ -400,16 +401,18 @@ static void search_free(Search *search) {
 /* The message where a name fits no model, or none is named and there is not exactly one. */
 static int refuse_search(Connection *connection, const char *caller, ModelNeed need, const char *name, Error *error) {
   static const char *const training[] = {"SELECT mf_train('ratings', 32)", "SELECT mf_train('ratings', 32)",
-                                         "SELECT tfidf_train('products')", "SELECT mf_train('ratings', 32)"};
+                                         "SELECT tfidf_train('products')", "SELECT mf_train('ratings', 32)",
+                                         "SELECT kmeans_train('ratings', 10)"};
   Search all = {.db = connection->db, .need = name ? NEED_ITEMS : need, .others = sqlite3_str_new(connection->db)};
   int code = connection_models(connection, consider, &all, error);
   char *names = sqlite3_str_finish(all.others);
   if (code == SQLITE_OK && all.found == 0)
     code = error_set(error, SQLITE_ERROR, "%s: there is no model yet%s: train one first, as in %s", caller,
-                     need == NEED_CONTENT ? " of content"
-                     : need == NEED_USERS ? " that has users"
-                     : need == NEED_FOLD  ? " that takes in histories"
-                                          : "",
+                     need == NEED_CONTENT    ? " of content"
+                     : need == NEED_USERS    ? " that has users"
+                     : need == NEED_FOLD     ? " that takes in histories"
+                     : need == NEED_CLUSTERS ? " of clusters"
+                                             : "",
                      training[need]);
   else if (code == SQLITE_OK && !names)
     code = error_no_memory(error);
@@ -430,6 +433,11 @@ static void search_again(Search *search) {
 }
 
 int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error) {
+  if (items->shape.clusters && items->shape.cluster_side == CLUSTER_ROWS)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: model \"%s\" has put the rows of a table into clusters and knows no items: "
+                     "recommend_clusters() shows them",
+                     caller, model_name(model).name);
   if (model_user_count(model) > 0 || !items->shape.cosine) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" has no users: name the table of their ratings when it is trained, with the option "

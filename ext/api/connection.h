@@ -30,7 +30,8 @@ typedef enum ModelNeed {
   NEED_ITEMS,   /* every model has those */
   NEED_USERS,   /* a model of content may have none */
   NEED_CONTENT, /* it was made by tfidf_train */
-  NEED_FOLD     /* it can take in somebody new */
+  NEED_FOLD,    /* it can take in somebody new */
+  NEED_CLUSTERS /* it was made by kmeans_train */
 } ModelNeed;
 
 /* Finds the model that an argument names ("taste", "aux.taste"), or the only one that can answer where it is absent

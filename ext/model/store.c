@@ -13,6 +13,7 @@
  *            clip, minimum, maximum, average     of the ratings
  *            links, neighbor_…                   of models whose users are their histories: see NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
+ *            clusters, cluster_side, cluster_columns     of models of clusters: see ModelShape
  *            history                             1 where histories are kept
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
  *            ratings) or "ranking" (over all cells); and what that needs, of each head, 0 where it does not:
@@ -35,6 +36,10 @@
  *
  *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 items each to all items, float32, then
  * the checksum; shape: [rows, items]
+ *
+ *            'cluster/0', 'cluster/1', …: of models of clusters, STORE_MEMBERS members (users or items) each: n ×
+ * uint32 their clusters, n × float32 their distances from its centroid, then the checksum; shape: [n] 'centroid/0', …:
+ * a cluster's centroid, float32, then the checksum; shape: [cluster_columns]
  *
  * m_neighbor idx 0 … of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many neighbours; data:
  *            n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the checksum
@@ -350,6 +355,46 @@ static int write_weights(Writer *writer) {
   return code;
 }
 
+/* ---- clusters ---------------------------------------------------------------------------------------------------- */
+
+static int write_weight(Writer *writer, sqlite3_stmt *insert, const char *kind, size_t number, size_t length,
+                        void *blob, size_t size) {
+  sqlite3_bind_text(insert, 1, kind, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(insert, 2, (sqlite3_int64)number);
+  sqlite3_bind_int64(insert, 3, (sqlite3_int64)length);
+  int code = bind_checked(writer, insert, 4, blob, size);
+  return code == SQLITE_OK ? step_and_reset(writer, insert)
+                           : error_from_database(writer->error, writer->db, code, NULL);
+}
+
+static int write_clusters(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  const ModelShape *shape = &model->shape;
+  size_t members = cluster_members(shape, model->users.count, model->items.count);
+  size_t columns = (size_t)shape->cluster_columns, words = columns > 2 * STORE_MEMBERS ? columns : 2 * STORE_MEMBERS;
+  sqlite3_stmt *insert = NULL;
+  uint32_t *blob = memory_alloc(words + STORE_CHECKSUM / sizeof *blob, sizeof *blob);
+  int code = blob ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
+                          "SELECT printf('%%s/%%d', ?1, ?2), printf('[%%d]', ?3), ?4",
+                          writer->name.schema, writer->name.name);
+  for (size_t first = 0; code == SQLITE_OK && first < members; first += STORE_MEMBERS) {
+    size_t n = chunk_rows(members, first, STORE_MEMBERS);
+    bytes_copy_words(blob, model->cluster + first, n);
+    bytes_copy_words(blob + n, model->distance + first, n);
+    code = write_weight(writer, insert, "cluster", first / STORE_MEMBERS, n, blob, 8 * n);
+  }
+  for (size_t c = 0; code == SQLITE_OK && c < (size_t)shape->clusters; c++) {
+    bytes_copy_words(blob, model->centroid + c * columns, columns);
+    code = write_weight(writer, insert, "centroid", c, columns, blob, 4 * columns);
+  }
+  sqlite3_finalize(insert);
+  memory_free(blob);
+  return code;
+}
+
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
@@ -448,6 +493,9 @@ static int write_config(Writer *writer) {
       {"neighbor_weighting", shape->neighbors.weighting},
       {"neighbor_min_support", shape->neighbors.min_support},
       {"neighbor_sample", shape->neighbors.sample},
+      {"clusters", shape->clusters},
+      {"cluster_side", shape->cluster_side},
+      {"cluster_columns", shape->cluster_columns},
   };
   const struct {
     const char *key;
@@ -495,6 +543,7 @@ int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *e
   if (code == SQLITE_OK && model->shape.sparse) code = write_vectors(&writer);
   if (code == SQLITE_OK) code = write_neighbors(&writer);
   if (code == SQLITE_OK) code = write_weights(&writer);
+  if (code == SQLITE_OK && model->shape.clusters) code = write_clusters(&writer);
   if (code == SQLITE_OK) code = write_terms(&writer);
   if (code == SQLITE_OK) code = write_term_vectors(&writer);
   if (code == SQLITE_OK) code = write_config(&writer);

@@ -38,6 +38,7 @@ EXPORT int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api
   if (code == SQLITE_OK) code = inspect_register(connection);        /* recommend_models, recommend_factors */
   if (code == SQLITE_OK) code = text_register(connection);           /* tfidf_cosine, tfidf_vector */
   if (code == SQLITE_OK) code = search_register(connection);         /* tfidf_search */
+  if (code == SQLITE_OK) code = clusters_register(connection);       /* recommend_clusters */
   if (code == SQLITE_OK) code = describe_register(connection);       /* recommend_describe */
   if (code == SQLITE_OK) code = evaluate_register(connection);       /* recommend_evaluate */
   if (code == SQLITE_OK) code = cross_validate_register(connection); /* recommend_cross_validate */

@@ -19,6 +19,7 @@ int inspect_register(Connection *connection);        /* inspect.c: recommend_mod
 int text_register(Connection *connection);           /* text.c: tfidf_cosine, tfidf_vector */
 int search_register(Connection *connection);         /* search.c: tfidf_search */
 int describe_register(Connection *connection);       /* describe.c */
+int clusters_register(Connection *connection);       /* clusters.c: recommend_clusters */
 int evaluate_register(Connection *connection);       /* evaluate.c */
 int cross_validate_register(Connection *connection); /* cross_validate.c */
 int grid_search_register(Connection *connection);    /* grid_search.c */

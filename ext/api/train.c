@@ -12,12 +12,14 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "baseline.h"
+#include "kmeans.h"
 #include "links.h"
 #include "mf.h"
 #include "model_store.h"
 #include "tfidf.h"
 
-const Family *const families[] = {&mf_family, &knn_family, &ease_family, &baseline_family, &tfidf_family, NULL};
+const Family *const families[] = {&mf_family,     &knn_family,   &ease_family, &baseline_family,
+                                  &kmeans_family, &tfidf_family, NULL};
 
 const Family *family_named(const char *name) {
   for (int i = 0; families[i]; i++)

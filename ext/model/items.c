@@ -23,6 +23,7 @@ typedef struct Config {
   int64_t cosine, sparse, profile, terms, links, linked, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample, seed; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
+  int64_t clusters, cluster_side, cluster_columns;
   FoldIn fold[HEADS];
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
@@ -58,6 +59,9 @@ static const ConfigInteger config_integers[] = {
     {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
     {"neighbor_seed", offsetof(Config, seed), INT64_MIN, INT64_MAX},
     {"history", offsetof(Config, history), 0, 1},
+    {"clusters", offsetof(Config, clusters), 0, MOST_RANK},
+    {"cluster_side", offsetof(Config, cluster_side), CLUSTER_USERS, CLUSTER_SIDES - 1},
+    {"cluster_columns", offsetof(Config, cluster_columns), 0, STORE_MOST_ITEMS},
 };
 
 static const struct {
@@ -274,6 +278,9 @@ static void shape_from_config(const Config *config, ModelItems *items) {
       .bm25_k1 = config->bm25_k1,
       .bm25_b = config->bm25_b,
   };
+  shape->clusters = (int)config->clusters;
+  shape->cluster_side = (int)config->cluster_side;
+  shape->cluster_columns = config->cluster_columns;
   shape->history = (int)config->history;
   items->user_affinity = id_affinity_of(config->user_affinity);
   items->item_affinity = id_affinity_of(config->item_affinity);

@@ -23,6 +23,9 @@ void trained_free(TrainedModel *model) {
   memory_free(model->item_count);
   neighbor_lists_free(&model->neighbors);
   memory_free(model->weights);
+  memory_free(model->cluster);
+  memory_free(model->distance);
+  memory_free(model->centroid);
   for (int head = 0; head < HEADS; head++) factors_free(&model->heads[head]);
   sqlite3_free(model->source);
   sqlite3_free(model->source_schema);

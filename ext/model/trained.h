@@ -82,7 +82,18 @@ typedef struct ModelShape {
   int links;      /* a LinkKind */
   int64_t linked; /* lists of neighbours, or rows of weights: items that came after the training have none */
   NeighborShape neighbors;
+  /* Of models of clusters: how many, of what, and in how many dimensions their centroids are. */
+  int clusters;
+  int cluster_side; /* a ClusterSide */
+  int64_t cluster_columns;
 } ModelShape;
+
+/* What is in clusters. The members of CLUSTER_ROWS are kept as users, and there are no items. */
+typedef enum ClusterSide { CLUSTER_USERS, CLUSTER_ITEMS, CLUSTER_ROWS, CLUSTER_SIDES } ClusterSide;
+
+static inline size_t cluster_members(const ModelShape *shape, size_t users, size_t items) {
+  return shape->cluster_side == CLUSTER_ITEMS ? items : users;
+}
 
 /* A user's vector is the mean of the vectors of her items, each weighed by: */
 typedef enum Profile {
@@ -140,6 +151,10 @@ typedef struct TrainedModel {
   /* Of models of links, else cleared: */
   NeighborLists neighbors; /* of the items or the users */
   float *weights;          /* items × items, W[from][to]; memory_alloc */
+  /* Of models of clusters, else NULL; memory_alloc: */
+  uint32_t *cluster; /* of each member */
+  float *distance;   /* of each member from its centroid */
+  float *centroid;   /* shape.clusters × shape.cluster_columns */
   /* Of models of content, else cleared: */
   SparseMatrix vectors; /* items × terms, of length 1 or empty; with shape.sparse */
   float *length;        /* of each item's vector, before it was made 1; with shape.sparse */

@@ -309,6 +309,19 @@ static const Step algorithm_training[] = {
     {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"logistic\"}')",
      0},
+    {"SELECT epoch, loss, test FROM kmeans_train('ratings', 3, '{\"threads\":1,\"starts\":1,\"test\":0.2,"
+     "\"center\":\"mean\",\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM kmeans_train('plays', 2, '{\"threads\":1,\"starts\":2,\"iterations\":2,"
+     "\"batch_size\":5,\"test\":0.2,\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss FROM kmeans_train('ratings', 2, '{\"threads\":1,\"starts\":1,\"by\":\"item\","
+     "\"factors\":\"ratings_mf\",\"scale\":true,\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss FROM kmeans_train('SELECT ''u'' || user, item, rating FROM ratings WHERE item = 1', 2, "
+     "'{\"threads\":1,\"starts\":1,\"columns\":[\"item\",\"rating\"],\"model\":\"new\"}')",
+     0},
+    {"SELECT * FROM recommend_describe('SELECT *, ''text'' || item, NULL FROM ratings')", 0},
 };
 enum { ALGORITHM_TRAINING = sizeof algorithm_training / sizeof *algorithm_training };
 

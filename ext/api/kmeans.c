@@ -65,6 +65,8 @@ static void free_options(TrainOptions *common) {
 static int check(const Training *training, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   const char *function = training->family->function;
+  if (kmeans_is_table(options) && training->given)
+    return error_set(error, SQLITE_ERROR, "%s: a table of numbers has no ratings to be judged by", function);
   if (kmeans_is_table(options) && (options->factors || options->by || options->center || options->common.test > 0))
     return error_set(error, SQLITE_ERROR,
                      "%s: \"id\" and \"columns\" are for tables of numbers: \"factors\", \"by\", \"center\" and "
@@ -97,7 +99,7 @@ static int describe(Training *training, Error *error) {
   trained->shape = (ModelShape){
       .score_head = head,
       .prediction_head = explicit_ratings ? HEAD_RATING : -1,
-      .clip = 1,
+      .range = RANGE_CLIP,
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
@@ -259,6 +261,8 @@ static void end(Training *training) {
 const Family kmeans_family = {
     .name = "kmeans",
     .function = "kmeans_train",
+    .reads_ratings = 1,
+    .size_key = "clusters",
     .usage = "kmeans_train(source, k [, options])",
     .size = "number of clusters",
     .size_minimum = 1,

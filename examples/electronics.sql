@@ -78,12 +78,12 @@ SELECT key, value FROM json_each(baseline_train('train', '{"model": "baseline"}'
 
 .print
 .print "Errors on the test part; a customer or product that a model does not know is estimated from the biases that it does"
-WITH models(model) AS (VALUES ('baseline'), ('by_item'), ('by_user'), ('groups'), ('by_factors'))
-SELECT model, round(max(value) FILTER (WHERE metric = 'rmse'), 4) AS rmse,
+WITH models(name) AS (VALUES ('baseline'), ('by_item'), ('by_user'), ('groups'), ('by_factors'))
+SELECT name AS model, round(max(value) FILTER (WHERE metric = 'rmse'), 4) AS rmse,
        round(max(value) FILTER (WHERE metric = 'mae'), 4) AS mae,
        CAST(max(value) FILTER (WHERE metric = 'unknown') AS INTEGER) AS "of unknown ones"
-  FROM models CROSS JOIN recommend_evaluate(model, 'test', '{"cold_start": "estimate", "lists": false}')
- GROUP BY model ORDER BY rmse;
+  FROM models CROSS JOIN recommend_evaluate(name, 'test', '{"cold_start": "estimate", "lists": false}')
+ GROUP BY name ORDER BY rmse;
 
 .print
 .print "Ten for the customer with the most reviews, by the factors"

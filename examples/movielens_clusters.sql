@@ -34,10 +34,11 @@ SELECT r.rank, m.title, m.genres, round(r.score, 2) AS "mean rating"
  ORDER BY r.rank;
 
 .print
-.print "Does it help? Groups against what everybody likes, and against the factors themselves"
-SELECT model, round(max(value) FILTER (WHERE metric = 'rmse'), 4) AS rmse,
-       round(max(value) FILTER (WHERE metric = 'mae'), 4) AS mae
-  FROM (SELECT 'tribes' AS model, metric, value FROM recommend_evaluate('tribes', 'ratings')
-        UNION ALL
-        SELECT 'taste', metric, value FROM recommend_evaluate('taste', 'ratings'))
- GROUP BY model ORDER BY model;
+.print "Do groups help? Three folds of the ratings: groups by what they rated, against the mean of everybody and the factors"
+WITH trainers(trainer, options) AS (VALUES
+  ('baseline_train', '{"method": "item"}'),
+  ('kmeans_train', '{"clusters": 12, "starts": 2, "center": "mean"}'),
+  ('mf_train', '{"rank": 16, "algorithm": "adam", "epochs": 10}'))
+SELECT t.trainer, round(avg(rmse), 4) AS rmse, round(avg(mae), 4) AS mae, round(avg(ndcg), 3) AS ndcg
+  FROM trainers t CROSS JOIN recommend_cross_validate(t.trainer, 'ratings', 3, t.options)
+ GROUP BY t.trainer ORDER BY rmse DESC;

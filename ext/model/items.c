@@ -220,6 +220,9 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
     if ((config->sparse && (config->biases[head] || config->links)) ||
         ((config->sparse || config->links) && config->rank[head]))
       return shadow_damaged(error, name, "its configuration has both factors and other vectors");
+  if (config->clusters && config->clusters != config->rank[config->score_head])
+    return shadow_damaged(error, name, "it has %lld clusters, and factors for %lld", config->clusters,
+                          config->rank[config->score_head]);
   int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
   if (config->cosine ? of_ratings : config->sparse)

@@ -224,6 +224,13 @@ class Ratings(TestCase):
     def test_damage(self):
         db = self.closing(rated())
         kmeans(db)
+        for change in ("3", "0", "4.5", "NULL", "4097"):
+            db.execute("SAVEPOINT s")
+            db.execute(f"UPDATE ratings_kmeans_config SET value = {change}, key = key WHERE key = 'clusters'")
+            db.execute("UPDATE ratings_kmeans_config SET value = value + 1 WHERE key = 'item_stamp'")
+            self.assert_error(db, "SELECT * FROM recommend_clusters", "has no clusters" if change == "0" else "damaged")
+            db.execute("ROLLBACK TO s")
+            db.execute("RELEASE s")
         for change in ("data = substr(data, 2)", "data = NULL", "name = 'x' || name", "data = CAST(x'00' || substr(data, 2) AS BLOB)", "data = zeroblob(length(data))"):
             for kind in ("cluster", "centroid"):
                 db.execute("SAVEPOINT s")

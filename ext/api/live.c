@@ -3,7 +3,7 @@
  * A rating changes its user alone: her row is solved again, the items being what they are, which is what a half-step
  * of a training would do. So the items drift from what a training would make of them, and "retrain" puts that right.
  * A new item is solved for once, from the one who brought it; in a model of links it has none until it is trained anew.
- * Neighbours of users are not looked for again: such a model can't take in ratings.
+ * In a model of users' neighbours hers are looked for again, but nobody's else.
  *
  * All is worked out first; then one nested statement, INSERT INTO m(m, payload) SELECT 'fold', ?, writes it, which
  * SQLite rolls back as a whole where it fails: the user's own INSERT … VALUES has no statement journal. */
@@ -16,6 +16,7 @@
 #include "../model/store.h"
 #include "fold.h"
 #include "model_store.h"
+#include "neighborhood.h"
 
 /* One change in the making. */
 typedef struct Change {
@@ -42,11 +43,6 @@ static int change_begin(Change *change, Connection *connection, ModelName name, 
     code = error_set(error, SQLITE_ERROR,
                      "model \"%s\" keeps no histories, so ratings can't come and go: train it without \"history\": "
                      "false, or, a model of content, with the option \"ratings\"",
-                     name.name);
-  if (code == SQLITE_OK && change->items->shape.links == LINK_USER_NEIGHBORS)
-    code = error_set(error, SQLITE_ERROR,
-                     "model \"%s\" keeps each user's neighbours, and a rating that comes or goes changes those of many "
-                     "users: change the source and train it anew",
                      name.name);
   if (code == SQLITE_OK) code = fold_check(change->items, name, error);
   return code;
@@ -150,13 +146,19 @@ static int rate(Change *change, const float *new_item, const History *history, i
                    .trained = is_held_out(change) ? 0 : entries,
                    .item = change->item};
   float *row = NULL;
+  NeighborLists neighbors = {0};
   int code = SQLITE_OK;
-  if (shape_has_user_rows(&items->shape)) {
+  if (items->shape.links == LINK_USER_NEIGHBORS) {
+    user.neighbors = &neighbors;
+    code = neighborhood_find(change->model, items, change->user, history, &neighbors, &change->interrupt.cancel, error);
+  }
+  if (code == SQLITE_OK && shape_has_user_rows(&items->shape)) {
     user.row = row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
     code =
         row ? fold_user_row(items, new_item, history, row, &change->interrupt.cancel, error) : error_no_memory(error);
   }
   if (code == SQLITE_OK) code = live_rate(change->model, items, &user, &change->batch, error);
+  neighbor_lists_free(&neighbors);
   memory_free(row);
   return code;
 }

@@ -5,6 +5,7 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
+#include "neighbors.h"
 #include "store.h"
 #include "users.h"
 
@@ -15,6 +16,10 @@ typedef enum LiveKind {
   LIVE_USER_CHUNK_INSERT,
   LIVE_USER_CHUNK,
   LIVE_USER_CHUNK_DELETE,
+  LIVE_LIST_INSERT,
+  LIVE_LIST,
+  LIVE_LIST_DELETE,
+  LIVE_LINKED,
   LIVE_ITEM_COUNT,
   LIVE_RATINGS,
   LIVE_USERS,
@@ -54,6 +59,10 @@ static const char *const texts[LIVE_KINDS] = {
     [LIVE_USER_CHUNK] =
         "UPDATE \"%w\".\"%w_userfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
     [LIVE_USER_CHUNK_DELETE] = "DELETE FROM \"%w\".\"%w_userfactor\" WHERE chunk = ?1",
+    [LIVE_LIST_INSERT] = "INSERT INTO \"%w\".\"%w_neighbor\"(idx, n, data) SELECT ?1, ?2, ?3",
+    [LIVE_LIST] = "UPDATE \"%w\".\"%w_neighbor\" SET idx = idx, n = ?2, data = ?3 WHERE idx IN (SELECT ?1)",
+    [LIVE_LIST_DELETE] = "DELETE FROM \"%w\".\"%w_neighbor\" WHERE idx = ?1",
+    [LIVE_LINKED] = CONFIG("linked", "?2"),
     [LIVE_ITEM_COUNT] = "UPDATE \"%w\".\"%w_item\" SET idx = idx, n = n + ?2 WHERE idx IN (SELECT ?1)",
     [LIVE_RATINGS] = CONFIG("ratings", "value + ?2"),
     [LIVE_USERS] = CONFIG("users", "?2"),
@@ -196,6 +205,19 @@ static int add_chunk(Model *model, const ModelItems *items, int64_t chunk, size_
   return SQLITE_OK;
 }
 
+/* A list of `n` neighbours, which begins at `first`. */
+static int add_list(LiveBatch *batch, LiveKind kind, uint32_t user, const NeighborLists *lists, size_t first, size_t n,
+                    Error *error) {
+  LiveRow *row = add_row(batch, kind, user, (int64_t)n);
+  char *blob = row ? add_blob(row, 12 * n) : NULL;
+  if (!blob) return error_no_memory(error);
+  bytes_copy_words(blob, lists->neighbor + first, n);
+  bytes_copy_words(blob + 4 * n, lists->similarity + first, n);
+  bytes_copy_words(blob + 8 * n, lists->support + first, n);
+  seal(row);
+  return SQLITE_OK;
+}
+
 int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveBatch *batch, Error *error) {
   int is_new = user->index >= model->users;
   int64_t chunk = user->index / STORE_CHUNK;
@@ -211,6 +233,10 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
     code = add_chunk(model, items, chunk,
                      is_new ? (size_t)user->index % STORE_CHUNK + 1 : users_chunk_length(model, chunk),
                      user->index % STORE_CHUNK, user->row, NULL, batch, error);
+  if (code == SQLITE_OK && user->neighbors)
+    code = add_list(batch, is_new ? LIVE_LIST_INSERT : LIVE_LIST, user->index, user->neighbors, 0,
+                    user->neighbors->start[1], error);
+  if (code == SQLITE_OK && user->neighbors && is_new) code = add_number(batch, LIVE_LINKED, 0, model->users + 1, error);
   if (code == SQLITE_OK && user->entries) code = add_number(batch, LIVE_ITEM_COUNT, user->item, user->entries, error);
   if (code == SQLITE_OK && user->trained) code = add_number(batch, LIVE_RATINGS, 0, user->trained, error);
   if (code == SQLITE_OK && is_new) code = add_number(batch, LIVE_USERS, 0, model->users + 1, error);
@@ -284,6 +310,43 @@ static int move_vector(Model *model, const ModelItems *items, uint32_t user, uin
   return code;
 }
 
+/* Takes a user out of a list, and calls the last one by the new place. Returns how many are left; *changed tells
+ * whether any was concerned. */
+static size_t edit_list(NeighborLists *lists, size_t row, uint32_t user, uint32_t last, int *changed) {
+  size_t to = lists->start[row];
+  for (size_t e = lists->start[row]; e < lists->start[row + 1]; e++) {
+    uint32_t neighbor = lists->neighbor[e];
+    *changed |= neighbor == user || neighbor == last;
+    if (neighbor == user) continue;
+    lists->neighbor[to] = neighbor == last ? user : neighbor;
+    lists->similarity[to] = lists->similarity[e];
+    lists->support[to++] = lists->support[e];
+  }
+  return to - lists->start[row];
+}
+
+/* Nobody has the user as a neighbour any more; the last one's list goes into the hole. */
+static int forget_neighbor(Model *model, uint32_t user, uint32_t last, LiveBatch *batch, Error *error) {
+  enum { BLOCK = 64 * STORE_CHUNK };
+  size_t users = (size_t)model->users;
+  int code = SQLITE_OK;
+  for (size_t first = 0; first < users && code == SQLITE_OK; first += BLOCK) {
+    NeighborLists lists = {0};
+    size_t count = users - first < BLOCK ? users - first : BLOCK;
+    code = neighbors_read(&model->reader, first, count, users, &lists, error);
+    for (size_t row = 0; row < count && code == SQLITE_OK; row++) {
+      uint32_t index = (uint32_t)(first + row);
+      int changed = index == last;
+      if (index == user) continue;
+      size_t n = edit_list(&lists, row, user, last, &changed);
+      if (changed) code = add_list(batch, LIVE_LIST, index == last ? user : index, &lists, lists.start[row], n, error);
+    }
+    neighbor_lists_free(&lists);
+  }
+  if (code == SQLITE_OK) code = add_number(batch, LIVE_LIST_DELETE, last, 0, error);
+  return code == SQLITE_OK ? add_number(batch, LIVE_LINKED, 0, model->users - 1, error) : code;
+}
+
 int live_forget(Model *model, const ModelItems *items, uint32_t user, const History *history, sqlite3_value **last_id,
                 LiveBatch *batch, Error *error) {
   uint32_t last = (uint32_t)(model->users - 1);
@@ -310,6 +373,8 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
   }
   if (code == SQLITE_OK && shape_has_user_rows(&items->shape))
     code = move_vector(model, items, user, last, batch, error);
+  if (code == SQLITE_OK && items->shape.links == LINK_USER_NEIGHBORS)
+    code = forget_neighbor(model, user, last, batch, error);
   return code == SQLITE_OK ? add_number(batch, LIVE_USERS, 0, model->users - 1, error) : code;
 }
 

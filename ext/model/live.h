@@ -26,12 +26,13 @@ int history_without(const History *history, uint32_t item, History *reduced);
 
 /* What is to become of a user. */
 typedef struct LiveUser {
-  uint32_t index;         /* model_user_count: a new one … */
-  const Id *id;           /* … who is called that; else not looked at */
-  const History *history; /* her new one */
-  const float *row;       /* her factors as they are stored; NULL in a model whose users have none */
-  int entries, trained;   /* how many entries more, or fewer, and how many of those were not held out: -1 … 1 */
-  uint32_t item;          /* whose count changes by as much */
+  uint32_t index;                 /* model_user_count: a new one … */
+  const Id *id;                   /* … who is called that; else not looked at */
+  const History *history;         /* her new one */
+  const float *row;               /* her factors as they are stored; NULL in a model whose users have none */
+  const NeighborLists *neighbors; /* her new neighbours, one list, in a model of users' neighbours; else NULL */
+  int entries, trained; /* how many entries more, or fewer, and how many of those were not held out: -1 … 1 */
+  uint32_t item;        /* whose count changes by as much */
 } LiveUser;
 
 /* The user's rows and the counts. */

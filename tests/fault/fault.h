@@ -478,6 +478,9 @@ static const Step link_changes[] = {
     {"INSERT INTO plays_ease(user, item) VALUES('somebody', 'song 99')", 0},
     {"INSERT INTO plays_ease(plays_ease, user) VALUES('forget', 'person 9')", 0},
     {"INSERT INTO ratings_baseline(user, item, rating) VALUES(99, 4, 1)", 0},
+    {"INSERT INTO users_knn(user, item, rating) VALUES(3, 77, 5)", 0},
+    {"INSERT INTO users_knn(user, item, rating) VALUES(99, 4, 5)", 0},
+    {"INSERT INTO users_knn(users_knn, user) VALUES('forget', 3)", 0},
 };
 enum { LINK_CHANGES = sizeof link_changes / sizeof *link_changes };
 

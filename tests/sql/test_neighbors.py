@@ -294,10 +294,42 @@ class Neighbors(TestCase):
         db.execute("INSERT INTO m(m, user) VALUES('forget', 1007)")
         db.execute("INSERT INTO m(m) VALUES('integrity-check')")
         self.assertEqual(db.execute("SELECT count(*) FROM m WHERE user = 1007").fetchone(), (0,))
-        self.train(db, 4, by="user")
-        for change in ("INSERT INTO m(user, item, rating) VALUES(1, 53, 5)", "DELETE FROM m WHERE user = 1000 AND item = 50",
-                       "INSERT INTO m(m, user) VALUES('forget', 1000)"):
-            self.assert_error(db, change, "neighbours", "train it anew")
+
+    def test_ratings_of_neighbors_come_and_go(self):
+        """Whoever rates anything gets the neighbours that training would find for her."""
+        changes = [(1, 53, 5.0), (1, 62, 2.0), (1000, 53, 1.5), (1000, 998, 4.0)]
+        for options in ({}, {"similarity": "pearson", "min_support": 2}, {"similarity": "msd", "neighbors": "raters", "center": "mean"},
+                        {"weighting": "tfidf"}):
+            for user, dropped in ((1, None), (1000, 50)):
+                db, anew = self.closing(rated(ROWS)), self.closing(connect())
+                self.train(db, 4, by="user", **options)
+                rows = {row[:2]: row[2] for row in ROWS}
+                for who, item, rating in changes:
+                    if who == user:
+                        db.execute("INSERT INTO m(user, item, rating) VALUES(?, ?, ?)", (who, item, rating))
+                        rows[who, item] = rating
+                if dropped:
+                    self.assertIsNotNone(rows.pop((user, dropped), None))
+                    db.execute("DELETE FROM m WHERE user = ? AND item = ?", (user, dropped))
+                add_ratings(anew, [(*cell, rating) for cell, rating in rows.items()])
+                self.train(anew, 4, by="user", **options)
+                db.execute("INSERT INTO m(m) VALUES('integrity-check')")
+                ask = "SELECT user, similarity FROM user_similar(?, 9, 'm')"
+                self.assertEqual(db.execute(ask, (user,)).fetchall(), anew.execute(ask, (user,)).fetchall())
+                ask = "SELECT score FROM m WHERE user = ? AND item < 990 ORDER BY item"
+                self.assertEqual(db.execute(ask, (user,)).fetchall(), anew.execute(ask, (user,)).fetchall())
+
+    def test_neighbors_are_forgotten(self):
+        for forgotten in (1000, 1056, 1161):  # the first, one amid, and the last
+            db = self.closing(rated(ROWS))
+            self.train(db, 5, by="user")
+            before = self.lists(db)
+            db.execute("INSERT INTO m(m, user) VALUES('forget', ?)", (forgotten,))
+            db.execute("INSERT INTO m(m) VALUES('integrity-check')")
+            expected = {id: [entry for entry in entries if entry[0] != forgotten] for id, entries in before.items() if id != forgotten}
+            self.assertTrue(any(len(entries) < 5 for entries in expected.values()))
+            self.assertEqual(self.lists(db), {id: entries for id, entries in expected.items() if entries})
+            self.assertEqual(db.execute("SELECT * FROM user_similar(?, 3, 'm')", (forgotten,)).fetchall(), [])
 
     # ---- published figures ----
 

@@ -71,7 +71,7 @@ static void add_differences(const NeighborFeatures *features, const NeighborRow 
 }
 
 /* All moments of a pair in one vector. In double: they cancel where values are far from 0 and near each other. */
-SIMD_INLINE Double8 moments_of(double x, double y) { return (Double8){x * y, x, y, x * x, y * y, 1, 0, 0}; }
+#define MOMENTS_OF(x, y) ((Double8){(x) * (y), (x), (y), (x) * (x), (y) * (y), 1, 0, 0})
 
 static void add_moments(const NeighborFeatures *features, const NeighborRow *row, double *moment) {
   for (size_t place = 0; place < row->features; place++) {
@@ -79,7 +79,7 @@ static void add_moments(const NeighborFeatures *features, const NeighborRow *row
     double x = (double)row->value[place];
     for (size_t i = 0; i < e.count; i++) {
       size_t other = e.index[i];
-      *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += moments_of(x, (double)e.value[i]);
+      *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += MOMENTS_OF(x, (double)e.value[i]);
     }
   }
 }
@@ -200,7 +200,7 @@ static void add_coded_moments(const NeighborFeatures *features, const NeighborRo
     const uint32_t *coded;
     size_t count = coded_entries(features, row, place, &coded);
     double x = (double)row->value[place];
-    for (size_t c = 0; c < features->codes; c++) term[c] = moments_of(x, (double)features->table[c]);
+    for (size_t c = 0; c < features->codes; c++) term[c] = MOMENTS_OF(x, (double)features->table[c]);
     for (size_t i = 0; i < count; i++) {
       size_t other = coded[i] >> NEIGHBOR_CODE_BITS;
       *(Double8 *)(void *)(moment + other * NEIGHBOR_MOMENT_LANES) += term[coded[i] % NEIGHBOR_CODES];

@@ -225,6 +225,8 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
                           config->rank[config->score_head]);
   int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
+  if (config->cosine && config->profile == PROFILE_RATING)
+    return shadow_damaged(error, name, "its profile is none that a model of content can have");
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
   int64_t rows = config->links == LINK_USER_NEIGHBORS ? config->users : config->items;

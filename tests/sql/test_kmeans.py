@@ -224,10 +224,10 @@ class Ratings(TestCase):
     def test_damage(self):
         db = self.closing(rated())
         kmeans(db)
-        for change in ("3", "0", "4.5", "NULL", "4097"):
+        for turn, change in enumerate(("3", "0", "4.5", "NULL", "4097"), 1):  # each under a stamp of its own
             db.execute("SAVEPOINT s")
-            db.execute(f"UPDATE ratings_kmeans_config SET value = {change}, key = key WHERE key = 'clusters'")
-            db.execute("UPDATE ratings_kmeans_config SET value = value + 1 WHERE key = 'item_stamp'")
+            db.execute(f"UPDATE ratings_kmeans_config SET value = {change} WHERE key = 'clusters'")
+            db.execute("UPDATE ratings_kmeans_config SET value = value + ? WHERE key = 'item_stamp'", (turn,))
             self.assert_error(db, "SELECT * FROM recommend_clusters", "has no clusters" if change == "0" else "damaged")
             db.execute("ROLLBACK TO s")
             db.execute("RELEASE s")

@@ -10,6 +10,7 @@ import json
 import os
 import statistics
 import time
+import warnings
 
 NEIGHBORS = 30
 
@@ -53,6 +54,7 @@ def child_knn_peer(bench, folder, threads):
     from implicit.nearest_neighbours import CosineRecommender
     data, indices, indptr = (np.load(os.path.join(folder, name + ".npy")) for name in ("data", "indices", "indptr"))
     matrix = scipy.sparse.csr_matrix((data, indices, indptr))
+    warnings.simplefilter("ignore")  # it says that it converts what it has made itself
     before = peak_memory()
     began = time.perf_counter()
     CosineRecommender(K=NEIGHBORS, num_threads=int(threads)).fit(matrix, show_progress=False)

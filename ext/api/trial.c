@@ -339,7 +339,7 @@ static int read_folds(const Trial *trial, const char *column, Interactions *give
 }
 
 int trial_deal_by_column(Trial *trial, const char *column, Error *error) {
-  float values[TRIAL_MOST_FOLDS + 1];
+  float values[TRIAL_MOST_FOLDS + 1] = {0};
   Interactions given = {0};
   uint32_t *item_index = NULL;
   int code = read_folds(trial, column, &given, error);

@@ -47,9 +47,10 @@ SIMD_INLINE void lay(const KmeansPacked *p, const float *const *rows, size_t cou
 /* sum[r * PARTS + part] = squared distances, or scores, of row r to 16 centroids. */
 SIMD_INLINE void block_sums(const KmeansPacked *p, size_t block, const int squares, Vector sum[TILE * PARTS]) {
   const float *packed = p->packed + block * p->stride * KMEANS_PACKED, *laid = p->scratch;
+  const Vector zero = {0};
   SIMD_UNROLL
   for (int i = 0; i < TILE * PARTS; i++)
-    sum[i] = squares ? (Vector){0} : load(p->bias + block * KMEANS_PACKED + i % PARTS * WIDTH);
+    sum[i] = squares ? zero : load(p->bias + block * KMEANS_PACKED + i % PARTS * WIDTH);
   for (size_t first = 0; first < p->stride; first += PIECE, laid += TILE * PIECE) {
     size_t length = p->stride - first < PIECE ? p->stride - first : PIECE;
     for (size_t lane = 0; lane < length; lane++, packed += KMEANS_PACKED) {

@@ -8,7 +8,8 @@
 #include "links.h"
 
 #define VALUES "binary|ratings"
-#define DEFAULT_MEMORY 4096 /* MB */
+#define DEFAULT_MEMORY 4096            /* MB */
+#define MOST_BYTES INT64_C(2147483391) /* of sqlite3_malloc64 */
 
 typedef struct EaseTraining {
   TrainOptions common;
@@ -50,6 +51,12 @@ static int start(Training *training, Error *error) {
                      "ease_train: weights between %lld items take %lld MB of memory to compute, more than "
                      "\"max_memory\" allows (%d MB): raise it, train on fewer items, or use knn_train",
                      (int64_t)items, (int64_t)(bytes / MEGABYTE) + 1, options->max_memory);
+  if (stored > (uint64_t)MOST_BYTES)
+    return error_set(
+        error, SQLITE_ERROR,
+        "ease_train: weights between %lld items would be %lld MB in one piece, and SQLite allocates no more "
+        "than %lld MB at once: train on fewer items, or use knn_train",
+        (int64_t)items, (int64_t)(stored / MEGABYTE) + 1, MOST_BYTES / MEGABYTE);
   trained->algorithm = "ease";
   trained->shape = (ModelShape){
       .score_head = HEAD_RANKING,

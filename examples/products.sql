@@ -48,3 +48,22 @@ SELECT r.rank, p.product, round(r.score, 3) AS cosine
 .print "Any text will do:  tfidf_search('an apple computer', 3)"
 SELECT s.rank, p.product, round(s.similarity, 3) AS cosine
   FROM tfidf_search('an apple computer', 3) s JOIN products p ON p.id = s.item ORDER BY s.rank;
+
+.print
+.print "By people instead: whose purchases overlap with user 1's (cosine), and what they have that user 1 has not"
+SELECT key, value FROM json_each(knn_train('purchases', 4, '{"model": "people", "by": "user"}'))
+ WHERE key IN ('model', 'users', 'items', 'ratings') ORDER BY id;
+SELECT s.rank, s.user, round(s.similarity, 3) AS cosine FROM user_similar(1, 4, 'people') s ORDER BY s.rank;
+SELECT r.rank, p.product, round(r.score, 3) AS similarity
+  FROM recommend(1, 5, 'people') r JOIN products p ON p.id = r.item ORDER BY r.rank;
+
+.print
+.print "By two factors: the truncated SVD of the purchases less each user's mean, the mean added back"
+SELECT count(*) > 0 AS trained
+  FROM mf_train('purchases', 2, '{"model": "factors", "algorithm": "svd", "center": "user", "missing": "zero"}');
+SELECT user, round(sum(score) FILTER (WHERE item = 1), 3) AS Kindle, round(sum(score) FILTER (WHERE item = 2), 3) AS Macbook,
+       round(sum(score) FILTER (WHERE item = 3), 3) AS Shoes, round(sum(score) FILTER (WHERE item = 4), 3) AS Samsung,
+       round(sum(score) FILTER (WHERE item = 5), 3) AS LG
+  FROM factors GROUP BY user ORDER BY user;
+SELECT r.rank, p.product, round(r.score, 3) AS score
+  FROM recommend(1, 5, 'factors') r JOIN products p ON p.id = r.item ORDER BY r.rank;

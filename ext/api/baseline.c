@@ -74,7 +74,7 @@ static int start(Training *training, Error *error) {
       .biases = {predicts, 1},
       .score_head = options->score ? HEAD_RATING : HEAD_RANKING,
       .prediction_head = predicts ? HEAD_RATING : -1,
-      .clip = 1,
+      .range = RANGE_CLIP,
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
@@ -106,7 +106,7 @@ double baseline_test(const Training *training, const Factors *factors) {
     for (size_t e = held_out->start[user]; e < held_out->start[user + 1]; e++) {
       double prediction =
           factors->mean + (double)factors->user_bias[user] + (double)factors->item_bias[held_out->index[e]];
-      rating_errors_add(&errors, shape_clip(&training->trained.shape, prediction),
+      rating_errors_add(&errors, shape_prediction(&training->trained.shape, prediction),
                         held_out->value ? (double)held_out->value[e] : 1);
     }
   return rating_rmse(&errors);
@@ -175,6 +175,7 @@ static void end(Training *training) { (void)training; }
 const Family baseline_family = {
     .name = "baseline",
     .function = "baseline_train",
+    .reads_ratings = 1,
     .usage = "baseline_train(source [, options])",
     .options = baseline_options,
     .option_count = sizeof baseline_options / sizeof *baseline_options,

@@ -369,6 +369,7 @@ static const char *const has_what[] = {
         "key = 'users' AND value > 0 AND EXISTS(SELECT 1 FROM c WHERE key IN ('links', 'sparse') "
         "AND value > 0 UNION ALL " FACTORS ")",
     [NEED_NEIGHBORS] = "key = 'links' AND value IN (1, 2)",
+    [NEED_CLUSTERS] = "key = 'clusters' AND value > 0",
 };
 
 /* Can the model answer? A damaged one is taken to: the answer then says what is wrong with it. */
@@ -421,6 +422,7 @@ static int refuse_search(Connection *connection, const char *caller, ModelNeed n
       [NEED_SIMILAR_ITEMS] = {" that items can be compared by", "SELECT mf_train('ratings', 32)"},
       [NEED_SIMILAR_USERS] = {" that users can be compared by", "SELECT mf_train('ratings', 32)"},
       [NEED_NEIGHBORS] = {" of neighbours", "SELECT knn_train('ratings', 50)"},
+      [NEED_CLUSTERS] = {" of clusters", "SELECT kmeans_train('ratings', 10)"},
   };
   Search all = {.db = connection->db, .need = name ? NEED_ITEMS : need, .others = sqlite3_str_new(connection->db)};
   int code = connection_models(connection, consider, &all, error);
@@ -447,6 +449,11 @@ static void search_again(Search *search) {
 }
 
 int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error) {
+  if (items->shape.clusters && items->shape.cluster_side == CLUSTER_ROWS)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: model \"%s\" has put the rows of a table into clusters and knows no items: "
+                     "recommend_clusters() shows them",
+                     caller, model_name(model).name);
   if (model_user_count(model) > 0 || !items->shape.cosine) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" has no users: name the table of their ratings when it is trained, with the option "

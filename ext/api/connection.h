@@ -33,7 +33,8 @@ typedef enum ModelNeed {
   NEED_FOLD,          /* it can take in somebody new */
   NEED_SIMILAR_ITEMS, /* items can be compared by what it learned */
   NEED_SIMILAR_USERS, /* users can */
-  NEED_NEIGHBORS      /* it keeps neighbours */
+  NEED_NEIGHBORS,     /* it keeps neighbours */
+  NEED_CLUSTERS       /* it was made by kmeans_train */
 } ModelNeed;
 
 /* Finds the model that an argument names ("taste", "aux.taste"), or the only one that can answer where it is absent

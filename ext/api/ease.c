@@ -109,6 +109,8 @@ static void end(Training *training) { (void)training; }
 const Family ease_family = {
     .name = "ease",
     .function = "ease_train",
+    .reads_ratings = 1,
+    .size_key = "lambda",
     .usage = "ease_train(source, lambda [, options])",
     .size = "regularization lambda",
     .size_minimum = 1e-6,

@@ -38,6 +38,7 @@ static const Option evaluate_options[] = {
      .type = OPTION_CHOICE,
      .offset = offsetof(EvaluateOptions, judge.recall),
      .choices = "relevant|min"},
+    {.name = "lists", .type = OPTION_BOOLEAN, .offset = offsetof(EvaluateOptions, judge.lists)},
     {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(EvaluateOptions, judge.threads), .maximum = 256},
 };
 
@@ -163,7 +164,7 @@ static void options_free(EvaluateOptions *options) {
 
 static int start(TableCall *call, Error *error) {
   Evaluation *evaluation = call->state;
-  EvaluateOptions options = {.judge = {.k = {1, {10}}, .threshold = NAN, .exclude_seen = 1}};
+  EvaluateOptions options = {.judge = {.k = {1, {10}}, .threshold = NAN, .exclude_seen = 1, .lists = 1}};
   Interrupt interrupt;
   Interactions data = {0};
   Judge judge = {.options = &options.judge, .data = &data, .cancel = &interrupt.cancel};
@@ -184,7 +185,7 @@ static int start(TableCall *call, Error *error) {
   }
   if (code == SQLITE_OK) {
     describe_ratings(evaluation, &judge);
-    describe_lists(evaluation, &judge);
+    if (options.judge.lists) describe_lists(evaluation, &judge);
     call->rows = evaluation->count;
   }
   judge_free(&judge);

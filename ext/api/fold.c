@@ -116,7 +116,7 @@ static int gather(ModelItems *items, int head, const float *new_item, const Hist
     if (item < items->ids.count) {
       score_panel_get(panel, item, gathered->factors + count * stride);
       if (gathered->bias) gathered->bias[count] = panel->bias[item];
-    } else {
+    } else if (new_item) {
       memcpy(gathered->factors + count * stride, new_item + store_factors_place(shape, head),
              (size_t)shape->rank[head] * sizeof(float));
       if (gathered->bias) gathered->bias[count] = new_item[store_bias_place(shape, head)];
@@ -164,6 +164,62 @@ static int fold_head(const ModelShape *shape, int head, const AlsEntries *entrie
   return code;
 }
 
+/* What a projection takes away where every cell counts: Σ v and Σ b v over all items, v and b theirs. Cached in the
+ * place of G. */
+static int items_sums(ModelItems *items, int head) {
+  const ScorePanel *panel = &items->panel[head];
+  size_t stride = (size_t)panel->stride;
+  if (items->gram[head]) return SQLITE_OK;
+  float *vector = memory_alloc_aligned(1, stride * sizeof *vector), *sums = NULL;
+  double *sum = memory_alloc_zero(2 * stride, sizeof *sum);
+  if (vector && sum) sums = memory_alloc_aligned(2, stride * sizeof *sums);
+  for (size_t item = 0; sums && item < panel->count; item++) {
+    score_panel_get(panel, item, vector);
+    for (size_t lane = 0; lane < stride; lane++) {
+      sum[lane] += (double)vector[lane];
+      sum[stride + lane] += panel->bias ? (double)panel->bias[item] * (double)vector[lane] : 0;
+    }
+  }
+  for (size_t i = 0; sums && i < 2 * stride; i++) sums[i] = (float)sum[i];
+  items->gram[head] = sums;
+  memory_free_aligned(vector);
+  memory_free(sum);
+  return sums ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* The mean of a user's ratings, over the cells that a projection counts. */
+static double mean_rating(const ModelShape *shape, const FoldIn *fold, const AlsEntries *entries) {
+  double sum = 0, cells = (double)(fold->weigh_all_cells ? entries->others : entries->count);
+  for (size_t j = 0; j < entries->count; j++) sum += entries->value ? (double)entries->value[j] : 1;
+  if (!fold->user_mean) return 0;
+  return cells > 0 ? sum / cells : shape->average;
+}
+
+/* p = Σ (r − c) v over the entries, or over all cells, r being 0 where there is none; c the centre of each. An item
+ * that is new has no vector, and so no part in the sums. */
+static int project(ModelItems *items, int head, const AlsEntries *entries, float *row) {
+  const ModelShape *shape = &items->shape;
+  const FoldIn *fold = &shape->fold[head];
+  size_t stride = (size_t)shape_stride(shape, head), rank = (size_t)shape->rank[head];
+  double bias = mean_rating(shape, fold, entries), centre = shape->mean[head] + bias;
+  double *p = memory_alloc_zero(stride, sizeof *p);
+  int code = p ? SQLITE_OK : SQLITE_NOMEM;
+  if (code == SQLITE_OK && fold->weigh_all_cells) code = items_sums(items, head);
+  for (size_t j = 0; j < entries->count && code == SQLITE_OK; j++) {
+    double value = entries->value ? (double)entries->value[j] : 1;
+    if (!fold->weigh_all_cells) value -= centre + (entries->bias ? (double)entries->bias[j] : 0);
+    for (size_t lane = 0; lane < rank; lane++) p[lane] += value * (double)entries->factors[j * stride + lane];
+  }
+  for (size_t lane = 0; lane < rank && code == SQLITE_OK; lane++) {
+    if (fold->weigh_all_cells)
+      p[lane] -= centre * (double)items->gram[head][lane] + (double)items->gram[head][stride + lane];
+    row[store_factors_place(shape, head) + lane] = (float)p[lane];
+  }
+  if (shape->biases[head]) row[store_bias_place(shape, head)] = (float)bias;
+  memory_free(p);
+  return code;
+}
+
 /* Dense vectors of content: the sum of those of the items, made as long as 1. */
 static int sum_vectors(const ModelItems *items, Profile profile, const History *history, float *row) {
   const ScorePanel *panel = &items->panel[HEAD_RANKING];
@@ -198,7 +254,10 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
     float *solved = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof *solved);
     code = gather(items, head, new_item, history, &gathered, cancel);
     if (!solved) code = SQLITE_NOMEM;
-    if (code == SQLITE_OK) code = fold_head(shape, head, &gathered.entries, solved, row, cancel);
+    if (code == SQLITE_OK && shape->fold[head].method == FOLD_PROJECTION)
+      code = project(items, head, &gathered.entries, row);
+    else if (code == SQLITE_OK)
+      code = fold_head(shape, head, &gathered.entries, solved, row, cancel);
     gathered_free(&gathered);
     memory_free_aligned(solved);
   }
@@ -239,11 +298,22 @@ static int users_gram(Model *model, const ModelItems *items, int head, float **w
   return code;
 }
 
+/* An item that the decomposition has not met has no vector; its mean is what it is. */
+static void project_item(const ModelShape *shape, int head, float rating, double users, float *row) {
+  const FoldIn *fold = &shape->fold[head];
+  if (shape->biases[head] && !fold->user_mean)
+    row[store_bias_place(shape, head)] = fold->weigh_all_cells ? (float)((double)rating / users) : rating;
+}
+
 int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, float rating, float *row,
                   const Cancel *cancel, Error *error) {
   const ModelShape *shape = &items->shape;
   int code = SQLITE_OK;
   for (int head = 0; head < HEADS && code == SQLITE_OK; head++) {
+    if (shape->rank[head] && shape->fold[head].method == FOLD_PROJECTION) {
+      project_item(shape, head, rating, (double)model_user_count(model) + (user == NULL), row);
+      continue;
+    }
     if (!shape->rank[head]) continue;
     size_t stride = (size_t)shape_stride(shape, head);
     float *scratch = memory_alloc_aligned(2 * stride, sizeof *scratch), *gram = NULL;
@@ -266,6 +336,21 @@ int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, 
 
 /* ---- contributions ----------------------------------------------------------------------------------------------- */
 
+/* (r − c) v · target, or r v · target where all cells count: those that are missing are due to no item. */
+static void project_shares(const ModelShape *shape, int head, const AlsEntries *entries, const float *target,
+                           double *share) {
+  const FoldIn *fold = &shape->fold[head];
+  size_t stride = (size_t)shape_stride(shape, head);
+  double centre = shape->mean[head] + mean_rating(shape, fold, entries);
+  for (size_t j = 0; j < entries->count; j++) {
+    double value = entries->value ? (double)entries->value[j] : 1, along = 0;
+    if (!fold->weigh_all_cells) value -= centre + (entries->bias ? (double)entries->bias[j] : 0);
+    for (size_t lane = 0; lane < stride; lane++)
+      along += (double)entries->factors[j * stride + lane] * (double)target[lane];
+    share[j] = value * along;
+  }
+}
+
 static int contributions_of_factors(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                                     double *contribution, const Cancel *cancel) {
   const ModelShape *shape = &items->shape;
@@ -278,7 +363,10 @@ static int contributions_of_factors(ModelItems *items, const ModelUser *user, co
   if (!target || !share) code = SQLITE_NOMEM;
   if (code == SQLITE_OK) {
     score_panel_get(&items->panel[head], item, target);
-    code = als_fold_shares(&options, &gathered.entries, user->vector[head], target, share, cancel);
+    if (shape->fold[head].method == FOLD_PROJECTION)
+      project_shares(shape, head, &gathered.entries, target, share);
+    else
+      code = als_fold_shares(&options, &gathered.entries, user->vector[head], target, share, cancel);
   }
   for (size_t i = 0, known = 0; code == SQLITE_OK && i < history->count; i++)
     if (!history->held_out || !history->held_out[i]) contribution[i] = share[known++];

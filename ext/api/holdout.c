@@ -51,9 +51,12 @@ int holdout_test_factors(Training *training, const Factors *factors, double *ndc
   ScorePanel panel = {0};
   int code = holdout_choose(training, &holdout);
   float *vector = memory_alloc_aligned(holdout.count, stride * sizeof *vector);
-  if (code == SQLITE_OK) code = vector ? score_panel_alloc(&panel, factors->items, factors->stride, 0) : SQLITE_NOMEM;
+  if (code == SQLITE_OK)
+    code =
+        vector ? score_panel_alloc(&panel, factors->items, factors->stride, factors->item_bias != NULL) : SQLITE_NOMEM;
   for (size_t item = 0; code == SQLITE_OK && item < factors->items; item++)
     score_panel_set(&panel, item, factors->item + item * stride, factors->stride);
+  if (code == SQLITE_OK && factors->item_bias) memcpy(panel.bias, factors->item_bias, factors->items * sizeof(float));
   for (size_t i = 0; code == SQLITE_OK && i < holdout.count; i++)
     memcpy(vector + i * stride, factors->user + holdout.user[i] * stride, stride * sizeof *vector);
   const Scorer scorer = {.panel = &panel};

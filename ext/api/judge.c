@@ -95,7 +95,7 @@ static int judge_block(Judge *judge, const Block *block, Scorer scorer) {
                               .excluded = block->excluded,
                               .relevant = block->relevant,
                               .unknown = block->unknown};
-  return block->count
+  return block->count && judge->options->lists
              ? ranking_scores_add(&judge->scores, &scorer, &users, &judge->protocol, judge->recommended, judge->cancel)
              : SQLITE_OK;
 }
@@ -108,10 +108,10 @@ static Scorer popularity_scorer(const Judge *judge) { return (Scorer){.panel = &
 static double estimate(const ModelItems *items, double user_offset, int user_known, uint32_t item) {
   const ModelShape *shape = &items->shape;
   int head = shape->prediction_head;
-  if (!shape->biases[head]) return shape->average;
+  if (!shape->biases[head]) return shape->average; /* a rating */
   double sum = user_known ? user_offset : shape->mean[head];
   if (item != DICTIONARY_NONE) sum += (double)items->panel[head].bias[item];
-  return sum;
+  return shape_prediction(shape, sum);
 }
 
 int judge_predicts(const Judge *judge) {
@@ -135,7 +135,7 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
     if (known)
       code = predictor_rate(&judge->predictor, item, &prediction, error);
     else
-      prediction = shape_clip(&items->shape, estimate(items, user ? user->offset : 0, user != NULL, item));
+      prediction = estimate(items, user ? user->offset : 0, user != NULL, item);
     rating_errors_add(&judge->errors, prediction, cells->value ? (double)cells->value[e] : 1);
     if (e % 4096 == 0 && code == SQLITE_OK) code = interrupt_error(error, cancel_poll(judge->cancel));
   }

@@ -17,6 +17,7 @@ typedef struct JudgeOptions {
   int exclude_seen; /* what the user has is no candidate */
   int cold_start;   /* COLD_DROP or COLD_ESTIMATE */
   int recall;       /* 1: by min(k, relevant) */
+  int lists;        /* lists are judged too, which takes users × items scores */
   int threads;      /* 0: all cores */
 } JudgeOptions;
 

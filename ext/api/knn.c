@@ -128,7 +128,7 @@ static int start(Training *training, Error *error) {
       .biases = {data->explicit_ratings, 0},
       .score_head = HEAD_RANKING,
       .prediction_head = data->explicit_ratings ? HEAD_RATING : -1,
-      .clip = options->range == 0,
+      .range = options->range ? RANGE_NONE : RANGE_CLIP,
       .minimum = data->minimum,
       .maximum = data->maximum,
       .average = data->mean,
@@ -208,6 +208,7 @@ static void end(Training *training) { (void)training; }
 const Family knn_family = {
     .name = "knn",
     .function = "knn_train",
+    .reads_ratings = 1,
     .usage = "knn_train(source, k [, options])",
     .size = "number of neighbours",
     .size_minimum = 0,

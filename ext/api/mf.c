@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "../base/memory.h"
+#include "../learn/extent.h"
 #include "../learn/metrics.h"
 #include "holdout.h"
 #include "init.h"
@@ -29,7 +30,7 @@ static int check(const Training *training, Error *error) {
 static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
                            ModelShape *shape) {
   *shape = (ModelShape){.prediction_head = -1,
-                        .clip = options->range == 0,
+                        .range = (PredictionRange)options->range,
                         .minimum = training->data.minimum,
                         .maximum = training->data.maximum,
                         .average = training->data.mean};
@@ -41,7 +42,7 @@ static void describe_shape(const Training *training, const MfOptions *options, c
     shape->fold[plan->head] = plan->fold;
   }
   shape->score_head = options->objective == OBJECTIVE_RATING ? HEAD_RATING : HEAD_RANKING;
-  if (state->learner->predicts)
+  if (state->learner->predicts && training->data.explicit_ratings)
     shape->prediction_head = options->objective == OBJECTIVE_RANKING ? HEAD_RANKING : HEAD_RATING;
 }
 
@@ -51,19 +52,22 @@ static int describe_options(const Training *training, const MfOptions *options, 
   sqlite3_str *text = sqlite3_str_new(NULL);
   const MfLearner *learner = state->learner;
   char *objective = options_choice(MF_OBJECTIVES, options->objective);
-  sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d", (int64_t)training->size,
-                      learner->name, objective, options->epochs);
+  char *range = options_choice(MF_RANGES, options->range);
+  sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d",
+                      (int64_t)training->size, learner->name, objective, options->epochs);
   for (int i = 0; i < state->plan_count; i++) {
     sqlite3_str_appendf(text, ",\"%s\":{", head_names[state->plans[i].head]);
     learner->describe(&state->plans[i], text);
     sqlite3_str_appendall(text, "}");
   }
   if (learner->describe_all) learner->describe_all(options, text);
-  sqlite3_str_appendf(text, ",\"init_scale\":%!.15g,\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}",
-                      state->plans[0].init_scale, options->tolerance, options->common.test, options->common.seed);
+  if (state->plans[0].init_scale > 0) sqlite3_str_appendf(text, ",\"init_scale\":%!.15g", state->plans[0].init_scale);
+  sqlite3_str_appendf(text, ",\"range\":\"%s\",\"tolerance\":%!.15g,\"test\":%!.15g,\"seed\":%llu}", range,
+                      options->tolerance, options->common.test, options->common.seed);
   sqlite3_free(objective);
+  sqlite3_free(range);
   *json = sqlite3_str_finish(text);
-  return *json && objective ? SQLITE_OK : error_no_memory(error);
+  return *json && objective && range ? SQLITE_OK : error_no_memory(error);
 }
 
 /* ---- the test metric --------------------------------------------------------------------------------------------- */
@@ -72,6 +76,7 @@ static int test_head(Training *training, Head head, const Factorizer *fit, doubl
   *test = NAN;
   if (!training->data.held_out.start) return SQLITE_OK;
   const Factors *factors = fit->method->factors(fit->state);
+  if (!factors) return SQLITE_OK;
   if (head == HEAD_RANKING) return holdout_test_factors(training, factors, test, error);
   RatingErrors errors =
       rating_errors_of(factors, &training->data.held_out, training->data.minimum, training->data.maximum);
@@ -133,6 +138,11 @@ static int end_head(Training *training, MfState *state, int *done, Error *error)
   state->factorizer.method->take(state->factorizer.state, factors);
   factors->mean = plan->mean;
   drop_factorizer(state);
+  ModelShape *shape = &training->trained.shape;
+  if (shape->range == RANGE_MINMAX && shape->prediction_head == (int)plan->head) {
+    int code = factors_extent(factors, &shape->low, &shape->high, training->threads, &training->interrupt.cancel);
+    if (code != SQLITE_OK) return interrupt_error(error, code);
+  }
   *done = ++state->current == state->plan_count;
   return *done ? SQLITE_OK : start_head(training, state, error);
 }
@@ -178,6 +188,8 @@ static void end(Training *training) {
 const Family mf_family = {
     .name = "mf",
     .function = "mf_train",
+    .reads_ratings = 1,
+    .size_key = "rank",
     .usage = "mf_train(source, rank [, options])",
     .size = "rank",
     .size_minimum = 1,

@@ -49,6 +49,48 @@ static const MfLearner learners[] = {
                      .plan = mf_plan_gradient,
                      .create = mf_create_gradient,
                      .describe = mf_describe_gradient},
+    [MF_SVDPP] = {.name = "svdpp",
+                  .feedback = FEEDBACK_RATINGS,
+                  .fits = {[HEAD_RATING] = 1},
+                  .predicts = 1,
+                  .epochs = 25,
+                  .plan = mf_plan_svdpp,
+                  .user_rows = 1,
+                  .create = mf_create_svdpp,
+                  .describe = mf_describe_svdpp},
+    [MF_NMF] = {.name = "nmf",
+                .feedback = FEEDBACK_NONNEGATIVE_RATINGS,
+                .fits = {[HEAD_RATING] = 1},
+                .predicts = 1,
+                .epochs = 50,
+                .plan = mf_plan_nmf,
+                .create = mf_create_nmf,
+                .describe = mf_describe_nmf},
+    [MF_SVD] = {.name = "svd",
+                .feedback = FEEDBACK_ANY,
+                .fits = {[HEAD_RATING] = 1, [HEAD_RANKING] = 1},
+                .either = 1,
+                .predicts = 1,
+                .epochs = 30,
+                .plan = mf_plan_svd,
+                .create = mf_create_svd,
+                .describe = mf_describe_svd},
+    [MF_BPR] = {.name = "bpr",
+                .feedback = FEEDBACK_ANY,
+                .fits = {[HEAD_RANKING] = 1},
+                .epochs = 30,
+                .plan = mf_plan_bpr,
+                .user_rows = 1,
+                .create = mf_create_bpr,
+                .describe = mf_describe_bpr},
+    [MF_LOGISTIC] = {.name = "logistic",
+                     .feedback = FEEDBACK_CONFIDENCE,
+                     .fits = {[HEAD_RANKING] = 1},
+                     .epochs = 20,
+                     .plan = mf_plan_logistic,
+                     .user_rows = 1,
+                     .create = mf_create_logistic,
+                     .describe = mf_describe_logistic},
 };
 
 const MfLearner *mf_learner(int algorithm) { return &learners[algorithm]; }
@@ -70,7 +112,8 @@ static int check_objective(const MfLearner *learner, int objective, Error *error
 }
 
 static int check_feedback(const MfLearner *learner, const Interactions *data, Error *error) {
-  if (learner->feedback == FEEDBACK_RATINGS && !data->explicit_ratings)
+  int needs_ratings = learner->feedback == FEEDBACK_RATINGS || learner->feedback == FEEDBACK_NONNEGATIVE_RATINGS;
+  if (needs_ratings && !data->explicit_ratings)
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"%s\" needs ratings, and the source has none: name the column with the option "
                      "\"rating\", or leave \"algorithm\" out to train on implicit feedback",
@@ -80,6 +123,31 @@ static int check_feedback(const MfLearner *learner, const Interactions *data, Er
                      "mf_train: \"%s\" takes ratings as confidence, so they must not be negative, but the least is "
                      "%g: use \"als\", or leave the rating out with the option \"rating\": null",
                      learner->name, data->minimum);
+  if (learner->feedback == FEEDBACK_NONNEGATIVE_RATINGS && data->minimum < 0)
+    return error_set(error, SQLITE_ERROR,
+                     "mf_train: \"%s\" takes ratings that are not negative, but the least is %g: use \"als\"",
+                     learner->name, data->minimum);
+  return SQLITE_OK;
+}
+
+/* What options->objective is, where it was not given; or whether it can be had from these data. */
+static int choose_objective(const MfLearner *learner, const Interactions *data, int *objective, Error *error) {
+  int head = data->explicit_ratings ? OBJECTIVE_RATING : OBJECTIVE_RANKING;
+  if (!learner->either) {
+    if (!learner->fits[HEAD_RATING] || !learner->fits[HEAD_RANKING])
+      *objective = learner->fits[HEAD_RATING] ? OBJECTIVE_RATING : OBJECTIVE_RANKING;
+    if (*objective < 0) *objective = OBJECTIVE_BOTH;
+    return SQLITE_OK;
+  }
+  if (*objective >= 0 && *objective != head && data->explicit_ratings)
+    return error_set(
+        error, SQLITE_ERROR,
+        "mf_train: \"%s\" fits one head from ratings, which predicts and ranks: leave the objective out, or "
+        "the ratings, with the option \"rating\": null",
+        learner->name);
+  if (*objective >= 0 && *objective != head)
+    return error_set(error, SQLITE_ERROR, "mf_train: the objective \"rating\" needs ratings, and the source has none");
+  *objective = head;
   return SQLITE_OK;
 }
 
@@ -105,9 +173,7 @@ int mf_choose(const Training *training, MfOptions *options, const Interactions *
                                  options->algorithm, error);
   if (code == SQLITE_OK) code = check_regularization(learner, options, error);
   if (code != SQLITE_OK || !data) return code;
-  if (!learner->fits[HEAD_RATING] || !learner->fits[HEAD_RANKING])
-    options->objective = learner->fits[HEAD_RATING] ? OBJECTIVE_RATING : OBJECTIVE_RANKING;
-  if (options->objective < 0) options->objective = OBJECTIVE_BOTH;
+  code = choose_objective(learner, data, &options->objective, error);
   if (options->epochs < 0) options->epochs = learner->epochs;
-  return check_feedback(learner, data, error);
+  return code == SQLITE_OK ? check_feedback(learner, data, error) : code;
 }

@@ -5,9 +5,14 @@
 
 #include "../learn/adam.h"
 #include "../learn/als.h"
+#include "../learn/bpr.h"
 #include "../learn/factorizer.h"
 #include "../learn/gradient.h"
+#include "../learn/logistic.h"
+#include "../learn/nmf.h"
 #include "../learn/sgd.h"
+#include "../learn/svd_centered.h"
+#include "../learn/svdpp.h"
 #include "mf_options.h"
 
 /* How one head is to be fitted. */
@@ -23,19 +28,25 @@ typedef struct MfPlan {
     SgdOptions sgd;
     AdamOptions adam;
     GradientOptions gradient;
+    SvdppOptions svdpp;
+    NmfOptions nmf;
+    SvdCenteredOptions svd;
+    SampledOptions sampled;
   } method;
 } MfPlan;
 
 typedef enum MfFeedback {
   FEEDBACK_ANY,
-  FEEDBACK_RATINGS,   /* the source must have ratings */
-  FEEDBACK_CONFIDENCE /* ratings, where there are any, are confidences: not negative */
+  FEEDBACK_RATINGS,             /* the source must have ratings */
+  FEEDBACK_NONNEGATIVE_RATINGS, /* … and none is negative */
+  FEEDBACK_CONFIDENCE           /* ratings, where there are any, are confidences: not negative */
 } MfFeedback;
 
 typedef struct MfLearner {
   const char *name;
   MfFeedback feedback;
   int fits[HEADS]; /* which heads */
+  int either;      /* one of them: the rating head where there are ratings, else the ranking head */
   int predicts;    /* what it predicts are ratings */
   double least_regularization;
   int epochs;    /* unless they are given */
@@ -71,5 +82,25 @@ void mf_describe_adam(const MfPlan *plan, sqlite3_str *json);
 void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan *plan);
 int mf_create_gradient(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
 void mf_describe_gradient(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_svdpp(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_svdpp(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_nmf(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_nmf(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_svd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_svd(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_bpr(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_bpr(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_bpr(const MfPlan *plan, sqlite3_str *json);
+
+void mf_plan_logistic(const Training *training, const MfOptions *options, MfPlan *plan);
+int mf_create_logistic(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+void mf_describe_logistic(const MfPlan *plan, sqlite3_str *json);
 
 #endif

@@ -9,6 +9,8 @@
  *     rating, seen    what the user did: the rating or NULL, 1 or 0
  *     <model>, payload  hidden; INSERT INTO taste(taste) VALUES('retrain') is a command
  *
+ * INSERT of a user, an item and a rating, UPDATE of a rating and DELETE change the ratings that are known: see live.c.
+ *
  * rowid = user index << 32 | item index. */
 #include "model_table.h"
 

@@ -210,7 +210,7 @@ static int rate_by_neighbors(Predictor *predictor, uint32_t item, double *predic
   double deviation = neighbor_vote(predictor->votes, count, size);
   if (none && count == 0) base = shape->average;
   if (predictor->spread) deviation *= (double)predictor->spread[predictor->by_user ? predictor->user.index : item];
-  *prediction = shape_clip(shape, base + deviation);
+  *prediction = shape_prediction(shape, base + deviation);
   return code;
 }
 
@@ -223,6 +223,6 @@ int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Erro
     score = (double)items_score(items, head, item, predictor->user.single);
   else
     score = (double)score_panel_score(&items->panel[head], item, predictor->user.vector) + predictor->user.offset;
-  *prediction = shape_clip(&items->shape, score);
+  *prediction = shape_prediction(&items->shape, score);
   return SQLITE_OK;
 }

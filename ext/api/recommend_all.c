@@ -85,7 +85,7 @@ static int enter_block(Everyone *state, Error *error) {
   if (code != SQLITE_OK) return code;
   code = model_users(model, state->reading.items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES,
                      &state->users, error);
-  if (code == SQLITE_OK && memchr(state->users.blank, 1, state->users.count))
+  if (code == SQLITE_OK && state->users.count && memchr(state->users.blank, 1, state->users.count))
     code = model_popularity(model, state->reading.items, &state->popularity, error);
   model_end(model);
   return code == SQLITE_OK ? rank_block(state, error) : code;

@@ -10,15 +10,28 @@ int about_register(sqlite3 *db);                /* about.c: recommend_version, r
 int split_register(sqlite3 *db);                /* split.c: recommend_split */
 int recommend_register(Connection *connection); /* recommend.c, recommend_all.c */
 int recommend_all_register(Connection *connection);
-int recommend_for_register(Connection *connection); /* recommend_for.c */
-int similar_register(Connection *connection);       /* similar.c: item_similar, user_similar, recommend_users */
-int neighbors_register(Connection *connection);     /* neighbors.c: recommend_neighbors */
-int explain_register(Connection *connection);       /* explain.c: recommend_explain */
-int similar_all_register(Connection *connection);   /* similar_all.c: item_similar_all */
-int predict_register(Connection *connection);       /* predict.c */
-int inspect_register(Connection *connection);       /* inspect.c: recommend_models, recommend_factors */
-int text_register(Connection *connection);          /* text.c: tfidf_cosine, tfidf_vector */
-int search_register(Connection *connection);        /* search.c: tfidf_search */
-int evaluate_register(Connection *connection);      /* evaluate.c */
+int recommend_for_register(Connection *connection);  /* recommend_for.c */
+int similar_register(Connection *connection);        /* similar.c: item_similar, user_similar, recommend_users */
+int explain_register(Connection *connection);        /* explain.c: recommend_explain */
+int similar_all_register(Connection *connection);    /* similar_all.c: item_similar_all */
+int predict_register(Connection *connection);        /* predict.c */
+int inspect_register(Connection *connection);        /* inspect.c: recommend_models, recommend_factors */
+int text_register(Connection *connection);           /* text.c: tfidf_cosine, tfidf_vector */
+int search_register(Connection *connection);         /* search.c: tfidf_search */
+int describe_register(Connection *connection);       /* describe.c */
+int clusters_register(Connection *connection);       /* clusters.c: recommend_clusters */
+int evaluate_register(Connection *connection);       /* evaluate.c */
+int cross_validate_register(Connection *connection); /* cross_validate.c */
+int grid_search_register(Connection *connection);    /* grid_search.c */
+int recommend_for_register(Connection *connection);  /* recommend_for.c */
+int similar_register(Connection *connection);        /* similar.c: item_similar, user_similar, recommend_users */
+int neighbors_register(Connection *connection);      /* neighbors.c: recommend_neighbors */
+int explain_register(Connection *connection);        /* explain.c: recommend_explain */
+int similar_all_register(Connection *connection);    /* similar_all.c: item_similar_all */
+int predict_register(Connection *connection);        /* predict.c */
+int inspect_register(Connection *connection);        /* inspect.c: recommend_models, recommend_factors */
+int text_register(Connection *connection);           /* text.c: tfidf_cosine, tfidf_vector */
+int search_register(Connection *connection);         /* search.c: tfidf_search */
+int evaluate_register(Connection *connection);       /* evaluate.c */
 
 #endif

@@ -12,12 +12,14 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "baseline.h"
+#include "kmeans.h"
 #include "links.h"
 #include "mf.h"
 #include "model_store.h"
 #include "tfidf.h"
 
-const Family *const families[] = {&mf_family, &knn_family, &ease_family, &baseline_family, &tfidf_family, NULL};
+const Family *const families[] = {&mf_family,     &knn_family,   &ease_family, &baseline_family,
+                                  &kmeans_family, &tfidf_family, NULL};
 
 const Family *family_named(const char *name) {
   for (int i = 0; families[i]; i++)
@@ -106,6 +108,7 @@ static int check_name(Training *training, Error *error) {
 
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
   const TrainOptions *options = training->options;
+  if (training->given) return SQLITE_OK;
   const InteractionOptions reading = {
       .caller = training->family->function,
       .user = options->user.name,
@@ -152,6 +155,11 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   interrupt_begin(&training->interrupt, connection->db);
   int code = SQLITE_OK;
   training->from_file = request->from_file;
+  if (request->given) {
+    training->data = *request->given;
+    *request->given = (Interactions){0};
+    training->given = 1;
+  }
   if (family->size) code = family_check_size(family, request->size, error);
   if (code == SQLITE_OK) code = parse_options(training, request->options, error);
   if (code == SQLITE_OK && family->check) code = family->check(training, error);

@@ -64,6 +64,7 @@ typedef struct Training {
   int replaces;          /* a model of that name exists */
   int from_file;         /* the options come from the database file: nothing in them may be run */
   Interactions data;
+  int given;            /* data were there from the start */
   SparseMatrix by_item; /* the transpose of data.by_user */
   Interrupt interrupt;
   int threads;
@@ -81,7 +82,9 @@ typedef struct Family {
   const char *usage;    /* "mf_train(source, rank [, options])" */
   const char *size;     /* what the second argument is called: "rank"; NULL: there is none */
   double size_minimum, size_maximum;
-  int size_is_real; /* it need not be a whole number */
+  int size_is_real;     /* it need not be a whole number */
+  const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
+  int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
   const Option *options;
   size_t option_count;
   size_t options_size;
@@ -107,6 +110,7 @@ typedef struct TrainRequest {
   const char *options;    /* may be NULL */
   const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
   int from_file;          /* the options come from the database file (retrain) */
+  Interactions *given;    /* the ratings, read already: taken over; NULL: to be read from the source */
 } TrainRequest;
 
 const Family *family_named(const char *name); /* NULL where there is none */

@@ -137,10 +137,11 @@ static void train_table_end(TableCall *call) {
     .column = train_table_column, .end = train_table_end,                                                 \
   }
 
-static const TableFunction train_tables[] = {TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2),
-                                             TRAIN_TABLE("knn", ", k", ", k HIDDEN", 2),
-                                             TRAIN_TABLE("ease", ", lambda", ", lambda HIDDEN", 2),
-                                             TRAIN_TABLE("baseline", "", "", 1), TRAIN_TABLE("tfidf", "", "", 1)};
+/* In the order of families[]. */
+static const TableFunction train_tables[] = {
+    TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2),       TRAIN_TABLE("knn", ", k", ", k HIDDEN", 2),
+    TRAIN_TABLE("ease", ", lambda", ", lambda HIDDEN", 2), TRAIN_TABLE("baseline", "", "", 1),
+    TRAIN_TABLE("kmeans", ", k", ", k HIDDEN", 2),         TRAIN_TABLE("tfidf", "", "", 1)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 

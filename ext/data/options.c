@@ -257,6 +257,16 @@ int options_parse(const char *caller, const char *json, const Option *options, s
   return code;
 }
 
+int options_check_names(const char *caller, const char *json, const Option *options, size_t count, Error *error) {
+  if (!json || !*json) return SQLITE_OK;
+  cJSON *object = cJSON_Parse(json);
+  int code = object ? SQLITE_OK : error_no_memory(error);
+  for (const cJSON *value = object ? object->child : NULL; value && code == SQLITE_OK; value = value->next)
+    if (!find_option(value->string, options, count)) code = refuse_key(caller, value->string, options, count, error);
+  cJSON_Delete(object);
+  return code;
+}
+
 /* "a", "b" and "c": the methods whose bits are set. */
 static char *quote_readers(const char *methods, unsigned readers) {
   sqlite3_str *text = sqlite3_str_new(NULL);

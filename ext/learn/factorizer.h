@@ -18,7 +18,8 @@ typedef struct FactorizerMethod {
   int (*epoch)(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error);
   /* What is to be done once, after the last epoch, and changes the report; NULL: nothing. */
   int (*finish)(void *state, FactorizerReport *report, const Cancel *cancel, Error *error);
-  const Factors *(*factors)(void *state);      /* as they stand; owned by the method */
+  /* As they stand; owned by the method. NULL: there are none before finish(). */
+  const Factors *(*factors)(void *state);
   void (*take)(void *state, Factors *factors); /* hands them over; then it can only be destroyed */
   void (*destroy)(void *state);
 } FactorizerMethod;

@@ -22,35 +22,11 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../base/parallel.h"
 #include "../base/random.h"
 #include "../base/sqlite.h"
-#include "../base/top_k.h"
+#include "neighbor_search.h"
 
-#define ROWS_A_BLOCK 4
-
-/* Sums over the common features of a row with another. */
-typedef struct Sums {
-  float xy, x, y, xx, yy; /* xy: of squared differences for msd */
-  uint32_t support;
-} Sums;
-
-/* The neighbours that a block of rows has found, row after row. */
-typedef struct Found {
-  Scored *scored;
-  uint32_t *support;
-  size_t count[ROWS_A_BLOCK];
-} Found;
-
-struct NeighborSearch {
-  NeighborOptions options;
-  const SparseMatrix *rows, *features;
-  SparseMatrix drawn_rows, drawn_features; /* what these point to where entries are drawn */
-  double *row_part, *feature_part; /* means, or what the weighting takes from a row and a feature; may be NULL */
-  float *inverse_norm;             /* rows */
-  float *value;                    /* weighted, in the order of features; NULL: all 1 */
-  Sums *row_sums;                  /* of neighbors_row */
-};
+#define DENSE_SHARE 16
 
 /* ---- drawing entries --------------------------------------------------------------------------------------------- */
 
@@ -158,182 +134,288 @@ static int make_parts(NeighborSearch *search) {
   return SQLITE_OK;
 }
 
-static int make_values(NeighborSearch *search, const Cancel *cancel) {
-  const SparseMatrix *rows = search->rows, *features = search->features;
-  int code = make_parts(search);
-  search->inverse_norm = memory_alloc_zero(rows->rows, sizeof *search->inverse_norm);
-  search->value = memory_alloc(features->start[features->rows], sizeof *search->value);
-  search->row_sums = memory_alloc(rows->rows, sizeof *search->row_sums);
-  if (code != SQLITE_OK || !search->inverse_norm || !search->value || !search->row_sums) return SQLITE_NOMEM;
-  for (size_t feature = 0; feature < features->rows && code == SQLITE_OK; feature++) {
-    for (size_t e = features->start[feature]; e < features->start[feature + 1]; e++)
-      search->value[e] = weigh(search, features->index[e], feature, value_of(features, e));
-    code = cancel_poll(cancel);
-  }
-  for (size_t row = 0; row < rows->rows && code == SQLITE_OK; row++) {
-    double square = 0;
-    for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
-      double value = (double)weigh(search, row, rows->index[e], value_of(rows, e));
-      square += value * value;
+/* ---- the form that is walked ------------------------------------------------------------------------------------- */
+
+/* Numbers the rows, longest first, by counting lengths. */
+static int make_labels(NeighborSearch *search) {
+  size_t n = search->rows->rows;
+  for (size_t row = 0; row < n; row++)
+    if (sparse_row_length(search->rows, row) > search->longest) search->longest = sparse_row_length(search->rows, row);
+  size_t *next = memory_alloc_zero(search->longest + 2, sizeof *next);
+  search->order = memory_alloc(n, sizeof *search->order);
+  search->label = memory_alloc(n, sizeof *search->label);
+  if (next && search->order && search->label) {
+    for (size_t row = 0; row < n; row++) next[search->longest - sparse_row_length(search->rows, row) + 1]++;
+    for (size_t length = 0; length < search->longest; length++) next[length + 1] += next[length];
+    for (size_t row = 0; row < n; row++) {
+      size_t label = next[search->longest - sparse_row_length(search->rows, row)]++;
+      search->order[label] = (uint32_t)row;
+      search->label[row] = (uint32_t)label;
     }
-    search->inverse_norm[row] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+  }
+  memory_free(next);
+  return next && search->order && search->label ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* Different values, hashed: open addressing, at most a quarter full. */
+typedef struct Codes {
+  float table[NEIGHBOR_CODES];
+  uint16_t slot[4 * NEIGHBOR_CODES]; /* code + 1; 0: free */
+  size_t count;
+} Codes;
+
+/* The code of a value, which is given one if there are any left; else NEIGHBOR_CODES. */
+static uint32_t code_of(Codes *codes, float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint32_t place = bits * UINT32_C(0x9e3779b1) >> 22;
+  for (; codes->slot[place] > 0; place = (place + 1) % (4 * NEIGHBOR_CODES))
+    if (memcmp(&codes->table[codes->slot[place] - 1], &value, sizeof value) == 0) return codes->slot[place] - 1U;
+  if (codes->count == NEIGHBOR_CODES) return NEIGHBOR_CODES;
+  codes->table[codes->count++] = value;
+  codes->slot[place] = (uint16_t)codes->count;
+  return (uint32_t)codes->count - 1;
+}
+
+/* Whether every value has a code. */
+static int find_codes(const NeighborSearch *search, Codes *codes, int *all, const Cancel *cancel) {
+  const SparseMatrix *rows = search->rows;
+  int code = SQLITE_OK;
+  *all = rows->rows <= UINT32_MAX >> NEIGHBOR_CODE_BITS;
+  for (size_t row = 0; row < rows->rows && *all && code == SQLITE_OK; row++) {
+    for (size_t e = rows->start[row]; e < rows->start[row + 1] && *all; e++)
+      *all = code_of(codes, weigh(search, row, rows->index[e], value_of(rows, e))) < NEIGHBOR_CODES;
     code = cancel_poll(cancel);
   }
+  return code;
+}
+
+static int alloc_lists(NeighborSearch *search, int coded) {
+  size_t n = search->rows->rows, entries = search->rows->start[n];
+  int with_values = !coded && search->scale.kind != NEIGHBOR_COUNTS;
+  if (coded) {
+    search->coded = memory_alloc(entries, sizeof *search->coded);
+    search->table = memory_alloc_zero(NEIGHBOR_CODES, sizeof *search->table);
+  } else {
+    search->index = memory_alloc(entries, sizeof *search->index);
+  }
+  if (with_values) search->value = memory_alloc(entries, sizeof *search->value);
+  search->place = memory_alloc(entries, sizeof *search->place);
+  search->inverse_norm = memory_alloc(n, sizeof *search->inverse_norm);
+  search->length = memory_alloc(n, sizeof *search->length);
+  int lists = coded ? search->coded && search->table : search->index && (!with_values || search->value);
+  return lists && search->place && search->inverse_norm && search->length ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* Appends a row to the lists of its features. */
+static void list_row(NeighborSearch *search, size_t label, Codes *codes, uint32_t *count) {
+  const SparseMatrix *rows = search->rows, *features = search->features;
+  size_t row = search->order[label];
+  double square = 0;
+  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
+    size_t feature = rows->index[e], to = features->start[feature] + count[feature];
+    float value = weigh(search, row, feature, value_of(rows, e));
+    square += (double)value * (double)value;
+    search->place[e] = count[feature]++;
+    if (search->coded)
+      search->coded[to] = (uint32_t)label << NEIGHBOR_CODE_BITS | code_of(codes, value);
+    else
+      search->index[to] = (uint32_t)label;
+    if (search->value) search->value[to] = value;
+  }
+  search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+  search->length[label] = (float)sparse_row_length(rows, row);
+}
+
+/* The features with their rows by label, and what is known of each row. */
+static int make_lists(NeighborSearch *search, const Cancel *cancel) {
+  int coded = 0, code = SQLITE_OK;
+  uint32_t *count = memory_alloc_zero(search->features->rows, sizeof *count);
+  Codes *codes = memory_alloc_zero(1, sizeof *codes);
+  if (!count || !codes) code = SQLITE_NOMEM;
+  if (code == SQLITE_OK && search->scale.kind != NEIGHBOR_COUNTS) code = find_codes(search, codes, &coded, cancel);
+  if (code == SQLITE_OK) code = alloc_lists(search, coded);
+  for (size_t label = 0; label < search->rows->rows && code == SQLITE_OK; label++) {
+    list_row(search, label, codes, count);
+    code = cancel_poll(cancel);
+  }
+  if (code == SQLITE_OK && coded) {
+    memcpy(search->table, codes->table, sizeof codes->table);
+    search->codes = codes->count;
+  }
+  memory_free(codes);
+  memory_free(count);
+  return code;
+}
+
+/* ---- dense features ---------------------------------------------------------------------------------------------- */
+
+/* Whether all values are multiples of a power of two, from 1 to 255 times it, and every sum is exact in a float. */
+static int find_unit(const NeighborSearch *search, NeighborDense *dense) {
+  for (dense->unit = 1; dense->unit > 0x1p-9f; dense->unit /= 2) {
+    float most = 1;
+    size_t good = 0;
+    for (; good < search->codes; good++) {
+      float multiple = search->table[good] / dense->unit;
+      if (!(multiple >= 1 && multiple <= 255 && multiple == floorf(multiple))) break;
+      most = fmaxf(most, multiple);
+    }
+    dense->most = (uint32_t)(UINT16_MAX / (most * most));
+    if (good == search->codes)
+      return dense->most > 0 && (double)most * (double)most * (double)search->longest <= 0x1p24;
+  }
+  return 0;
+}
+
+static size_t count_below(const NeighborSearch *search, size_t feature, size_t width) {
+  size_t start = search->features->start[feature], end = search->features->start[feature + 1], low = start;
+  while (low < end) {
+    size_t middle = low + (end - low) / 2;
+    if (neighbor_label(search, middle) < width)
+      low = middle + 1;
+    else
+      end = middle;
+  }
+  return low - start;
+}
+
+/* Features that at least one in DENSE_SHARE of the longest rows has. */
+static int make_dense(NeighborSearch *search, const Cancel *cancel) {
+  const SparseMatrix *features = search->features;
+  NeighborDense *dense = &search->dense;
+  size_t rows = search->rows->rows, width = rows < NEIGHBOR_DENSE_WIDTH ? rows : NEIGHBOR_DENSE_WIDTH, count = 0;
+  int products = search->scale.kind == NEIGHBOR_PRODUCTS || search->scale.kind == NEIGHBOR_PRODUCTS_AND_COUNTS;
+  if (!search->coded || !products || !find_unit(search, dense)) return SQLITE_OK;
+  width = (width + 31) / 32 * 32;
+  for (size_t feature = 0; feature < features->rows; feature++)
+    count += count_below(search, feature, width) * DENSE_SHARE >= width;
+  dense->value = search->dense_value = memory_alloc_zero(count, width);
+  dense->place = search->dense_place = memory_alloc(features->rows, sizeof *search->dense_place);
+  dense->below = search->dense_below = memory_alloc(count, sizeof *search->dense_below);
+  if (!dense->value || !dense->place || !dense->below) return SQLITE_NOMEM;
+  int code = SQLITE_OK;
+  count = 0;
+  for (size_t feature = 0; feature < features->rows && code == SQLITE_OK; feature++) {
+    size_t below = count_below(search, feature, width);
+    search->dense_place[feature] = NEIGHBOR_SPARSE;
+    if (below * DENSE_SHARE < width) continue;
+    const uint32_t *coded = search->coded + features->start[feature];
+    for (size_t i = 0; i < below; i++)
+      search->dense_value[count * width + (coded[i] >> NEIGHBOR_CODE_BITS)] =
+          (uint8_t)(search->table[coded[i] % NEIGHBOR_CODES] / dense->unit);
+    search->dense_below[count] = (uint32_t)below;
+    search->dense_place[feature] = (uint32_t)count++;
+    code = cancel_poll(cancel);
+  }
+  dense->width = width;
+  return code;
+}
+
+/* What is summed, and the formula it goes into. */
+static NeighborScale scale_of(const NeighborOptions *options, int with_values) {
+  size_t least = options->min_support > 1 ? options->min_support : 1;
+  NeighborScale scale = {.formula = NEIGHBOR_COSINE,
+                         .kind = NEIGHBOR_PRODUCTS,
+                         .min_support = least < INT32_MAX ? (int32_t)least : INT32_MAX,
+                         .shrinkage = (float)options->shrinkage};
+  if (least > 1 || options->shrinkage > 0) scale.kind = NEIGHBOR_PRODUCTS_AND_COUNTS;
+  switch (options->similarity) {
+    case SIMILARITY_PEARSON: scale.formula = NEIGHBOR_PEARSON, scale.kind = NEIGHBOR_MOMENTS; break;
+    case SIMILARITY_JACCARD: scale.formula = NEIGHBOR_JACCARD, scale.kind = NEIGHBOR_COUNTS; break;
+    case SIMILARITY_MSD: scale.formula = NEIGHBOR_MSD, scale.kind = NEIGHBOR_DIFFERENCES; break;
+    case SIMILARITY_COSINE:
+      if (!with_values && options->weighting == WEIGHTING_NONE) scale.kind = NEIGHBOR_COUNTS;
+      break;
+    default: break;
+  }
+  return scale;
+}
+
+static int prepare(NeighborSearch *search, const Cancel *cancel) {
+  search->scale = scale_of(&search->options, search->rows->value != NULL);
+  int code = make_parts(search);
+  if (code == SQLITE_OK) code = make_labels(search);
+  if (code == SQLITE_OK) code = make_lists(search, cancel);
+  if (code == SQLITE_OK) code = make_dense(search, cancel);
+  search->scale.inverse_norm = search->inverse_norm;
+  search->scale.length = search->length;
   return code;
 }
 
 /* ---- one row with all others ------------------------------------------------------------------------------------- */
 
-static void accumulate(const NeighborSearch *search, size_t row, Sums *sums) {
-  const SparseMatrix *rows = search->rows, *features = search->features;
-  int differences = search->options.similarity == SIMILARITY_MSD;
-  memset(sums, 0, rows->rows * sizeof *sums);
-  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
-    size_t feature = rows->index[e];
-    float x = weigh(search, row, feature, value_of(rows, e));
-    for (size_t f = features->start[feature]; f < features->start[feature + 1]; f++) {
-      Sums *sum = &sums[features->index[f]];
-      float y = search->value[f];
-      sum->xy += differences ? (x - y) * (x - y) : x * y;
-      sum->x += x, sum->y += y, sum->xx += x * x, sum->yy += y * y;
-      sum->support++;
-    }
+int neighbor_scratch_alloc(NeighborScratch *scratch, const NeighborSearch *search, NeighborSumKind kind) {
+  size_t n = search->rows->rows;
+  int moments = kind == NEIGHBOR_MOMENTS;
+  *scratch = (NeighborScratch){.x = memory_alloc(search->longest, sizeof(float))};
+  if (moments) scratch->sums.moment = memory_alloc_aligned(n, NEIGHBOR_MOMENT_LANES * sizeof(double));
+  if (!moments) scratch->sums.count = memory_alloc_zero(n, sizeof *scratch->sums.count);
+  if (!moments) scratch->sums.sum = memory_alloc_zero(n, sizeof *scratch->sums.sum);
+  const NeighborSums *sums = &scratch->sums;
+  return scratch->x && (moments ? sums->moment != NULL : sums->count && sums->sum) ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+void neighbor_scratch_free(NeighborScratch *scratch) {
+  memory_free_aligned(scratch->sums.moment);
+  memory_free(scratch->sums.count);
+  memory_free(scratch->sums.sum);
+  memory_free(scratch->x);
+  *scratch = (NeighborScratch){0};
+}
+
+void neighbor_clear(NeighborSumKind kind, const NeighborSums *sums, size_t first, size_t count) {
+  if (kind == NEIGHBOR_MOMENTS) {
+    memset(sums->moment + first * NEIGHBOR_MOMENT_LANES, 0, count * NEIGHBOR_MOMENT_LANES * sizeof(double));
+    return;
   }
+  if (kind != NEIGHBOR_PRODUCTS) memset(sums->count + first, 0, count * sizeof(int32_t));
+  if (kind != NEIGHBOR_COUNTS) memset(sums->sum + first, 0, count * sizeof(float));
 }
 
-/* Σ (x − x̄)² of n values from Σ x² and Σ x; 0 where it is within what rounding may have left of it. */
-static double variance_of(double squares, double sum, double n) {
-  double variance = squares - sum * sum / n;
-  return variance > 3 * n * 0x1p-24 * squares ? variance : 0;
-}
-
-static float pearson(const Sums *sums) {
-  double n = sums->support, x = sums->x, y = sums->y;
-  double variances = variance_of(sums->xx, x, n) * variance_of(sums->yy, y, n);
-  return variances > 0 ? (float)fmax(-1, fmin(1, ((double)sums->xy - x * y / n) / sqrt(variances))) : 0;
-}
-
-static float similarity_of(const NeighborSearch *search, size_t row, size_t other, const Sums *sums) {
-  const NeighborOptions *options = &search->options;
-  float n = (float)sums->support, similarity = 0;
-  if (sums->support == 0 || sums->support < options->min_support) return 0;
-  switch (options->similarity) {
-    case SIMILARITY_PEARSON: similarity = pearson(sums); break;
-    case SIMILARITY_JACCARD:
-      similarity =
-          n / (float)(sparse_row_length(search->rows, row) + sparse_row_length(search->rows, other) - sums->support);
-      break;
-    case SIMILARITY_MSD: similarity = n / (n + sums->xy); break;
-    default: similarity = sums->xy * (search->inverse_norm[row] * search->inverse_norm[other]); break;
-  }
-  return similarity * (n / (n + (float)options->shrinkage));
+void neighbor_add(const NeighborSearch *search, size_t label, int below, NeighborSumKind kind,
+                  NeighborScratch *scratch) {
+  const SparseMatrix *rows = search->rows;
+  size_t row = search->order[label], start = rows->start[row];
+  NeighborFeatures features = {search->features->start, search->coded, search->table, search->codes,
+                               search->index,           search->value, search->dense};
+  NeighborRow walked = {.feature = rows->index + start,
+                        .value = scratch->x,
+                        .length = below ? search->place + start : NULL,
+                        .features = sparse_row_length(rows, row),
+                        .end = below ? label : rows->rows};
+  for (size_t i = 0; i < walked.features && kind != NEIGHBOR_COUNTS; i++)
+    scratch->x[i] = weigh(search, row, walked.feature[i], value_of(rows, start + i));
+  neighbor_kernels()->add(kind, &features, &walked, &scratch->sums);
 }
 
 int neighbors_row(NeighborSearch *search, size_t row, float *similarity, uint32_t *support) {
-  accumulate(search, row, search->row_sums);
-  for (size_t other = 0; other < search->rows->rows; other++) {
-    const Sums *sums = &search->row_sums[other];
-    int counts = other != row && sums->support > 0 && sums->support >= search->options.min_support;
-    similarity[other] = counts ? similarity_of(search, row, other, sums) : 0;
-    support[other] = counts ? sums->support : 0;
+  enum { CHUNK = 256 };
+  NeighborScale scale = search->scale;
+  NeighborScratch *scratch = &search->row_scratch;
+  size_t n = search->rows->rows, label = search->label[row];
+  if (scale.kind == NEIGHBOR_PRODUCTS) scale.kind = NEIGHBOR_PRODUCTS_AND_COUNTS;
+  int code = scratch->x ? SQLITE_OK : neighbor_scratch_alloc(scratch, search, scale.kind);
+  if (code != SQLITE_OK) {
+    neighbor_scratch_free(scratch);
+    return code;
   }
-  return SQLITE_OK;
-}
-
-/* ---- all rows ---------------------------------------------------------------------------------------------------- */
-
-typedef struct Work {
-  const NeighborSearch *search;
-  Sums *sums;   /* rows a worker */
-  Scored *best; /* likewise */
-  Found *found; /* blocks */
-} Work;
-
-static int keep(Found *found, size_t row_in_block, const Scored *best, size_t count, const Sums *sums) {
-  size_t before = 0;
-  for (size_t i = 0; i < row_in_block; i++) before += found->count[i];
-  Scored *scored = memory_resize(found->scored, before + count, sizeof *scored);
-  if (!scored) return SQLITE_NOMEM;
-  found->scored = scored;
-  uint32_t *support = memory_resize(found->support, before + count, sizeof *support);
-  if (!support) return SQLITE_NOMEM;
-  found->support = support;
-  found->count[row_in_block] = count;
-  for (size_t i = 0; i < count; i++) {
-    scored[before + i] = best[i];
-    support[before + i] = sums[best[i].index].support;
-  }
-  return SQLITE_OK;
-}
-
-static int search_block(void *context, size_t block, int worker) {
-  const Work *work = context;
-  const NeighborSearch *search = work->search;
-  size_t n = search->rows->rows, k = search->options.size < n ? search->options.size : n;
-  Sums *sums = work->sums + (size_t)worker * n;
-  Scored *best = work->best + (size_t)worker * n;
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < ROWS_A_BLOCK && block * ROWS_A_BLOCK + i < n && code == SQLITE_OK; i++) {
-    size_t row = block * ROWS_A_BLOCK + i;
-    TopK top;
-    top_k_init(&top, best, k);
-    accumulate(search, row, sums);
-    for (size_t other = 0; other < n; other++) {
-      float similarity = other == row ? 0 : similarity_of(search, row, other, &sums[other]);
-      if (similarity > 0 && (double)similarity > search->options.threshold)
-        top_k_offer(&top, similarity, (uint32_t)other);
+  neighbor_add(search, label, 0, scale.kind, scratch);
+  for (size_t first = 0; first < n; first += CHUNK) {
+    float chunk[CHUNK];
+    size_t count = n - first < CHUNK ? n - first : CHUNK;
+    neighbor_kernels()->similarities(&scale, &scratch->sums, label, first, count, chunk);
+    for (size_t i = 0; i < count; i++) {
+      size_t other = search->order[first + i];
+      int32_t common = scale.kind == NEIGHBOR_MOMENTS
+                           ? (int32_t)scratch->sums.moment[(first + i) * NEIGHBOR_MOMENT_LANES + 5]
+                           : scratch->sums.count[first + i];
+      int counts = other != row && common >= scale.min_support;
+      similarity[other] = counts ? chunk[i] : 0;
+      support[other] = counts ? (uint32_t)common : 0;
     }
-    code = keep(&work->found[block], i, best, top_k_sort(&top), sums);
-  }
-  return code;
-}
-
-static int collect(const Found *found, size_t rows, NeighborLists *lists) {
-  size_t total = 0;
-  lists->rows = rows;
-  lists->start = memory_alloc_zero(rows + 1, sizeof *lists->start);
-  if (!lists->start) return SQLITE_NOMEM;
-  for (size_t row = 0; row < rows; row++) {
-    total += found[row / ROWS_A_BLOCK].count[row % ROWS_A_BLOCK];
-    lists->start[row + 1] = total;
-  }
-  lists->neighbor = memory_alloc(total, sizeof *lists->neighbor);
-  lists->similarity = memory_alloc(total, sizeof *lists->similarity);
-  lists->support = memory_alloc(total, sizeof *lists->support);
-  if (!lists->neighbor || !lists->similarity || !lists->support) return SQLITE_NOMEM;
-  for (size_t row = 0; row < rows; row += ROWS_A_BLOCK) {
-    const Found *block = &found[row / ROWS_A_BLOCK];
-    size_t end = row + ROWS_A_BLOCK < rows ? row + ROWS_A_BLOCK : rows, first = lists->start[row];
-    for (size_t i = 0; i < lists->start[end] - first; i++) {
-      lists->neighbor[first + i] = block->scored[i].index;
-      lists->similarity[first + i] = block->scored[i].score;
-      lists->support[first + i] = block->support[i];
-    }
+    neighbor_clear(scale.kind, &scratch->sums, first, count);
   }
   return SQLITE_OK;
-}
-
-int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *cancel, Error *error) {
-  size_t n = search->rows->rows, threads = (size_t)search->options.threads;
-  size_t blocks = (n + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
-  *lists = (NeighborLists){0};
-  Work work = {.search = search};
-  work.sums = memory_alloc(threads, n * sizeof *work.sums);
-  work.best = memory_alloc(threads, n * sizeof *work.best);
-  work.found = memory_alloc_zero(blocks, sizeof *work.found);
-  int code = work.sums && work.best && work.found ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = parallel_for(search->options.threads, blocks, search_block, &work, cancel);
-  if (code == SQLITE_OK) code = collect(work.found, n, lists);
-  for (size_t block = 0; work.found && block < blocks; block++) {
-    memory_free(work.found[block].scored);
-    memory_free(work.found[block].support);
-  }
-  memory_free(work.sums);
-  memory_free(work.best);
-  memory_free(work.found);
-  if (code != SQLITE_OK) neighbor_lists_free(lists);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  return code == SQLITE_OK ? SQLITE_OK : error_set(error, code, "interrupted");
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
@@ -350,7 +432,7 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   if (!*search) return error_no_memory(error);
   **search = (NeighborSearch){.options = *options, .rows = rows, .features = features};
   int code = options->sample > 0 && any_longer(features, options->sample) ? draw(*search, cancel) : SQLITE_OK;
-  if (code == SQLITE_OK) code = make_values(*search, cancel);
+  if (code == SQLITE_OK) code = prepare(*search, cancel);
   if (code == SQLITE_OK) return SQLITE_OK;
   neighbors_destroy(*search);
   *search = NULL;
@@ -363,8 +445,18 @@ void neighbors_destroy(NeighborSearch *search) {
   sparse_free(&search->drawn_features);
   memory_free(search->row_part);
   memory_free(search->feature_part);
-  memory_free(search->inverse_norm);
+  memory_free(search->order);
+  memory_free(search->label);
+  memory_free(search->coded);
+  memory_free(search->table);
+  memory_free(search->index);
+  memory_free(search->dense_value);
+  memory_free(search->dense_place);
+  memory_free(search->dense_below);
   memory_free(search->value);
-  memory_free(search->row_sums);
+  memory_free(search->place);
+  memory_free(search->inverse_norm);
+  memory_free(search->length);
+  neighbor_scratch_free(&search->row_scratch);
   memory_free(search);
 }

@@ -1,5 +1,6 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
 #include "../base/memory.h"
+#include "clusters.h"
 #include "model.h"
 #include "observed.h"
 #include "store.h"
@@ -102,6 +103,12 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
     ModelWords *words = NULL;
     code = words_load(&model->reader, items, &words, error);
     words_release(words);
+  }
+  if (code == SQLITE_OK && items->shape.clusters > 0) {
+    ModelClusters clusters;
+    code = model_clusters(model, items, &clusters, error);
+    clusters_free(&clusters);
+    if (code == SQLITE_OK) code = model_check_centroids(model, items, error);
   }
   model_end(model);
   items_release(items);

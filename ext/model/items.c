@@ -18,11 +18,12 @@
 
 typedef struct Config {
   int64_t format, users, items;
-  int64_t rank[HEADS], biases[HEADS], clip;
-  double mean[HEADS], minimum, maximum, average;
+  int64_t rank[HEADS], biases[HEADS], range;
+  double mean[HEADS], minimum, maximum, average, low, high;
   int64_t cosine, sparse, profile, terms, links, linked, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample, seed; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
+  int64_t clusters, cluster_side, cluster_columns;
   FoldIn fold[HEADS];
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
@@ -42,7 +43,7 @@ static const ConfigInteger config_integers[] = {
     {"ranking_rank", offsetof(Config, rank[HEAD_RANKING]), 0, MOST_RANK},
     {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
-    {"clip", offsetof(Config, clip), 0, 1},
+    {"range", offsetof(Config, range), RANGE_NONE, RANGE_MINMAX},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
     {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
@@ -58,6 +59,9 @@ static const ConfigInteger config_integers[] = {
     {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
     {"neighbor_seed", offsetof(Config, seed), INT64_MIN, INT64_MAX},
     {"history", offsetof(Config, history), 0, 1},
+    {"clusters", offsetof(Config, clusters), 0, MOST_RANK},
+    {"cluster_side", offsetof(Config, cluster_side), CLUSTER_USERS, CLUSTER_SIDES - 1},
+    {"cluster_columns", offsetof(Config, cluster_columns), 0, STORE_MOST_ITEMS},
 };
 
 static const struct {
@@ -68,6 +72,8 @@ static const struct {
     {"ranking_mean", offsetof(Config, mean[HEAD_RANKING])},
     {"minimum", offsetof(Config, minimum)},
     {"maximum", offsetof(Config, maximum)},
+    {"low", offsetof(Config, low)},
+    {"high", offsetof(Config, high)},
     {"average", offsetof(Config, average)},
     {"neighbor_shrinkage", offsetof(Config, shrinkage)},
     {"neighbor_threshold", offsetof(Config, threshold)},
@@ -190,7 +196,8 @@ static int check_fold(Reader *reader, const Config *config, Error *error) {
     const FoldIn *fold = &config->fold[head];
     if (fold->method == FOLD_NONE) continue;
     right = right && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
-            (config->rank[head] > 0 ? fold->regularization > 0 : config->biases[head] && fold->method == FOLD_RATING) &&
+            (config->rank[head] > 0 ? fold->regularization > 0 || fold->method == FOLD_PROJECTION
+                                    : config->biases[head] && fold->method == FOLD_RATING) &&
             fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&
             !(fold->method == FOLD_RANKING && config->biases[head]);
   }
@@ -213,8 +220,13 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
     if ((config->sparse && (config->biases[head] || config->links)) ||
         ((config->sparse || config->links) && config->rank[head]))
       return shadow_damaged(error, name, "its configuration has both factors and other vectors");
+  if (config->clusters && config->clusters != config->rank[config->score_head])
+    return shadow_damaged(error, name, "it has %lld clusters, and factors for %lld", config->clusters,
+                          config->rank[config->score_head]);
   int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
+  if (config->cosine && config->profile == PROFILE_RATING)
+    return shadow_damaged(error, name, "its profile is none that a model of content can have");
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
   if (config->links &&
@@ -249,9 +261,11 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   }
   shape->score_head = config->score_head;
   shape->prediction_head = config->prediction_head;
-  shape->clip = (int)config->clip;
+  shape->range = (PredictionRange)config->range;
   shape->minimum = config->minimum;
   shape->maximum = config->maximum;
+  shape->low = config->low;
+  shape->high = config->high;
   shape->average = config->average;
   shape->cosine = (int)config->cosine;
   shape->sparse = (int)config->sparse;
@@ -273,6 +287,9 @@ static void shape_from_config(const Config *config, ModelItems *items) {
       .bm25_k1 = config->bm25_k1,
       .bm25_b = config->bm25_b,
   };
+  shape->clusters = (int)config->clusters;
+  shape->cluster_side = (int)config->cluster_side;
+  shape->cluster_columns = config->cluster_columns;
   shape->history = (int)config->history;
   items->user_affinity = id_affinity_of(config->user_affinity);
   items->item_affinity = id_affinity_of(config->item_affinity);

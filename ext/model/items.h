@@ -20,7 +20,7 @@ typedef struct ModelItems {
   Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
   float *weights;          /* items × items, likewise */
-  float *gram[HEADS]; /* w₀ Σ q qᵀ over them, for heads that fold in over all cells; NULL until asked for: fold.h */
+  float *gram[HEADS];      /* what folding in over all cells needs of them: see api/fold.c; NULL until asked for */
 } ModelItems;
 
 /* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */

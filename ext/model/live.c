@@ -89,7 +89,7 @@ static int history_alloc(History *history, size_t count, int with_ratings, int w
 static void entry_copy(const History *from, size_t i, History *to, size_t j) {
   to->item[j] = from->item[i];
   if (to->rating) to->rating[j] = from->rating ? from->rating[i] : 1;
-  if (to->held_out) to->held_out[j] = from->held_out[i];
+  if (to->held_out) to->held_out[j] = from->held_out ? from->held_out[i] : 0;
 }
 
 int history_with(const History *history, uint32_t item, float rating, History *extended, int *added) {

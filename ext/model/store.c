@@ -10,24 +10,25 @@
  *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
- *            clip, minimum, maximum, average     of the ratings
+ *            minimum, maximum, average           of the ratings
+ *            range, low, high                    of predictions: see ModelShape
  *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
  *            NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
+ *            clusters, cluster_side, cluster_columns     of models of clusters: see ModelShape
  *            history                             1 where histories are kept
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
- *            ratings) or "ranking" (over all cells); and what that needs, of each head, 0 where it does not:
- *            rating_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target,
- *            …_target_slope, …_missing_weight, …_weigh_all_cells, …_nonnegative: see FoldIn and als.h
- * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next
- *            training, and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32
- * item indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none where
- * every rating is 1), then the checksum; NULL where no history is kept m_item     idx 0 … items-1 in order of id but
- * for those that came later; n: the item's entries m_userfactor, m_itemfactor chunk c holds vectors 64 c … 64 c + n -
- * 1; data: n rows of float32, each the rating head's factors, the ranking head's factors, and each head's bias where it
- * has biases; then the checksum Of sparse models items only: data is n × uint32 how many terms each vector has, n ×
- * float32 how long it was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their
- * weights (float32); then the checksum
+ *            ratings), "ranking" (over all cells) or "projection"; and what that needs, of each head, 0 where it does
+ * not: rating_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target, …_target_slope,
+ * …_missing_weight, …_weigh_all_cells, …_nonnegative, …_user_mean: see FoldIn m_user     idx 0 … users-1, in order of
+ * id but for those who came later: they are at the end until the next training, and where one is forgotten, the last
+ * takes the place; n: the user's entries; history: n × uint32 item indexes, ascending, plus 2^31 where the entry was
+ * held out from training, then n × float32 ratings (none where every rating is 1), then the checksum; NULL where no
+ * history is kept m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries
+ * m_userfactor, m_itemfactor chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's
+ * factors, the ranking head's factors, and each head's bias where it has biases; then the checksum Of sparse models
+ * items only: data is n × uint32 how many terms each vector has, n × float32 how long it was before it was made 1, then
+ * the terms of all vectors (uint32, ascending in each), then their weights (float32); then the checksum
  *
  * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
  *
@@ -37,9 +38,13 @@
  *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 of the `linked` items each to all of
  * these, float32, then the checksum; shape: [rows, linked]
  *
+ *            'cluster/0', 'cluster/1', …: of models of clusters, STORE_MEMBERS members (users or items) each: n ×
+ * uint32 their clusters, n × float32 their distances from its centroid, then the checksum; shape: [n] 'centroid/0', …:
+ * a cluster's centroid, float32, then the checksum; shape: [cluster_columns]
+ *
  * m_neighbor idx 0 … linked-1 of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many
- * neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support, then the
- * checksum
+ *            neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support,
+ *            then the checksum
  *
  * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
  * wrong answer.
@@ -71,6 +76,7 @@ const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
 const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS] = {
     {"weigh_all_cells", offsetof(FoldIn, weigh_all_cells)},
     {"nonnegative", offsetof(FoldIn, nonnegative)},
+    {"user_mean", offsetof(FoldIn, user_mean)},
 };
 
 const char *store_fold_key(char *text, int size, int head, const char *key) {
@@ -352,6 +358,46 @@ static int write_weights(Writer *writer) {
   return code;
 }
 
+/* ---- clusters ---------------------------------------------------------------------------------------------------- */
+
+static int write_weight(Writer *writer, sqlite3_stmt *insert, const char *kind, size_t number, size_t length,
+                        void *blob, size_t size) {
+  sqlite3_bind_text(insert, 1, kind, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(insert, 2, (sqlite3_int64)number);
+  sqlite3_bind_int64(insert, 3, (sqlite3_int64)length);
+  int code = bind_checked(writer, insert, 4, blob, size);
+  return code == SQLITE_OK ? step_and_reset(writer, insert)
+                           : error_from_database(writer->error, writer->db, code, NULL);
+}
+
+static int write_clusters(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  const ModelShape *shape = &model->shape;
+  size_t members = cluster_members(shape, model->users.count, model->items.count);
+  size_t columns = (size_t)shape->cluster_columns, words = columns > 2 * STORE_MEMBERS ? columns : 2 * STORE_MEMBERS;
+  sqlite3_stmt *insert = NULL;
+  uint32_t *blob = memory_alloc(words + STORE_CHECKSUM / sizeof *blob, sizeof *blob);
+  int code = blob ? SQLITE_OK : error_no_memory(writer->error);
+  if (code == SQLITE_OK)
+    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
+                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
+                          "SELECT printf('%%s/%%d', ?1, ?2), printf('[%%d]', ?3), ?4",
+                          writer->name.schema, writer->name.name);
+  for (size_t first = 0; code == SQLITE_OK && first < members; first += STORE_MEMBERS) {
+    size_t n = chunk_rows(members, first, STORE_MEMBERS);
+    bytes_copy_words(blob, model->cluster + first, n);
+    bytes_copy_words(blob + n, model->distance + first, n);
+    code = write_weight(writer, insert, "cluster", first / STORE_MEMBERS, n, blob, 8 * n);
+  }
+  for (size_t c = 0; code == SQLITE_OK && c < (size_t)shape->clusters; c++) {
+    bytes_copy_words(blob, model->centroid + c * columns, columns);
+    code = write_weight(writer, insert, "centroid", c, columns, blob, 4 * columns);
+  }
+  sqlite3_finalize(insert);
+  memory_free(blob);
+  return code;
+}
+
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
@@ -436,7 +482,7 @@ static int write_config(Writer *writer) {
       {"rating_biases", shape->biases[HEAD_RATING]},
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
-      {"clip", shape->clip},
+      {"range", shape->range},
       {"history", model->history.start != NULL},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},
@@ -452,6 +498,9 @@ static int write_config(Writer *writer) {
       {"neighbor_min_support", shape->neighbors.min_support},
       {"neighbor_sample", shape->neighbors.sample},
       {"neighbor_seed", shape->neighbors.seed},
+      {"clusters", shape->clusters},
+      {"cluster_side", shape->cluster_side},
+      {"cluster_columns", shape->cluster_columns},
   };
   const struct {
     const char *key;
@@ -462,6 +511,8 @@ static int write_config(Writer *writer) {
       {"ranking_mean", shape->mean[HEAD_RANKING]},
       {"minimum", shape->minimum},
       {"maximum", shape->maximum},
+      {"low", shape->low},
+      {"high", shape->high},
       {"average", shape->average},
       {"neighbor_shrinkage", shape->neighbors.shrinkage},
       {"neighbor_threshold", shape->neighbors.threshold},
@@ -499,6 +550,7 @@ int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *e
   if (code == SQLITE_OK && model->shape.sparse) code = write_vectors(&writer);
   if (code == SQLITE_OK) code = write_neighbors(&writer);
   if (code == SQLITE_OK) code = write_weights(&writer);
+  if (code == SQLITE_OK && model->shape.clusters) code = write_clusters(&writer);
   if (code == SQLITE_OK) code = write_terms(&writer);
   if (code == SQLITE_OK) code = write_term_vectors(&writer);
   if (code == SQLITE_OK) code = write_config(&writer);

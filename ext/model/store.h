@@ -10,6 +10,7 @@
 #define STORE_MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
 #define STORE_MOST_ITEMS INT32_MAX
 #define STORE_TERMS 1024    /* vectors of terms in a row of m_weight */
+#define STORE_MEMBERS 16384 /* members of clusters in a row of m_weight */
 #define STORE_CHECKSUM 8    /* bytes of checksum behind every blob */
 #define STORE_HELD_OUT 0x80 /* in the highest byte of an item's index in a history: held out from training */
 
@@ -38,7 +39,7 @@ typedef struct StoreFoldKey {
   size_t offset;
 } StoreFoldKey;
 
-enum { STORE_FOLD_REALS = 8, STORE_FOLD_FLAGS = 2 };
+enum { STORE_FOLD_REALS = 8, STORE_FOLD_FLAGS = 3 };
 extern const StoreFoldKey store_fold_reals[STORE_FOLD_REALS]; /* double */
 extern const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS]; /* int, 0 or 1 */
 

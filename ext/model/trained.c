@@ -6,7 +6,7 @@
 #include "../base/memory.h"
 
 const char *const head_names[HEADS] = {"rating", "ranking"};
-const char *const fold_names[FOLD_METHODS] = {"none", "rating", "ranking"};
+const char *const fold_names[FOLD_METHODS] = {"none", "rating", "ranking", "projection"};
 
 void trained_free(TrainedModel *model) {
   dictionary_free(&model->users);
@@ -23,6 +23,9 @@ void trained_free(TrainedModel *model) {
   memory_free(model->item_count);
   neighbor_lists_free(&model->neighbors);
   memory_free(model->weights);
+  memory_free(model->cluster);
+  memory_free(model->distance);
+  memory_free(model->centroid);
   for (int head = 0; head < HEADS; head++) factors_free(&model->heads[head]);
   sqlite3_free(model->source);
   sqlite3_free(model->source_schema);
@@ -68,7 +71,11 @@ size_t profile_sum(Profile profile, const float *length, size_t n, const uint32_
   return count;
 }
 
-double shape_clip(const ModelShape *shape, double prediction) {
-  if (!shape->clip) return prediction;
-  return prediction < shape->minimum ? shape->minimum : prediction > shape->maximum ? shape->maximum : prediction;
+double shape_prediction(const ModelShape *shape, double raw) {
+  if (shape->range == RANGE_NONE) return raw;
+  if (shape->range == RANGE_MINMAX && shape->high > shape->low) {
+    double share = (raw - shape->low) / (shape->high - shape->low);
+    raw = shape->minimum + share * (shape->maximum - shape->minimum);
+  }
+  return raw < shape->minimum ? shape->minimum : raw > shape->maximum ? shape->maximum : raw;
 }

@@ -18,6 +18,7 @@ typedef enum FoldMethod {
   FOLD_NONE,    /* it can't */
   FOLD_RATING,  /* least squares over the ratings there are: als.h's rating loss; of a head of biases alone, the bias */
   FOLD_RANKING, /* over all cells: its ranking loss */
+  FOLD_PROJECTION, /* the centred row times the items' vectors, which are orthonormal: see svd_centered.h */
   FOLD_METHODS
 } FoldMethod;
 
@@ -27,7 +28,9 @@ typedef struct FoldIn {
   int method; /* FoldMethod; of a head that was not fitted, and of models of content, FOLD_NONE */
   double regularization, bias_regularization, nu;
   double confidence, confidence_slope, target, target_slope, missing_weight;
-  int weigh_all_cells, nonnegative;
+  int weigh_all_cells; /* of a projection: a cell that is not there is 0, and not its mean */
+  int nonnegative;
+  int user_mean; /* of a projection: the biases are the users' means, and not the items' */
 } FoldIn;
 
 /* What scores items for users who are their histories. */
@@ -55,18 +58,23 @@ typedef struct NeighborShape {
   int64_t seed; /* the bits of the seed that drew the sample */
 } NeighborShape;
 
+/* How predictions become ratings: as they are, clipped to the ratings' range, or mapped onto it from the lowest and the
+ * highest prediction that there is. */
+typedef enum PredictionRange { RANGE_NONE, RANGE_CLIP, RANGE_MINMAX } PredictionRange;
+
 /* Which head answers what. */
 typedef struct ModelShape {
-  int rank[HEADS];         /* 0: the head was not fitted */
-  int biases[HEADS];       /* it has user and item biases */
-  double mean[HEADS];      /* the constant of its prediction */
-  int score_head;          /* the Head behind `score` */
-  int prediction_head;     /* the Head behind `prediction`, or -1: the data have no rating scale */
-  int clip;                /* predictions are clipped to the range of ratings */
-  double minimum, maximum; /* that range */
-  double average;          /* the mean rating, the estimate for an unknown user and item */
-  FoldIn fold[HEADS];      /* how a history is folded in */
-  int history;             /* the users' histories are kept */
+  int rank[HEADS];     /* 0: the head was not fitted */
+  int biases[HEADS];   /* it has user and item biases */
+  double mean[HEADS];  /* the constant of its prediction */
+  int score_head;      /* the Head behind `score` */
+  int prediction_head; /* the Head behind `prediction`, or -1: the data have no rating scale */
+  PredictionRange range;
+  double minimum, maximum; /* of the ratings */
+  double low, high;   /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */
+  double average;     /* the mean rating, the estimate for an unknown user and item */
+  FoldIn fold[HEADS]; /* how a history is folded in */
+  int history;        /* the users' histories are kept */
   /* Of models of content: */
   int cosine;    /* score and prediction are cosines, and no ratings */
   int sparse;    /* items are sparse vectors over terms, users what their histories add up to; no head has a rank */
@@ -77,7 +85,18 @@ typedef struct ModelShape {
   int links;      /* a LinkKind */
   int64_t linked; /* lists of neighbours, or rows of weights: items that came after the training have none */
   NeighborShape neighbors;
+  /* Of models of clusters: how many, of what, and in how many dimensions their centroids are. */
+  int clusters;
+  int cluster_side; /* a ClusterSide */
+  int64_t cluster_columns;
 } ModelShape;
+
+/* What is in clusters. The members of CLUSTER_ROWS are kept as users, and there are no items. */
+typedef enum ClusterSide { CLUSTER_USERS, CLUSTER_ITEMS, CLUSTER_ROWS, CLUSTER_SIDES } ClusterSide;
+
+static inline size_t cluster_members(const ModelShape *shape, size_t users, size_t items) {
+  return shape->cluster_side == CLUSTER_ITEMS ? items : users;
+}
 
 /* A user's vector is the mean of the vectors of her items, each weighed by: */
 typedef enum Profile {
@@ -118,8 +137,8 @@ static inline int shape_has_user_rows(const ModelShape *shape) {
   return shape_has_panel(shape, HEAD_RATING) || shape_has_panel(shape, HEAD_RANKING);
 }
 
-/* A prediction as users see it: clipped where the model clips. */
-double shape_clip(const ModelShape *shape, double prediction);
+/* A prediction as users see it, from what the head says. */
+double shape_prediction(const ModelShape *shape, double raw);
 
 typedef struct TrainedModel {
   const char *family;    /* static */
@@ -135,6 +154,10 @@ typedef struct TrainedModel {
   /* Of models of links, else cleared: */
   NeighborLists neighbors; /* of the items or the users */
   float *weights;          /* items × items, W[from][to]; memory_alloc */
+  /* Of models of clusters, else NULL; memory_alloc: */
+  uint32_t *cluster; /* of each member */
+  float *distance;   /* of each member from its centroid */
+  float *centroid;   /* shape.clusters × shape.cluster_columns */
   /* Of models of content, else cleared: */
   SparseMatrix vectors; /* items × terms, of length 1 or empty; with shape.sparse */
   float *length;        /* of each item's vector, before it was made 1; with shape.sparse */

@@ -20,6 +20,7 @@ import sys
 import time
 
 import fold
+import neighbors
 import sgd
 import texts
 
@@ -196,7 +197,8 @@ def child_recommend(bench, path, model, users):
 
 
 CHILDREN = {"memory": child_memory, "recommend": child_recommend, "texts": texts.child_texts,
-            "texts_peer": texts.child_texts_peer, "sgd": sgd.child_sgd, "sgd_peer": sgd.child_sgd_peer}
+            "texts_peer": texts.child_texts_peer, "sgd": sgd.child_sgd, "sgd_peer": sgd.child_sgd_peer,
+            "knn": neighbors.child_knn, "knn_peer": neighbors.child_knn_peer}
 
 # ---- sections --------------------------------------------------------------------------------------------------------
 
@@ -361,7 +363,7 @@ def main():
     large = [(f"made-up {each.upper()}", made_up(bench, each)) for each in ("10m", "25m")
              if size != "1m" and (each == "10m" or size == "25m")]
 
-    peak = arithmetic(bench) if only != {"sgd"} else None
+    peak = arithmetic(bench) if not only or only - {"sgd", "neighbors"} else None
     if wanted("reading"):
         reading(bench, [(small_name, small, "ratings", 9), (small_name + ", text ids", small, "ratings_text", 9)] +
                 [(name, path, "ratings", 3) for name, path in large])
@@ -375,6 +377,8 @@ def main():
         memory(bench, [(small_name, small)] + large)
     if wanted("sgd"):
         sgd.compare(bench, finished, [(small_name, small, 5)] + [(name, path, 3) for name, path in large])
+    if wanted("neighbors"):
+        neighbors.compare(bench, finished, [(small_name, small, 5)] + [(name, path, 3) for name, path in large])
     if wanted("fold"):
         fold.run(bench, movielens, clock, seconds)
     if wanted("texts"):

@@ -291,8 +291,63 @@ static const Step algorithm_training[] = {
     {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"gradient\"}')",
      0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svdpp\",\"range\":\"minmax\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"nmf\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svd\",\"center\":\"user\",\"missing\":\"zero\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"svd\",\"center\":\"item\",\"missing\":\"mean\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"bpr\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
+     "\"algorithm\":\"logistic\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM kmeans_train('ratings', 3, '{\"threads\":1,\"starts\":1,\"test\":0.2,"
+     "\"center\":\"mean\",\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM kmeans_train('plays', 2, '{\"threads\":1,\"starts\":2,\"iterations\":2,"
+     "\"batch_size\":5,\"test\":0.2,\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss FROM kmeans_train('ratings', 2, '{\"threads\":1,\"starts\":1,\"by\":\"item\","
+     "\"factors\":\"ratings_mf\",\"scale\":true,\"model\":\"new\"}')",
+     0},
+    {"SELECT epoch, loss FROM kmeans_train('SELECT ''u'' || user, item, rating FROM ratings WHERE item = 1', 2, "
+     "'{\"threads\":1,\"starts\":1,\"columns\":[\"item\",\"rating\"],\"model\":\"new\"}')",
+     0},
+    {"SELECT * FROM recommend_describe('SELECT *, ''text'' || item, NULL FROM ratings')", 0},
 };
 enum { ALGORITHM_TRAINING = sizeof algorithm_training / sizeof *algorithm_training };
+
+/* Trials, which store nothing but what a grid search says. */
+static const Step trials[] = {
+    {"SELECT fold, trained, tested, cold, rmse, ndcg FROM recommend_cross_validate('mf', 'ratings', 3, "
+     "'{\"threads\":1,\"rank\":2,\"epochs\":1,\"cold_start\":\"estimate\"}')",
+     0},
+    {"SELECT fold, trained, tested, cold, auc FROM recommend_cross_validate('knn_train', 'plays', 2, "
+     "'{\"threads\":1,\"size\":3,\"by\":\"user\",\"split\":\"users\"}')",
+     0},
+    {"SELECT fold, tested, rmse, map FROM recommend_cross_validate('knn', 'SELECT *, (user + item) % 3 AS fold FROM "
+     "ratings', 'fold', '{\"threads\":1,\"size\":3,\"neighbors\":\"raters\"}')",
+     0},
+    {"SELECT fold, tested, mrr FROM recommend_cross_validate('ease', 'plays', 'leave-one-out', "
+     "'{\"threads\":1,\"lambda\":3}')",
+     0},
+    {"SELECT combination, rmse FROM recommend_grid_search('mf', 'ratings', "
+     "'{\"rank\":[2,3],\"regularization\":[1,3]}', "
+     "'{\"threads\":1,\"epochs\":1,\"folds\":2}')",
+     0},
+    {"SELECT combination, rmse FROM recommend_grid_search('baseline', 'ratings', '{\"method\":[\"user\",\"bias\"]}', "
+     "'{\"threads\":1,\"best_first\":true,\"model\":\"best\"}')",
+     0},
+};
+enum { TRIALS = sizeof trials / sizeof *trials };
 
 /* What trains, changes, renames or drops one of them; the sweeps over faults take every row. */
 static const Step content_training[] = {

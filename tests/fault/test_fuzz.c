@@ -28,6 +28,8 @@ static const char *const sql[] = {
     "s(VALUES(1, 2), ('a', x'00'), (NULL, 3.5))",
     "o{\"epochs\": 2, \"threads\": 1, \"rank\": 3, \"test\": 0.5}",
     "o{\"algorithm\": \"als\", \"objective\": \"both\", \"regularization\": {\"rating\": 0.1}, \"nonnegative\": true}",
+    "o{\"algorithm\": \"svd\", \"center\": \"user\", \"missing\": \"zero\", \"range\": \"minmax\"}",
+    "o{\"algorithm\": \"logistic\", \"negatives\": 2, \"alpha\": 0.5, \"biases\": false}",
     "o{\"algorithm\": \"sgd\", \"schedule\": \"constant\", \"learning_rate\": 0.01, \"init\": \"uniform\", \"decay\": "
     "0.9}",
     "o{\"user\": \"item\", \"item\": \"user\", \"rating\": null, \"model\": \"temp.x\", \"duplicates\": \"sum\"}",

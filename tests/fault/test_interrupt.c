@@ -181,6 +181,7 @@ int main(void) {
   for (int i = 0; i < TRAINING; i++) sweep(&image, training[i], 0);
   for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i].sql, 0);
   for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i].sql, 0);
+  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i].sql, 0);
   for (int i = 0; i < CONTENT_SERVING; i++) sweep(&content, content_serving[i], 1);
   for (int i = 0; i < CONTENT_TRAINING; i++) sweep(&content, content_training[i].sql, 0);
   for (int i = 0; i < LINK_SERVING; i++) sweep(&links, link_serving[i], 1);

@@ -194,6 +194,21 @@ static void sweep_life(const Life *life) {
     for (long at = 1; live(life, at, for_good) > 0;) at = next_fault(at, 20, 10);
 }
 
+/* Clusters, and what asks for them. */
+static void sweep_clusters(const Image *trained) {
+  static const char *const asking[] = {
+      "SELECT * FROM recommend_clusters('groups')",
+      "SELECT * FROM recommend(3, 4, 'groups')",
+      "INSERT INTO groups(groups) VALUES('integrity-check')",
+  };
+  sqlite3 *db = open_image(trained);
+  must(db, "SELECT kmeans_train('ratings', 3, '{\"threads\":1,\"model\":\"groups\"}')");
+  Image image = take_image(db);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  for (size_t i = 0; i < sizeof asking / sizeof *asking; i++) sweep(&image, (Step){asking[i], 0}, 40);
+  free(image.bytes);
+}
+
 int main(void) {
   install();
   sweep_loading();
@@ -202,6 +217,8 @@ int main(void) {
   sweep_life(&(Life){&image, serving, SERVING, training, TRAINING, 100});
   for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i], 100);
   for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i], 100);
+  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i], 100);
+  sweep_clusters(&image);
   sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING, 40});
   sweep_life(&(Life){&links, link_serving, LINK_SERVING, link_training, LINK_TRAINING, 40});
   for (int i = 0; i < LINK_CHANGES; i++) sweep(&links, link_changes[i], 40);

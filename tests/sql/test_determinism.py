@@ -46,6 +46,25 @@ class Same(TestCase):
         self.check(algorithm="sgd", schedule="constant")
         self.check(algorithm="adam", batch_size=9000)
 
+    def test_threads_and_factors(self):
+        for algorithm in ("svdpp", "nmf", "svd", "bpr", "logistic"):
+            self.check(algorithm=algorithm, test=0.2, range="minmax")
+        self.check(algorithm="svd", center="user", missing="zero")
+        self.check(algorithm="logistic", rating=None, negatives=2)
+    def test_threads_and_clusters(self):
+        for options in ({"k": 12}, {"k": 7, "by": "item", "center": "mean"}, {"k": 5, "batch_size": 200, "test": 0.1}, {"k": 9, "factors": "ratings_mf"}):
+            expected = None
+            for threads in (1, 2, 7):
+                db = self.closing(connect())
+                add_ratings(db, ROWS)
+                if "factors" in options:
+                    train(db, rank=12, epochs=2)
+                rest = {key: value for key, value in options.items() if key != "k"}
+                train(db, rank=options["k"], function="kmeans_train", model="groups", threads=threads, **rest)
+                got = shadow_bytes(db, "groups")
+                expected = expected or got
+                self.assertEqual(got, expected)
+
     def test_order_of_rows(self):
         expected = self.bytes_of()
         for seed in (1, 2):

@@ -50,6 +50,39 @@ class Examples(unittest.TestCase):
         ranking = run.stdout.split("All five")[1].split("What is new")[0]
         names = ("Macbook", "Kindle", "Samsung", "LG", "Brown Leather Shoes")
         self.assertEqual(sorted(names, key=ranking.index), list(names))
+        by_people = run.stdout.split("By people instead")[1].split("By two factors")[0]
+        self.assertLess(by_people.index("Samsung"), by_people.index("LG 60-Inch"))
+        by_factors = run.stdout.split("By two factors")[1]
+        for row in ("1.026", "1.13 ", "0.514", "0.267", "0.062", "-0.171", "0.965", "1.136", "0.938"):
+            self.assertIn(row, by_factors)
+        self.assertLess(by_factors.index("Samsung 75-Inch"), by_factors.index("LG 60-Inch"))
+
+    def test_movielens_clusters(self):
+        """On the made-up films: groups by taste predict better than the mean of all, and show what 42 has not rated."""
+        database = self.copy("clusters.db")
+        run = shell(database, (ROOT / "examples/movielens_clusters.sql").read_text())
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        errors = dict(re.findall(r"(baseline|kmeans|mf)_train[^\d]*([\d.]+)", run.stdout))
+        self.assertLess(float(errors["kmeans"]), float(errors["baseline"]))
+        seen = """SELECT count(*) FROM recommend(42, 8, 'tribes') r JOIN ratings t ON t.movieId = r.item AND t.userId = 42;
+                  SELECT count(*) FROM recommend(42, 8, 'tribes');"""
+        self.assertEqual(shell(database, ".load build/recommend\n" + seen).stdout.split(), ["0", "8"])
+
+    def test_electronics(self):
+        """On a small made-up file: made, imported, described, split, five models, errors."""
+        folder = os.path.join(self.folder.name, "electronics")
+        os.mkdir(folder)
+        database = os.path.join(folder, "reviews.db")
+        make = f".parameter set :reviews 20000\n.read {ROOT}/sql/demo_electronics.sql\n"
+        self.assertEqual(shell(database, make, folder).returncode, 0)
+        self.assertEqual(shell(database, f".read {ROOT}/sql/import_amazon_reviews_tsv.sql\n", folder).returncode, 0)
+        run = shell(database, (ROOT / "examples/electronics.sql").read_text())
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        errors = re.findall(r"(baseline|by_item|by_user|groups|by_factors) +│ ([\d.]+) +│ ([\d.]+)", run.stdout)
+        self.assertEqual(len(errors), 5, run.stdout)
+        for _, rmse, mae in errors:
+            self.assertLess(float(mae), float(rmse))
+            self.assertLess(float(rmse), 1.2)
 
     def test_amazon(self):
         """On the made-up shop; its first five are not what the customer has rated already."""

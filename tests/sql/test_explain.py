@@ -40,6 +40,14 @@ class Explain(TestCase):
                     rest = config[head + "_mean"] + users.bias[users.index[user]] + items.bias[items.index[item]]
                     self.assertAlmostEqual(rows[-1][2], rest, delta=1e-5)
 
+    def test_sums_of_the_other_algorithms(self):
+        for options in [{"algorithm": each} for each in ("sgd", "adam", "gradient", "svdpp", "nmf")] + [
+                {"algorithm": "svd", "center": center, "missing": missing} for center in ("user", "none") for missing in ("zero", "mean")]:
+            with self.subTest(options):
+                db = self.closing(trained(rank=6, rows=ROWS, **options))
+                for user, item, score in db.execute("SELECT user, item, score FROM ratings_mf WHERE user % 6 = 0").fetchall():
+                    self.assert_sums(db, user, item, score)
+
     def test_the_history(self):
         db = self.closing(trained(rank=6, rows=ROWS))
         rows = self.explain(db, 1007, 50)

@@ -47,12 +47,12 @@ class Dispatch(TestCase):
 
     def test_options_that_an_algorithm_does_not_read(self):
         self.refused({"algorithm": "sgd", "solver": "cg"}, '"solver" is not for "sgd"', '"als" and "ials" read it')
-        self.refused({"learning_rate": 0.1}, '"learning_rate" is not for "als"', '"sgd"', '"adam" and "gradient"')
+        self.refused({"learning_rate": 0.1}, '"learning_rate" is not for "als"', '"sgd"', '"adam", "gradient"', '"bpr" and "logistic"')
         self.refused({"algorithm": "adam", "schedule": "constant"}, '"schedule"', '"adam"', 'only "sgd" reads it')
         self.refused({"algorithm": "gradient", "batch_size": 3}, '"batch_size"', 'only "adam" reads it')
         self.refused({"algorithm": "sgd", "momentum": 0.5}, '"momentum"', 'only "gradient" reads it')
-        self.refused({"alpha": 2}, '"alpha"', 'only "ials" reads it')
-        self.refused({"algorithm": "ials", "biases": False}, '"biases"', '"als", "sgd", "adam" and "gradient"')
+        self.refused({"alpha": 2}, '"alpha"', '"ials" and "logistic" read it')
+        self.refused({"algorithm": "ials", "biases": False}, '"biases"', '"als", "sgd", "adam", "gradient"')
         for algorithm in DESCENTS:
             for option in ({"nu": 1}, {"nonnegative": True}, {"unobserved_weight": 1}, {"unobserved": "all"}, {"item_init": "x"}, {"user_init": "x"}):
                 self.refused({"algorithm": algorithm, **option}, f'"{list(option)[0]}" is not for "{algorithm}"')

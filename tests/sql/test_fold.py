@@ -127,6 +127,39 @@ class Insert(Live):
                 self.assert_user(1000, dict(ratings, **{}) | {new: 1 if implicit else 4.5})
                 self.check()
 
+    def test_projections(self):
+        """Of a singular value decomposition: what training ended with, however it was centred."""
+        cases = [dict(center=center, missing=missing) for center in ("user", "item", "global", "none") for missing in ("zero", "mean")]
+        for options in cases + [{"rating": None}, {"rating": None, "center": "user"}]:
+            with self.subTest(options):
+                self.db = self.closing(trained(rank=5, rows=ROWS, algorithm="svd", **options))
+                before, histories = Model(self.db), self.histories()
+                head = before.heads[0]
+                for user in sorted(histories)[::4]:
+                    item, rating = list(histories[user].items())[0]
+                    self.db.execute(INSERT, (user, item, None if "rating" in options else rating))
+                after = Model(self.db)
+                np.testing.assert_allclose(after.users[head].vector, before.users[head].vector, atol=1e-5)
+                np.testing.assert_allclose(after.users[head].bias, before.users[head].bias, atol=1e-5)
+                self.db.execute(INSERT, (1, 9999, 2))
+                self.db.execute("DELETE FROM ratings_mf WHERE user = 1007 AND seen = 1")
+                self.check()
+
+    def test_the_other_algorithms(self):
+        """Least squares with their own penalty; or a clear word."""
+        for algorithm in ("sgd", "adam", "gradient", "svdpp"):
+            with self.subTest(algorithm):
+                self.db = self.closing(trained(rank=5, rows=ROWS, algorithm=algorithm))
+                item = self.unseen(1007)
+                self.db.execute(INSERT, (1007, item, 5))
+                self.assert_user(1007, self.histories()[1007] | {item: 5})
+                self.check()
+        for algorithm in ("bpr", "logistic"):
+            db = self.closing(trained(rank=5, rows=ROWS, algorithm=algorithm))
+            for sql in ("INSERT INTO ratings_mf(user, item, rating) VALUES(1007, 50, 5)", "SELECT * FROM recommend_for('[50]', 3, 'ratings_mf')",
+                        "SELECT * FROM recommend_explain(1007, 50, 3, 'ratings_mf')"):
+                self.assert_error(db, sql, "ratings_mf", "fold")
+
     def test_nonnegative(self):
         db = self.db = self.closing(trained(rank=5, rows=ROWS, nonnegative=True))
         db.execute(INSERT, (1000, self.unseen(1000), 5))
@@ -412,6 +445,27 @@ class Transactions(Live):
         self.db.execute(FORGET, (1014,))
         self.db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')")
         self.assertEqual(shadow_bytes(self.db), before)
+
+    def test_elsewhere(self):
+        """In an attached database, in temp, and under a name that needs quotes."""
+        db = self.db
+        db.execute("ATTACH ':memory:' AS \"the \"\" other\"")
+        add_ratings(db, ROWS, table='the " other.ratings')
+        expected = None
+        for schema, model in (('"the "" other"', "it's \"mine\""), ("temp", "ratings_mf"), ("main", "ratings_mf")):
+            train(db, source=schema + ".ratings" if schema[0] == '"' else "ratings", rank=6,
+                  model=schema.strip('"').replace('""', '"') + "." + model)
+            table, column = schema + '."' + model.replace('"', '""') + '"', '"' + model.replace('"', '""') + '"'
+            db.execute(f"INSERT INTO {table}(user, item, rating) VALUES(1007, 9999, 5)")
+            db.execute(f"DELETE FROM {table} WHERE user = 1014 AND item = (SELECT max(item) FROM ratings WHERE user = 1014)")
+            db.execute(f"INSERT INTO {table}({column}, user) VALUES('forget', 1021)")
+            db.execute(f"INSERT INTO {table}({column}) VALUES('integrity-check')")
+            rows = db.execute(f"SELECT * FROM {table}").fetchall()
+            self.assertEqual(rows, expected or rows)
+            expected = rows
+        db.execute("ALTER TABLE main.ratings_mf RENAME TO other")
+        db.execute("INSERT INTO other(user, item, rating) VALUES(1, 50, 5)")
+        db.execute("INSERT INTO other(other) VALUES('integrity-check')")
 
     def test_read_only(self):
         path = os.path.join(self.folder(), "read.db")

@@ -45,13 +45,15 @@ typedef struct Data {
   SparseMatrix rows, features;
 } Data;
 
-/* Half stars from .5 to 5 in a share of all cells, more of them in the first rows and features; every seventh row and
- * fifth feature is empty, and feature 1 has all other rows. */
-static Data make_data(size_t rows, size_t features, double share, int with_values) {
+enum { NO_VALUES, HALF_STARS, HALVES_TO_45, ANY_VALUES };
+
+/* Half stars from .5 to 5 (or other values) in a share of all cells, more of them in the first rows and features; every
+ * seventh row and fifth feature is empty, and feature 1 has all other rows. */
+static Data make_data(size_t rows, size_t features, double share, int values) {
   Data data = {0};
   size_t entries = 0;
   for (int pass = 0; pass < 2; pass++) {
-    if (pass == 1) CHECK(sparse_alloc(&data.rows, rows, features, entries, with_values) == SQLITE_OK);
+    if (pass == 1) CHECK(sparse_alloc(&data.rows, rows, features, entries, values != NO_VALUES) == SQLITE_OK);
     entries = 0;
     for (size_t row = 0; row < rows; row++) {
       for (size_t feature = 0; feature < features; feature++) {
@@ -61,7 +63,9 @@ static Data make_data(size_t rows, size_t features, double share, int with_value
         if (feature != 1 && random_uniform(5, cell) >= chance) continue;
         if (pass == 1) {
           data.rows.index[entries] = (uint32_t)feature;
-          if (with_values) data.rows.value[entries] = .5f * (float)(1 + random_bits(6, cell) % 10);
+          if (values == ANY_VALUES) data.rows.value[entries] = (float)(.1 + random_uniform(6, cell));
+          if (values == HALF_STARS || values == HALVES_TO_45)
+            data.rows.value[entries] = .5f * (float)(1 + random_bits(6, cell) % (values == HALF_STARS ? 10 : 90));
         }
         entries++;
       }
@@ -247,45 +251,112 @@ static void check_everything(const Data *data) {
 static void test_similarities(void) {
   const size_t shapes[][2] = {{1, 1}, {1, 9}, {9, 1}, {2, 2}, {40, 30}, {25, 120}, {90, 11}, {0, 0}, {0, 5}, {5, 0}};
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-    for (int with_values = 0; with_values < 2; with_values++) {
-      Data data = make_data(shapes[s][0], shapes[s][1], .2, with_values);
+    for (int values = 0; values <= ANY_VALUES; values++) {
+      Data data = make_data(shapes[s][0], shapes[s][1], .2, values);
       check_everything(&data);
       free_data(&data);
     }
 }
 
-/* Many rows, of which few have anything in common; and rows that have nearly everything. */
+static void check_sizes(const Data *data) {
+  size_t n = data->rows.rows;
+  float *all = malloc(n * n * sizeof *all);
+  uint32_t *supports = malloc(n * n * sizeof *supports);
+  for (int similarity = 0; similarity < SIMILARITIES; similarity++)
+    for (int shrunk = 0; shrunk < 2; shrunk++) {
+      NeighborOptions options = options_of((Similarity)similarity);
+      options.shrinkage = 3 * shrunk;
+      check_rows(data, &options, all, supports);
+      for (size_t size = 3; size < 1000; size *= 10) {
+        NeighborLists lists;
+        options.size = size;
+        CHECK(find_all(data, &options, &lists, NULL) == SQLITE_OK);
+        for (size_t row = 0; row < n; row++) check_list(&lists, row, &options, all + row * n, supports + row * n);
+        neighbor_lists_free(&lists);
+      }
+    }
+  free(all);
+  free(supports);
+}
+
+/* Rows of which few have anything in common, and rows that have nearly everything. */
 static void test_densities(void) {
   const double shares[] = {.0005, .01, .3};
   for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
-    Data data = make_data(300, 150, shares[s], 1);
-    size_t n = data.rows.rows;
-    float *all = malloc(n * n * sizeof *all);
-    uint32_t *supports = malloc(n * n * sizeof *supports);
-    for (int similarity = 0; similarity < SIMILARITIES; similarity++)
-      for (int shrunk = 0; shrunk < 2; shrunk++) {
-        NeighborOptions options = options_of((Similarity)similarity);
-        options.shrinkage = 3 * shrunk;
-        check_rows(&data, &options, all, supports);
-        for (size_t size = 3; size < 1000; size *= 10) {
-          NeighborLists lists;
-          options.size = size;
-          CHECK(find_all(&data, &options, &lists, NULL) == SQLITE_OK);
-          for (size_t row = 0; row < n; row++) check_list(&lists, row, &options, all + row * n, supports + row * n);
-          neighbor_lists_free(&lists);
-        }
-      }
-    free(all);
-    free(supports);
+    Data data = make_data(250, 150, shares[s], HALF_STARS);
+    check_sizes(&data);
     free_data(&data);
   }
+}
+
+/* More common features than 16 bits hold products of, and values without end. */
+static void test_values(void) {
+  for (int values = NO_VALUES; values <= ANY_VALUES; values++) {
+    Data data = make_data(90, 400, .4, values);
+    check_sizes(&data);
+    free_data(&data);
+  }
+}
+
+/* More rows than are kept side by side. */
+static void test_many_rows(void) {
+  Data data = make_data(1200, 40, .3, HALF_STARS);
+  size_t n = data.rows.rows;
+  float *all = malloc(n * sizeof *all);
+  uint32_t *supports = malloc(n * sizeof *supports);
+  for (int shrunk = 0; shrunk < 2; shrunk++) {
+    NeighborOptions options = options_of(SIMILARITY_COSINE);
+    NeighborSearch *search = NULL;
+    NeighborLists lists;
+    Error error = {0};
+    options.shrinkage = shrunk;
+    CHECK(find_all(&data, &options, &lists, NULL) == SQLITE_OK);
+    CHECK(neighbors_create(&search, &data.rows, &data.features, &options, NULL, &error) == SQLITE_OK);
+    double *x = dense_of(&data.rows);
+    for (size_t row = 0; row < n; row += 7) {
+      CHECK(neighbors_row(search, row, all, supports) == SQLITE_OK);
+      check_list(&lists, row, &options, all, supports);
+      for (size_t other = 0; other < n; other++) {
+        uint32_t support;
+        double s = expected_similarity(x + row * 40, x + other * 40, 40, &options, &support);
+        if (other != row) CHECK_NEAR(all[other], s, 1e-6);
+      }
+    }
+    free(x);
+    neighbors_destroy(search);
+    neighbor_lists_free(&lists);
+  }
+  free(all);
+  free(supports);
+  free_data(&data);
+}
+
+/* Instruction sets may differ in the last bits only, and of half stars not at all. */
+static void test_instructions(void) {
+  const char *levels[] = {"generic", "avx2", "avx512"};
+  Data data = make_data(300, 120, .2, HALF_STARS);
+  for (int similarity = 0; similarity < SIMILARITIES; similarity++) {
+    NeighborOptions options = options_of((Similarity)similarity);
+    NeighborLists first = {0}, lists;
+    for (int level = 0; level < 3; level++) {
+      setenv("RECOMMEND_SIMD", levels[level], 1);
+      CHECK(find_all(&data, &options, &lists, NULL) == SQLITE_OK);
+      if (level == 0) first = lists;
+      CHECK(lists.start[300] == first.start[300]);
+      for (size_t e = 0; e < lists.start[300]; e++) CHECK_NEAR(first.similarity[e], lists.similarity[e], 1e-6);
+      if (level > 0) neighbor_lists_free(&lists);
+    }
+    neighbor_lists_free(&first);
+  }
+  unsetenv("RECOMMEND_SIMD");
+  free_data(&data);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------------------------- */
 
 /* Σ of all supports is Σ_f c (c − 1), c the rows of a feature: known without knowing which were drawn. */
 static void test_sample(void) {
-  Data data = make_data(200, 40, .3, 1);
+  Data data = make_data(200, 40, .3, HALF_STARS);
   NeighborOptions options = options_of(SIMILARITY_JACCARD);
   NeighborLists first = {0}, lists;
   options.size = SIZE_MAX;
@@ -350,7 +421,7 @@ static void test_votes(void) {
 static void test_threads(void) {
   const double shares[] = {.003, .1};
   for (size_t share = 0; share < 2; share++) {
-    Data data = make_data(1500, 300, shares[share], 1);
+    Data data = make_data(1500, 300, shares[share], HALF_STARS);
     const int threads[] = {1, 2, 5};
     for (int similarity = 0; similarity < SIMILARITIES; similarity++)
       for (int all = 0; all < 2; all++) {
@@ -389,7 +460,7 @@ static NeighborOptions expensive(int kind) {
 }
 
 static void test_memory(void) {
-  Data data = make_data(45, 40, .2, 1);
+  Data data = make_data(45, 40, .2, HALF_STARS);
   for (int kind = 0; kind < 3; kind++) {
     NeighborOptions options = expensive(kind);
     NeighborLists lists;
@@ -414,7 +485,7 @@ static int count_down(void *context) {
 }
 
 static void test_cancel(void) {
-  Data data = make_data(300, 200, .2, 1);
+  Data data = make_data(300, 200, .2, HALF_STARS);
   for (int kind = 0; kind < 3; kind++) {
     NeighborOptions options = expensive(kind);
     NeighborLists lists;
@@ -437,6 +508,9 @@ int main(void) {
   install_memory();
   test_similarities();
   test_densities();
+  test_values();
+  test_many_rows();
+  test_instructions();
   test_sample();
   test_votes();
   test_threads();

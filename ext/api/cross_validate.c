@@ -1,0 +1,143 @@
+/* recommend_cross_validate(trainer, source, folds [, options]): a row for each fold that is held out in turn.
+ *
+ * `folds` is a number, the name of a column that says which fold a row is in (NULL: it is always trained on), or
+ * 'leave-one-out' (one fold, of one entry of every user who has two). Of n folds a row is in number
+ * floor(n · recommend_split(seed, user, item)) + 1; with "split": "users" it is users that are dealt out, by
+ * recommend_split(seed, user), each to be tested in one fold on a part of what she did. What is not an option of this
+ * function is the trainer's. */
+#include <math.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../data/option_objects.h"
+#include "register.h"
+#include "trial.h"
+
+typedef struct CrossOptions {
+  TrialOptions trial;
+} CrossOptions;
+
+static const Option cross_options[] = {TRIAL_OPTIONS(CrossOptions)};
+#define CROSS_OPTIONS (sizeof cross_options / sizeof *cross_options)
+
+enum { CROSS_FOLD, CROSS_USERS, CROSS_ITEMS, CROSS_TRAINED, CROSS_TESTED, CROSS_COLD, CROSS_METRICS };
+enum { CROSS_SECONDS = CROSS_METRICS + TRIAL_METRICS };
+enum { ARGUMENT_FOLDS = 2, ARGUMENT_OPTIONS };
+
+typedef struct CrossState {
+  CrossOptions options;
+  Trial trial;
+  char *trainer_options;
+  TrialResult *results; /* a fold each */
+  int64_t done;
+} CrossState;
+
+/* Folds as the third argument has them. */
+static int deal(TableCall *call, CrossState *state, Error *error) {
+  sqlite3_value *folds = call->argument[ARGUMENT_FOLDS];
+  const char *name = call->function->name;
+  if (sqlite3_value_type(folds) == SQLITE_INTEGER) {
+    int64_t count = sqlite3_value_int64(folds);
+    if (count >= 2 && count <= TRIAL_MOST_FOLDS) return trial_deal(&state->trial, (int)count, 1, error);
+  } else if (sqlite3_value_type(folds) == SQLITE_TEXT) {
+    const char *text = (const char *)sqlite3_value_text(folds);
+    if (!text) return error_no_memory(error);
+    if (state->options.trial.split == TRIAL_BY_USERS)
+      return error_set(error, SQLITE_ERROR, "%s: the option \"split\" goes with a number of folds", name);
+    if (sqlite3_stricmp(text, "leave-one-out") == 0) return trial_leave_one_out(&state->trial, error);
+    return trial_deal_by_column(&state->trial, text, error);
+  }
+  return error_set(error, SQLITE_ERROR,
+                   "%s: folds must be a number from 2 to %d, the name of a column, or 'leave-one-out'", name,
+                   TRIAL_MOST_FOLDS);
+}
+
+/* The next fold, if it has not been tried yet. */
+static int advance(TableCall *call, Error *error) {
+  CrossState *state = call->state;
+  if (call->row < state->done || call->row >= call->rows) return SQLITE_OK;
+  int code = trial_run(&state->trial, (int)call->row, state->trainer_options, &state->results[call->row], error);
+  if (code == SQLITE_OK) state->done++;
+  return code;
+}
+
+static void clear(CrossState *state) {
+  trial_end(&state->trial);
+  trial_options_free(&state->options.trial);
+  sqlite3_free(state->trainer_options);
+  memory_free(state->results);
+  *state = (CrossState){0};
+}
+
+static int start(TableCall *call, Error *error) {
+  CrossState *state = call->state;
+  const char *name = call->function->name, *json = NULL;
+  char *own = NULL;
+  clear(state);
+  trial_set_defaults(&state->options.trial);
+  int code = argument_text(call, ARGUMENT_OPTIONS, &json, error);
+  if (code == SQLITE_OK)
+    code = options_part(name, json, cross_options, CROSS_OPTIONS, TRIAL_SHARED, &own, &state->trainer_options, error);
+  if (code == SQLITE_OK) code = options_parse(name, own, cross_options, CROSS_OPTIONS, &state->options, error);
+  sqlite3_free(own);
+  if (code == SQLITE_OK) code = trial_begin(&state->trial, call, &state->options.trial, error);
+  if (code == SQLITE_OK)
+    code = trial_check_names(&state->trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
+  if (code == SQLITE_OK) code = trial_read(&state->trial, error);
+  if (code == SQLITE_OK) code = deal(call, state, error);
+  if (code == SQLITE_OK && !(state->results = memory_alloc_zero((size_t)state->trial.folds, sizeof *state->results)))
+    code = error_no_memory(error);
+  call->rows = state->trial.folds;
+  return code == SQLITE_OK ? advance(call, error) : code;
+}
+
+static void show_label(sqlite3_context *context, double label) {
+  if (label == floor(label))
+    sqlite3_result_int64(context, (sqlite3_int64)label);
+  else
+    sqlite3_result_double(context, label);
+}
+
+static void column(const TableCall *call, sqlite3_context *context, int which) {
+  const CrossState *state = call->state;
+  const TrialResult *result = &state->results[call->row];
+  switch (which) {
+    case CROSS_FOLD: show_label(context, state->trial.label[call->row]); break;
+    case CROSS_USERS: sqlite3_result_int64(context, result->users); break;
+    case CROSS_ITEMS: sqlite3_result_int64(context, result->items); break;
+    case CROSS_TRAINED: sqlite3_result_int64(context, result->trained); break;
+    case CROSS_TESTED: sqlite3_result_int64(context, result->tested); break;
+    case CROSS_COLD: sqlite3_result_int64(context, result->cold); break;
+    case CROSS_SECONDS: sqlite3_result_double(context, result->seconds); break;
+    default:
+      if (isfinite(result->metric[which - CROSS_METRICS]))
+        sqlite3_result_double(context, result->metric[which - CROSS_METRICS]);
+  }
+}
+
+static void end(TableCall *call) { clear(call->state); }
+
+static const TableFunction cross_validate_function = {
+    .name = "recommend_cross_validate",
+    .schema =
+        "CREATE TABLE x(fold, users INTEGER, items INTEGER, trained INTEGER, tested INTEGER, "
+        "cold INTEGER, " TRIAL_METRIC_COLUMNS
+        ", seconds REAL, trainer HIDDEN, source HIDDEN, folds HIDDEN, "
+        "options HIDDEN)",
+    .usage = "recommend_cross_validate(trainer, source, folds [, options])",
+    .outputs = CROSS_SECONDS + 1,
+    .arguments = 4,
+    .required = 3,
+    .rows = 5,
+    .cost = 1e9,
+    .flags = TABLE_FUNCTION_DIRECT_ONLY,
+    .state_size = sizeof(CrossState),
+    .start = start,
+    .next = advance,
+    .column = column,
+    .end = end,
+};
+
+int cross_validate_register(Connection *connection) {
+  return table_function_register(connection, &cross_validate_function);
+}

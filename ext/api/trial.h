@@ -1,0 +1,132 @@
+/* Trying a trainer out: the source is read once (twice, where one of its columns says which fold a row is in), then
+ * parts of it are trained on and the rest is judged, with nothing stored. What recommend_cross_validate and
+ * recommend_grid_search share. */
+#ifndef RECOMMEND_API_TRIAL_H
+#define RECOMMEND_API_TRIAL_H
+
+#include "judge.h"
+#include "table_function.h"
+#include "train.h"
+
+/* Options of both functions; the first member of their own. */
+typedef struct TrialOptions {
+  OptionColumn user, item, rating, timestamp;
+  int duplicates; /* DuplicatesRule - 1, or -1: not given */
+  uint64_t seed;
+  int threads;
+  int k;
+  int lists;        /* lists are judged, not only predicted ratings */
+  double relevance; /* relevant from this rating on; NaN: every row is. (Trainers have a "threshold" of their own.) */
+  int cold_start, recall;
+  int split;       /* TRIAL_BY_ROWS or TRIAL_BY_USERS */
+  double held_out; /* by users: the part of a tested user's entries that is held out; NaN: 0.2 */
+} TrialOptions;
+
+enum { TRIAL_BY_ROWS, TRIAL_BY_USERS };
+
+#define TRIAL_OPTIONS(Options)                                                                                         \
+  {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.user)},                                    \
+      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.item)},                                \
+      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.rating)},                            \
+      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.timestamp)},                      \
+      {.name = "duplicates",                                                                                           \
+       .type = OPTION_CHOICE,                                                                                          \
+       .offset = offsetof(Options, trial.duplicates),                                                                  \
+       .choices = "last|sum|mean|error"},                                                                              \
+      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, trial.seed)},                                  \
+      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.threads), .maximum = 256},         \
+      {.name = "k", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.k), .minimum = 1, .maximum = 1e6},       \
+      {.name = "lists", .type = OPTION_BOOLEAN, .offset = offsetof(Options, trial.lists)},                             \
+      {.name = "relevance",                                                                                            \
+       .type = OPTION_NUMBER,                                                                                          \
+       .offset = offsetof(Options, trial.relevance),                                                                   \
+       .minimum = -1e300,                                                                                              \
+       .maximum = 1e300},                                                                                              \
+      {.name = "cold_start",                                                                                           \
+       .type = OPTION_CHOICE,                                                                                          \
+       .offset = offsetof(Options, trial.cold_start),                                                                  \
+       .choices = "drop|estimate"},                                                                                    \
+      {.name = "recall", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.recall), .choices = "relevant|min"}, \
+      {.name = "split", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.split), .choices = "rows|users"}, {   \
+    .name = "held_out", .type = OPTION_NUMBER, .offset = offsetof(Options, trial.held_out), .minimum = 0.01,           \
+    .maximum = 1                                                                                                       \
+  }
+
+void trial_set_defaults(TrialOptions *options);
+void trial_options_free(TrialOptions *options);
+
+/* Options that the trainer has too, for options_part: a model that is stored keeps them, since 'retrain' needs them. */
+#define TRIAL_SHARED "user|item|rating|timestamp|duplicates|seed|threads"
+
+/* Which part of the data each entry is judged in; TRIAL_NEVER: it is always trained on. */
+enum { TRIAL_NEVER = 255, TRIAL_MOST_FOLDS = 254 };
+
+/* A trainer on its data. */
+typedef struct Trial {
+  Connection *connection;
+  const char *caller;
+  const TrialOptions *options;
+  const Family *family;
+  char *source;
+  Interactions data; /* all of it */
+  uint8_t *fold;     /* one an entry */
+  int folds;
+  double label[TRIAL_MOST_FOLDS + 1]; /* of each fold: what the column has, or 1, 2 … */
+  Interrupt interrupt;
+} Trial;
+
+/* What a trial came to. */
+enum {
+  TRIAL_RMSE,
+  TRIAL_MAE,
+  TRIAL_ACCURACY,
+  TRIAL_PRECISION,
+  TRIAL_RECALL,
+  TRIAL_MAP,
+  TRIAL_NDCG,
+  TRIAL_MRR,
+  TRIAL_HIT_RATE,
+  TRIAL_AUC,
+  TRIAL_METRICS
+};
+extern const char *const trial_metrics[TRIAL_METRICS];
+#define TRIAL_METRIC_COLUMNS                                                                                        \
+  "rmse REAL, mae REAL, accuracy REAL, precision REAL, recall REAL, map REAL, ndcg REAL, mrr REAL, hit_rate REAL, " \
+  "auc REAL"
+
+typedef struct TrialResult {
+  int64_t users, items, trained, tested, cold;
+  double metric[TRIAL_METRICS]; /* NaN: there is none */
+  double seconds;
+} TrialResult;
+
+/* Finds the trainer: the first two arguments of the call are the trainer and the source. To be ended in either case. */
+int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options, Error *error);
+
+/* Checks the names of the trainer's options, a JSON object: of those that there are in the trainer and in `own`, the
+ * function's, whose names are meant, too. `varied`: they are a grid, which can't vary what is `own`. */
+int trial_check_names(const Trial *trial, const char *options, const Option *own, size_t count, int varied,
+                      Error *error);
+
+/* Reads the source. */
+int trial_read(Trial *trial, Error *error);
+
+/* Deals the entries out: a part of them (1: all) into `folds`, by hash, of rows or of users as the options have it; or
+ * one of each user's into one fold; or by a column of the source. A fold that leaves nothing to train on or to test is
+ * an error. */
+int trial_deal(Trial *trial, int folds, double part, Error *error);
+int trial_leave_one_out(Trial *trial, Error *error);
+int trial_deal_by_column(Trial *trial, const char *column, Error *error);
+
+/* Trains on all but a fold, with the trainer's options as a JSON object, and judges by it. */
+int trial_run(Trial *trial, int fold, const char *options, TrialResult *result, Error *error);
+
+/* Whether the model could be trained on everything and stored under that name: what can be known before. */
+int trial_check_model(Trial *trial, const char *model, const char *options, Error *error);
+
+/* Trains on everything and stores the model. */
+int trial_store(Trial *trial, const char *model, const char *options, Error *error);
+
+void trial_end(Trial *trial); /* cleared is fine */
+
+#endif

@@ -1,0 +1,26 @@
+/* Learning from what users have and, drawn at random, from what they have not: what bpr.c and logistic.c share. How it
+ * is done is at the top of sampled.c. */
+#ifndef RECOMMEND_LEARN_SAMPLED_H
+#define RECOMMEND_LEARN_SAMPLED_H
+
+#include "descent.h"
+#include "sampled_kernels.h"
+
+typedef struct SampledOptions {
+  DescentStart start;     /* rank, seed, threads, biases, how factors begin */
+  DescentPenalty penalty; /* λ / 2 and λ_b / 2 of each sample's rows */
+  double learning_rate;   /* > 0: of a row's first step; divided by √(1 + Σ of its squared gradients before) */
+  double decay;           /* what the learning rate is multiplied by after each epoch */
+  int negatives;          /* ≥ 1: what a user has not, for each thing that she has */
+  int pairs;              /* a sample is a pair of items, of which she has the first; else a cell, and what she has is
+                             one more */
+  double alpha;           /* cells: what she has weighs 1 + alpha · value; what she has not, 1 */
+} SampledOptions;
+
+/* Starts a training by one of the kernels. The matrix (values NULL: all 1) must outlive it. SQLITE_NOMEM. Rows without
+ * entries begin at zero. The loss is the mean over the samples of an epoch, each before its step, with the penalty as
+ * it is after the last. */
+int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledLearn *learn,
+                   const SampledOptions *options, Error *error);
+
+#endif

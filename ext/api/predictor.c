@@ -12,6 +12,10 @@
 #include "../base/parallel.h"
 #include "../model/scoring.h"
 
+_Static_assert((int)SIMILARITIES == NEIGHBOR_SIMILARITIES && (int)WEIGHTINGS == NEIGHBOR_WEIGHTINGS &&
+                   (int)CENTERINGS == NEIGHBOR_CENTERINGS,
+               "a stored model may have any of these, and no other");
+
 NeighborOptions predictor_search_options(const ModelShape *shape, int threads) {
   const NeighborShape *neighbors = &shape->neighbors;
   return (NeighborOptions){

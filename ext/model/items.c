@@ -51,10 +51,10 @@ static const ConfigInteger config_integers[] = {
     {"links", offsetof(Config, links), LINK_NONE, LINK_KINDS - 1},
     {"linked", offsetof(Config, linked), 0, STORE_MOST_ITEMS},
     {"neighbor_size", offsetof(Config, size), 0, INT32_MAX},
-    {"neighbor_centering", offsetof(Config, centering), 0, 15},
+    {"neighbor_centering", offsetof(Config, centering), 0, NEIGHBOR_CENTERINGS - 1},
     {"neighbor_raters", offsetof(Config, raters), 0, 1},
-    {"neighbor_similarity", offsetof(Config, similarity), 0, 15},
-    {"neighbor_weighting", offsetof(Config, weighting), 0, 15},
+    {"neighbor_similarity", offsetof(Config, similarity), 0, NEIGHBOR_SIMILARITIES - 1},
+    {"neighbor_weighting", offsetof(Config, weighting), 0, NEIGHBOR_WEIGHTINGS - 1},
     {"neighbor_min_support", offsetof(Config, min_support), 0, INT32_MAX},
     {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
     {"neighbor_seed", offsetof(Config, seed), INT64_MIN, INT64_MAX},
@@ -229,6 +229,10 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
     return shadow_damaged(error, name, "its profile is none that a model of content can have");
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
+  if (config->links &&
+      (config->score_head != HEAD_RANKING || config->prediction_head == HEAD_RANKING || config->biases[HEAD_RANKING] ||
+       (config->links == LINK_ITEM_WEIGHTS && config->prediction_head >= 0)))
+    return shadow_damaged(error, name, "its configuration has both links and heads");
   int64_t rows = config->links == LINK_USER_NEIGHBORS ? config->users : config->items;
   if (config->links ? config->linked > rows || (config->links == LINK_USER_NEIGHBORS && config->linked < rows)
                     : config->linked != 0)

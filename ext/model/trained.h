@@ -42,6 +42,9 @@ typedef enum LinkKind {
   LINK_KINDS
 } LinkKind;
 
+/* As many as learn/ has enumerators of each. */
+enum { NEIGHBOR_SIMILARITIES = 5, NEIGHBOR_WEIGHTINGS = 3, NEIGHBOR_CENTERINGS = 4 };
+
 /* How neighbours were found and how they predict: what is needed to find them again. */
 typedef struct NeighborShape {
   int size;        /* neighbours a row at most */

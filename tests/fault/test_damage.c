@@ -209,11 +209,9 @@ static const Damaged damaged_content[] = {
     {"songs_tfidf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
 
-/* Rows of a list of neighbours that is missing are missed by queries of others, too. */
 static const Damaged damaged_links[] = {
     {"ratings_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
     {"users_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
-    {"plays_ease_weight", "rowid", {"name", "data"}, DETECTED},
     {"users_knn_user", "idx", {"idx", "id", "n", "history"}, FOUND},
     {"ratings_baseline_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
@@ -592,11 +590,21 @@ static void damage_links(long full) {
       WITH_DAMAGE(ANYTHING, "UPDATE %s_config SET value = %d WHERE key = 'links'", link_models[model], links);
   for (int model = 0; model < LINK_MODELS - 1; model++) {
     WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = 0 WHERE key = 'links'", link_models[model]);
-    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = value - 1 WHERE key = 'linked'", link_models[model]);
+    /* As if some items had come after the training. */
+    WITH_DAMAGE(FOUND, "UPDATE %s_config SET value = value - 1 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(FOUND, "UPDATE %s_config SET value = 0 WHERE key = 'linked'", link_models[model]);
     WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = value + 1 WHERE key = 'linked'", link_models[model]);
-    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = 0 WHERE key = 'linked'", link_models[model]);
     WITH_DAMAGE(DETECTED, "DELETE FROM %s_config WHERE key LIKE 'neighbor%%'", link_models[model]);
   }
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET name = 'link/1'");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET name = NULL");
+  WITH_DAMAGE(DETECTED, "INSERT INTO plays_ease_weight SELECT 'link/9', shape, data FROM plays_ease_weight");
+  WITH_DAMAGE(DETECTED, "DELETE FROM plays_ease_weight");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET data = 'a text'");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET data = NULL");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'ranking' WHERE key = 'prediction_head'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'rating' WHERE key = 'score_head'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 5 WHERE key = 'neighbor_similarity'");
   damage_config("users_knn_config", full ? 1 : 19 * FAULT_SLOW);
   if (FAULT_SLOW == 1) damage_config("plays_ease_config", full ? 1 : 31);
   discharge();

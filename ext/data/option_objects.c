@@ -32,9 +32,12 @@ static char *print(const cJSON *object) {
 /* Is the word one of "a|b|c"? */
 static int is_among(const char *word, const char *words) {
   size_t length = strlen(word);
-  for (const char *at = words; (at = strstr(at, word)) != NULL; at += length)
-    if ((at == words || at[-1] == '|') && (at[length] == '|' || !at[length])) return 1;
-  return 0;
+  for (;; words++) {
+    size_t n = strcspn(words, "|");
+    if (n == length && memcmp(words, word, n) == 0) return 1;
+    words += n;
+    if (!*words) return 0;
+  }
 }
 
 static int is_named(const char *key, const Option *options, size_t count) {

@@ -1,0 +1,199 @@
+/* interactions_take against reading only the rows that are wanted. */
+#include "data/interactions_take.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "check.h"
+
+/* ---- an allocator that counts, and fails when told --------------------------------------------------------------- */
+
+static sqlite3_mem_methods real_memory;
+static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */
+
+static void *test_malloc(int size) {
+  void *block = fail_after >= 0 && fail_after-- == 0 ? NULL : real_memory.xMalloc(size);
+  outstanding += block != NULL;
+  return block;
+}
+
+static void *test_realloc(void *block, int size) {
+  return fail_after >= 0 && fail_after-- == 0 ? NULL : real_memory.xRealloc(block, size);
+}
+
+static void test_free(void *block) {
+  outstanding -= block != NULL;
+  real_memory.xFree(block);
+}
+
+static void install_memory(void) {
+  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
+  sqlite3_mem_methods methods = real_memory;
+  methods.xMalloc = test_malloc;
+  methods.xRealloc = test_realloc;
+  methods.xFree = test_free;
+  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+  sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static sqlite3 *db;
+
+static void open_database(void) {
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  CHECK(source_register(db) == SQLITE_OK);
+  /* Ids of both kinds; the mark of a row is what it is taken by. */
+  static const char make[] =
+      "CREATE TABLE r(user, item TEXT, rating, mark);"
+      "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 1999)"
+      " INSERT INTO r SELECT CASE n % 3 WHEN 0 THEN n % 97 ELSE 'user ' || (n % 97) END, 'item ' || (n / 60), "
+      " 1 + n % 9 / 2.0, n * 7 % 5 FROM n;";
+  CHECK(sqlite3_exec(db, make, NULL, NULL, NULL) == SQLITE_OK);
+}
+
+static Interactions read_rows(const char *columns, const char *where) {
+  Interactions read = {0};
+  Source source = {0};
+  Error error = {0};
+  char *text = sqlite3_mprintf("SELECT %s FROM r WHERE %s", columns, where);
+  const InteractionOptions options = {.caller = "test", .duplicates = DUPLICATES_MEAN, .threads = 1};
+  CHECK(source_resolve(db, text, "test", &source, &error) == SQLITE_OK);
+  CHECK(interactions_read(db, &source, &options, &read, NULL, &error) == SQLITE_OK);
+  source_free(&source);
+  error_clear(&error);
+  sqlite3_free(text);
+  return read;
+}
+
+static int same_ids(const Dictionary *a, const Dictionary *b) {
+  int same = a->count == b->count;
+  for (size_t i = 0; same && i < a->count; i++) {
+    Id x = dictionary_id(a, i), y = dictionary_id(b, i);
+    same = id_compare(&x, &y) == 0 && dictionary_find(a, &x) == i;
+  }
+  return same;
+}
+
+static float value_at(const SparseMatrix *matrix, size_t e) { return matrix->value ? matrix->value[e] : 1.0F; }
+
+static int same_matrices(const SparseMatrix *a, const SparseMatrix *b) {
+  int same = a->rows == b->rows && a->columns == b->columns;
+  for (size_t row = 0; same && row <= a->rows; row++) same = a->start[row] == b->start[row];
+  for (size_t e = 0; same && e < a->start[a->rows]; e++)
+    same = a->index[e] == b->index[e] && value_at(a, e) == value_at(b, e);
+  return same;
+}
+
+static void check_same(const Interactions *taken, const Interactions *read) {
+  CHECK(same_ids(&taken->users, &read->users) && same_ids(&taken->items, &read->items));
+  CHECK(same_matrices(&taken->by_user, &read->by_user));
+  CHECK(taken->user_affinity == read->user_affinity && taken->item_affinity == read->item_affinity);
+  CHECK(taken->explicit_ratings == read->explicit_ratings);
+  CHECK(taken->minimum == read->minimum && taken->maximum == read->maximum);
+  CHECK_NEAR(taken->mean, read->mean, 1e-12);
+  CHECK(taken->held_out.start == NULL);
+}
+
+/* ---- taking ------------------------------------------------------------------------------------------------------ */
+
+/* The marks of all entries: of n·7 mod 5, kept as their ratings. */
+static uint8_t *read_marks(size_t entries) {
+  Interactions marks = read_rows("user, item, mark", "true");
+  uint8_t *mark = memory_alloc(entries, 1);
+  CHECK(marks.by_user.start[marks.by_user.rows] == entries);
+  for (size_t e = 0; e < entries; e++) mark[e] = (uint8_t)value_at(&marks.by_user, e);
+  interactions_free(&marks);
+  return mark;
+}
+
+static void parts_of_all(const char *columns) {
+  Interactions all = read_rows(columns, "true"), copy = read_rows(columns, "true");
+  size_t entries = all.by_user.start[all.by_user.rows], sum = 0;
+  uint8_t *mark = read_marks(entries);
+  for (int part = 0; part < 5; part++) {
+    char where[20];
+    Interactions taken;
+    snprintf(where, sizeof where, "mark = %d", part);
+    Interactions read = read_rows(columns, where);
+    CHECK(interactions_take(&all, mark, (uint8_t)part, &taken, NULL) == SQLITE_OK);
+    check_same(&taken, &read);
+    sum += taken.by_user.start[taken.by_user.rows];
+    interactions_free(&taken);
+    interactions_free(&read);
+  }
+  CHECK(sum == entries);
+  check_same(&all, &copy); /* unchanged */
+  memory_free(mark);
+  interactions_free(&all);
+  interactions_free(&copy);
+}
+
+static void all_or_nothing(void) {
+  Interactions all = read_rows("user, item, rating", "true"), taken, none = {0};
+  size_t entries = all.by_user.start[all.by_user.rows];
+  uint8_t *mark = memory_alloc_zero(entries, 1);
+  CHECK(interactions_take(&all, mark, 0, &taken, NULL) == SQLITE_OK);
+  check_same(&taken, &all);
+  interactions_free(&taken);
+  CHECK(interactions_take(&all, mark, 1, &taken, NULL) == SQLITE_OK);
+  CHECK(taken.users.count == 0 && taken.items.count == 0 && taken.by_user.start[0] == 0 && taken.mean == 0);
+  interactions_free(&taken);
+  mark[entries / 2] = 1;
+  CHECK(interactions_take(&all, mark, 1, &taken, NULL) == SQLITE_OK);
+  CHECK(taken.users.count == 1 && taken.items.count == 1 && taken.by_user.start[1] == 1);
+  CHECK(taken.minimum == taken.maximum && taken.mean == taken.minimum);
+  interactions_free(&taken);
+  memory_free(mark);
+  interactions_free(&all);
+
+  CHECK(sparse_alloc(&none.by_user, 0, 0, 0, 0) == SQLITE_OK);
+  CHECK(interactions_take(&none, NULL, 0, &taken, NULL) == SQLITE_OK && taken.by_user.start[0] == 0);
+  interactions_free(&taken);
+  interactions_free(&none);
+}
+
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
+
+static int refuse(void *context) { return --*(int *)context < 0 ? SQLITE_INTERRUPT : SQLITE_OK; }
+
+static void faults(void) {
+  Interactions all = read_rows("user, item, rating", "true"), taken;
+  size_t entries = all.by_user.start[all.by_user.rows];
+  uint8_t *mark = read_marks(entries);
+  long baseline = outstanding;
+  int code = SQLITE_NOMEM;
+  for (long n = 0; code != SQLITE_OK; n++) {
+    fail_after = n;
+    code = interactions_take(&all, mark, 2, &taken, NULL);
+    fail_after = -1;
+    CHECK(code == SQLITE_OK || code == SQLITE_NOMEM);
+    CHECK(code == SQLITE_OK ? n > 8 : 1);
+    interactions_free(&taken);
+    CHECK(outstanding == baseline);
+  }
+  code = SQLITE_INTERRUPT;
+  for (int n = 0; code != SQLITE_OK; n++) {
+    int left = n;
+    const Cancel cancel = {refuse, &left};
+    code = interactions_take(&all, mark, 2, &taken, &cancel);
+    CHECK(code == SQLITE_OK ? n == 4 : code == SQLITE_INTERRUPT); /* rows twice, users and items */
+    interactions_free(&taken);
+    CHECK(outstanding == baseline);
+  }
+  memory_free(mark);
+  interactions_free(&all);
+}
+
+int main(void) {
+  install_memory();
+  open_database();
+  parts_of_all("user, item, rating");
+  parts_of_all("user, item");
+  parts_of_all("user, item, 3");
+  all_or_nothing();
+  faults();
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  CHECK(outstanding == 0);
+  return check_report();
+}

@@ -22,13 +22,6 @@ static int parse_object(const char *caller, const char *json, const char *what, 
   return error_set(error, SQLITE_ERROR, "%s: %s must be a JSON object", caller, what);
 }
 
-static char *print(const cJSON *object) {
-  char *printed = object ? cJSON_PrintUnformatted(object) : NULL;
-  char *text = printed ? sqlite3_mprintf("%s", printed) : NULL;
-  cJSON_free(printed);
-  return text;
-}
-
 /* Is the word one of "a|b|c"? */
 static int is_among(const char *word, const char *words) {
   size_t length = strlen(word);
@@ -67,8 +60,8 @@ int options_part(const char *caller, const char *json, const Option *options, si
     }
   }
   if (code == SQLITE_OK) {
-    *named = print(ours);
-    *others = print(rest);
+    *named = options_text(ours);
+    *others = options_text(rest);
     if (!*named || !*others) code = error_no_memory(error);
   }
   cJSON_Delete(object);
@@ -87,7 +80,7 @@ int options_have(const char *json, const char *key) {
 
 char *options_object(const char *key, const char *text) {
   cJSON *object = cJSON_CreateObject();
-  char *made = object && cJSON_AddStringToObject(object, key, text) ? print(object) : NULL;
+  char *made = object && cJSON_AddStringToObject(object, key, text) ? options_text(object) : NULL;
   cJSON_Delete(object);
   return made;
 }
@@ -100,7 +93,7 @@ char *options_merge(const char *base, const char *more) {
     cJSON_DeleteItemFromObjectCaseSensitive(object, value->string);
     complete = complete && copy && cJSON_AddItemToObject(object, value->string, copy);
   }
-  char *text = complete ? print(object) : NULL;
+  char *text = complete ? options_text(object) : NULL;
   cJSON_Delete(object);
   cJSON_Delete(other);
   return text;
@@ -116,7 +109,7 @@ int options_take_number(const char *caller, char **json, const char *key, double
   if (member && code == SQLITE_OK) {
     *value = member->valuedouble;
     cJSON_DeleteItemFromObjectCaseSensitive(object, key);
-    char *rest = print(object);
+    char *rest = options_text(object);
     if (!rest) code = error_no_memory(error);
     sqlite3_free(*json);
     *json = rest;
@@ -141,7 +134,7 @@ static char *combine(const cJSON *object, size_t which) {
     cJSON *copy = cJSON_Duplicate(value, 1);
     complete = copy && cJSON_AddItemToObject(combination, member->string, copy);
   }
-  char *text = complete ? print(combination) : NULL;
+  char *text = complete ? options_text(combination) : NULL;
   cJSON_Delete(combination);
   return text;
 }

@@ -308,13 +308,32 @@ int options_check_readers(const char *caller, const char *json, const Option *op
   return code;
 }
 
+char *options_text(cJSON *object) {
+  for (cJSON *value = object ? object->child : NULL, *next; value; value = next) {
+    char digits[32];
+    next = value->next;
+    /* cJSON prints 15 digits and takes what is left for rounding. */
+    if (!cJSON_IsNumber(value) || !is_whole(value) || fabs(value->valuedouble) < 1e15 ||
+        fabs(value->valuedouble) > LARGEST_EXACT)
+      continue;
+    sqlite3_snprintf((int)sizeof digits, digits, "%lld", (sqlite3_int64)value->valuedouble);
+    char *name = sqlite3_mprintf("%s", value->string);
+    cJSON *exact = name ? cJSON_CreateRaw(digits) : NULL;
+    int replaced = exact && cJSON_ReplaceItemInObjectCaseSensitive(object, name, exact);
+    sqlite3_free(name);
+    if (!replaced) return NULL;
+  }
+  char *printed = object ? cJSON_PrintUnformatted(object) : NULL;
+  char *text = printed ? sqlite3_mprintf("%s", printed) : NULL;
+  cJSON_free(printed);
+  return text;
+}
+
 char *options_without(const char *json, const char *key) {
   if (!json || !*json) return sqlite3_mprintf("{}");
   cJSON *object = cJSON_Parse(json);
   if (object) cJSON_DeleteItemFromObjectCaseSensitive(object, key);
-  char *printed = object ? cJSON_PrintUnformatted(object) : NULL;
-  char *text = printed ? sqlite3_mprintf("%s", printed) : NULL;
-  cJSON_free(printed);
+  char *text = options_text(object);
   cJSON_Delete(object);
   return text;
 }

@@ -74,6 +74,11 @@ int options_check_names(const char *caller, const char *json, const Option *opti
 int options_check_readers(const char *caller, const char *json, const Option *options, size_t count,
                           const char *methods, int method, Error *error);
 
+/* A parsed object as text, its whole numbers (seeds) exactly; NULL where memory ran out, or the object is. From
+ * sqlite3_malloc. */
+struct cJSON;
+char *options_text(struct cJSON *object);
+
 /* The object again, less one key, compact; NULL where memory ran out. From sqlite3_malloc. */
 char *options_without(const char *json, const char *key);
 

@@ -346,7 +346,7 @@ class Errors(CrossTestCase):
 
     def test_options(self):
         for options, fragments in (({"relevanse": 3}, ('"relevance"',)), ({"epohcs": 3}, ('"epochs"',)), ({"rnak": 3}, ('"rank"',)), ({"splt": "rows"}, ('"split"',)),
-                                   ({"xyz": 1}, ("there are", "cold_start", "algorithm", "rank")), ({"test": 0.2}, ('"test"', "leave it out")),
+                                   ({"xyz": 1}, ("there are", "cold_start", "algorithm", "rank")), ({"": 1}, ('option "" is unknown',)), ({"test": 0.2}, ('"test"', "leave it out")),
                                    ({"model": "m"}, ('"model"', "recommend_grid_search")), ({"held_out": 0.3}, ('"held_out"', '"split": "users"')),
                                    ({"k": 0}, ('"k" must be',)), ({"split": "items"}, ('"rows", "users"',)), ({"algorithm": "al"}, ("mf_train", '"als"'))):
             self.refused("mf", "one", 3, {"rank": 3, **options}, *fragments)

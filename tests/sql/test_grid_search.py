@@ -156,6 +156,9 @@ class Model(CrossTestCase):
         self.check("mf_train", {"alpha": [0.5, 40]}, "rank", rank=3, rating=None, metric="ndcg")
         self.check("mf_train", GRID, "rank", epochs=3, history=False)
 
+    def test_a_seed_of_sixteen_digits(self):
+        self.check("mf_train", {"epochs": [1, 2]}, "rank", rank=3, seed=2 ** 53 - 1)
+
     def test_the_winner_depends_on_the_metric(self):
         grid = {"regularization": [0.2, 30]}
         winners = {metric: self.check("mf_train", grid, "rank", rank=4, epochs=5, metric=metric)["regularization"] for metric in ("rmse", "auc")}

@@ -350,9 +350,9 @@ static void load(const char *file, const char *name, int runs) {
     require(model_begin(model, &items, &error), &error, name);
     item_seconds[r] = now() - began;
     item_bytes = factor_bytes(items, items->ids.count);
-    user_bytes = factor_bytes(items, (size_t)items->users);
+    user_bytes = factor_bytes(items, (size_t)model_user_count(model));
     began = now();
-    for (size_t first = 0; first < (size_t)items->users; first += BLOCK) {
+    for (size_t first = 0; first < (size_t)model_user_count(model); first += BLOCK) {
       ModelUsers users;
       require(model_users(model, items, first, BLOCK, 0, &users, &error), &error, name);
       users_free(&users);

@@ -54,24 +54,30 @@ for program in "$@"; do
   count "$program" "${good:-0}" "${bad:-0}" 0
 done
 
+# The Python files likewise.
 if [ -n "$PYTHON" ] && ls tests/sql/test_*.py >/dev/null 2>&1; then
   # NumPy brings a BLAS of its own, whose threads would compete with ours, and which ThreadSanitizer knows nothing of.
   export OPENBLAS_NUM_THREADS=1
-  if [ -n "$PYTHON_PRELOAD" ]; then
-    env LD_PRELOAD="$PYTHON_PRELOAD" ASAN_OPTIONS=detect_leaks=0 "$PYTHON" -B -m unittest discover -s tests/sql >"$log" 2>&1
-  else
-    "$PYTHON" -B -m unittest discover -s tests/sql >"$log" 2>&1
-  fi
-  code=$?
+  preload=
+  if [ -n "$PYTHON_PRELOAD" ]; then preload="env LD_PRELOAD=$PYTHON_PRELOAD ASAN_OPTIONS=detect_leaks=0"; fi
+  ls tests/sql/test_*.py | PRELOAD=$preload LOGS=$logs xargs -P "$(getconf _NPROCESSORS_ONLN)" -I FILE sh -c '
+    name=$(basename FILE)
+    $PRELOAD "$PYTHON" -B -m unittest discover -s tests/sql -p "$name" >"$LOGS/$name" 2>&1
+    echo $? >"$LOGS/$name.code"'
+
   # unittest ends with "Ran 12 tests in 0.1s" and "FAILED (failures=1, errors=2, skipped=3)" or "OK (skipped=3)".
   number() { echo "$(sed -n -e '/^OK/p' -e '/^FAILED/p' "$log" | sed -n "s/.*[( ]$1=\([0-9]*\).*/\1/p")" 0 | awk '{ print $1 }'; }
-  ran=$(sed -n 's/^Ran \([0-9]*\) test.*/\1/p' "$log" | tail -n 1)
-  left=$(number skipped)
-  bad=$(($(number failures) + $(number errors) + $(number 'unexpected successes')))
-  if [ $bad -eq 0 ] && [ $code -ne 0 ]; then bad=1; fi
-  good=$((${ran:-0} - bad - ${left:-0}))
-  [ $good -ge 0 ] || good=0
-  count 'tests/sql (Python)' $good $bad "${left:-0}"
+  for file in tests/sql/test_*.py; do
+    cat "$logs/$(basename "$file")" >"$log"
+    code=$(cat "$logs/$(basename "$file").code")
+    ran=$(sed -n 's/^Ran \([0-9]*\) test.*/\1/p' "$log" | tail -n 1)
+    left=$(number skipped)
+    bad=$(($(number failures) + $(number errors) + $(number 'unexpected successes')))
+    if [ $bad -eq 0 ] && [ "${code:-1}" -ne 0 ]; then bad=1; fi
+    good=$((${ran:-0} - bad - ${left:-0}))
+    [ $good -ge 0 ] || good=0
+    count "$file" $good $bad "${left:-0}"
+  done
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -215,9 +215,9 @@ int main(void) {
   load_everywhere();
   Image image = make_image(1), content = make_content_image(1), links = make_link_image();
   sweep_life(&(Life){&image, serving, SERVING, training, TRAINING, 100});
-  for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i], 100);
-  for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i], 100);
-  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i], 100);
+  for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i], 40);
+  for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i], 40);
+  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i], 40);
   sweep_clusters(&image);
   sweep_life(&(Life){&content, content_serving, CONTENT_SERVING, content_training, CONTENT_TRAINING, 40});
   sweep_life(&(Life){&links, link_serving, LINK_SERVING, link_training, LINK_TRAINING, 40});

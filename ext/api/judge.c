@@ -137,7 +137,9 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
     else
       prediction = estimate(items, user ? user->offset : 0, user != NULL, item);
     rating_errors_add(&judge->errors, prediction, cells->value ? (double)cells->value[e] : 1);
-    if (e % 4096 == 0 && code == SQLITE_OK) code = interrupt_error(error, cancel_poll(judge->cancel));
+    /* The nearest raters of a cell are searched for among all users or items. */
+    if ((judge->predictor.search || e % 256 == 0) && code == SQLITE_OK)
+      code = interrupt_error(error, cancel_poll(judge->cancel));
   }
   return code;
 }
@@ -259,7 +261,8 @@ int judge_run(Judge *judge, Model *model, Error *error) {
                  ? SQLITE_OK
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = prepare_popularity(judge, model, error);
-  if (code == SQLITE_OK && judge_predicts(judge)) code = predictor_begin(&judge->predictor, model, items, error);
+  if (code == SQLITE_OK && judge_predicts(judge))
+    code = predictor_begin(&judge->predictor, model, items, judge->cancel, error);
   if (code == SQLITE_OK) code = match_ids(judge, model, known, error);
   if (code == SQLITE_OK) code = judge_known_users(judge, model, &learned, &blank, error);
   if (code == SQLITE_OK) code = judge_unknown_users(judge, known, &blank, error);

@@ -108,6 +108,9 @@ static int find_rowid(Change *change, int64_t rowid, int *found, Error *error) {
   return model_user_at(change->model, change->items, change->user, &change->before, &change->history, error);
 }
 
+/* In models of links: the squares of any number of such ratings can be added up in a float. */
+#define MOST_COMPARED 1e13
+
 /* ---- what -------------------------------------------------------------------------------------------------------- */
 
 static int take_rating(const Change *change, sqlite3_value *value, float *rating, Error *error) {
@@ -122,6 +125,8 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
   if ((type != SQLITE_INTEGER && type != SQLITE_FLOAT) || !(fabs(number) < 1e30))
     return error_set(error, SQLITE_MISMATCH, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
                      sqlite3_value_text(value));
+  if (shape->links && fabs(number) > MOST_COMPARED)
+    return error_set(error, SQLITE_MISMATCH, "model \"%s\" can't take in a rating as large as that", change->name.name);
   if (number < 0 && !shape_is_explicit(shape) && !shape->cosine)
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" takes ratings as confidence: they must not be negative",
                      change->name.name);
@@ -134,6 +139,16 @@ static int is_held_out(const Change *change) {
   for (size_t i = 0; history->held_out && i < history->count; i++)
     if (history->item[i] == change->item) return history->held_out[i];
   return 0;
+}
+
+/* A rating that is far from all others may lead out of what a float can hold: that must not get into the model. */
+static int check_row(const Change *change, const float *row, Error *error) {
+  size_t floats = store_row_floats(&change->items->shape);
+  for (size_t i = 0; i < floats; i++)
+    if (!isfinite(row[i]))
+      return error_set(error, SQLITE_MISMATCH, "model \"%s\" can't take in a rating as large as that",
+                       change->name.name);
+  return SQLITE_OK;
 }
 
 /* The user with another history. `new_item`: the row of the new item, or NULL. */
@@ -156,6 +171,7 @@ static int rate(Change *change, const float *new_item, const History *history, i
     user.row = row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
     code =
         row ? fold_user_row(items, new_item, history, row, &change->interrupt.cancel, error) : error_no_memory(error);
+    if (code == SQLITE_OK) code = check_row(change, row, error);
   }
   if (code == SQLITE_OK) code = live_rate(change->model, items, &user, &change->batch, error);
   neighbor_lists_free(&neighbors);
@@ -176,6 +192,7 @@ static int put(Change *change, sqlite3_value *value, Error *error) {
     code = new_item ? fold_item_row(change->model, items, change->user_is_new ? NULL : &change->before, rating,
                                     new_item, &change->interrupt.cancel, error)
                     : error_no_memory(error);
+    if (code == SQLITE_OK) code = check_row(change, new_item, error);
     if (code == SQLITE_OK)
       code = live_add_item(change->model, items, &change->item_id, new_item, &change->batch, error);
   }

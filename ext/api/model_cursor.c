@@ -161,7 +161,8 @@ static int enter_user(ModelCursor *cursor, Model *model, uint32_t user, Error *e
   if (code == SQLITE_OK) code = model_user_row(model, user, &cursor->user_id, NULL, error);
   if (code == SQLITE_OK && cursor->reading.items->shape.prediction_head >= 0) {
     const PredictorUser who = {.single = &cursor->user, .history = &cursor->history};
-    if (!cursor->predictor.items) code = predictor_begin(&cursor->predictor, model, cursor->reading.items, error);
+    if (!cursor->predictor.items)
+      code = predictor_begin(&cursor->predictor, model, cursor->reading.items, &cursor->interrupt.cancel, error);
     if (code == SQLITE_OK) code = predictor_user(&cursor->predictor, model, &who, error);
   }
   return code == SQLITE_OK ? rank_user(cursor, error) : code;

@@ -184,7 +184,7 @@ static int take_size(const Family *family, const ModuleArguments *given, double 
   if (!family)
     return error_set(error, SQLITE_ERROR,
                      "recommender: there is no training of the kind \"%s\"; there are \"mf\", \"knn\", \"ease\", "
-                     "\"baseline\" and \"tfidf\"",
+                     "\"baseline\", \"kmeans\" and \"tfidf\"",
                      given->train);
   if (!family->size && given->size)
     return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", family->name);

@@ -1,5 +1,6 @@
 /* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or
  * item, and for a model of implicit feedback, which has no such scale. */
+#include "../data/interrupt.h"
 #include "predictor.h"
 #include "register.h"
 #include "vtab.h"
@@ -11,6 +12,7 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   ModelUser user = {0};
   History history = {0};
   Predictor predictor = {0};
+  Interrupt interrupt;
   Id user_id, item_id;
   int found = 0;
   *known = 0;
@@ -27,7 +29,9 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
     code = model_user(model, items, &user_id, &user, items->shape.links ? &history : NULL, &found, error);
   if (code == SQLITE_OK && found) {
     const PredictorUser who = {.single = &user, .history = &history};
-    code = predictor_begin(&predictor, model, items, error);
+    interrupt_begin(&interrupt, connection->db);
+    code = predictor_begin(&predictor, model, items, &interrupt.cancel, error);
+    interrupt_end(&interrupt);
     if (code == SQLITE_OK) code = predictor_user(&predictor, model, &who, error);
     if (code == SQLITE_OK) code = predictor_rate(&predictor, item, prediction, error);
     *known = code == SQLITE_OK;

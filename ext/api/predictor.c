@@ -55,7 +55,7 @@ static int measure_spread(Predictor *predictor) {
   return SQLITE_OK;
 }
 
-int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items, Error *error) {
+int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items, const Cancel *cancel, Error *error) {
   const ModelShape *shape = &items->shape;
   const NeighborShape *neighbors = &shape->neighbors;
   *predictor = (Predictor){.items = items, .searched = UINT32_MAX};
@@ -74,7 +74,7 @@ int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items,
     predictor->similarity = memory_alloc(rows, sizeof *predictor->similarity);
     predictor->support = memory_alloc(rows, sizeof *predictor->support);
     if (!predictor->similarity || !predictor->support) return error_no_memory(error);
-    code = neighbors_create(&predictor->search, rows_of(predictor), features_of(predictor), &options, NULL, error);
+    code = neighbors_create(&predictor->search, rows_of(predictor), features_of(predictor), &options, cancel, error);
   }
   return code;
 }

@@ -1,6 +1,6 @@
 /* The ratings to be expected of a user, whichever kind of model: a product of vectors, or what neighbours say.
  *
- *     code = predictor_begin(&predictor, model, items, error);           the model has begun
+ *     code = predictor_begin(&predictor, model, items, cancel, error);   the model has begun
  *     code = predictor_user(&predictor, model, user, error);             for each user
  *     code = predictor_rate(&predictor, item, &prediction, error);       for each item
  *     predictor_end(&predictor);
@@ -35,8 +35,9 @@ typedef struct Predictor {
   NeighborVote *votes; /* room for a vote of every row */
 } Predictor;
 
-/* The model has a prediction_head. SQLITE_OK, SQLITE_NOMEM, or damage. To be ended in either case. */
-int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items, Error *error);
+/* The model has a prediction_head. May read and sort all that users did. SQLITE_OK, SQLITE_NOMEM, what cancel says, or
+ * damage. To be ended in either case. */
+int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items, const Cancel *cancel, Error *error);
 int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user, Error *error);
 
 /* The prediction as users see it. */

@@ -11,11 +11,12 @@
  * Then s becomes s n / (n + β) (Koren, "Factor in the neighbors", TKDD 4(1), 2010). What is 0 / 0 is 0. Before cosine,
  * with N rows, df_f the rows that have feature f, l a row's sum and l̄ the mean of these, values v > 0 may become
  *
- *     tf-idf   √v log(N / (1 + df_f))                                     (Manning, Raghavan & Schütze, "Introduction
- * to BM25     v (k1 + 1) / (v + k1 (1 − b + b l / l̄)) log(N / (1 + df_f))   Information Retrieval", 2008, §6.2,
- * §11.4.3; Robertson & Zaragoza, "The probabilistic relevance framework: BM25 and beyond", 2009)
+ *     tf-idf   √v log(N / (1 + df_f))
+ *     BM25     v (k1 + 1) / (v + k1 (1 − b + b l / l̄)) log(N / (1 + df_f))
  *
- * in the form that the library `implicit` documents; values below 0 count as 0 there. */
+ * in the form that the library `implicit` documents; values below 0 count as 0 there. (Manning, Raghavan & Schütze,
+ * "Introduction to Information Retrieval", 2008, §6.2, §11.4.3; Robertson & Zaragoza, "The probabilistic relevance
+ * framework: BM25 and beyond", 2009.) */
 #include "neighbors.h"
 
 #include <math.h>
@@ -27,6 +28,7 @@
 #include "neighbor_search.h"
 
 #define DENSE_SHARE 16
+#define MOST_SQUARE 1e37 /* of a row's length */
 
 /* ---- drawing entries --------------------------------------------------------------------------------------------- */
 
@@ -207,8 +209,8 @@ static int alloc_lists(NeighborSearch *search, int coded) {
   return lists && search->place && search->inverse_norm && search->length ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* Appends a row to the lists of its features. */
-static void list_row(NeighborSearch *search, size_t label, Codes *codes, uint32_t *count) {
+/* Appends a row to the lists of its features. Returns its squared length. */
+static double list_row(NeighborSearch *search, size_t label, Codes *codes, uint32_t *count) {
   const SparseMatrix *rows = search->rows, *features = search->features;
   size_t row = search->order[label];
   double square = 0;
@@ -225,6 +227,13 @@ static void list_row(NeighborSearch *search, size_t label, Codes *codes, uint32_
   }
   search->inverse_norm[label] = square > 0 ? (float)(1 / sqrt(square)) : 0;
   search->length[label] = (float)sparse_row_length(rows, row);
+  return square;
+}
+
+/* No sum of products of two rows is above the larger of their squared lengths, none of squared differences above four
+ * times that: so none overflows a float. Moments are summed in double. */
+static int can_be_summed(const NeighborSearch *search, double square) {
+  return search->scale.kind == NEIGHBOR_COUNTS || search->scale.kind == NEIGHBOR_MOMENTS || square < MOST_SQUARE;
 }
 
 /* The features with their rows by label, and what is known of each row. */
@@ -236,8 +245,8 @@ static int make_lists(NeighborSearch *search, const Cancel *cancel) {
   if (code == SQLITE_OK && search->scale.kind != NEIGHBOR_COUNTS) code = find_codes(search, codes, &coded, cancel);
   if (code == SQLITE_OK) code = alloc_lists(search, coded);
   for (size_t label = 0; label < search->rows->rows && code == SQLITE_OK; label++) {
-    list_row(search, label, codes, count);
-    code = cancel_poll(cancel);
+    double square = list_row(search, label, codes, count);
+    code = can_be_summed(search, square) ? cancel_poll(cancel) : SQLITE_ERROR;
   }
   if (code == SQLITE_OK && coded) {
     memcpy(search->table, codes->table, sizeof codes->table);
@@ -436,7 +445,9 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   if (code == SQLITE_OK) return SQLITE_OK;
   neighbors_destroy(*search);
   *search = NULL;
-  return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  if (code != SQLITE_ERROR) return error_set(error, code, "interrupted");
+  return error_set(error, code, "there are ratings that are too large for similarities to be computed from");
 }
 
 void neighbors_destroy(NeighborSearch *search) {

@@ -47,7 +47,8 @@ typedef struct NeighborOptions {
 /* What is worked out once for a matrix: weighted values, norms, means. */
 typedef struct NeighborSearch NeighborSearch;
 
-/* `rows` and `features` are each other's transpose, and must outlive the search. SQLITE_NOMEM or what cancel says. */
+/* `rows` and `features` are each other's transpose, and must outlive the search. SQLITE_NOMEM, what
+ * cancel says, or SQLITE_ERROR where values are too large for sums of their squares. */
 int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const SparseMatrix *features,
                      const NeighborOptions *options, const Cancel *cancel, Error *error);
 

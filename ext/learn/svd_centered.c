@@ -198,7 +198,7 @@ static int centered_finish(void *state, FactorizerReport *report, const Cancel *
     for (size_t row = 0; row < (side ? f->items : f->users); row++) bias[row] = svd->mean[side][row];
   }
   const DescentPenalty none = {0};
-  FactorizerReport cells;
+  FactorizerReport cells = {0};
   code = descent_measure(f, svd->by_user, &none, options->threads, &cells, cancel);
   report->train_rmse = cells.train_rmse;
   if (code == SQLITE_NOMEM) return error_no_memory(error);

@@ -189,6 +189,14 @@ static int config_has(const Config *config, int head) {
   return config->rank[head] > 0 || config->biases[head] || ((config->sparse || config->links) && head == HEAD_RANKING);
 }
 
+/* Could neighbours have been found by these numbers? */
+static int check_search(Reader *reader, const Config *config, Error *error) {
+  if (config->threshold >= 0 && config->threshold <= 1 && config->shrinkage >= 0 && config->bm25_k1 >= 0 &&
+      config->bm25_b >= 0 && config->bm25_b <= 1)
+    return SQLITE_OK;
+  return shadow_damaged(error, reader->name, "neighbours can't be found by what it says of that");
+}
+
 /* Could these numbers have been folded with? */
 static int check_fold(Reader *reader, const Config *config, Error *error) {
   int right = 1;
@@ -237,7 +245,8 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
   if (config->links ? config->linked > rows || (config->links == LINK_USER_NEIGHBORS && config->linked < rows)
                     : config->linked != 0)
     return shadow_damaged(error, name, "its configuration has links of more or fewer than there are");
-  return check_fold(reader, config, error);
+  int code = check_search(reader, config, error);
+  return code == SQLITE_OK ? check_fold(reader, config, error) : code;
 }
 
 static int load_config(Reader *reader, Config *config, Error *error) {

@@ -39,12 +39,13 @@ static int take_list(Reader *reader, sqlite3_stmt *statement, size_t self, size_
   bytes_copy_words(lists->neighbor + first, bytes, n);
   bytes_copy_words(lists->support + first, bytes + 8 * n, n);
   code = reader_floats(reader, bytes + 4 * n, n, "a similarity", lists->similarity + first, error);
+  if (code != SQLITE_OK) return code;
   for (size_t i = first; i < first + n; i++)
     if (lists->neighbor[i] >= rows || lists->neighbor[i] == self ||
         (i > first && lists->similarity[i] > lists->similarity[i - 1]))
-      return code == SQLITE_OK ? shadow_damaged(error, reader->name, "a list of neighbours is none") : code;
+      return shadow_damaged(error, reader->name, "a list of neighbours is none");
   *to += n;
-  return code;
+  return SQLITE_OK;
 }
 
 int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, NeighborLists *lists, Error *error) {

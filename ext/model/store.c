@@ -18,17 +18,25 @@
  *            clusters, cluster_side, cluster_columns     of models of clusters: see ModelShape
  *            history                             1 where histories are kept
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
- *            ratings), "ranking" (over all cells) or "projection"; and what that needs, of each head, 0 where it does
- * not: rating_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target, …_target_slope,
- * …_missing_weight, …_weigh_all_cells, …_nonnegative, …_user_mean: see FoldIn m_user     idx 0 … users-1, in order of
- * id but for those who came later: they are at the end until the next training, and where one is forgotten, the last
- * takes the place; n: the user's entries; history: n × uint32 item indexes, ascending, plus 2^31 where the entry was
- * held out from training, then n × float32 ratings (none where every rating is 1), then the checksum; NULL where no
- * history is kept m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries
- * m_userfactor, m_itemfactor chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's
- * factors, the ranking head's factors, and each head's bias where it has biases; then the checksum Of sparse models
- * items only: data is n × uint32 how many terms each vector has, n × float32 how long it was before it was made 1, then
- * the terms of all vectors (uint32, ascending in each), then their weights (float32); then the checksum
+ *            ratings), "ranking" (over all cells) or "projection"; and of each head what that needs, 0 where it needs
+ *            nothing: …_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target,
+ *            …_target_slope, …_missing_weight, …_weigh_all_cells, …_nonnegative, …_user_mean: see FoldIn
+ *
+ * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next training,
+ *            and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32 item
+ *            indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none
+ *            where every rating is 1), then the checksum; NULL where no history is kept
+ *
+ * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries
+ *
+ * m_userfactor, m_itemfactor
+ *
+ *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
+ *            ranking head's factors, and each head's bias where it has biases; then the checksum
+ *
+ *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it
+ *            was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their weights
+ *            (float32); then the checksum
  *
  * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
  *
@@ -36,11 +44,12 @@
  *            the checksum; shape: [vectors, rank]
  *
  *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 of the `linked` items each to all of
- * these, float32, then the checksum; shape: [rows, linked]
+ *            these, float32, then the checksum; shape: [rows, linked]
  *
  *            'cluster/0', 'cluster/1', …: of models of clusters, STORE_MEMBERS members (users or items) each: n ×
- * uint32 their clusters, n × float32 their distances from its centroid, then the checksum; shape: [n] 'centroid/0', …:
- * a cluster's centroid, float32, then the checksum; shape: [cluster_columns]
+ *            uint32 their clusters, n × float32 their distances from its centroid, then the checksum; shape: [n]
+ *
+ *            'centroid/0', …: a cluster's centroid, float32, then the checksum; shape: [cluster_columns]
  *
  * m_neighbor idx 0 … linked-1 of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many
  *            neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support,

@@ -295,6 +295,25 @@ class Insert(Live):
         self.check()
         self.assert_user(1008, self.histories()[1007])
 
+    def test_ratings_that_a_float_can_not_hold(self):
+        too_large = 0
+        for function, options in (("mf_train", {}), ("mf_train", {"algorithm": "nmf"}), ("mf_train", {"algorithm": "svd"}),
+                                  ("knn_train", {}), ("knn_train", {"neighbors": "raters"}), ("knn_train", {"by": "user"}),
+                                  ("ease_train", {"values": "ratings"})):
+            db = self.closing(connect())
+            add_ratings(db, ROWS)
+            train(db, "ratings", 4, function=function, model="ratings_mf", **options)
+            for rating in (1e12, 1e20, 9e29):
+                for user, item in ((ROWS[0][0], ROWS[0][1]), (77777, ROWS[0][1]), (ROWS[0][0], 88888), (77778, 88889)):
+                    try:
+                        db.execute(INSERT, (user, item, rating))
+                    except sqlite3.Error as error:
+                        self.assertIn("large", str(error))
+                        too_large += 1
+                    db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')")
+            db.execute("SELECT count(predict(user, item, 'ratings_mf')) FROM ratings").fetchone()
+        self.assertGreater(too_large, 0)
+
     def test_errors(self):
         before = shadow_bytes(self.db)
         for sql, *fragments in (

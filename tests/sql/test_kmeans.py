@@ -221,6 +221,14 @@ class Ratings(TestCase):
         kmeans(db)
         self.assertEqual(len(db.execute("SELECT * FROM recommend_clusters").fetchall()), 60)
 
+    def test_numbers_that_a_float_can_not_hold(self):
+        db = self.closing(connect())
+        db.execute("CREATE TABLE far(id INTEGER PRIMARY KEY, x REAL, y REAL)")
+        db.executemany("INSERT INTO far VALUES(?, ?, ?)", [(row, 1e300, row) for row in range(6)])
+        for scale in ("true", "false"):
+            self.assert_error(db, f"SELECT kmeans_train('far', 2, '{{\"id\": \"id\", \"scale\": {scale}}}')", "too large")
+        self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (0,))
+
     def test_damage(self):
         db = self.closing(rated())
         kmeans(db)

@@ -479,6 +479,23 @@ static void test_memory(void) {
   free_data(&data);
 }
 
+/* A value whose square no float can hold: no similarity that is not a number comes of it. */
+static void test_large_values(void) {
+  for (int similarity = 0; similarity < SIMILARITIES; similarity++) {
+    Data data = make_data(45, 40, .2, ANY_VALUES);
+    NeighborLists lists;
+    NeighborOptions options = options_of((Similarity)similarity);
+    sparse_free(&data.features);
+    data.rows.value[3] = 1e20F;
+    CHECK(sparse_transpose(&data.rows, &data.features, 1, NULL) == SQLITE_OK);
+    int code = find_all(&data, &options, &lists, NULL), counted = similarity == SIMILARITY_JACCARD;
+    CHECK(code == (counted || similarity == SIMILARITY_PEARSON ? SQLITE_OK : SQLITE_ERROR));
+    for (size_t e = 0; code == SQLITE_OK && e < lists.start[lists.rows]; e++) CHECK(isfinite(lists.similarity[e]));
+    neighbor_lists_free(&lists);
+    free_data(&data);
+  }
+}
+
 static int count_down(void *context) {
   long *left = context;
   return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
@@ -514,6 +531,7 @@ int main(void) {
   test_sample();
   test_votes();
   test_threads();
+  test_large_values();
   test_memory();
   test_cancel();
   return check_report();

@@ -1,8 +1,6 @@
 /* Storing a trained model: see model_store.h. */
 #include "model_store.h"
 
-#include "train.h"
-
 static int is_column(const char *name) {
   static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
@@ -51,7 +49,7 @@ int model_store_payload(Connection *connection, ModelName name, const char *comm
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {
   if (replaces) return model_store_payload(connection, name, "store", trained, PAYLOAD_TYPE, error);
   char size[32] = ""; /* a family without a size has 0 */
-  if (family_named(trained->family)->size) sqlite3_snprintf(sizeof size, size, "size=%.15g, ", trained->size);
+  if (trained->sized) sqlite3_snprintf(sizeof size, size, "size=%.15g, ", trained->size);
   char *sql = sqlite3_mprintf(
       "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING recommender(train=%s, source=%Q, "
       "%soptions=%Q)",

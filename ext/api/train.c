@@ -272,6 +272,7 @@ static int complete(Training *training, Error *error) {
   Interactions *data = &training->data;
   trained->family = training->family->name;
   trained->size = training->size;
+  trained->sized = training->family->size != NULL;
   trained->source_is_query = training->source.is_query;
   trained->source = sqlite3_mprintf("%s", training->source.is_query ? training->source.text : training->source.name);
   int elsewhere = !training->source.is_query && sqlite3_stricmp(training->source.schema, training->schema) != 0;

@@ -169,7 +169,8 @@ typedef struct TrainedModel {
   char *source;        /* the name of the table or view, or the text of the SELECT */
   char *source_schema; /* where it is, if not where the model is; else "" */
   int source_is_query; /* it is a SELECT, which is kept for information and never run */
-  double size;         /* the second argument of the training function */
+  double size;         /* the second argument of the training function … */
+  int sized;           /* … if it has one */
   char *options;       /* as given, a JSON object, less "threads" */
   char *resolved;      /* as resolved, a JSON object */
   char *metrics;       /* losses by epoch, a JSON object */

@@ -189,7 +189,8 @@ static int make_dense(Training *training, size_t rows, Error *error) {
   state->middle = memory_alloc(columns, sizeof *state->middle);
   state->unit = memory_alloc(columns, sizeof *state->unit);
   if (!state->dense || !state->middle || !state->unit) return error_no_memory(error);
-  for (size_t column = 0; column < columns; column++) {
+  int code = SQLITE_OK;
+  for (size_t column = 0; column < columns && code == SQLITE_OK; column++) {
     double sum = 0, squares = 0;
     for (size_t row = 0; row < rows; row++) sum += state->table[row * columns + column];
     double mean = state->middle[column] = sum / (double)rows;
@@ -201,11 +202,12 @@ static int make_dense(Training *training, size_t rows, Error *error) {
     for (size_t row = 0; row < rows; row++)
       state->dense[row * stride + column] =
           (float)((state->table[row * columns + column] - mean) / state->unit[column]);
+    code = interrupt_error(error, cancel_poll(&training->interrupt.cancel));
   }
   memory_free(state->table);
   state->table = NULL;
   state->rows = (KmeansRows){.rows = rows, .columns = columns, .dense = state->dense, .stride = stride};
-  return SQLITE_OK;
+  return code;
 }
 
 /* ---- factors ----------------------------------------------------------------------------------------------------- */

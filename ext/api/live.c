@@ -126,7 +126,8 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
     return error_set(error, SQLITE_MISMATCH, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
                      sqlite3_value_text(value));
   if (shape->links && fabs(number) > MOST_COMPARED)
-    return error_set(error, SQLITE_MISMATCH, "model \"%s\" can't take in a rating as large as that", change->name.name);
+    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" can't take in a rating as large as that",
+                     change->name.name);
   if (number < 0 && !shape_is_explicit(shape) && !shape->cosine)
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" takes ratings as confidence: they must not be negative",
                      change->name.name);
@@ -146,7 +147,7 @@ static int check_row(const Change *change, const float *row, Error *error) {
   size_t floats = store_row_floats(&change->items->shape);
   for (size_t i = 0; i < floats; i++)
     if (!isfinite(row[i]))
-      return error_set(error, SQLITE_MISMATCH, "model \"%s\" can't take in a rating as large as that",
+      return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" can't take in a rating as large as that",
                        change->name.name);
   return SQLITE_OK;
 }

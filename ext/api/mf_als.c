@@ -35,12 +35,11 @@ typedef struct Shape {
 } Shape;
 
 static Shape shape_of(const Interactions *data, int implicit) {
-  Shape shape = {.entries = fmax((double)data->by_user.start[data->by_user.rows], 1), .unit = 1};
+  Shape shape = {.entries = fmax((double)data->by_user.start[data->by_user.rows], 1), .unit = mf_rating_unit(data)};
   shape.side = sqrt(fmax((double)data->by_user.rows * (double)data->by_user.columns, 1));
   shape.row = shape.entries / shape.side;
   shape.trust = shape.row / (shape.row + short_row[implicit]);
   shape.weight = shape.trust * sqrt(shape.entries) / shape.side;
-  if (data->maximum > data->minimum) shape.unit = (data->maximum - data->minimum) / 4;
   return shape;
 }
 

@@ -8,14 +8,10 @@
 
 #include "mf_learners.h"
 
-static double unit_of(const Interactions *data) {
-  return data->maximum > data->minimum ? (data->maximum - data->minimum) / 4 : 1;
-}
-
 /* Where the factors of adam and gradient begin, and their penalty. */
 static void plan_common(const Training *training, const MfOptions *options, double regularization, double init_scale,
                         MfPlan *plan, DescentStart *start, DescentPenalty *penalty) {
-  double unit = unit_of(&training->data);
+  double unit = mf_rating_unit(&training->data);
   *start = (DescentStart){
       .rank = (int)training->size,
       .biases = options->biases,
@@ -52,7 +48,7 @@ static void describe_common(const DescentStart *start, const DescentPenalty *pen
 
 void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *plan) {
   SgdOptions *sgd = &plan->method.sgd;
-  double unit = unit_of(&training->data);
+  double unit = mf_rating_unit(&training->data);
   int adaptive = options->schedule != 1;
   double row = (double)training->data.by_user.start[training->data.by_user.rows] /
                sqrt(fmax((double)training->data.by_user.rows * (double)training->data.by_user.columns, 1));
@@ -78,7 +74,7 @@ void mf_describe_sgd(const MfPlan *plan, sqlite3_str *json) {
 void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *plan) {
   AdamOptions *adam = &plan->method.adam;
   plan_common(training, options, 0.07, 0.1, plan, &adam->start, &adam->penalty);
-  adam->learning_rate = given_or(options->learning_rate, 0.001 * sqrt(unit_of(&training->data)));
+  adam->learning_rate = given_or(options->learning_rate, 0.001 * sqrt(mf_rating_unit(&training->data)));
   adam->decay = given_or(options->decay, 1);
   adam->batch_size = options->batch_size < 0 ? 512 : options->batch_size;
 }
@@ -97,7 +93,7 @@ void mf_describe_adam(const MfPlan *plan, sqlite3_str *json) {
 
 void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan *plan) {
   GradientOptions *gradient = &plan->method.gradient;
-  double unit = unit_of(&training->data);
+  double unit = mf_rating_unit(&training->data);
   plan_common(training, options, 0.05, 0.1, plan, &gradient->start, &gradient->penalty);
   gradient->learning_rate =
       given_or(options->learning_rate, gradient_default_rate(&training->data.by_user, &training->by_item, unit));

@@ -7,15 +7,11 @@
 
 #include "mf_learners.h"
 
-static double unit_of(const Interactions *data) {
-  return data->maximum > data->minimum ? (data->maximum - data->minimum) / 4 : 1;
-}
-
 /* ---- svdpp ------------------------------------------------------------------------------------------------------- */
 
 void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *plan) {
   SvdppOptions *svdpp = &plan->method.svdpp;
-  double unit = unit_of(&training->data);
+  double unit = mf_rating_unit(&training->data);
   svdpp->start = (DescentStart){
       .rank = (int)training->size,
       .biases = options->biases,
@@ -56,7 +52,7 @@ void mf_describe_svdpp(const MfPlan *plan, sqlite3_str *json) {
 
 void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *plan) {
   NmfOptions *nmf = &plan->method.nmf;
-  double unit = unit_of(&training->data);
+  double unit = mf_rating_unit(&training->data);
   *nmf = (NmfOptions){
       .rank = (int)training->size,
       .regularization = given_or(options->regularization[HEAD_RATING], 0.1 * unit),

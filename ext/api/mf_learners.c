@@ -93,6 +93,10 @@ static const MfLearner learners[] = {
                      .describe = mf_describe_logistic},
 };
 
+double mf_rating_unit(const Interactions *data) {
+  return data->maximum > data->minimum ? (data->maximum - data->minimum) / 4 : 1;
+}
+
 const MfLearner *mf_learner(int algorithm) { return &learners[algorithm]; }
 
 /* ---- what goes together ------------------------------------------------------------------------------------------ */

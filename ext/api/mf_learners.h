@@ -61,6 +61,9 @@ typedef struct MfLearner {
 
 const MfLearner *mf_learner(int algorithm);
 
+/* A quarter of the ratings' range, by which defaults scale; 1 where there is none. */
+double mf_rating_unit(const Interactions *data);
+
 /* Decides options->algorithm and options->objective, and checks the options against them. Before the source is read
  * (data NULL) only what was given can be. */
 int mf_choose(const Training *training, MfOptions *options, const Interactions *data, Error *error);

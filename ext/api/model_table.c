@@ -14,7 +14,6 @@
  * rowid = user index << 32 | item index. */
 #include "model_table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "../base/memory.h"
@@ -172,15 +171,29 @@ static int read_module_arguments(int count, const char *const *arguments, Module
   return SQLITE_OK;
 }
 
-static int parse_size(const char *text, double *size) {
-  char *end = NULL;
-  if (strspn(text, "0123456789.eE+-") != strlen(text)) return 0;
-  *size = strtod(text, &end);
-  return end != text && !*end;
+/* As SQLite reads numbers, whatever the locale's decimal point is. */
+static int parse_size(sqlite3 *db, const char *text, double *size, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  sqlite3_value *value = NULL;
+  int code = sqlite3_prepare_v2(db, "SELECT ?1", -1, &statement, NULL);
+  if (code == SQLITE_OK) code = sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+  if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+    value = sqlite3_value_dup(sqlite3_column_value(statement, 0));
+    code = value ? SQLITE_OK : SQLITE_NOMEM;
+  }
+  int type = value ? sqlite3_value_numeric_type(value) : SQLITE_NULL;
+  if (value) *size = sqlite3_value_double(value);
+  if (code != SQLITE_OK)
+    error_from_database(error, db, code, "recommender");
+  else if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
+    code = error_set(error, SQLITE_ERROR, "recommender: size must be a number, not \"%s\"", text);
+  sqlite3_value_free(value);
+  sqlite3_finalize(statement);
+  return code;
 }
 
 /* The size that the family's training function takes as its second argument, if it takes one. */
-static int take_size(const Family *family, const ModuleArguments *given, double *size, Error *error) {
+static int take_size(sqlite3 *db, const Family *family, const ModuleArguments *given, double *size, Error *error) {
   if (!family)
     return error_set(error, SQLITE_ERROR,
                      "recommender: there is no training of the kind \"%s\"; there are \"mf\", \"knn\", \"ease\", "
@@ -191,9 +204,7 @@ static int take_size(const Family *family, const ModuleArguments *given, double 
   if (family->size && !given->size)
     return error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", family->size,
                      module_usage);
-  if (given->size && !parse_size(given->size, size))
-    return error_set(error, SQLITE_ERROR, "recommender: size must be a number, not \"%s\"", given->size);
-  return SQLITE_OK;
+  return given->size ? parse_size(db, given->size, size, error) : SQLITE_OK;
 }
 
 static int create_shadows(ModelTable *table, const TrainedModel *trained, Error *error) {
@@ -212,7 +223,7 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
   TrainRequest request = {.model = &name};
   int code = read_module_arguments(count, arguments, &given, error);
   request.family = code == SQLITE_OK ? family_named(given.train) : NULL;
-  if (code == SQLITE_OK) code = take_size(request.family, &given, &request.size, error);
+  if (code == SQLITE_OK) code = take_size(table->connection->db, request.family, &given, &request.size, error);
   if (code == SQLITE_OK) {
     request.source = given.source;
     request.options = given.options;

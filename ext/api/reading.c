@@ -23,7 +23,8 @@ int reading_resume(const Reading *reading, Model **resumed, Error *error) {
   *resumed = NULL;
   int code = connection_open(reading->connection, name, &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
-  int same = items && items->stamp == reading->items->stamp && model_user_stamp(model) == reading->user_stamp;
+  int same = items && items->stamp == reading->items->stamp && model_user_stamp(model) == reading->user_stamp &&
+             model_user_count(model) == reading->users;
   items_release(items);
   if (code == SQLITE_OK && same) {
     *resumed = model;

@@ -293,16 +293,19 @@ static int compare_floats(const void *a, const void *b) {
 }
 
 /* The distinct values of a matrix, ascending: at most TRIAL_MOST_FOLDS + 1 of them. */
-static size_t distinct_values(const SparseMatrix *matrix, float *values) {
-  size_t count = 0;
-  for (size_t e = 0; e < matrix->start[matrix->rows] && count <= TRIAL_MOST_FOLDS; e++) {
+static int distinct_values(const SparseMatrix *matrix, float *values, size_t *count, const Cancel *cancel) {
+  enum { POLL_EVERY = 4096 };
+  int code = SQLITE_OK;
+  *count = 0;
+  for (size_t e = 0; e < matrix->start[matrix->rows] && *count <= TRIAL_MOST_FOLDS && code == SQLITE_OK; e++) {
     float value = matrix->value ? matrix->value[e] : 1;
     size_t i = 0;
-    while (i < count && values[i] != value) i++;
-    if (i == count) values[count++] = value;
+    while (i < *count && values[i] != value) i++;
+    if (i == *count) values[(*count)++] = value;
+    if (e % POLL_EVERY == 0) code = cancel_poll(cancel);
   }
-  qsort(values, count, sizeof *values, compare_floats);
-  return count;
+  qsort(values, *count, sizeof *values, compare_floats);
+  return code;
 }
 
 /* The folds of a user's entries; both rows are in order of item. */
@@ -343,7 +346,9 @@ int trial_deal_by_column(Trial *trial, const char *column, Error *error) {
   Interactions given = {0};
   uint32_t *item_index = NULL;
   int code = read_folds(trial, column, &given, error);
-  size_t count = code == SQLITE_OK ? distinct_values(&given.by_user, values) : 0;
+  size_t count = 0;
+  if (code == SQLITE_OK)
+    code = interrupt_error(error, distinct_values(&given.by_user, values, &count, &trial->interrupt.cancel));
   if (code == SQLITE_OK && (count < 2 || count > TRIAL_MOST_FOLDS))
     code = error_set(error, SQLITE_ERROR,
                      "%s: column \"%s\" must have from 2 to %d different values, one a fold: it has %s", trial->caller,

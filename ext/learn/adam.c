@@ -4,8 +4,8 @@
  * averaged over the batch, by any of the unknowns x (Kingma & Ba, "Adam: a method for stochastic optimization", ICLR
  * 2015), step number t is
  *
- *     m ← β₁ m + (1 − β₁) g,    v ← β₂ v + (1 − β₂) g²,    x ← x − γ c_t m / (√v + ε),    c_t = √(1 − β₂^t) / (1 −
- * β₁^t)
+ *     m ← β₁ m + (1 − β₁) g,           v ← β₂ v + (1 − β₂) g²,
+ *     x ← x − γ c_t m / (√v + ε),      c_t = √(1 − β₂^t) / (1 − β₁^t)
  *
  * A batch has ratings of few of the rows; of all others g is 0, yet m and v shrink and x moves on, so that each batch
  * would go through all rows. Here rows are left alone until a batch has ratings of them, and then make up for the k

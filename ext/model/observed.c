@@ -66,9 +66,15 @@ static int read_all(Model *model, const ModelItems *items, Observed *observed, E
   return code;
 }
 
+/* The stamp says all there is to say, unless somebody has written into the shadow tables; but sizes must fit. */
+static int is_valid(const Model *model, const ModelItems *items, const Observed *observed) {
+  return observed->stamp == model_user_stamp(model) && observed->by_user.rows == (size_t)model->users &&
+         observed->by_user.columns == items->ids.count;
+}
+
 int model_observed(Model *model, const ModelItems *items, Observed **observed, Error *error) {
   int code = SQLITE_OK;
-  if (model->observed && model->observed->stamp != model_user_stamp(model)) {
+  if (model->observed && !is_valid(model, items, model->observed)) {
     observed_release(model->observed);
     model->observed = NULL;
   }

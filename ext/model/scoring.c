@@ -28,11 +28,6 @@ int items_scores(const ModelItems *items, const ModelUser *user, float *scores) 
   return SQLITE_OK;
 }
 
-double items_prediction(const ModelItems *items, uint32_t item, const ModelUser *user) {
-  int head = items->shape.prediction_head;
-  return shape_prediction(&items->shape, (double)items_score(items, head, item, user) + user->offset[head]);
-}
-
 int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *excluded, size_t k, Scored *best,
                 size_t *found, int threads, const Cancel *cancel) {
   Scorer scorer = items_scorer(items);

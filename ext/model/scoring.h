@@ -14,9 +14,6 @@ float items_score(const ModelItems *items, int head, uint32_t item, const ModelU
 /* All items behind `score`, less the offset: `scores` has scorer_room. SQLITE_OK or SQLITE_NOMEM. */
 int items_scores(const ModelItems *items, const ModelUser *user, float *scores);
 
-/* The prediction of one cell as users see it; the model has a prediction_head. */
-double items_prediction(const ModelItems *items, uint32_t item, const ModelUser *user);
-
 /* The k best for one user: see score_panel_top_k. */
 int items_top_k(const ModelItems *items, const ModelUser *user, const Excluded *excluded, size_t k, Scored *best,
                 size_t *found, int threads, const Cancel *cancel);

@@ -607,6 +607,8 @@ static void damage_links(long full) {
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'ranking' WHERE key = 'prediction_head'");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'rating' WHERE key = 'score_head'");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 5 WHERE key = 'neighbor_similarity'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = -1 WHERE key = 'neighbor_shrinkage'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 1.5 WHERE key = 'neighbor_bm25_b'");
   damage_config("users_knn_config", full ? 1 : 19 * FAULT_SLOW);
   if (FAULT_SLOW == 1) damage_config("plays_ease_config", full ? 1 : 31);
   discharge();

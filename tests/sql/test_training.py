@@ -561,10 +561,18 @@ class CreateVirtualTable(TestCase):
             db.execute("DROP TABLE taste")
         self.assertEqual(db.execute("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'taste%'").fetchone(), (0,))
 
+    def test_sizes(self):
+        db = rated()
+        for text, size in (("0.5", .5), ("5e-1", .5), ("+2", 2), ("'12.25'", 12.25)):
+            db.execute(f"CREATE VIRTUAL TABLE taste USING recommender(train=ease, source=ratings, size={text})")
+            self.assertEqual(db.execute("SELECT value FROM taste_config WHERE key = 'size'").fetchone(), (size,))
+            db.execute("DROP TABLE taste")
+
     def test_bad_arguments(self):
         db = rated()
         for arguments, fragment in (("", "needed"), ("train=mf", "needed"), ("train=mf, source=ratings", "needed"),
-                                    ("train=nope, source=ratings, size=4", '"nope"'), ("train=mf, source=ratings, size=x", "size"),
+                                    ("train=nope, source=ratings, size=4", '"kmeans"'), ("train=mf, source=ratings, size=x", "size"),
+                                    ("train=mf, source=ratings, size=4-1", "4-1"), ("train=mf, source=ratings, size=0x4", "0x4"),
                                     ("train=mf, source=ratings, size=0", "rank"), ("train=mf, source=ratings, size=4, k=3", "k=3"),
                                     ("train=mf, source=ratngs, size=4", '"ratings"'), ("train=mf, source=ratings, size=4, options='{\"a\": 1}'", '"a"'),
                                     ("ratings, 4", "ratings")):

@@ -45,14 +45,62 @@ static const SparseMatrix *features_of(const Predictor *predictor) {
   return predictor->by_user ? &predictor->observed->by_item : &predictor->observed->by_user;
 }
 
-static int measure_spread(Predictor *predictor) {
-  const SparseMatrix *rows = rows_of(predictor);
-  predictor->spread = memory_alloc(rows->rows, sizeof *predictor->spread);
-  if (!predictor->spread) return SQLITE_NOMEM;
+/* What is worked out once for all that was observed, and kept with it: a prediction would else take as long as a pass
+ * over the ratings. */
+typedef struct Basis {
+  NeighborSearch *search; /* of the nearest raters; NULL: they are stored */
+  float *spread;          /* σ of every row, for zscore; NULL: none */
+} Basis;
+
+static void basis_free(void *derived) {
+  Basis *basis = derived;
+  neighbors_destroy(basis->search);
+  memory_free(basis->spread);
+  memory_free(basis);
+}
+
+static int measure_spread(const SparseMatrix *rows, float **spread) {
+  *spread = memory_alloc(rows->rows, sizeof **spread);
+  if (!*spread) return SQLITE_NOMEM;
   for (size_t row = 0; row < rows->rows; row++)
-    predictor->spread[row] =
+    (*spread)[row] =
         rows->value ? (float)neighbor_deviation(rows->value + rows->start[row], sparse_row_length(rows, row)) : 1;
   return SQLITE_OK;
+}
+
+static int make_basis(const Predictor *predictor, Basis **made, const Cancel *cancel, Error *error) {
+  const ModelShape *shape = &predictor->items->shape;
+  Basis *basis = *made = memory_alloc_zero(1, sizeof *basis);
+  int code = basis ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK && shape->neighbors.centering == CENTERING_ZSCORE &&
+      measure_spread(rows_of(predictor), &basis->spread) != SQLITE_OK)
+    code = error_no_memory(error);
+  if (code == SQLITE_OK && shape->neighbors.raters) {
+    NeighborOptions options = predictor_search_options(shape, parallel_threads(0));
+    code = neighbors_create(&basis->search, rows_of(predictor), features_of(predictor), &options, cancel, error);
+  }
+  return code;
+}
+
+/* The basis that observed holds, made where it is not there. */
+static int take_basis(Predictor *predictor, const Cancel *cancel, Error *error) {
+  Observed *observed = predictor->observed;
+  int code = SQLITE_OK;
+  if (!observed->derived) {
+    Basis *basis = NULL;
+    code = make_basis(predictor, &basis, cancel, error);
+    if (code == SQLITE_OK) {
+      observed->derived = basis;
+      observed->derived_free = basis_free;
+    } else if (basis) {
+      basis_free(basis);
+    }
+  }
+  if (code == SQLITE_OK) {
+    predictor->search = ((const Basis *)observed->derived)->search;
+    predictor->spread = ((const Basis *)observed->derived)->spread;
+  }
+  return code;
 }
 
 int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items, const Cancel *cancel, Error *error) {
@@ -67,25 +115,20 @@ int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items,
   int code = predictor->votes ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK && (predictor->by_user || neighbors->raters || neighbors->centering == CENTERING_ZSCORE))
     code = model_observed(model, items, &predictor->observed, error);
-  if (code == SQLITE_OK && neighbors->centering == CENTERING_ZSCORE && measure_spread(predictor) != SQLITE_OK)
-    code = error_no_memory(error);
-  if (code == SQLITE_OK && neighbors->raters) {
-    NeighborOptions options = predictor_search_options(shape, parallel_threads(0));
+  if (code == SQLITE_OK && predictor->observed) code = take_basis(predictor, cancel, error);
+  if (code == SQLITE_OK && predictor->search) {
     predictor->similarity = memory_alloc(rows, sizeof *predictor->similarity);
     predictor->support = memory_alloc(rows, sizeof *predictor->support);
-    if (!predictor->similarity || !predictor->support) return error_no_memory(error);
-    code = neighbors_create(&predictor->search, rows_of(predictor), features_of(predictor), &options, cancel, error);
+    if (!predictor->similarity || !predictor->support) code = error_no_memory(error);
   }
   return code;
 }
 
 void predictor_end(Predictor *predictor) {
-  neighbors_destroy(predictor->search);
   observed_release(predictor->observed);
   neighbor_lists_free(&predictor->list);
   memory_free(predictor->similarity);
   memory_free(predictor->support);
-  memory_free(predictor->spread);
   memory_free(predictor->votes);
   *predictor = (Predictor){0};
 }

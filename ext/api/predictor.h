@@ -27,11 +27,11 @@ typedef struct Predictor {
   /* Of models of neighbours: */
   int of_neighbors, by_user;
   Observed *observed;     /* NULL: not needed */
-  NeighborSearch *search; /* of the nearest raters */
+  NeighborSearch *search; /* of the nearest raters; kept with `observed`, like: */
   NeighborLists list;     /* a user's own neighbours */
   float *similarity;      /* of the row searched last, one a row */
   uint32_t *support, searched;
-  float *spread;       /* σ of every row, for zscore; NULL: none */
+  const float *spread; /* σ of every row, for zscore; NULL: none */
   NeighborVote *votes; /* room for a vote of every row */
 } Predictor;
 

@@ -98,6 +98,7 @@ int model_observed(Model *model, const ModelItems *items, Observed **observed, E
 
 void observed_release(Observed *observed) {
   if (!observed || --observed->references > 0) return;
+  if (observed->derived) observed->derived_free(observed->derived);
   sparse_free(&observed->by_user);
   sparse_free(&observed->by_item);
   memory_free(observed->user_offset);

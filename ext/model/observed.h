@@ -11,6 +11,9 @@ typedef struct Observed {
   int64_t stamp;                 /* the users' */
   SparseMatrix by_user, by_item; /* entries that were trained on; value NULL where every rating is 1 */
   float *user_offset;            /* of the rating head: mean + user bias; NULL where there is no such head */
+  /* What the user of it makes of it, kept with it. */
+  void *derived;
+  void (*derived_free)(void *derived);
 } Observed;
 
 /* That of a model that has begun; to be released. */

@@ -17,10 +17,10 @@
 #include "recommend.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FAULT_SLOW 8 /* a sanitizer's program runs that much slower */
+#define FAULT_SLOW 14 /* a sanitizer's program runs that much slower */
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FAULT_SLOW 8
+#define FAULT_SLOW 14
 #endif
 #endif
 #ifndef FAULT_SLOW

@@ -128,7 +128,7 @@ static void sweep(const Image *image, Step step, long dense) {
   for (int for_good = 0; for_good < 2; for_good++) {
     long passes = 0;
     for (long at = 1; one_fault(image, &step, &expected, before, after, at, for_good) > 0;
-         at = next_fault(at, dense, 30))
+         at = next_fault(at, dense, 20))
       passes++;
     CHECK(passes > 5);
   }

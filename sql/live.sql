@@ -16,7 +16,8 @@
 -- These triggers are TEMP: they last as long as the connection, so each connection that writes ratings reads this file
 -- after it has loaded the extension. What is written elsewhere reaches the model with the next 'retrain'.
 
-CREATE TEMP TRIGGER rating_added AFTER INSERT ON ratings WHEN new.rating IS NOT NULL
+CREATE TEMP TRIGGER rating_added AFTER INSERT ON ratings
+WHEN new.userId <> '' AND new.movieId <> '' AND new.rating <> ''  -- as in training, NULL and '' are left out
 BEGIN
   INSERT INTO ratings_mf(user, item, rating) VALUES(new.userId, new.movieId, new.rating);
 END;
@@ -25,8 +26,9 @@ CREATE TEMP TRIGGER rating_changed AFTER UPDATE OF userId, movieId, rating ON ra
 BEGIN
   DELETE FROM ratings_mf
    WHERE user = old.userId AND item = old.movieId AND seen = 1
-     AND (new.rating IS NULL OR new.userId IS NOT old.userId OR new.movieId IS NOT old.movieId);
-  INSERT INTO ratings_mf(user, item, rating) SELECT new.userId, new.movieId, new.rating WHERE new.rating IS NOT NULL;
+     AND (coalesce(new.rating, '') = '' OR new.userId IS NOT old.userId OR new.movieId IS NOT old.movieId);
+  INSERT INTO ratings_mf(user, item, rating) SELECT new.userId, new.movieId, new.rating
+   WHERE new.userId <> '' AND new.movieId <> '' AND new.rating <> '';
 END;
 
 CREATE TEMP TRIGGER rating_deleted AFTER DELETE ON ratings

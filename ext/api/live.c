@@ -122,12 +122,12 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
   if (type == SQLITE_NULL)
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" was trained on ratings: the rating can't be NULL",
                      change->name.name);
-  if ((type != SQLITE_INTEGER && type != SQLITE_FLOAT) || !(fabs(number) < 1e30))
+  if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
     return error_set(error, SQLITE_MISMATCH, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
                      sqlite3_value_text(value));
-  if (shape->links && fabs(number) > MOST_COMPARED)
-    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" can't take in a rating as large as that",
-                     change->name.name);
+  if (!(fabs(number) < 1e30) || (shape->links && fabs(number) > MOST_COMPARED))
+    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": the rating %s is too large a number", change->name.name,
+                     sqlite3_value_text(value));
   if (number < 0 && !shape_is_explicit(shape) && !shape->cosine)
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" takes ratings as confidence: they must not be negative",
                      change->name.name);

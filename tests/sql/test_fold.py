@@ -537,6 +537,20 @@ class Triggers(Live):
         self.db.execute("ROLLBACK")
         self.assertEqual(shadow_bytes(self.db), before)
 
+    def test_left_out(self):
+        """What training leaves out, NULL and '', the triggers leave out; nothing stops the application's INSERT."""
+        self.db.executescript(self.script)
+        before = shadow_bytes(self.db)
+        self.db.execute("INSERT INTO ratings VALUES(1, 9997, '', 0), (1, '', 3, 0), ('', 50, 3, 0)")
+        self.db.execute("UPDATE ratings SET rating = '' WHERE userId = ''")
+        self.assertEqual(shadow_bytes(self.db), before)
+        self.db.execute("UPDATE ratings SET rating = 4 WHERE movieId = 9997")
+        self.db.execute("UPDATE ratings SET rating = '' WHERE movieId = 9997")
+        self.assertEqual(
+            self.db.execute("SELECT count(*) FROM ratings_mf WHERE item = 9997 AND seen = 1").fetchone(), (0,))
+        self.assert_error(self.db, "INSERT INTO ratings VALUES(1, 9996, 1e300, 0)", "the rating 1.0e+300 is too large")
+        self.assert_error(self.db, "INSERT INTO ratings VALUES(1, 9996, 'x', 0)", "a rating must be a number, not 'x'")
+
     def test_temporary(self):
         self.db.executescript(self.script)
         self.live()

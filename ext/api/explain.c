@@ -95,9 +95,11 @@ static int check(const TableCall *call, const Model *model, const ModelItems *it
                   "the scores of model \"%s\" are what a user's neighbours did, and not sums over her own history: "
                   "user_similar() names these neighbours; scores of knn_train with \"by\": \"item\" can be explained",
                   model_name(model).name);
-  if (code == SQLITE_OK && fold_check(items, model_name(model), error) != SQLITE_OK)
-    code = error_set(error, SQLITE_ERROR, "the algorithm of model \"%s\" has scores that are not sums over a history",
+  if (code == SQLITE_OK && fold_check(items, model_name(model), error) != SQLITE_OK) {
+    error_clear(error); /* it speaks of ratings to be taken in, of which there are none here */
+    code = error_set(error, SQLITE_ERROR, "the scores of model \"%s\" are not sums over a user's history",
                      model_name(model).name);
+  }
   if (code != SQLITE_OK) error_prefix(error, call->function->name);
   return code;
 }

@@ -130,6 +130,8 @@ class Explain(TestCase):
         self.assertLess(max(abs(row[1]) for row in joined), 1e-9)
         train(db, rank=3, history=False)
         self.assert_error(db, "SELECT * FROM recommend_explain(1007, 50)", "recommend_explain", "histories")
+        train(db, rank=2, algorithm="bpr")
+        self.assert_error(db, "SELECT * FROM recommend_explain(1007, 50)", "not sums over a user's history")
 
 
 if __name__ == "__main__":

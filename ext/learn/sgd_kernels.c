@@ -68,7 +68,7 @@ SIMD_INLINE float learn_one(const int vectors, const int adaptive, const SgdBloc
     dot += a * b;
     if (adaptive) user_square += a * a, item_square += b * b;
   }
-  float rate_user = step->rate, rate_item = step->rate, bias_user = step->bias_rate, bias_item = step->bias_rate;
+  float rate_user = step->rate, bias_user = step->bias_rate, rate_item = rate_user, bias_item = bias_user;
   float regularization = step->regularization, wrong = entry->value - (user->bias + item->bias);
   if (adaptive) {
     Float4 all = sums(dot, user_square, item_square);

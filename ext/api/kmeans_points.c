@@ -26,7 +26,7 @@ static int choose_columns(const Training *training, const SourceColumns *columns
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   const char *caller = training->family->function;
   int wanted = options->columns.count, code = SQLITE_OK;
-  chosen->number = memory_alloc((size_t)(wanted + columns->count), sizeof *chosen->number);
+  chosen->number = memory_alloc((size_t)wanted + (size_t)columns->count, sizeof *chosen->number);
   if (!chosen->number) return error_no_memory(error);
   chosen->id = options->id.is_null ? -1 : 0;
   if (options->id.name) chosen->id = source_column(columns, options->id.name, "id", caller, error);

@@ -157,7 +157,7 @@ int option_grid_parse(const char *caller, const char *json, OptionGrid *grid, Er
   }
   if (code == SQLITE_OK && !(grid->combination = memory_alloc_zero(count, sizeof *grid->combination)))
     code = error_no_memory(error);
-  for (; code == SQLITE_OK && grid->count < count; grid->count++)
+  for (; object && code == SQLITE_OK && grid->count < count; grid->count++)
     if (!(grid->combination[grid->count] = combine(object, grid->count))) code = error_no_memory(error);
   cJSON_Delete(object);
   return code;

@@ -255,7 +255,7 @@ static int place_row(Kmeans *kmeans, size_t row, const Nearest *nearest, double 
 static int assign_block(void *context, size_t block, int worker) {
   Kmeans *kmeans = context;
   uint32_t list[MOST_BLOCK] = {0};
-  double own[MOST_BLOCK];
+  double own[MOST_BLOCK] = {0};
   Nearest nearest[MOST_BLOCK];
   size_t count = 0, changed = 0;
   for (size_t row = block * kmeans->block_rows; row < block_end(kmeans, block); row++) {

@@ -187,7 +187,8 @@ static void sparse_distances(const KmeansRows *rows, const Centroids *centroids,
   }
   for (size_t c = centroids->count; c < centroids->width; c++) distance[c] = INFINITY;
   /* The sum is of pieces of 512 products; the result is rounded once more. */
-  double roundings = (double)((length < 512 ? length : 512) + length / 512 + 4);
+  size_t pieces = length / 512, piece = length < 512 ? length : 512;
+  double roundings = (double)(piece + pieces + 4);
   double longest = sqrt(square) + centroids->longest;
   *error = 2 * EPSILON * (roundings * sqrt(square) * centroids->longest + longest * longest);
 }

@@ -18,15 +18,22 @@ typedef struct Entries {
   size_t count;
 } Entries;
 
-SIMD_INLINE Entries entries_of(const NeighborFeatures *features, const NeighborRow *row, size_t place) {
+/* Without their values, which there need not be. */
+SIMD_INLINE Entries indexes_of(const NeighborFeatures *features, const NeighborRow *row, size_t place) {
   size_t feature = row->feature[place], start = features->start[feature];
   size_t count = row->length ? row->length[place] : features->start[feature + 1] - start;
-  return (Entries){features->index + start, features->value ? features->value + start : NULL, count};
+  return (Entries){features->index + start, NULL, count};
+}
+
+SIMD_INLINE Entries entries_of(const NeighborFeatures *features, const NeighborRow *row, size_t place) {
+  Entries entries = indexes_of(features, row, place);
+  entries.value = features->value + features->start[row->feature[place]];
+  return entries;
 }
 
 static void add_counts(const NeighborFeatures *features, const NeighborRow *row, int32_t *restrict count) {
   for (size_t place = 0; place < row->features; place++) {
-    Entries e = entries_of(features, row, place);
+    Entries e = indexes_of(features, row, place);
 #pragma GCC unroll 4
     for (size_t i = 0; i < e.count; i++) count[e.index[i]]++;
   }

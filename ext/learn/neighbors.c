@@ -166,13 +166,18 @@ typedef struct Codes {
   size_t count;
 } Codes;
 
-/* The code of a value, which is given one if there are any left; else NEIGHBOR_CODES. */
-static uint32_t code_of(Codes *codes, float value) {
+static uint32_t bits_of(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+/* The code of a value, which is given one if there are any left; else NEIGHBOR_CODES. */
+static uint32_t code_of(Codes *codes, float value) {
+  uint32_t bits = bits_of(value);
   uint32_t place = bits * UINT32_C(0x9e3779b1) >> 22;
   for (; codes->slot[place] > 0; place = (place + 1) % (4 * NEIGHBOR_CODES))
-    if (memcmp(&codes->table[codes->slot[place] - 1], &value, sizeof value) == 0) return codes->slot[place] - 1U;
+    if (bits_of(codes->table[codes->slot[place] - 1]) == bits) return codes->slot[place] - 1U;
   if (codes->count == NEIGHBOR_CODES) return NEIGHBOR_CODES;
   codes->table[codes->count++] = value;
   codes->slot[place] = (uint16_t)codes->count;

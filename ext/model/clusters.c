@@ -41,7 +41,7 @@ int model_clusters(Model *model, const ModelItems *items, ModelClusters *cluster
     size_t n = members - first < STORE_MEMBERS ? members - first : STORE_MEMBERS;
     const void *blob = NULL;
     code = read_weight(reader, statement, "cluster", first / STORE_MEMBERS, 8 * n, &blob, error);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK && blob)
       code = read_members(reader, &items->shape, blob, n, clusters->cluster + first, clusters->distance + first, error);
   }
   if (statement) sqlite3_reset(statement);

@@ -111,7 +111,7 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
   if (statement) sqlite3_reset(statement);
   if (code == SQLITE_DONE)
     code = item == items_count ? SQLITE_OK : shadow_damaged(error, model_name(model), "items are missing");
-  if (code == SQLITE_OK) {
+  if (code == SQLITE_OK && popularity) {
     popularity->references = 1;
     popularity->stamp = model->user_stamp;
     *loaded = popularity;
@@ -129,7 +129,7 @@ int model_popularity(Model *model, const ModelItems *items, Popularity **popular
     model->popularity = NULL;
   }
   if (!model->popularity) code = load_popularity(model, items, &model->popularity, error);
-  if (code != SQLITE_OK) return code;
+  if (code != SQLITE_OK || !model->popularity) return code;
   *popularity = model->popularity;
   model->popularity->references++;
   return SQLITE_OK;

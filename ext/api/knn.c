@@ -11,6 +11,7 @@
 #include "../learn/neighbors.h"
 #include "baseline.h"
 #include "links.h"
+#include "predictor.h"
 
 #define SIDES "item|user"
 #define SIMILARITY_NAMES "cosine|adjusted_cosine|pearson|jaccard|msd"
@@ -172,20 +173,7 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   const Cancel *cancel = &training->interrupt.cancel;
   const SparseMatrix *by_user = &training->data.by_user, *by_item = &training->by_item;
   NeighborSearch *search = NULL;
-  const NeighborOptions find = {
-      .similarity = (Similarity)options->similarity,
-      .weighting = (NeighborWeighting)options->weighting,
-      .bm25_k1 = options->bm25_k1,
-      .bm25_b = options->bm25_b,
-      .rows_are_users = options->by,
-      .size = training->size > 0 ? (size_t)training->size : SIZE_MAX,
-      .threshold = options->threshold,
-      .shrinkage = options->shrinkage,
-      .min_support = (size_t)options->min_support,
-      .sample = (size_t)options->max_interactions,
-      .seed = options->common.seed,
-      .threads = training->threads,
-  };
+  const NeighborOptions find = predictor_search_options(&trained->shape, training->threads);
   *done = 1;
   *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
   int code = fit_bases(training, options, cancel, error);

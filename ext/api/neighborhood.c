@@ -42,9 +42,9 @@ static int matrix_with(const SparseMatrix *all, size_t user, const History *hist
 }
 
 /* The best of all similarities, as one list. */
-static int choose(const ModelShape *shape, const float *similarity, const uint32_t *support, size_t rows,
+static int choose(const NeighborOptions *options, const float *similarity, const uint32_t *support, size_t rows,
                   NeighborLists *lists) {
-  size_t k = shape->neighbors.size && (size_t)shape->neighbors.size < rows ? (size_t)shape->neighbors.size : rows;
+  size_t k = options->size < rows ? options->size : rows;
   Scored *best = memory_alloc(k, sizeof *best);
   TopK top;
   *lists = (NeighborLists){.rows = 1,
@@ -56,7 +56,7 @@ static int choose(const ModelShape *shape, const float *similarity, const uint32
   if (complete) {
     top_k_init(&top, best, k);
     for (size_t row = 0; row < rows; row++)
-      if (similarity[row] > 0 && (double)similarity[row] > shape->neighbors.threshold)
+      if (similarity[row] > 0 && (double)similarity[row] > options->threshold)
         top_k_offer(&top, similarity[row], (uint32_t)row);
     lists->start[1] = top_k_sort(&top);
     for (size_t i = 0; i < lists->start[1]; i++) {
@@ -79,7 +79,7 @@ static int search(const ModelShape *shape, const SparseMatrix *rows, size_t user
   int code = similarity && support ? sparse_transpose(rows, &features, options.threads, cancel) : SQLITE_NOMEM;
   if (code == SQLITE_OK) code = neighbors_create(&found, rows, &features, &options, cancel, error);
   if (code == SQLITE_OK) code = neighbors_row(found, user, similarity, support);
-  if (code == SQLITE_OK) code = choose(shape, similarity, support, rows->rows, lists);
+  if (code == SQLITE_OK) code = choose(&options, similarity, support, rows->rows, lists);
   neighbors_destroy(found);
   sparse_free(&features);
   memory_free(similarity);

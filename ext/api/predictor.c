@@ -24,7 +24,7 @@ NeighborOptions predictor_search_options(const ModelShape *shape, int threads) {
       .bm25_k1 = neighbors->bm25_k1,
       .bm25_b = neighbors->bm25_b,
       .rows_are_users = shape->links == LINK_USER_NEIGHBORS,
-      .size = (size_t)neighbors->size,
+      .size = neighbors->size > 0 ? (size_t)neighbors->size : SIZE_MAX,
       .threshold = neighbors->threshold,
       .shrinkage = neighbors->shrinkage,
       .min_support = (size_t)neighbors->min_support,

@@ -8,7 +8,6 @@
 
 #include "../base/memory.h"
 #include "../learn/baseline.h"
-#include "../learn/metrics.h"
 #include "holdout.h"
 
 #define METHODS "bias|global|user|item|popularity"
@@ -99,44 +98,12 @@ FoldIn baseline_fold_in(int method, double user_regularization) {
   return (FoldIn){.method = FOLD_RATING, .bias_regularization = user_regularization};
 }
 
-double baseline_test(const Training *training, const Factors *factors) {
-  const SparseMatrix *held_out = &training->data.held_out;
-  RatingErrors errors = {0};
-  for (size_t user = 0; held_out->start && user < held_out->rows; user++)
-    for (size_t e = held_out->start[user]; e < held_out->start[user + 1]; e++) {
-      double prediction =
-          factors->mean + (double)factors->user_bias[user] + (double)factors->item_bias[held_out->index[e]];
-      rating_errors_add(&errors, shape_prediction(&training->trained.shape, prediction),
-                        held_out->value ? (double)held_out->value[e] : 1);
-    }
-  return rating_rmse(&errors);
-}
-
 /* Each item's number of entries as its bias. */
 static int count_items(const SparseMatrix *by_item, size_t users, Factors *factors) {
   if (factors_alloc(factors, users, by_item->rows, 0, 1) != SQLITE_OK) return SQLITE_NOMEM;
   for (size_t item = 0; item < by_item->rows; item++)
     factors->item_bias[item] = (float)sparse_row_length(by_item, item);
   return SQLITE_OK;
-}
-
-/* All biases apart from the factors, which have none: the panel that popularity is tested with. */
-static int test_popularity(Training *training, const Factors *counts, double *test, Error *error) {
-  *test = NAN;
-  if (!training->data.held_out.start) return SQLITE_OK;
-  Holdout holdout;
-  ScorePanel panel = {0};
-  int code = holdout_choose(training, &holdout);
-  float *vector = memory_alloc_aligned(holdout.count, SCORE_BLOCK * sizeof *vector);
-  if (code == SQLITE_OK) code = vector ? score_panel_alloc(&panel, counts->items, SCORE_BLOCK, 1) : SQLITE_NOMEM;
-  for (size_t item = 0; code == SQLITE_OK && item < counts->items; item++) panel.bias[item] = counts->item_bias[item];
-  const Scorer scorer = {.panel = &panel};
-  const Queries queries = {.count = holdout.count, .vector = vector};
-  code = code == SQLITE_OK ? holdout_judge(training, &holdout, &scorer, &queries, test, error) : error_no_memory(error);
-  score_panel_free(&panel);
-  memory_free_aligned(vector);
-  holdout_free(&holdout);
-  return code;
 }
 
 static int step(Training *training, FitRow *row, int *done, Error *error) {
@@ -162,15 +129,11 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
     if (code != SQLITE_OK) return interrupt_error(error, code);
     trained->shape.mean[HEAD_RATING] = trained->heads[HEAD_RATING].mean;
     row->loss = row->train;
-    row->test = baseline_test(training, &trained->heads[HEAD_RATING]);
-  } else if (code == SQLITE_OK) {
-    code = test_popularity(training, counts, &row->test, error);
   }
+  if (code == SQLITE_OK) code = holdout_test(training, row->head, &trained->heads[row->head], &row->test, error);
   row->seconds = seconds_since(&state->began);
   return code;
 }
-
-static void end(Training *training) { (void)training; }
 
 const Family baseline_family = {
     .name = "baseline",
@@ -184,5 +147,4 @@ const Family baseline_family = {
     .set_defaults = set_defaults,
     .start = start,
     .step = step,
-    .end = end,
 };

@@ -9,7 +9,4 @@ extern const Family baseline_family;
 /* How a history makes its user's bias in a head without factors, where the biases were fitted by such a method. */
 FoldIn baseline_fold_in(int method, double user_regularization);
 
-/* RMSE of a head without factors over the cells held out, NaN where there are none. */
-double baseline_test(const Training *training, const Factors *factors);
-
 #endif

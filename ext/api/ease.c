@@ -111,8 +111,6 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   return code;
 }
 
-static void end(Training *training) { (void)training; }
-
 const Family ease_family = {
     .name = "ease",
     .function = "ease_train",
@@ -130,5 +128,4 @@ const Family ease_family = {
     .set_defaults = set_defaults,
     .start = start,
     .step = step,
-    .end = end,
 };

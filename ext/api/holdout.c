@@ -45,20 +45,21 @@ int holdout_judge(Training *training, const Holdout *holdout, const Scorer *scor
   return interrupt_error(error, code);
 }
 
-int holdout_test_factors(Training *training, const Factors *factors, double *ndcg, Error *error) {
-  size_t stride = (size_t)factors->stride;
+/* NDCG@10 of factors and the items' biases. */
+static int test_ranking(Training *training, const Factors *factors, double *ndcg, Error *error) {
+  /* Factors of rank 0 have biases only. */
+  size_t length = (size_t)factors->stride, stride = length ? length : SCORE_BLOCK;
   Holdout holdout;
   ScorePanel panel = {0};
   int code = holdout_choose(training, &holdout);
   float *vector = memory_alloc_aligned(holdout.count, stride * sizeof *vector);
   if (code == SQLITE_OK)
-    code =
-        vector ? score_panel_alloc(&panel, factors->items, factors->stride, factors->item_bias != NULL) : SQLITE_NOMEM;
+    code = vector ? score_panel_alloc(&panel, factors->items, (int)stride, factors->item_bias != NULL) : SQLITE_NOMEM;
   for (size_t item = 0; code == SQLITE_OK && item < factors->items; item++)
-    score_panel_set(&panel, item, factors->item + item * stride, factors->stride);
+    score_panel_set(&panel, item, factors->item + item * length, factors->stride);
   if (code == SQLITE_OK && factors->item_bias) memcpy(panel.bias, factors->item_bias, factors->items * sizeof(float));
   for (size_t i = 0; code == SQLITE_OK && i < holdout.count; i++)
-    memcpy(vector + i * stride, factors->user + holdout.user[i] * stride, stride * sizeof *vector);
+    memcpy(vector + i * stride, factors->user + holdout.user[i] * length, length * sizeof *vector);
   const Scorer scorer = {.panel = &panel};
   const Queries queries = {.count = holdout.count, .vector = vector};
   code = code == SQLITE_OK ? holdout_judge(training, &holdout, &scorer, &queries, ndcg, error) : error_no_memory(error);
@@ -66,4 +67,14 @@ int holdout_test_factors(Training *training, const Factors *factors, double *ndc
   memory_free_aligned(vector);
   holdout_free(&holdout);
   return code;
+}
+
+int holdout_test(Training *training, Head head, const Factors *factors, double *test, Error *error) {
+  const Interactions *data = &training->data;
+  *test = NAN;
+  if (!data->held_out.start) return SQLITE_OK;
+  if (head == HEAD_RANKING) return test_ranking(training, factors, test, error);
+  RatingErrors errors = rating_errors_of(factors, &data->held_out, data->minimum, data->maximum);
+  *test = rating_rmse(&errors);
+  return SQLITE_OK;
 }

@@ -1,5 +1,5 @@
-/* The test of a ranking while it is trained: NDCG@10 of what the option `test` held out, among all items but those
- * trained on, of up to 4,096 users spread over all. */
+/* The test of a model while it is trained, by what the option `test` held out. Lists are judged by NDCG@10, among all
+ * items but those trained on, of up to 4,096 users spread over all. */
 #ifndef RECOMMEND_API_HOLDOUT_H
 #define RECOMMEND_API_HOLDOUT_H
 
@@ -20,7 +20,8 @@ void holdout_free(Holdout *holdout);
 int holdout_judge(Training *training, const Holdout *holdout, const Scorer *scorer, const Queries *queries,
                   double *ndcg, Error *error);
 
-/* All of it for factors without biases. */
-int holdout_test_factors(Training *training, const Factors *factors, double *ndcg, Error *error);
+/* How well a head's factors do on what was held out: NDCG@10 of the ranking head, RMSE of the rating head, its
+ * predictions clipped to the range of ratings. *test is NaN where nothing was. */
+int holdout_test(Training *training, Head head, const Factors *factors, double *test, Error *error);
 
 #endif

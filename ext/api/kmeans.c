@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../learn/metrics.h"
 #include "holdout.h"
 
 #define SIDES "user|item"
@@ -210,17 +209,6 @@ static int take_clusters(Training *training, KmeansResult *result, Error *error)
   return SQLITE_OK;
 }
 
-static int test_model(Training *training, double *test, Error *error) {
-  const Interactions *data = &training->data;
-  const ModelShape *shape = &training->trained.shape;
-  if (!data->held_out.start) return SQLITE_OK;
-  const Factors *factors = &training->trained.heads[shape->score_head];
-  if (shape->prediction_head < 0) return holdout_test_factors(training, factors, test, error);
-  RatingErrors errors = rating_errors_of(factors, &data->held_out, data->minimum, data->maximum);
-  *test = rating_rmse(&errors);
-  return SQLITE_OK;
-}
-
 static int finish(Training *training, FitRow *row, Error *error) {
   KmeansState *state = training->state;
   KmeansResult result;
@@ -228,7 +216,8 @@ static int finish(Training *training, FitRow *row, Error *error) {
   if (code != SQLITE_OK) return code;
   code = fill_factors(training, &result, error);
   if (code == SQLITE_OK) code = take_clusters(training, &result, error);
-  if (code == SQLITE_OK) code = test_model(training, &row->test, error);
+  if (code == SQLITE_OK)
+    code = holdout_test(training, row->head, &training->trained.heads[row->head], &row->test, error);
   sqlite3_free(training->counts);
   training->counts = sqlite3_mprintf("{\"inertia\":%!.15g}", result.inertia);
   if (code == SQLITE_OK && !training->counts) code = error_no_memory(error);

@@ -191,8 +191,6 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   return code;
 }
 
-static void end(Training *training) { (void)training; }
-
 const Family knn_family = {
     .name = "knn",
     .function = "knn_train",
@@ -209,5 +207,4 @@ const Family knn_family = {
     .check = check,
     .start = start,
     .step = step,
-    .end = end,
 };

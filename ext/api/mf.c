@@ -7,7 +7,6 @@
 
 #include "../base/memory.h"
 #include "../learn/extent.h"
-#include "../learn/metrics.h"
 #include "holdout.h"
 #include "init.h"
 #include "mf_learners.h"
@@ -68,20 +67,6 @@ static int describe_options(const Training *training, const MfOptions *options, 
   sqlite3_free(range);
   *json = sqlite3_str_finish(text);
   return *json && objective && range ? SQLITE_OK : error_no_memory(error);
-}
-
-/* ---- the test metric --------------------------------------------------------------------------------------------- */
-
-static int test_head(Training *training, Head head, const Factorizer *fit, double *test, Error *error) {
-  *test = NAN;
-  if (!training->data.held_out.start) return SQLITE_OK;
-  const Factors *factors = fit->method->factors(fit->state);
-  if (!factors) return SQLITE_OK;
-  if (head == HEAD_RANKING) return holdout_test_factors(training, factors, test, error);
-  RatingErrors errors =
-      rating_errors_of(factors, &training->data.held_out, training->data.minimum, training->data.maximum);
-  *test = rating_rmse(&errors);
-  return SQLITE_OK;
 }
 
 /* ---- fitting ----------------------------------------------------------------------------------------------------- */
@@ -168,7 +153,9 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   last = last || is_last(options, state, report.loss);
   state->previous_loss = report.loss;
   if (last && fit->method->finish) code = fit->method->finish(fit->state, &report, cancel, error);
-  if (code == SQLITE_OK) code = test_head(training, head, fit, &row->test, error);
+  const Factors *factors = code == SQLITE_OK ? fit->method->factors(fit->state) : NULL;
+  row->test = NAN;
+  if (factors) code = holdout_test(training, head, factors, &row->test, error);
   if (code != SQLITE_OK) return interrupt_error(error, code);
   row->epoch = state->epoch;
   row->head = head;

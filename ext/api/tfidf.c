@@ -402,7 +402,7 @@ static int test(Training *training, double *ndcg, Error *error) {
   const SparseMatrix *held_out = &training->data.held_out;
   if (!held_out->start || held_out->start[held_out->rows] == 0) return SQLITE_OK;
   if (training->trained.shape.sparse) return test_sparse(training, ndcg, error);
-  return holdout_test_factors(training, &training->trained.heads[HEAD_RANKING], ndcg, error);
+  return holdout_test(training, HEAD_RANKING, &training->trained.heads[HEAD_RANKING], ndcg, error);
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */

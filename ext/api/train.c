@@ -331,7 +331,7 @@ void train_options_free(TrainOptions *options) {
 
 void training_end(Training *training) {
   if (!training) return;
-  if (training->state) training->family->end(training);
+  if (training->state && training->family->end) training->family->end(training);
   interrupt_end(&training->interrupt);
   source_free(&training->source);
   interactions_free(&training->data);

@@ -98,7 +98,7 @@ typedef struct Family {
   int (*start)(Training *training, Error *error);
   /* Fits one epoch; *done with the last one, when training->trained is complete but for what train.c knows. */
   int (*step)(Training *training, FitRow *row, int *done, Error *error);
-  void (*end)(Training *training);             /* frees what the state holds; a cleared state is fine */
+  void (*end)(Training *training);             /* frees what the state holds; a cleared state is fine; NULL: nothing */
   void (*free_options)(TrainOptions *options); /* those beyond the common ones; NULL: none owns anything */
 } Family;
 

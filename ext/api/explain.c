@@ -43,9 +43,8 @@ static int gather(Explanation *state, const History *history, const double *cont
   const ModelShape *shape = &state->items->shape;
   int of_biases = !shape_sums(shape) && !shape->rank[shape->score_head];
   for (size_t i = 0; i < history->count && !of_biases; i++) {
-    if (history->held_out && history->held_out[i]) continue;
-    state->reasons[state->count++] =
-        (Reason){history->item[i], history->rating ? history->rating[i] : 1, contribution[i]};
+    if (history_is_held_out(history, i)) continue;
+    state->reasons[state->count++] = (Reason){history->item[i], history_rating(history, i), contribution[i]};
   }
   qsort(state->reasons, state->count, sizeof *state->reasons, by_size);
   if ((int64_t)state->count > k) state->count = (size_t)k;

@@ -112,7 +112,7 @@ static int gather(ModelItems *items, int head, const float *new_item, const Hist
     return SQLITE_NOMEM;
   for (size_t i = 0; i < history->count; i++) {
     uint32_t item = history->item[i];
-    if (history->held_out && history->held_out[i]) continue;
+    if (history_is_held_out(history, i)) continue;
     if (item < items->ids.count) {
       score_panel_get(panel, item, gathered->factors + count * stride);
       if (gathered->bias) gathered->bias[count] = panel->bias[item];
@@ -145,8 +145,8 @@ static float fold_bias(const ModelItems *items, int head, const History *history
   double sum = 0, n = 0;
   for (size_t i = 0; i < history->count && fold->method == FOLD_RATING; i++) {
     uint32_t item = history->item[i];
-    if (history->held_out && history->held_out[i]) continue;
-    sum += history->rating ? (double)history->rating[i] : 1;
+    if (history_is_held_out(history, i)) continue;
+    sum += (double)history_rating(history, i);
     sum -= items->shape.mean[head] + (item < items->ids.count ? (double)bias[item] : 0);
     n++;
   }

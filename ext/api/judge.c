@@ -3,9 +3,9 @@
 #include "judge.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
@@ -54,11 +54,6 @@ static int block_alloc(Block *block, size_t users, int stride, size_t items) {
 
 static void block_clear(Block *block) { block->count = block->item_count = 0; }
 
-static int compare_indexes(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 /* Puts a user of the source into a block, with her vector or the sum of her items, if she has one. `history` is NULL
  * for users that the model does not know. */
 static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const float *vector,
@@ -68,7 +63,7 @@ static void block_add(Block *block, const Judge *judge, size_t source_user, cons
   size_t at = block->count++, first = block->item_count;
   block->unknown[at] = 0;
   for (size_t e = cells->start[source_user]; e < cells->start[source_user + 1]; e++) {
-    double rating = cells->value ? (double)cells->value[e] : 1;
+    double rating = (double)sparse_value(cells, e);
     if (rating < options->threshold) continue; /* never, if it is NaN */
     uint32_t item = judge->item_index[cells->index[e]];
     if (item != DICTIONARY_NONE)
@@ -79,7 +74,7 @@ static void block_add(Block *block, const Judge *judge, size_t source_user, cons
   /* Ascending, unless items came to the model one by one: both dictionaries are in order of id else. */
   for (size_t i = first + 1; i < block->item_count; i++)
     if (block->items[i] < block->items[i - 1]) {
-      qsort(block->items + first, block->item_count - first, sizeof *block->items, compare_indexes);
+      indexes_sort(block->items + first, block->item_count - first);
       break;
     }
   block->relevant[at] = (Excluded){block->items + first, block->item_count - first};
@@ -136,7 +131,7 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
       code = predictor_rate(&judge->predictor, item, &prediction, error);
     else
       prediction = estimate(items, user ? user->offset : 0, user != NULL, item);
-    rating_errors_add(&judge->errors, prediction, cells->value ? (double)cells->value[e] : 1);
+    rating_errors_add(&judge->errors, prediction, (double)sparse_value(cells, e));
     /* The nearest raters of a cell are searched for among all users or items. */
     if ((judge->predictor.search || e % 256 == 0) && code == SQLITE_OK)
       code = interrupt_error(error, cancel_poll(judge->cancel));

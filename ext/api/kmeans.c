@@ -150,7 +150,7 @@ static void cluster_means(const Training *training, const KmeansResult *result, 
   memset(support, 0, result->k * sizeof *support);
   for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
     uint32_t cluster = result->cluster[rows->index[e]];
-    double value = rows->value ? (double)rows->value[e] : 1;
+    double value = (double)sparse_value(rows, e);
     sum[cluster] += value;
     support[cluster]++;
     all += value;

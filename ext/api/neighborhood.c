@@ -14,9 +14,9 @@
 static void append(SparseMatrix *matrix, size_t row, const History *history) {
   size_t to = matrix->start[row];
   for (size_t i = 0; i < history->count; i++) {
-    if (history->held_out && history->held_out[i]) continue;
+    if (history_is_held_out(history, i)) continue;
     matrix->index[to] = history->item[i];
-    if (matrix->value) matrix->value[to] = history->rating ? history->rating[i] : 1;
+    if (matrix->value) matrix->value[to] = history_rating(history, i);
     to++;
   }
   matrix->start[row + 1] = to;
@@ -35,7 +35,7 @@ static int matrix_with(const SparseMatrix *all, size_t user, const History *hist
     }
     size_t from = all->start[row], to = matrix->start[row], n = sparse_row_length(all, row);
     memcpy(matrix->index + to, all->index + from, n * sizeof *matrix->index);
-    for (size_t e = 0; matrix->value && e < n; e++) matrix->value[to + e] = all->value ? all->value[from + e] : 1;
+    for (size_t e = 0; matrix->value && e < n; e++) matrix->value[to + e] = sparse_value(all, from + e);
     matrix->start[row + 1] = to + n;
   }
   return code;

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../model/scoring.h"
@@ -161,21 +162,6 @@ int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user
 
 /* ---- a cell ------------------------------------------------------------------------------------------------------ */
 
-/* Where a column stands in a row of a matrix, or SIZE_MAX. */
-static size_t find_entry(const SparseMatrix *matrix, size_t row, uint32_t column) {
-  size_t low = matrix->start[row], high = matrix->start[row + 1];
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (matrix->index[middle] < column)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low < matrix->start[row + 1] && matrix->index[low] == column ? low : SIZE_MAX;
-}
-
-static float rating_at(const SparseMatrix *matrix, size_t entry) { return matrix->value ? matrix->value[entry] : 1; }
-
 /* Adds a vote. `base` is what the neighbour's rating is expected to be. */
 static void vote(Predictor *predictor, size_t *count, float similarity, double rating, double base, size_t row) {
   double deviation = rating - base;
@@ -200,16 +186,17 @@ static size_t votes_of_users(Predictor *predictor, uint32_t item) {
   if (predictor->search) {
     for (size_t e = by_item->start[item]; e < by_item->start[item + 1]; e++) {
       uint32_t user = by_item->index[e];
-      vote(predictor, &count, predictor->similarity[user], (double)rating_at(by_item, e),
+      vote(predictor, &count, predictor->similarity[user], (double)sparse_value(by_item, e),
            none ? 0 : (double)observed->user_offset[user] + bias, user);
     }
     return count;
   }
   for (size_t e = 0; e < list->start[1]; e++) {
     uint32_t user = list->neighbor[e];
-    size_t entry = find_entry(by_user, user, item);
-    if (entry != SIZE_MAX)
-      vote(predictor, &count, list->similarity[e], (double)rating_at(by_user, entry),
+    size_t first = by_user->start[user], n = sparse_row_length(by_user, user);
+    size_t place = indexes_place(by_user->index + first, n, item);
+    if (place < n)
+      vote(predictor, &count, list->similarity[e], (double)sparse_value(by_user, first + place),
            none ? 0 : (double)observed->user_offset[user] + bias, user);
   }
   return count;
@@ -225,8 +212,8 @@ static int votes_of_items(Predictor *predictor, uint32_t item, size_t *count, Er
     int code = search_row(predictor, item, error);
     for (size_t i = 0; code == SQLITE_OK && i < history->count; i++) {
       uint32_t other = history->item[i];
-      if (history->held_out && history->held_out[i]) continue;
-      vote(predictor, count, predictor->similarity[other], history->rating ? (double)history->rating[i] : 1,
+      if (history_is_held_out(history, i)) continue;
+      vote(predictor, count, predictor->similarity[other], (double)history_rating(history, i),
            none ? 0 : offset + item_bias(predictor, other), other);
     }
     return code;
@@ -234,8 +221,8 @@ static int votes_of_items(Predictor *predictor, uint32_t item, size_t *count, Er
   for (size_t e = lists->start[item]; e < lists->start[item + 1]; e++) {
     uint32_t other = lists->neighbor[e];
     size_t place = history_place(history, other);
-    if (place < history->count && !(history->held_out && history->held_out[place]))
-      vote(predictor, count, lists->similarity[e], history->rating ? (double)history->rating[place] : 1,
+    if (place < history->count && !history_is_held_out(history, place))
+      vote(predictor, count, lists->similarity[e], (double)history_rating(history, place),
            none ? 0 : offset + item_bias(predictor, other), other);
   }
   return SQLITE_OK;

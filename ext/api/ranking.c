@@ -4,8 +4,7 @@
  * heap, so that the first row costs O(items) and each further one O(log items). Anything else: item by item. */
 #include "ranking.h"
 
-#include <stdlib.h>
-
+#include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../model/scoring.h"
 
@@ -104,11 +103,6 @@ void ranking_free(Ranking *ranking) {
   *ranking = (Ranking){0};
 }
 
-static int compare_indexes(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 int ranking_candidates(const ModelItems *items, sqlite3_value **ids, size_t count, uint32_t **candidates,
                        size_t *found) {
   uint32_t *list = memory_alloc(count, sizeof *list);
@@ -123,7 +117,7 @@ int ranking_candidates(const ModelItems *items, sqlite3_value **ids, size_t coun
     uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
     if (item != DICTIONARY_NONE) list[n++] = item;
   }
-  qsort(list, n, sizeof *list, compare_indexes);
+  indexes_sort(list, n);
   for (size_t i = 0; i < n; i++)
     if (i == 0 || list[i] != list[i - 1]) list[distinct++] = list[i];
   *found = distinct;

@@ -212,7 +212,7 @@ static int gather_history(Training *training, Error *error) {
       size_t e = from_trained ? a++ : b++;
       history->index[to] = from->index[e];
       training->trained.held_out[to] = (uint8_t)!from_trained;
-      if (with_values) history->value[to] = from->value ? from->value[e] : 1;
+      if (with_values) history->value[to] = sparse_value(from, e);
       to++;
     }
     history->start[user + 1] = to;

@@ -298,7 +298,7 @@ static int distinct_values(const SparseMatrix *matrix, float *values, size_t *co
   int code = SQLITE_OK;
   *count = 0;
   for (size_t e = 0; e < matrix->start[matrix->rows] && *count <= TRIAL_MOST_FOLDS && code == SQLITE_OK; e++) {
-    float value = matrix->value ? matrix->value[e] : 1;
+    float value = sparse_value(matrix, e);
     size_t i = 0;
     while (i < *count && values[i] != value) i++;
     if (i == *count) values[(*count)++] = value;
@@ -319,7 +319,7 @@ static void take_folds(Trial *trial, size_t user, const Interactions *given, uin
            (item_index[folds->index[f]] == DICTIONARY_NONE || item_index[folds->index[f]] < cells->index[e]))
       f++;
     if (f == folds->start[row + 1] || item_index[folds->index[f]] != cells->index[e]) continue;
-    float value = folds->value ? folds->value[f] : 1;
+    float value = sparse_value(folds, f);
     for (int fold = 0; fold < trial->folds; fold++)
       if (values[fold] == value) trial->fold[e] = (uint8_t)fold;
   }

@@ -17,6 +17,18 @@ int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entri
   return SQLITE_NOMEM;
 }
 
+int sparse_reserve(SparseMatrix *matrix, size_t entries, size_t *capacity) {
+  if (entries <= *capacity) return SQLITE_OK;
+  size_t grown = entries + entries / 2;
+  uint32_t *index = memory_resize(matrix->index, grown, sizeof *index);
+  if (index) matrix->index = index;
+  float *value = memory_resize(matrix->value, grown, sizeof *value);
+  if (value) matrix->value = value;
+  if (!index || !value) return SQLITE_NOMEM;
+  *capacity = grown;
+  return SQLITE_OK;
+}
+
 /* ---- transposing ---------------------------------------------------------------------------------------------------
  *
  * A counting sort in parts: each part of the rows counts its entries by column, the counts are turned into places, and

@@ -20,7 +20,15 @@ int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entri
 /* The transpose of `matrix`, its rows ascending too. SQLITE_OK, SQLITE_NOMEM or what cancel says (nothing is kept). */
 int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose, int threads, const Cancel *cancel);
 
+/* Room for so many entries in index and value, both there already, where `capacity` says what there is room for now: of
+ * a matrix that grows row by row. SQLITE_OK or SQLITE_NOMEM (what there was is kept). */
+int sparse_reserve(SparseMatrix *matrix, size_t entries, size_t *capacity);
+
 void sparse_free(SparseMatrix *matrix); /* a cleared matrix is fine; leaves it cleared */
+
+static inline float sparse_value(const SparseMatrix *matrix, size_t entry) {
+  return matrix->value ? matrix->value[entry] : 1;
+}
 
 static inline size_t sparse_row_length(const SparseMatrix *matrix, size_t row) {
   return matrix->start[row + 1] - matrix->start[row];

@@ -58,7 +58,7 @@ static void summarize(Interactions *taken) {
   size_t entries = matrix->start[matrix->rows];
   double sum = 0;
   for (size_t e = 0; e < entries; e++) {
-    double value = matrix->value ? (double)matrix->value[e] : 1;
+    double value = (double)sparse_value(matrix, e);
     if (e == 0 || value < taken->minimum) taken->minimum = value;
     if (e == 0 || value > taken->maximum) taken->maximum = value;
     sum += value;

@@ -239,7 +239,7 @@ static int user_block(void *context, size_t block, int worker) {
     for (uint32_t k = users->first[slot]; k != NONE; k = users->next[k], count++) {
       size_t e = adam->entry[k], item = adam->by_user->index[e];
       const float *q = items->x + item * stride;
-      float wrong = (adam->by_user->value ? adam->by_user->value[e] : 1) - (float)adam->factors.mean - bias;
+      float wrong = sparse_value(adam->by_user, e) - (float)adam->factors.mean - bias;
       wrong -= adam->kernels->dot(stride, p, q) + (items->bias ? items->bias[item] : 0);
       adam->kernels->add(stride, -share * wrong, q, gradient);
       adam->wrong[k] = wrong;

@@ -172,7 +172,7 @@ static int start_block(void *context, size_t block, int worker) {
     if (!factors->item_bias) continue;
     double sum = 0;
     for (size_t e = by_item->start[item]; e < by_item->start[item + 1]; e++)
-      sum += (by_item->value ? (double)by_item->value[e] : 1.0) - options->mean;
+      sum += (double)sparse_value(by_item, e) - options->mean;
     factors->item_bias[item] = (float)(sum / ((double)n + BIAS_DAMPING));
   }
   return SQLITE_OK;

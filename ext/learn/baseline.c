@@ -41,17 +41,13 @@ static size_t block_end(const Side *side, size_t block) {
   return end < side->matrix->rows ? end : side->matrix->rows;
 }
 
-static double value_of(const SparseMatrix *matrix, size_t entry) {
-  return matrix->value ? (double)matrix->value[entry] : 1;
-}
-
 static int sum_block(void *context, size_t block, int worker) {
   (void)worker;
   const Side *side = context;
   const SparseMatrix *matrix = side->matrix;
   double sum = 0;
   size_t end = matrix->start[block_end(side, block)];
-  for (size_t e = matrix->start[block * side->rows_a_block]; e < end; e++) sum += value_of(matrix, e);
+  for (size_t e = matrix->start[block * side->rows_a_block]; e < end; e++) sum += (double)sparse_value(matrix, e);
   side->sum[block] = sum;
   return SQLITE_OK;
 }
@@ -63,7 +59,7 @@ static int bias_block(void *context, size_t block, int worker) {
   for (size_t row = block * side->rows_a_block; row < block_end(side, block); row++) {
     double sum = 0, divisor = side->regularization + (double)sparse_row_length(matrix, row);
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
-      sum += value_of(matrix, e) - side->mean - (side->other ? side->other[matrix->index[e]] : 0);
+      sum += (double)sparse_value(matrix, e) - side->mean - (side->other ? side->other[matrix->index[e]] : 0);
     side->bias[row] = divisor > 0 ? sum / divisor : 0;
   }
   return SQLITE_OK;
@@ -77,7 +73,7 @@ static int error_block(void *context, size_t block, int worker) {
   double sum = 0;
   for (size_t row = block * side->rows_a_block; row < block_end(side, block); row++)
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
-      double error = value_of(matrix, e) - side->mean - side->bias[row] - side->other[matrix->index[e]];
+      double error = (double)sparse_value(matrix, e) - side->mean - side->bias[row] - side->other[matrix->index[e]];
       sum += error * error;
     }
   side->sum[block] = sum;

@@ -130,7 +130,7 @@ static int measure_block(void *context, size_t block, int worker) {
     double own = row_penalty(work, p, bias);
     for (size_t e = work->by_user->start[user]; e < work->by_user->start[user + 1]; e++) {
       size_t item = work->by_user->index[e];
-      double wrong = (work->by_user->value ? (double)work->by_user->value[e] : 1) - f->mean -
+      double wrong = (double)sparse_value(work->by_user, e) - f->mean -
                      (double)work->kernels->dot(stride, p, f->item + item * stride);
       if (bias) wrong -= (double)*bias + (double)f->item_bias[item];
       squared += wrong * wrong;

@@ -34,7 +34,7 @@ static int gram_row(void *context, size_t item, int worker) {
   const SparseMatrix *users = gram->by_user, *items = gram->by_item;
   double *row = symmetric_row(gram->matrix, item);
   for (size_t e = items->start[item]; e < items->start[item + 1]; e++) {
-    double x = items->value ? (double)items->value[e] : 1;
+    double x = (double)sparse_value(items, e);
     size_t f = users->start[items->index[e]];
     if (users->value)
       for (; users->index[f] < item; f++) row[users->index[f]] += x * (double)users->value[f];

@@ -63,7 +63,7 @@ static void row_velocity(const Gradient *g, const Side *side, size_t row) {
   for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
     size_t column = matrix->index[e];
     const float *y = side->other + column * stride;
-    float wrong = (matrix->value ? matrix->value[e] : 1) - (float)g->factors.mean - g->kernels->dot(stride, x, y);
+    float wrong = sparse_value(matrix, e) - (float)g->factors.mean - g->kernels->dot(stride, x, y);
     if (side->bias) wrong -= bias + side->other_bias[column];
     g->kernels->add(stride, g->rate * wrong, y, velocity);
     sum += wrong;

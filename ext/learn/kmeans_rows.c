@@ -83,7 +83,7 @@ void centroids_set_row(Centroids *centroids, size_t centroid, const KmeansRows *
   const SparseMatrix *sparse = rows->sparse;
   memset(exact, 0, centroids->columns * sizeof *exact);
   for (size_t e = sparse->start[row]; e < sparse->start[row + 1]; e++)
-    exact[sparse->index[e]] = sparse->value ? (double)sparse->value[e] : 1;
+    exact[sparse->index[e]] = (double)sparse_value(sparse, e);
 }
 
 /* ---- distances in double ----------------------------------------------------------------------------------------- */
@@ -102,7 +102,7 @@ double row_distance(const KmeansRows *rows, const Centroids *centroids, size_t r
   const SparseMatrix *sparse = rows->sparse;
   double dot = 0;
   for (size_t e = sparse->start[row]; e < sparse->start[row + 1]; e++)
-    dot += exact[sparse->index[e]] * (sparse->value ? (double)sparse->value[e] : 1);
+    dot += exact[sparse->index[e]] * (double)sparse_value(sparse, e);
   double distance = sparse_square(sparse, row) - 2 * dot + centroids->square[centroid];
   return distance < 0 ? 0 : distance; /* what is not a number stays so */
 }
@@ -271,7 +271,7 @@ static int sum_block(void *context, size_t block, int worker) {
   const SparseMatrix *sparse = rows->sparse;
   for (size_t i = first; i < end; i++)
     for (size_t e = sparse->start[work->index[i]]; e < sparse->start[work->index[i] + 1]; e++)
-      sum[sparse->index[e]] += work->sign * (sparse->value ? (double)sparse->value[e] : 1);
+      sum[sparse->index[e]] += work->sign * (double)sparse_value(sparse, e);
   return SQLITE_OK;
 }
 

@@ -36,7 +36,7 @@ RatingErrors rating_errors_of(const Factors *factors, const SparseMatrix *cells,
     for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++) {
       double predicted = (double)factors_predict(factors, user, cells->index[e]);
       predicted = predicted < minimum ? minimum : predicted > maximum ? maximum : predicted;
-      rating_errors_add(&errors, predicted, cells->value ? (double)cells->value[e] : 1);
+      rating_errors_add(&errors, predicted, (double)sparse_value(cells, e));
     }
   return errors;
 }

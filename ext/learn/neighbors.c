@@ -65,13 +65,9 @@ static int draw(NeighborSearch *search, const Cancel *cancel) {
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-static double value_of(const SparseMatrix *matrix, size_t entry) {
-  return matrix->value ? (double)matrix->value[entry] : 1;
-}
-
 static double row_sum(const SparseMatrix *matrix, size_t row) {
   double sum = 0;
-  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) sum += value_of(matrix, e);
+  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) sum += (double)sparse_value(matrix, e);
   return sum;
 }
 
@@ -84,7 +80,7 @@ static double row_mean(const SparseMatrix *matrix, size_t row) {
 static double middle_value(const SparseMatrix *matrix, size_t row) {
   double mean = row_mean(matrix, row), middle = INFINITY;
   for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
-    if (fabs(value_of(matrix, e) - mean) < fabs(middle - mean)) middle = value_of(matrix, e);
+    if (fabs((double)sparse_value(matrix, e) - mean) < fabs(middle - mean)) middle = (double)sparse_value(matrix, e);
   return isfinite(middle) ? middle : 0;
 }
 
@@ -191,7 +187,7 @@ static int find_codes(const NeighborSearch *search, Codes *codes, int *all, cons
   *all = rows->rows <= UINT32_MAX >> NEIGHBOR_CODE_BITS;
   for (size_t row = 0; row < rows->rows && *all && code == SQLITE_OK; row++) {
     for (size_t e = rows->start[row]; e < rows->start[row + 1] && *all; e++)
-      *all = code_of(codes, weigh(search, row, rows->index[e], value_of(rows, e))) < NEIGHBOR_CODES;
+      *all = code_of(codes, weigh(search, row, rows->index[e], (double)sparse_value(rows, e))) < NEIGHBOR_CODES;
     code = cancel_poll(cancel);
   }
   return code;
@@ -221,7 +217,7 @@ static double list_row(NeighborSearch *search, size_t label, Codes *codes, uint3
   double square = 0;
   for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
     size_t feature = rows->index[e], to = features->start[feature] + count[feature];
-    float value = weigh(search, row, feature, value_of(rows, e));
+    float value = weigh(search, row, feature, (double)sparse_value(rows, e));
     square += (double)value * (double)value;
     search->place[e] = count[feature]++;
     if (search->coded)
@@ -398,7 +394,7 @@ void neighbor_add(const NeighborSearch *search, size_t label, int below, Neighbo
                         .features = sparse_row_length(rows, row),
                         .end = below ? label : rows->rows};
   for (size_t i = 0; i < walked.features && kind != NEIGHBOR_COUNTS; i++)
-    scratch->x[i] = weigh(search, row, walked.feature[i], value_of(rows, start + i));
+    scratch->x[i] = weigh(search, row, walked.feature[i], (double)sparse_value(rows, start + i));
   neighbor_kernels()->add(kind, &features, &walked, &scratch->sums);
 }
 

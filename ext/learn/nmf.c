@@ -90,7 +90,7 @@ static int move_block(void *context, size_t block, int worker) {
     for (size_t lane = 0; lane < stride; lane++) above[lane] = 0, below[lane] = shrink * x[lane];
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
       const float *y = side->other + matrix->index[e] * stride;
-      nmf->kernels->add(stride, matrix->value ? matrix->value[e] : 1, y, above);
+      nmf->kernels->add(stride, sparse_value(matrix, e), y, above);
       nmf->kernels->add(stride, nmf->kernels->dot(stride, x, y), y, below);
     }
     for (size_t lane = 0; lane < stride; lane++)

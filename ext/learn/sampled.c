@@ -189,7 +189,7 @@ static void sample_user(Block *block, size_t user) {
   for (size_t k = 0; k < own; k++) {
     size_t e = by_user->start[user] + worker->own[k];
     Sample sample = {.user = (uint32_t)user, .item = by_user->index[e]};
-    sample.with.weight = (float)(1 + options->alpha * (by_user->value ? (double)by_user->value[e] : 1));
+    sample.with.weight = (float)(1 + options->alpha * (double)sparse_value(by_user, e));
     if (!options->pairs) add_sample(block, sample);
     for (int negative = 0; negative < options->negatives; negative++) {
       size_t other = draw(block);

@@ -145,10 +145,9 @@ static int fill_part(void *context, size_t part, int worker) {
     size_t user = grid->order[0][place];
     for (size_t e = by_user->start[user]; e < by_user->start[user + 1]; e++) {
       uint32_t item = by_user->index[e], of = grid->part[1][item];
-      sgd->entries[next[of]++] =
-          (SgdEntry){.user = (uint16_t)(place - users->start[part]),
-                     .item = (uint16_t)(items->place[item] - items->start[of]),
-                     .value = (by_user->value ? by_user->value[e] : 1) - (float)sgd->options.start.mean};
+      sgd->entries[next[of]++] = (SgdEntry){.user = (uint16_t)(place - users->start[part]),
+                                            .item = (uint16_t)(items->place[item] - items->start[of]),
+                                            .value = sparse_value(by_user, e) - (float)sgd->options.start.mean};
     }
   }
   uint64_t seed = random_bits(sgd->options.start.seed, SEED_ORDER);

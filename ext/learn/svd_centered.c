@@ -101,8 +101,7 @@ static int multiply_transposed(void *context, const float *x, float *y, size_t w
 
 static double row_sum(const SparseMatrix *matrix, size_t row) {
   double sum = 0;
-  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
-    sum += matrix->value ? (double)matrix->value[e] : 1;
+  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) sum += (double)sparse_value(matrix, e);
   return sum;
 }
 
@@ -139,7 +138,7 @@ static int center_cells(SvdCentered *svd, int side) {
   if (!value) return SQLITE_NOMEM;
   for (size_t row = 0; row < matrix->rows; row++)
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
-      value[e] = (matrix->value ? matrix->value[e] : 1) - svd->mean[side][row] * svd->mean[1 - side][matrix->index[e]];
+      value[e] = sparse_value(matrix, e) - svd->mean[side][row] * svd->mean[1 - side][matrix->index[e]];
   matrix->value = value;
   return SQLITE_OK;
 }

@@ -381,18 +381,6 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
 
 /* ---- sparse vectors ---------------------------------------------------------------------------------------------- */
 
-static int make_room(SparseMatrix *vectors, size_t entries, size_t *capacity) {
-  if (entries <= *capacity) return SQLITE_OK;
-  size_t grown = entries + entries / 2;
-  uint32_t *index = memory_resize(vectors->index, grown, sizeof *index);
-  if (index) vectors->index = index;
-  float *value = memory_resize(vectors->value, grown, sizeof *value);
-  if (value) vectors->value = value;
-  if (!index || !value) return SQLITE_NOMEM;
-  *capacity = grown;
-  return SQLITE_OK;
-}
-
 /* Appends one chunk's vectors; see store.c for its bytes. */
 static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first, size_t n, SparseMatrix *vectors,
                           size_t *capacity, float *length, Error *error) {
@@ -407,7 +395,7 @@ static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first,
   int code = reader_blob(reader, statement, 2, n * 8 + entries * 8, "a chunk of vectors", &checked, error);
   if (code != SQLITE_OK) return code;
   size_t to = vectors->start[first];
-  if (make_room(vectors, to + entries, capacity) != SQLITE_OK) return error_no_memory(error);
+  if (sparse_reserve(vectors, to + entries, capacity) != SQLITE_OK) return error_no_memory(error);
   uint32_t *index = vectors->index;
   float *value = vectors->value;
   code = reader_floats(reader, blob + 4 * n, n, "the length of a vector", length + first, error);

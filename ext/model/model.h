@@ -137,6 +137,14 @@ void user_free(ModelUser *user);
 void history_free(History *history);
 void users_free(ModelUsers *users);
 
+static inline int history_is_held_out(const History *history, size_t place) {
+  return history->held_out && history->held_out[place];
+}
+
+static inline float history_rating(const History *history, size_t place) {
+  return history->rating ? history->rating[place] : 1;
+}
+
 /* Where an item stands in the history; history->count where it does not. */
 size_t history_place(const History *history, uint32_t item);
 

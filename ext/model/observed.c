@@ -9,26 +9,14 @@
 
 enum { BLOCK = 64 * STORE_CHUNK };
 
-static int make_room(SparseMatrix *matrix, size_t entries, size_t *capacity) {
-  if (entries <= *capacity) return SQLITE_OK;
-  size_t grown = entries + entries / 2;
-  uint32_t *index = memory_resize(matrix->index, grown, sizeof *index);
-  if (index) matrix->index = index;
-  float *value = memory_resize(matrix->value, grown, sizeof *value);
-  if (value) matrix->value = value;
-  if (!index || !value) return SQLITE_NOMEM;
-  *capacity = grown;
-  return SQLITE_OK;
-}
-
 /* Appends what a user was trained on. */
 static int append(SparseMatrix *matrix, size_t user, const History *history, size_t *capacity, int *rated) {
   size_t to = matrix->start[user];
-  if (make_room(matrix, to + history->count, capacity) != SQLITE_OK) return SQLITE_NOMEM;
+  if (sparse_reserve(matrix, to + history->count, capacity) != SQLITE_OK) return SQLITE_NOMEM;
   for (size_t i = 0; i < history->count; i++) {
-    if (history->held_out && history->held_out[i]) continue;
+    if (history_is_held_out(history, i)) continue;
     matrix->index[to] = history->item[i];
-    matrix->value[to++] = history->rating ? history->rating[i] : 1;
+    matrix->value[to++] = history_rating(history, i);
   }
   *rated |= history->rating != NULL;
   matrix->start[user + 1] = to;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/bytes.h"
+#include "../base/indexes.h"
 #include "../base/memory.h"
 #include "in_memory.h"
 #include "model.h"
@@ -333,21 +334,13 @@ void history_free(History *history) {
 }
 
 size_t history_place(const History *history, uint32_t item) {
-  size_t low = 0, high = history->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (history->item[middle] < item)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low < history->count && history->item[low] == item ? low : history->count;
+  return indexes_place(history->item, history->count, item);
 }
 
 int history_find(const History *history, uint32_t item, double *rating) {
   size_t place = history_place(history, item);
   if (place == history->count) return 0;
-  if (rating) *rating = history->rating ? (double)history->rating[place] : 1;
+  if (rating) *rating = (double)history_rating(history, place);
   return 1;
 }
 

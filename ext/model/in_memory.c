@@ -8,10 +8,6 @@
 #include "neighbors.h"
 #include "store.h"
 
-void in_memory_row(const TrainedModel *trained, int of_users, size_t row, float *floats) {
-  trained_row(trained, of_users, row, floats);
-}
-
 int in_memory_history(const TrainedModel *trained, uint32_t user, History *history) {
   const SparseMatrix *all = &trained->history;
   size_t first = all->start[user], n = sparse_row_length(all, user);
@@ -63,7 +59,7 @@ static int make_items(const TrainedModel *trained, ModelItems *items) {
   int code = row ? copy_ids(&trained->items, &items->ids) : SQLITE_NOMEM;
   if (code == SQLITE_OK) code = items_alloc(count, items);
   for (size_t item = 0; item < count && floats && code == SQLITE_OK; item++) {
-    in_memory_row(trained, 0, item, row);
+    trained_row(trained, 0, item, row);
     items_set(items, item, row);
   }
   if (code == SQLITE_OK && trained->shape.links == LINK_ITEM_NEIGHBORS)

@@ -11,7 +11,6 @@
 int model_of_trained(Model **model, const TrainedModel *trained, Error *error);
 
 /* For the files of model/: what is read from the tables else. */
-void in_memory_row(const TrainedModel *trained, int of_users, size_t row, float *floats); /* store_row_floats */
 int in_memory_history(const TrainedModel *trained, uint32_t user, History *history); /* SQLITE_OK or SQLITE_NOMEM */
 int in_memory_neighbors(const TrainedModel *trained, size_t first, size_t count, NeighborLists *lists); /* likewise */
 

@@ -77,26 +77,19 @@ int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, Neig
 /* Items that came after the training link to none, and none links to them. */
 static int load_weights(Reader *reader, ModelItems *items, Error *error) {
   size_t all = items->ids.count, count = (size_t)items->shape.linked;
-  sqlite3_stmt *statement = NULL;
   items->weights = memory_alloc_zero(all, all * sizeof *items->weights);
-  int code = items->weights ? reader_statement(reader, STATEMENT_WEIGHT, &statement, error) : error_no_memory(error);
+  int code = items->weights ? SQLITE_OK : error_no_memory(error);
   for (size_t first = 0; first < count && code == SQLITE_OK; first += STORE_CHUNK) {
     size_t n = count - first < STORE_CHUNK ? count - first : STORE_CHUNK;
     const void *blob = NULL;
     char name[32];
     sqlite3_snprintf(sizeof name, name, "link/%lld", (sqlite3_int64)(first / STORE_CHUNK));
-    sqlite3_reset(statement);
-    code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_TRANSIENT);
-    if (code != SQLITE_OK) return error_from_database(error, reader->db, code, NULL);
-    code = reader_step(reader, statement, error);
-    if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "weights of items are missing");
-    if (code == SQLITE_ROW)
-      code = reader_blob(reader, statement, 0, n * count * sizeof(float), "a chunk of weights of items", &blob, error);
+    code = reader_weight(reader, name, n * count * sizeof(float), "weights of items are missing",
+                         "a chunk of weights of items", &blob, error);
     for (size_t row = 0; code == SQLITE_OK && row < n; row++)
       code = reader_floats(reader, (const char *)blob + row * count * sizeof(float), count, "a weight of an item",
                            items->weights + (first + row) * all, error);
   }
-  if (statement) sqlite3_reset(statement);
   return code;
 }
 

@@ -84,6 +84,19 @@ int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size
   return SQLITE_OK;
 }
 
+int reader_weight(Reader *reader, const char *name, size_t size, const char *missing, const char *what,
+                  const void **blob, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = reader_statement(reader, STATEMENT_WEIGHT, &statement, error);
+  if (code != SQLITE_OK) return code;
+  sqlite3_reset(statement);
+  code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_TRANSIENT);
+  if (code != SQLITE_OK) return error_from_database(error, reader->db, code, NULL);
+  code = reader_step(reader, statement, error);
+  if (code == SQLITE_DONE) return shadow_damaged(error, reader->name, "%s", missing);
+  return code == SQLITE_ROW ? reader_blob(reader, statement, 0, size, what, blob, error) : code;
+}
+
 int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error) {
   bytes_copy_words(to, from, n);
   int finite = 1;

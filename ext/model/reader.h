@@ -46,6 +46,11 @@ int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t 
 int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size, const char *what, const void **blob,
                 Error *error);
 
+/* The blob of `size` bytes of the row `name` of m_weight; borrowed until the next. Damage where it is missing, which
+ * `missing` says, or is none, when `what` names it. */
+int reader_weight(Reader *reader, const char *name, size_t size, const char *missing, const char *what,
+                  const void **blob, Error *error);
+
 /* Copies n floats out of a blob; damage where one is not finite. */
 int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error);
 

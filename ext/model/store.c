@@ -115,9 +115,12 @@ size_t store_bias_place(const ModelShape *shape, int head) {
   return place + (size_t)(head == HEAD_RANKING && shape->biases[HEAD_RATING]);
 }
 
-static int step_and_reset(Writer *writer, sqlite3_stmt *statement) {
-  sqlite3_step(statement);
-  int code = sqlite3_reset(statement);
+/* Runs a statement whose parameters have been bound with the result `code`. */
+static int step_bound(Writer *writer, sqlite3_stmt *statement, int code) {
+  if (code == SQLITE_OK) {
+    sqlite3_step(statement);
+    code = sqlite3_reset(statement);
+  }
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(writer->error, writer->db, code, NULL);
 }
 
@@ -165,8 +168,7 @@ static int write_users(Writer *writer) {
     code = id_bind(insert, 2, &id);
     if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->user_count[user]);
     if (code == SQLITE_OK && model->history.start) code = write_history(writer, insert, user, buffer);
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
   memory_free(buffer);
@@ -185,8 +187,7 @@ static int write_items(Writer *writer) {
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)item);
     code = id_bind(insert, 2, &id);
     if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->item_count[item]);
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
   return code;
@@ -213,12 +214,33 @@ static int write_factors(Writer *writer, int of_users) {
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
     code = bind_checked(writer, insert, 3, chunk, n * row_floats * sizeof(float));
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
   memory_free(chunk);
   return code;
+}
+
+/* ---- m_weight ---------------------------------------------------------------------------------------------------- */
+
+static int prepare_weights(Writer *writer, sqlite3_stmt **insert) {
+  return shadow_prepare(writer->db, writer->name, insert, writer->error,
+                        "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) SELECT printf('%%s/%%d', ?1, ?2), ?3, ?4",
+                        writer->name.schema, writer->name.name);
+}
+
+/* The row "<kind>/<number>": `columns` numbers in each of `rows`; columns 0: of one dimension. */
+static int write_weight(Writer *writer, sqlite3_stmt *insert, const char *kind, size_t number, size_t rows,
+                        size_t columns, void *blob, size_t size) {
+  char shape[48];
+  if (columns)
+    sqlite3_snprintf(sizeof shape, shape, "[%lld,%lld]", (sqlite3_int64)rows, (sqlite3_int64)columns);
+  else
+    sqlite3_snprintf(sizeof shape, shape, "[%lld]", (sqlite3_int64)rows);
+  sqlite3_bind_text(insert, 1, kind, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(insert, 2, (sqlite3_int64)number);
+  sqlite3_bind_text(insert, 3, shape, -1, SQLITE_STATIC);
+  return step_bound(writer, insert, bind_checked(writer, insert, 4, blob, size));
 }
 
 /* ---- content ----------------------------------------------------------------------------------------------------- */
@@ -253,8 +275,7 @@ static int write_vectors(Writer *writer) {
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
     code = bind_checked(writer, insert, 3, chunk, 8 * (n + entries));
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
   memory_free(chunk);
@@ -275,8 +296,7 @@ static int write_terms(Writer *writer) {
     code = id_bind(insert, 2, &id);
     if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->df[term]);
     if (code == SQLITE_OK) code = sqlite3_bind_double(insert, 4, model->idf[term]);
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
   return code;
@@ -289,20 +309,11 @@ static int write_term_vectors(Writer *writer) {
   float *chunk = terms ? memory_alloc(STORE_TERMS * rank + STORE_CHECKSUM / sizeof(float), sizeof *chunk) : NULL;
   sqlite3_stmt *insert = NULL;
   int code = chunk || !terms ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK && terms)
-    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
-                          "SELECT printf('term/%%d', ?1), printf('[%%d,%%d]', ?2, ?3), ?4",
-                          writer->name.schema, writer->name.name);
+  if (code == SQLITE_OK && terms) code = prepare_weights(writer, &insert);
   for (size_t first = 0; code == SQLITE_OK && first < terms; first += STORE_TERMS) {
     size_t n = chunk_rows(terms, first, STORE_TERMS);
     for (size_t i = 0; i < n; i++) bytes_copy_words(chunk + i * rank, model->term_vectors + (first + i) * stride, rank);
-    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_TERMS));
-    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
-    sqlite3_bind_int64(insert, 3, (sqlite3_int64)rank);
-    code = bind_checked(writer, insert, 4, chunk, n * rank * sizeof(float));
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = write_weight(writer, insert, "term", first / STORE_TERMS, n, rank, chunk, n * rank * sizeof(float));
   }
   sqlite3_finalize(insert);
   memory_free(chunk);
@@ -333,8 +344,7 @@ static int write_neighbors(Writer *writer) {
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)row);
     sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
     code = bind_checked(writer, insert, 3, blob, 12 * n);
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
   memory_free(blob);
@@ -347,20 +357,11 @@ static int write_weights(Writer *writer) {
   float *chunk = items ? memory_alloc(STORE_CHUNK * items + STORE_CHECKSUM / sizeof(float), sizeof *chunk) : NULL;
   sqlite3_stmt *insert = NULL;
   int code = chunk || !items ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK && items)
-    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
-                          "SELECT printf('link/%%d', ?1), printf('[%%d,%%d]', ?2, ?3), ?4",
-                          writer->name.schema, writer->name.name);
+  if (code == SQLITE_OK && items) code = prepare_weights(writer, &insert);
   for (size_t first = 0; code == SQLITE_OK && first < items; first += STORE_CHUNK) {
     size_t n = chunk_rows(items, first, STORE_CHUNK);
     bytes_copy_words(chunk, model->weights + first * items, n * items);
-    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
-    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
-    sqlite3_bind_int64(insert, 3, (sqlite3_int64)items);
-    code = bind_checked(writer, insert, 4, chunk, n * items * sizeof(float));
-    code =
-        code == SQLITE_OK ? step_and_reset(writer, insert) : error_from_database(writer->error, writer->db, code, NULL);
+    code = write_weight(writer, insert, "link", first / STORE_CHUNK, n, items, chunk, n * items * sizeof(float));
   }
   sqlite3_finalize(insert);
   memory_free(chunk);
@@ -368,16 +369,6 @@ static int write_weights(Writer *writer) {
 }
 
 /* ---- clusters ---------------------------------------------------------------------------------------------------- */
-
-static int write_weight(Writer *writer, sqlite3_stmt *insert, const char *kind, size_t number, size_t length,
-                        void *blob, size_t size) {
-  sqlite3_bind_text(insert, 1, kind, -1, SQLITE_STATIC);
-  sqlite3_bind_int64(insert, 2, (sqlite3_int64)number);
-  sqlite3_bind_int64(insert, 3, (sqlite3_int64)length);
-  int code = bind_checked(writer, insert, 4, blob, size);
-  return code == SQLITE_OK ? step_and_reset(writer, insert)
-                           : error_from_database(writer->error, writer->db, code, NULL);
-}
 
 static int write_clusters(Writer *writer) {
   const TrainedModel *model = writer->model;
@@ -387,20 +378,16 @@ static int write_clusters(Writer *writer) {
   sqlite3_stmt *insert = NULL;
   uint32_t *blob = memory_alloc(words + STORE_CHECKSUM / sizeof *blob, sizeof *blob);
   int code = blob ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK)
-    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_weight\"(name, shape, data) "
-                          "SELECT printf('%%s/%%d', ?1, ?2), printf('[%%d]', ?3), ?4",
-                          writer->name.schema, writer->name.name);
+  if (code == SQLITE_OK) code = prepare_weights(writer, &insert);
   for (size_t first = 0; code == SQLITE_OK && first < members; first += STORE_MEMBERS) {
     size_t n = chunk_rows(members, first, STORE_MEMBERS);
     bytes_copy_words(blob, model->cluster + first, n);
     bytes_copy_words(blob + n, model->distance + first, n);
-    code = write_weight(writer, insert, "cluster", first / STORE_MEMBERS, n, blob, 8 * n);
+    code = write_weight(writer, insert, "cluster", first / STORE_MEMBERS, n, 0, blob, 8 * n);
   }
   for (size_t c = 0; code == SQLITE_OK && c < (size_t)shape->clusters; c++) {
     bytes_copy_words(blob, model->centroid + c * columns, columns);
-    code = write_weight(writer, insert, "centroid", c, columns, blob, 4 * columns);
+    code = write_weight(writer, insert, "centroid", c, columns, 0, blob, 4 * columns);
   }
   sqlite3_finalize(insert);
   memory_free(blob);
@@ -410,9 +397,8 @@ static int write_clusters(Writer *writer) {
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
-  int code = bound == SQLITE_OK ? sqlite3_bind_text(insert, 1, key, -1, SQLITE_STATIC) : bound;
-  return code == SQLITE_OK ? step_and_reset(writer, insert)
-                           : error_from_database(writer->error, writer->db, code, NULL);
+  if (bound == SQLITE_OK) bound = sqlite3_bind_text(insert, 1, key, -1, SQLITE_STATIC);
+  return step_bound(writer, insert, bound);
 }
 
 static int put_integer(Writer *writer, sqlite3_stmt *insert, const char *key, int64_t value) {

@@ -154,7 +154,7 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
   if (row && model->trained) {
-    in_memory_row(model->trained, 1, index, row);
+    trained_row(model->trained, 1, index, row);
     int made = user_from_row(&items->shape, row, user);
     memory_free(row);
     return made == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
@@ -370,7 +370,7 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     size_t place = (first + user) % STORE_CHUNK;
     if (model->trained) {
-      in_memory_row(model->trained, 1, first + user, row);
+      trained_row(model->trained, 1, first + user, row);
     } else {
       if (place == 0)
         code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);

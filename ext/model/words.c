@@ -72,26 +72,19 @@ static int load_terms(Reader *reader, const ModelItems *items, ModelWords *words
 static int load_vectors(Reader *reader, const ModelItems *items, ModelWords *words, Error *error) {
   size_t terms = words->terms.count, rank = (size_t)items->shape.rank[HEAD_RANKING];
   size_t stride = (size_t)shape_stride(&items->shape, HEAD_RANKING);
-  sqlite3_stmt *statement = NULL;
   words->vector = memory_alloc_aligned(terms, stride * sizeof *words->vector);
-  int code = words->vector ? reader_statement(reader, STATEMENT_WEIGHT, &statement, error) : error_no_memory(error);
+  int code = words->vector ? SQLITE_OK : error_no_memory(error);
   for (size_t first = 0; first < terms && code == SQLITE_OK; first += STORE_TERMS) {
     size_t n = terms - first < STORE_TERMS ? terms - first : STORE_TERMS;
     const void *blob = NULL;
     char name[32];
     sqlite3_snprintf(sizeof name, name, "term/%lld", (sqlite3_int64)(first / STORE_TERMS));
-    sqlite3_reset(statement);
-    code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_TRANSIENT);
-    if (code != SQLITE_OK) return error_from_database(error, reader->db, code, NULL);
-    code = reader_step(reader, statement, error);
-    if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "vectors of terms are missing");
-    if (code == SQLITE_ROW)
-      code = reader_blob(reader, statement, 0, n * rank * sizeof(float), "a chunk of vectors of terms", &blob, error);
+    code = reader_weight(reader, name, n * rank * sizeof(float), "vectors of terms are missing",
+                         "a chunk of vectors of terms", &blob, error);
     for (size_t i = 0; i < n && code == SQLITE_OK; i++)
       code = reader_floats(reader, (const char *)blob + i * rank * sizeof(float), rank, "a term's vector",
                            words->vector + (first + i) * stride, error);
   }
-  if (statement) sqlite3_reset(statement);
   return code;
 }
 

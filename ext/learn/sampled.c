@@ -16,14 +16,13 @@
 #include "sampled.h"
 
 #include <math.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../base/random.h"
 #include "descent_kernels.h"
+#include "turns.h"
 
 #define BLOCK_SAMPLES 8192.0 /* about as many in a block of a square grid … */
 #define MOST_CUTS 32.0       /* … whose sides are cut into no more parts */
@@ -205,18 +204,13 @@ static void sample_user(Block *block, size_t user) {
     worker->has[s->place[by_user->index[by_user->start[user] + worker->own[k]]] - block->first] = 0;
 }
 
-/* Waits until `turn` is `round`: the block before is another worker's that has begun. */
-static void await(atomic_size_t *turn, size_t round) {
-  while (atomic_load_explicit(turn, memory_order_acquire) != round) sched_yield();
-}
-
 static int do_block(void *context, size_t number, int worker) {
   Sampled *s = context;
   size_t round = number / s->rounds, u = number % s->rounds, i = (u + s->shift[round]) % s->rounds;
   atomic_size_t *user_turn = &s->turn[u], *item_turn = &s->turn[s->rounds + i];
   Block block = {.s = s, .worker = &s->worker[worker], .seed = random_bits(random_bits(s->seed, SEED_BLOCKS), number)};
-  await(user_turn, round);
-  await(item_turn, round);
+  turn_await(user_turn, round);
+  turn_await(item_turn, round);
   if (u < s->user_parts && i < s->item_parts) {
     block.first = item_start(s, i);
     block.size = item_start(s, i + 1) - block.first;
@@ -225,8 +219,8 @@ static int do_block(void *context, size_t number, int worker) {
   }
   s->loss[number] = block.loss;
   s->made[number] = block.made;
-  atomic_store_explicit(user_turn, round + 1, memory_order_release);
-  atomic_store_explicit(item_turn, round + 1, memory_order_release);
+  turn_pass(user_turn, round);
+  turn_pass(item_turn, round);
   return SQLITE_OK;
 }
 

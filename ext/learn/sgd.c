@@ -23,14 +23,13 @@
 #include "sgd.h"
 
 #include <math.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../base/random.h"
 #include "sgd_kernels.h"
+#include "turns.h"
 
 #define BLOCK_ENTRIES 8192.0 /* about as many in a block of a square grid … */
 #define MOST_CUTS 32.0       /* … whose sides are cut into no more parts, … */
@@ -314,19 +313,14 @@ static int sgd_alloc(Sgd *sgd) {
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
 
-/* Waits until `turn` is `round`: the block before is another worker's that has begun. */
-static void await(atomic_size_t *turn, size_t round) {
-  while (atomic_load_explicit(turn, memory_order_acquire) != round) sched_yield();
-}
-
 static int do_block(void *context, size_t number, int worker) {
   Sgd *sgd = context;
   const Side *users = &sgd->side[0], *items = &sgd->side[1];
   size_t round = number / sgd->rounds, u = number % sgd->rounds, i = (u + sgd->shift[round]) % sgd->rounds;
   atomic_size_t *user_turn = &sgd->turn[u], *item_turn = &sgd->turn[sgd->rounds + i];
   (void)worker;
-  await(user_turn, round);
-  await(item_turn, round);
+  turn_await(user_turn, round);
+  turn_await(item_turn, round);
   if (u < users->parts && i < items->parts) {
     size_t block = u * items->parts + i, stride = (size_t)sgd->factors.stride;
     SgdBlock work = {.entries = sgd->entries + sgd->block_start[block],
@@ -339,8 +333,8 @@ static int do_block(void *context, size_t number, int worker) {
     sgd->block_squared[block] =
         sgd->step.rate > 0 ? sgd->kernels->learn(&work, &sgd->step) : sgd->kernels->measure(&work);
   }
-  atomic_store_explicit(user_turn, round + 1, memory_order_release);
-  atomic_store_explicit(item_turn, round + 1, memory_order_release);
+  turn_pass(user_turn, round);
+  turn_pass(item_turn, round);
   return SQLITE_OK;
 }
 

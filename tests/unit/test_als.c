@@ -7,73 +7,9 @@
 #include "base/simd.h"
 #include "base/sqlite.h"
 #include "check.h"
+#include "failing_memory.h"
 #include "learn/als.h"
-
-/* ---- an allocator that counts, and fails when told --------------------------------------------------------------- */
-
-static sqlite3_mem_methods real_memory;
-static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */
-
-static int refuse(void) { return fail_after >= 0 && fail_after-- == 0; }
-
-static void *test_malloc(int size) {
-  void *block = refuse() ? NULL : real_memory.xMalloc(size);
-  __atomic_add_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
-  return block;
-}
-
-static void test_free(void *block) {
-  __atomic_sub_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
-  real_memory.xFree(block);
-}
-
-static void *test_realloc(void *block, int size) { return refuse() ? NULL : real_memory.xRealloc(block, size); }
-
-static void install_memory(void) {
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
-  sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xFree = test_free;
-  methods.xRealloc = test_realloc;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_initialize();
-}
-
-/* ---- data -------------------------------------------------------------------------------------------------------- */
-
-typedef struct Data {
-  SparseMatrix by_user, by_item;
-} Data;
-
-/* Ratings 1 … 5 of a share of all cells; every seventh user and fifth item has none, item 1 has one of all others. */
-static Data make_data(size_t users, size_t items, double share, int with_values) {
-  Data data = {0};
-  size_t entries = 0;
-  for (int pass = 0; pass < 2; pass++) {
-    if (pass == 1) CHECK(sparse_alloc(&data.by_user, users, items, entries, with_values) == SQLITE_OK);
-    entries = 0;
-    for (size_t user = 0; user < users; user++) {
-      for (size_t item = 0; item < items; item++) {
-        if (users > 1 && (user % 7 == 3 || item % 5 == 2)) continue;
-        if (item != 1 && random_uniform(5, user * items + item) >= share) continue;
-        if (pass == 1) {
-          data.by_user.index[entries] = (uint32_t)item;
-          double taste = 3 + cos((double)user) * sin((double)item) * 2 + random_normal(6, user * items + item) * .5;
-          if (with_values) data.by_user.value[entries] = (float)fmin(5, fmax(1, round(taste)));
-        }
-        entries++;
-      }
-      if (pass == 1) data.by_user.start[user + 1] = entries;
-    }
-  }
-  CHECK(sparse_transpose(&data.by_user, &data.by_item, 2, NULL) == SQLITE_OK);
-  return data;
-}
-
-static void free_data(Data *data) {
-  sparse_free(&data->by_user);
-  sparse_free(&data->by_item);
-}
+#include "ratings.h"
 
 /* ---- the definition ---------------------------------------------------------------------------------------------- */
 

@@ -5,37 +5,8 @@
 #include "base/random.h"
 #include "base/sqlite.h"
 #include "check.h"
+#include "failing_memory.h"
 #include "learn/als_fold.h"
-
-/* ---- an allocator that counts, and fails when told --------------------------------------------------------------- */
-
-static sqlite3_mem_methods real_memory;
-static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */
-
-static int refuse(void) { return fail_after >= 0 && fail_after-- == 0; }
-
-static void *test_malloc(int size) {
-  void *block = refuse() ? NULL : real_memory.xMalloc(size);
-  __atomic_add_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
-  return block;
-}
-
-static void test_free(void *block) {
-  __atomic_sub_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
-  real_memory.xFree(block);
-}
-
-static void *test_realloc(void *block, int size) { return refuse() ? NULL : real_memory.xRealloc(block, size); }
-
-static void install_memory(void) {
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
-  sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xFree = test_free;
-  methods.xRealloc = test_realloc;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_initialize();
-}
 
 static int count_down(void *context) {
   long *left = context;

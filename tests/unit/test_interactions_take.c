@@ -5,36 +5,7 @@
 
 #include "base/memory.h"
 #include "check.h"
-
-/* ---- an allocator that counts, and fails when told --------------------------------------------------------------- */
-
-static sqlite3_mem_methods real_memory;
-static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */
-
-static void *test_malloc(int size) {
-  void *block = fail_after >= 0 && fail_after-- == 0 ? NULL : real_memory.xMalloc(size);
-  outstanding += block != NULL;
-  return block;
-}
-
-static void *test_realloc(void *block, int size) {
-  return fail_after >= 0 && fail_after-- == 0 ? NULL : real_memory.xRealloc(block, size);
-}
-
-static void test_free(void *block) {
-  outstanding -= block != NULL;
-  real_memory.xFree(block);
-}
-
-static void install_memory(void) {
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
-  sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xRealloc = test_realloc;
-  methods.xFree = test_free;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
-}
+#include "failing_memory.h"
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -155,7 +126,7 @@ static void all_or_nothing(void) {
 
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
 
-static int refuse(void *context) { return --*(int *)context < 0 ? SQLITE_INTERRUPT : SQLITE_OK; }
+static int cancel_at_once(void *context) { return --*(int *)context < 0 ? SQLITE_INTERRUPT : SQLITE_OK; }
 
 static void faults(void) {
   Interactions all = read_rows("user, item, rating", "true"), taken;
@@ -175,7 +146,7 @@ static void faults(void) {
   code = SQLITE_INTERRUPT;
   for (int n = 0; code != SQLITE_OK; n++) {
     int left = n;
-    const Cancel cancel = {refuse, &left};
+    const Cancel cancel = {cancel_at_once, &left};
     code = interactions_take(&all, mark, 2, &taken, &cancel);
     CHECK(code == SQLITE_OK ? n == 4 : code == SQLITE_INTERRUPT); /* rows twice, users and items */
     interactions_free(&taken);

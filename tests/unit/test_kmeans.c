@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/sqlite.h"
 #include "check.h"
+#include "failing_memory.h"
 #include "learn/kmeans.h"
 
 /* Fisher's iris ("The use of multiple measurements in taxonomic problems", Annals of Eugenics 7 (1936)), in mm. */
@@ -31,33 +32,6 @@ static const unsigned char iris[600] = {
     61, 19, 79, 38, 64, 20, 64, 28, 56, 22, 63, 28, 51, 15, 61, 26, 56, 14, 77, 30, 61, 23, 63, 34, 56, 24, 64, 31, 55,
     18, 60, 30, 48, 18, 69, 31, 54, 21, 67, 31, 56, 24, 69, 31, 51, 23, 58, 27, 51, 19, 68, 32, 59, 23, 67, 33, 57, 25,
     67, 30, 52, 23, 63, 25, 50, 19, 65, 30, 52, 20, 62, 34, 54, 23, 59, 30, 51, 18};
-
-/* ---- an allocator that counts, and fails when told --------------------------------------------------------------- */
-
-static sqlite3_mem_methods real_memory;
-static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */
-
-static int refuse(void) { return fail_after >= 0 && fail_after-- == 0; }
-
-static void *test_malloc(int size) {
-  void *block = refuse() ? NULL : real_memory.xMalloc(size);
-  __atomic_add_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
-  return block;
-}
-
-static void test_free(void *block) {
-  __atomic_sub_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
-  real_memory.xFree(block);
-}
-
-static void install_memory(void) {
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
-  sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xFree = test_free;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_initialize();
-}
 
 /* ---- data -------------------------------------------------------------------------------------------------------- */
 

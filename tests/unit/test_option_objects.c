@@ -5,29 +5,7 @@
 
 #include "base/sqlite.h"
 #include "check.h"
-
-static sqlite3_mem_methods real_memory;
-static long outstanding, fail_after = -1; /* allocations until one fails; -1: never */
-
-static void *test_malloc(int size) {
-  void *block = fail_after >= 0 && fail_after-- == 0 ? NULL : real_memory.xMalloc(size);
-  outstanding += block != NULL;
-  return block;
-}
-
-static void test_free(void *block) {
-  outstanding -= block != NULL;
-  real_memory.xFree(block);
-}
-
-static void install_memory(void) {
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
-  sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xFree = test_free;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_initialize();
-}
+#include "failing_memory.h"
 
 /* The error has this code, and a message that holds `part`. */
 static void check_error(Error *error, int code, const char *part) {

@@ -126,24 +126,36 @@ static KmeansPacked packed_of(const KmeansRows *rows, const Centroids *centroids
                         .scratch = scratch};
 }
 
+/* The two least of the squared distances seen so far, and whose the least is. */
+typedef struct TwoLeast {
+  double best, second;
+  uint32_t index;
+} TwoLeast;
+
+static const TwoLeast none_seen = {INFINITY, INFINITY, 0};
+
+static void see(TwoLeast *least, double square, size_t index) {
+  if (square < least->best) {
+    least->second = least->best;
+    least->best = square;
+    least->index = (uint32_t)index;
+  } else if (square < least->second) {
+    least->second = square;
+  }
+}
+
+static Nearest nearest_of(const TwoLeast *least) {
+  return (Nearest){.index = least->index,
+                   .least = below(sqrt(least->best)),
+                   .most = above(sqrt(least->best)),
+                   .second = below(sqrt(least->second))};
+}
+
 /* All distances in double. */
 static Nearest exact_nearest(const KmeansRows *rows, const Centroids *centroids, size_t row) {
-  double best = INFINITY, second = INFINITY;
-  Nearest nearest = {0};
-  for (size_t c = 0; c < centroids->count; c++) {
-    double d = row_distance(rows, centroids, row, c);
-    if (d < best) {
-      second = best;
-      best = d;
-      nearest.index = (uint32_t)c;
-    } else if (d < second) {
-      second = d;
-    }
-  }
-  nearest.least = below(sqrt(best));
-  nearest.most = above(sqrt(best));
-  nearest.second = below(sqrt(second));
-  return nearest;
+  TwoLeast seen = none_seen;
+  for (size_t c = 0; c < centroids->count; c++) see(&seen, row_distance(rows, centroids, row, c), c);
+  return nearest_of(&seen);
 }
 
 /* From scores to distances. A score is a sum of stride + 1 numbers, each step rounded, and twice that goes into a
@@ -195,8 +207,8 @@ static void sparse_distances(const KmeansRows *rows, const Centroids *centroids,
 
 /* What may be nearest, taken again in double. */
 static Nearest sparse_nearest(const KmeansRows *rows, const Centroids *centroids, size_t row, float *distance) {
-  double error, best = INFINITY, second = INFINITY;
-  Nearest nearest = {0};
+  double error;
+  TwoLeast seen = none_seen;
   float least = INFINITY;
   sparse_distances(rows, centroids, row, distance, &error);
   for (size_t c = 0; c < centroids->count; c++)
@@ -204,18 +216,9 @@ static Nearest sparse_nearest(const KmeansRows *rows, const Centroids *centroids
   for (size_t c = 0; c < centroids->count; c++) {
     double d = (double)distance[c] - error; /* far ones are no nearer than that */
     if (d <= (double)least + error) d = row_distance(rows, centroids, row, c);
-    if (d < best) {
-      second = best;
-      best = d;
-      nearest.index = (uint32_t)c;
-    } else if (d < second) {
-      second = d;
-    }
+    see(&seen, d, c);
   }
-  nearest.least = below(sqrt(best));
-  nearest.most = above(sqrt(best));
-  nearest.second = below(sqrt(second));
-  return nearest;
+  return nearest_of(&seen);
 }
 
 void rows_nearest(const KmeansRows *rows, const Centroids *centroids, const uint32_t *index, size_t count,

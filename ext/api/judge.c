@@ -146,10 +146,12 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
   const ModelItems *items = judge->items;
   int score = items->shape.score_head, prediction = items->shape.prediction_head;
   int stride = shape_stride(&items->shape, score);
+  /* What users add up to is for lists. */
+  int what = USERS_WITH_HISTORIES | (judge->options->lists ? 0 : USERS_PLAIN);
   int code = SQLITE_OK;
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(model); first += judge->block) {
     ModelUsers users;
-    code = model_users(model, items, first, judge->block, USERS_WITH_HISTORIES, &users, error);
+    code = model_users(model, items, first, judge->block, what, &users, error);
     block_clear(learned);
     block_clear(blank);
     for (size_t user = 0; user < users.count && code == SQLITE_OK; user++) {

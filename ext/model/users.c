@@ -421,7 +421,7 @@ static int read_rows(Model *model, const ModelItems *items, size_t first, int wh
 
 static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUsers *users) {
   users->count = count;
-  users->blank = memory_alloc(count, 1);
+  users->blank = memory_alloc_zero(count, 1);
   int complete = users->blank != NULL;
   for (int head = 0; head < HEADS; head++) {
     if (!shape_has_panel(shape, head)) continue;

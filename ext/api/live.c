@@ -136,10 +136,8 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
 }
 
 static int is_held_out(const Change *change) {
-  const History *history = &change->history;
-  for (size_t i = 0; history->held_out && i < history->count; i++)
-    if (history->item[i] == change->item) return history->held_out[i];
-  return 0;
+  size_t place = history_place(&change->history, change->item);
+  return place < change->history.count && history_is_held_out(&change->history, place);
 }
 
 /* A rating that is far from all others may lead out of what a float can hold: that must not get into the model. */

@@ -23,15 +23,6 @@ int clusters_register(Connection *connection);       /* clusters.c: recommend_cl
 int evaluate_register(Connection *connection);       /* evaluate.c */
 int cross_validate_register(Connection *connection); /* cross_validate.c */
 int grid_search_register(Connection *connection);    /* grid_search.c */
-int recommend_for_register(Connection *connection);  /* recommend_for.c */
-int similar_register(Connection *connection);        /* similar.c: item_similar, user_similar, recommend_users */
 int neighbors_register(Connection *connection);      /* neighbors.c: recommend_neighbors */
-int explain_register(Connection *connection);        /* explain.c: recommend_explain */
-int similar_all_register(Connection *connection);    /* similar_all.c: item_similar_all */
-int predict_register(Connection *connection);        /* predict.c */
-int inspect_register(Connection *connection);        /* inspect.c: recommend_models, recommend_factors */
-int text_register(Connection *connection);           /* text.c: tfidf_cosine, tfidf_vector */
-int search_register(Connection *connection);         /* search.c: tfidf_search */
-int evaluate_register(Connection *connection);       /* evaluate.c */
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/json.h"
 #include "../base/memory.h"
 #include "register.h"
 #include "text_model.h"
@@ -204,22 +205,6 @@ static int heaviest_first(const void *a, const void *b) {
   return x->term < y->term ? -1 : x->term > y->term;
 }
 
-/* A term as a JSON text. */
-static void append_json(sqlite3_str *json, const Id *id) {
-  const char *text = id->as.bytes;
-  sqlite3_str_appendchar(json, 1, '"');
-  for (uint32_t i = 0; i < id->size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if (c < 0x20)
-      sqlite3_str_appendf(json, "\\u%04x", c);
-    else if (c == '"' || c == '\\')
-      sqlite3_str_appendf(json, "\\%c", c);
-    else
-      sqlite3_str_appendchar(json, 1, (char)c);
-  }
-  sqlite3_str_appendchar(json, 1, '"');
-}
-
 static char *vector_as_json(const ModelWords *words, const TextVector *vector) {
   Weighted *order = memory_alloc(vector->count, sizeof *order);
   if (!order) return NULL;
@@ -230,7 +215,7 @@ static char *vector_as_json(const ModelWords *words, const TextVector *vector) {
   for (size_t i = 0; i < vector->count; i++) {
     Id id = dictionary_id(&words->terms, order[i].term);
     if (i) sqlite3_str_appendchar(json, 1, ',');
-    append_json(json, &id);
+    json_append_text(json, id.as.bytes, id.size);
     sqlite3_str_appendf(json, ":%!.15g", order[i].weight);
   }
   sqlite3_str_appendchar(json, 1, '}');

@@ -6,9 +6,11 @@
 #include "train.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
+#include "../base/json.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "baseline.h"
@@ -345,12 +347,29 @@ void training_end(Training *training) {
   memory_free(training->state);
   memory_free(training->rows);
   sqlite3_free(training->counts);
+  sqlite3_free(training->hints);
   sqlite3_free(training->schema);
   sqlite3_free(training->name);
   memory_free(training);
 }
 
 /* ---- the summary ------------------------------------------------------------------------------------------------- */
+
+int training_hint(Training *training, Error *error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *hint = sqlite3_vmprintf(format, arguments);
+  va_end(arguments);
+  sqlite3_str *hints = sqlite3_str_new(NULL);
+  if (training->hints) sqlite3_str_appendf(hints, "%s,", training->hints);
+  if (hint) json_append_text(hints, hint, strlen(hint));
+  char *all = sqlite3_str_finish(hints);
+  int code = hint && all ? SQLITE_OK : error_no_memory(error);
+  sqlite3_free(hint);
+  sqlite3_free(training->hints);
+  training->hints = all;
+  return code;
+}
 
 /* Room behind a summary for the one number that is known last. */
 enum { STORE_SECONDS_ROOM = 64 };
@@ -368,7 +387,7 @@ int training_summary(const Training *training, char **json, Error *error) {
       "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
-      "FROM json_each(?10))), json_patch(coalesce(?13, '{}'), "
+      "FROM json_each(?10)), 'hints', json('[' || coalesce(?14, '') || ']')), json_patch(coalesce(?13, '{}'), "
       "json_object('seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3)))))",
       -1, &statement, NULL);
   if (code == SQLITE_OK) {
@@ -386,6 +405,7 @@ int training_summary(const Training *training, char **json, Error *error) {
     sqlite3_bind_text(statement, 10, trained->metrics, -1, SQLITE_STATIC);
     sqlite3_bind_double(statement, 11, training->read_seconds);
     sqlite3_bind_double(statement, 12, training->fit_seconds);
+    if (training->hints) sqlite3_bind_text(statement, 14, training->hints, -1, SQLITE_STATIC);
     if (training->counts) sqlite3_bind_text(statement, 13, training->counts, -1, SQLITE_STATIC);
     if (name && sqlite3_step(statement) == SQLITE_ROW) {
       const char *text = (const char *)sqlite3_column_text(statement, 0);

@@ -71,6 +71,7 @@ typedef struct Training {
   void *state;          /* the family's */
   TrainedModel trained; /* what is known so far */
   char *counts;         /* the family's own part of the summary, a JSON object, or NULL */
+  char *hints;          /* the summary's hints, JSON texts with commas between them, or NULL */
   FitRow *rows;         /* one an epoch */
   size_t row_count;
   double read_seconds, fit_seconds, store_seconds;
@@ -125,6 +126,10 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
 /* Reads (user, item, rating) from `source` into training->data, ids of items as in a column of affinity `item_as`.
  * Where there are none at all, that is an error. */
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error);
+
+/* Adds a sentence to the summary's "hints": what looks wrong without being an error, and what to write if it is.
+ * `format` is sqlite3_mprintf's. Always SQLITE_OK, or SQLITE_NOMEM. */
+int training_hint(Training *training, Error *error, const char *format, ...);
 
 /* Seconds since a moment of CLOCK_MONOTONIC. */
 struct timespec;

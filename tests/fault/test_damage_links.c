@@ -1,0 +1,71 @@
+/* Damage to models of links. See damage.h. */
+#include "damage.h"
+
+static const Damaged damaged_links[] = {
+    {"ratings_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
+    {"users_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
+    {"users_knn_user", "idx", {"idx", "id", "n", "history"}, FOUND},
+    {"ratings_baseline_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
+};
+
+static void damage_links(long full) {
+  static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor", "neighbor", NULL};
+  static const char *const unused[] = {"term", "weight", NULL};
+  static const char *const used_dense[] = {"config", "user", "item", "weight", NULL};
+  static const char *const unused_dense[] = {"userfactor", "itemfactor", "neighbor", "term", NULL};
+  sqlite3 *db = empty_database();
+  must(db, make_data);
+  for (int i = 0; i < LINK_MODELS; i++) must(db, train_links[i]);
+  patient = (Patient){.serving = link_serving,
+                      .servings = LINK_SERVING,
+                      .changes = link_changes,
+                      .changes_count = LINK_CHANGES,
+                      .models = link_models,
+                      .model_count = LINK_MODELS,
+                      .retrain = "ratings_knn",
+                      .train = train_links[0]};
+  take_in(db);
+  damage_tables("ratings_knn", used, unused, "plays_ease");
+  damage_tables("users_knn", used, unused, "ratings_knn");
+  damage_tables("plays_ease", used_dense, unused_dense, "ratings_knn");
+  damage_blobs((Cell){"ratings_knn_neighbor", "data", "idx"}, full ? 1 : 97 * FAULT_SLOW);
+  damage_blobs((Cell){"users_knn_neighbor", "data", "idx"}, full ? 1 : 97 * FAULT_SLOW);
+  damage_blobs((Cell){"plays_ease_weight", "data", "rowid"}, full ? 1 : 29 * FAULT_SLOW);
+  damage_words((Cell){"ratings_knn_neighbor", "data", "idx"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_words((Cell){"users_knn_neighbor", "data", "idx"}, full ? 1 : 17 * FAULT_SLOW);
+  damage_words((Cell){"plays_ease_weight", "data", "rowid"}, full ? 1 : 11 * FAULT_SLOW);
+  for (size_t i = 0; i < sizeof damaged_links / sizeof *damaged_links; i++)
+    damage_rows(&damaged_links[i], full ? 1 : 9 * FAULT_SLOW);
+  for (int links = 0; links < 5; links++)
+    for (int model = 0; model < LINK_MODELS; model++)
+      WITH_DAMAGE(ANYTHING, "UPDATE %s_config SET value = %d WHERE key = 'links'", link_models[model], links);
+  for (int model = 0; model < LINK_MODELS - 1; model++) {
+    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = 0 WHERE key = 'links'", link_models[model]);
+    /* As if some items had come after the training. */
+    WITH_DAMAGE(FOUND, "UPDATE %s_config SET value = value - 1 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(FOUND, "UPDATE %s_config SET value = 0 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = value + 1 WHERE key = 'linked'", link_models[model]);
+    WITH_DAMAGE(DETECTED, "DELETE FROM %s_config WHERE key LIKE 'neighbor%%'", link_models[model]);
+  }
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET name = 'link/1'");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET name = NULL");
+  WITH_DAMAGE(DETECTED, "INSERT INTO plays_ease_weight SELECT 'link/9', shape, data FROM plays_ease_weight");
+  WITH_DAMAGE(DETECTED, "DELETE FROM plays_ease_weight");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET data = 'a text'");
+  WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET data = NULL");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'ranking' WHERE key = 'prediction_head'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'rating' WHERE key = 'score_head'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 5 WHERE key = 'neighbor_similarity'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = -1 WHERE key = 'neighbor_shrinkage'");
+  WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 1.5 WHERE key = 'neighbor_bm25_b'");
+  damage_config("users_knn_config", full ? 1 : 19 * FAULT_SLOW);
+  if (FAULT_SLOW == 1) damage_config("plays_ease_config", full ? 1 : 31);
+  discharge();
+}
+
+int main(void) {
+  begin_damage();
+  long full = getenv("FAULT_FULL") != NULL;
+  damage_links(full);
+  return damage_report();
+}

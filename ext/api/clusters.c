@@ -70,7 +70,7 @@ static void end(TableCall *call) {
 
 static const TableFunction clusters_function = {
     .name = "recommend_clusters",
-    .schema = "CREATE TABLE x(id, cluster INTEGER, distance REAL, model HIDDEN)",
+    .schema = "CREATE TABLE x(id, cluster INTEGER, distance REAL, _model HIDDEN)",
     .usage = "recommend_clusters([model])",
     .outputs = 3,
     .arguments = 1,

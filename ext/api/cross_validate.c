@@ -36,10 +36,8 @@ typedef struct CrossState {
 static int deal(TableCall *call, CrossState *state, Error *error) {
   sqlite3_value *folds = call->argument[ARGUMENT_FOLDS];
   const char *name = call->function->name;
-  if (sqlite3_value_type(folds) == SQLITE_INTEGER) {
-    int64_t count = sqlite3_value_int64(folds);
-    if (count >= 2 && count <= TRIAL_MOST_FOLDS) return trial_deal(&state->trial, (int)count, 1, error);
-  } else if (sqlite3_value_type(folds) == SQLITE_TEXT) {
+  int64_t count = 0;
+  if (sqlite3_value_type(folds) == SQLITE_TEXT) {
     const char *text = (const char *)sqlite3_value_text(folds);
     if (!text) return error_no_memory(error);
     if (state->options.trial.split == TRIAL_BY_USERS)
@@ -47,6 +45,8 @@ static int deal(TableCall *call, CrossState *state, Error *error) {
     if (sqlite3_stricmp(text, "leave-one-out") == 0) return trial_leave_one_out(&state->trial, error);
     return trial_deal_by_column(&state->trial, text, error);
   }
+  if (value_is_whole(folds, &count) && count >= 2 && count <= TRIAL_MOST_FOLDS)
+    return trial_deal(&state->trial, (int)count, 1, error);
   return error_set(error, SQLITE_ERROR,
                    "%s: folds must be a number from 2 to %d, the name of a column, or 'leave-one-out'", name,
                    TRIAL_MOST_FOLDS);
@@ -122,8 +122,8 @@ static const TableFunction cross_validate_function = {
     .schema =
         "CREATE TABLE x(fold, users INTEGER, items INTEGER, trained INTEGER, tested INTEGER, "
         "cold INTEGER, " TRIAL_METRIC_COLUMNS
-        ", seconds REAL, trainer HIDDEN, source HIDDEN, folds HIDDEN, "
-        "options HIDDEN)",
+        ", seconds REAL, _trainer HIDDEN, _source HIDDEN, _folds HIDDEN, "
+        "_options HIDDEN)",
     .usage = "recommend_cross_validate(trainer, source, folds [, options])",
     .outputs = CROSS_SECONDS + 1,
     .arguments = 4,

@@ -221,7 +221,7 @@ static const TableFunction describe_function = {
     .name = "recommend_describe",
     .schema =
         "CREATE TABLE x(column TEXT, type TEXT, count INTEGER, nulls INTEGER, \"distinct\" INTEGER, mean REAL, "
-        "stddev REAL, min BLOB, max BLOB, source HIDDEN)",
+        "stddev REAL, min BLOB, max BLOB, _source HIDDEN)",
     .usage = "recommend_describe(source)",
     .outputs = 9,
     .arguments = 1,

@@ -217,7 +217,7 @@ static const TableFunction evaluate_function = {
     .name = "recommend_evaluate",
     .schema =
         "CREATE TABLE x(metric TEXT, k INTEGER, value REAL, n INTEGER, definition TEXT, "
-        "model HIDDEN, source HIDDEN, options HIDDEN)",
+        "_model HIDDEN, _source HIDDEN, _options HIDDEN)",
     .usage = "recommend_evaluate(model, source [, options])",
     .outputs = 5,
     .arguments = 3,

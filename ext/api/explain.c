@@ -154,8 +154,8 @@ static void end(TableCall *call) {
 static const TableFunction explain_function = {
     .name = "recommend_explain",
     .schema =
-        "CREATE TABLE x(item, rating REAL, contribution REAL, share REAL, user BLOB HIDDEN, of BLOB HIDDEN, k HIDDEN, "
-        "model HIDDEN)",
+        "CREATE TABLE x(item, rating REAL, contribution REAL, share REAL, _user BLOB HIDDEN, _item BLOB HIDDEN, _k HIDDEN, "
+        "_model HIDDEN)",
     .usage = "recommend_explain(user, item, k [, model])",
     .outputs = 4,
     .arguments = 4,

@@ -240,7 +240,7 @@ static void end(TableCall *call) { clear(call->state); }
 static const TableFunction grid_search_function = {
     .name = "recommend_grid_search",
     .schema = "CREATE TABLE x(combination TEXT, cold INTEGER, " TRIAL_METRIC_COLUMNS
-              ", seconds REAL, trainer HIDDEN, source HIDDEN, grid HIDDEN, options HIDDEN)",
+              ", seconds REAL, _trainer HIDDEN, _source HIDDEN, _grid HIDDEN, _options HIDDEN)",
     .usage = "recommend_grid_search(trainer, source, grid [, options])",
     .outputs = GRID_SECONDS + 1,
     .arguments = 4,

@@ -234,7 +234,7 @@ static void factors_end(TableCall *call) {
 
 static const TableFunction factors_function = {
     .name = "recommend_factors",
-    .schema = "CREATE TABLE x(id, bias REAL, count INTEGER, vector BLOB, model HIDDEN, side HIDDEN, head HIDDEN)",
+    .schema = "CREATE TABLE x(id, bias REAL, count INTEGER, vector BLOB, _model HIDDEN, _side HIDDEN, _head HIDDEN)",
     .usage = "recommend_factors(model, side [, head])",
     .outputs = 4,
     .arguments = 3,

@@ -5,7 +5,7 @@
  * A new item is solved for once, from the one who brought it; in a model of links it has none until it is trained anew.
  * In a model of users' neighbours hers are looked for again, but nobody's else.
  *
- * All is worked out first; then one nested statement, INSERT INTO m(m, payload) SELECT 'fold', ?, writes it, which
+ * All is worked out first; then one nested statement, INSERT INTO m(m, _payload) SELECT 'fold', ?, writes it, which
  * SQLite rolls back as a whole where it fails: the user's own INSERT … VALUES has no statement journal. */
 #include "live.h"
 

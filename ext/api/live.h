@@ -5,7 +5,7 @@
 #include "../model/live.h"
 #include "connection.h"
 
-/* The type under which a LiveBatch is bound to the model table's column payload. */
+/* The type under which a LiveBatch is bound to the model table's column _payload. */
 #define LIVE_TYPE "recommend_live_batch"
 
 /* Adds or replaces a rating and folds it in; users and items that are new are added. `rating` NULL counts as 1 where

@@ -224,9 +224,9 @@ static int take_item_list(ModelCursor *cursor, sqlite3_value *in_list, Error *er
 }
 
 static int take_rowid(ModelCursor *cursor, sqlite3_value *value, Error *error) {
-  int64_t rowid = sqlite3_value_int64(value), user = rowid >> 32, item = rowid & UINT32_MAX;
-  int whole = sqlite3_value_numeric_type(value) == SQLITE_INTEGER ||
-              (sqlite3_value_type(value) == SQLITE_FLOAT && sqlite3_value_double(value) == (double)rowid);
+  int64_t rowid = -1;
+  int whole = value_is_whole(value, &rowid);
+  int64_t user = rowid >> 32, item = rowid & UINT32_MAX;
   int there = whole && rowid >= 0 && user < cursor->reading.users && item < (int64_t)cursor->reading.items->ids.count;
   cursor->next_user = there ? user : 1;
   cursor->last_user = there ? user : 0;

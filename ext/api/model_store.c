@@ -2,7 +2,7 @@
 #include "model_store.h"
 
 static int is_column(const char *name) {
-  static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "payload", "rowid"};
+  static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "_payload", "rowid"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
     if (sqlite3_stricmp(name, columns[i]) == 0) return 1;
   return 0;
@@ -39,7 +39,7 @@ static int run_with_payload(sqlite3 *db, const char *sql, const void *payload, c
 
 int model_store_payload(Connection *connection, ModelName name, const char *command, const void *payload,
                         const char *type, Error *error) {
-  char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", payload) SELECT %Q, ?1", name.schema, name.name,
+  char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", _payload) SELECT %Q, ?1", name.schema, name.name,
                               name.name, command);
   int code = run_with_payload(connection->db, sql, payload, type, error);
   sqlite3_free(sql);

@@ -4,14 +4,14 @@
 
 #include "connection.h"
 
-/* The type under which a TrainedModel is bound to the model table's column payload. */
+/* The type under which a TrainedModel is bound to the model table's column _payload. */
 #define PAYLOAD_TYPE "recommend_trained_model"
 
 /* SQLite rolls the statement back as a whole where it fails: INSERT … SELECT 'store' where a model of that name exists
  * (`replaces`), else CREATE VIRTUAL TABLE. (INSERT … VALUES would have no statement journal.) */
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error);
 
-/* The nested statement itself: INSERT INTO m(m, payload) SELECT <command>, <pointer of that type>. */
+/* The nested statement itself: INSERT INTO m(m, _payload) SELECT <command>, <pointer of that type>. */
 int model_store_payload(Connection *connection, ModelName name, const char *command, const void *payload,
                         const char *type, Error *error);
 

@@ -7,7 +7,7 @@
  *     score           what ranks the items of a user
  *     prediction      the rating expected, on the scale of the ratings; NULL where there is none
  *     rating, seen    what the user did: the rating or NULL, 1 or 0
- *     <model>, payload  hidden; INSERT INTO taste(taste) VALUES('retrain') is a command
+ *     <model>, _payload  hidden; INSERT INTO taste(taste) VALUES('retrain') is a command
  *
  * INSERT of a user, an item and a rating, UPDATE of a rating and DELETE change the ratings that are known: see live.c.
  *
@@ -46,7 +46,7 @@ static void read_affinities(sqlite3 *db, ModelName name, IdAffinity *user, IdAff
 static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item, Error *error) {
   char *sql = sqlite3_mprintf(
       "CREATE TABLE x(user %s, item %s, score REAL, prediction REAL, rating REAL, seen INTEGER, "
-      "\"%w\" HIDDEN, payload HIDDEN)",
+      "\"%w\" HIDDEN, _payload HIDDEN)",
       id_affinity_name(user), id_affinity_name(item), name.name);
   if (!sql) return error_no_memory(error);
   int code = sqlite3_declare_vtab(db, sql);

@@ -146,7 +146,7 @@ static void end(TableCall *call) {
 
 static const TableFunction neighbors_function = {
     .name = "recommend_neighbors",
-    .schema = "CREATE TABLE x(id, rank INTEGER, neighbor, similarity REAL, support INTEGER, model HIDDEN)",
+    .schema = "CREATE TABLE x(id, rank INTEGER, neighbor, similarity REAL, support INTEGER, _model HIDDEN)",
     .usage = "recommend_neighbors([model])",
     .outputs = 5,
     .arguments = 1,

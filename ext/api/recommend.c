@@ -45,7 +45,7 @@ static int start(TableCall *call, Error *error) {
 
 static const TableFunction recommend_function = {
     .name = "recommend",
-    .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", user BLOB HIDDEN, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", _user BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",
     .usage = "recommend(user, k [, model])",
     .start = start,
     RECOMMENDATION_FUNCTION,

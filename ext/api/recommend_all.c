@@ -177,7 +177,7 @@ static void end(TableCall *call) {
 
 static const TableFunction recommend_all_function = {
     .name = "recommend_all",
-    .schema = "CREATE TABLE x(user, rank INTEGER, item, score REAL, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(user, rank INTEGER, item, score REAL, _k HIDDEN, _model HIDDEN)",
     .usage = "recommend_all(k [, model])",
     .outputs = 4,
     .arguments = 2,

@@ -214,7 +214,7 @@ static int start(TableCall *call, Error *error) {
 
 static const TableFunction recommend_for_function = {
     .name = "recommend_for",
-    .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", profile BLOB HIDDEN, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", _profile BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",
     .usage = "recommend_for(profile, k [, model])",
     .flags = TABLE_FUNCTION_DIRECT_ONLY,
     .start = start,

@@ -76,7 +76,7 @@ static void end(TableCall *call) {
 
 static const TableFunction search_function = {
     .name = "tfidf_search",
-    .schema = "CREATE TABLE x(rank INTEGER, item, similarity REAL, text BLOB HIDDEN, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(rank INTEGER, item, similarity REAL, _text BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",
     .usage = "tfidf_search(text, k [, model])",
     .outputs = 3,
     .arguments = 3,

@@ -387,16 +387,15 @@ static void end(TableCall *call) {
   {                                                                                                                  \
     .name = function_name,                                                                                           \
     .schema =                                                                                                        \
-        "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, " argument " BLOB HIDDEN, k HIDDEN, model HIDDEN)",    \
+        "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, _" argument " BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",    \
     .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1, .ordered = 1, \
     .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, .column = column, .end = end,           \
   }
 
-/* The argument of item_similar is called `of`, since `item` is what comes out. */
 static const TableFunction functions[3] = {
-    NEAREST("item_similar", "of", "item", "similarity"),
-    NEAREST("user_similar", "of", "user", "similarity"),
-    NEAREST("recommend_users", "of", "user", "score"),
+    NEAREST("item_similar", "item", "item", "similarity"),
+    NEAREST("user_similar", "user", "user", "similarity"),
+    NEAREST("recommend_users", "item", "user", "score"),
 };
 
 int similar_register(Connection *connection) {

@@ -122,7 +122,7 @@ static void end(TableCall *call) {
 
 static const TableFunction similar_all_function = {
     .name = "item_similar_all",
-    .schema = "CREATE TABLE x(item, rank INTEGER, similar, similarity REAL, k HIDDEN, model HIDDEN)",
+    .schema = "CREATE TABLE x(item, rank INTEGER, similar, similarity REAL, _k HIDDEN, _model HIDDEN)",
     .usage = "item_similar_all(k [, model])",
     .outputs = 4,
     .arguments = 2,

@@ -328,10 +328,7 @@ int argument_k(const TableCall *call, int argument, int64_t *k, Error *error) {
   sqlite3_value *value = call->argument[argument];
   *k = INT64_MAX;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER && sqlite3_value_int64(value) >= 0) {
-    *k = sqlite3_value_int64(value);
-    return SQLITE_OK;
-  }
+  if (value_is_whole(value, k) && *k >= 0) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR, "%s: k must be a whole number from 0, not %s: call it as %s",
                    call->function->name, sqlite3_value_text(value), call->function->usage);
 }

@@ -26,7 +26,8 @@ typedef struct TableCall {
 
 typedef struct TableFunction {
   const char *name;
-  /* CREATE TABLE x(outputs…, arguments HIDDEN…). An id is BLOB HIDDEN: HIDDEN alone would give it the affinity NUMERIC,
+  /* CREATE TABLE x(outputs…, _arguments HIDDEN…). Hidden columns can be named and clash like others, so each begins with
+   * an underscore: `trainer` in a query is the user's own column. An id is BLOB HIDDEN: HIDDEN alone would give it the affinity NUMERIC,
    * and IN would compare '007' as 7. */
   const char *schema;
   int outputs;       /* columns before the arguments */

@@ -130,7 +130,7 @@ static void train_table_end(TableCall *call) {
     .name = family_name "_train",                                                                         \
     .schema =                                                                                             \
         "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "       \
-        "source HIDDEN" size_column ", options HIDDEN)",                                                  \
+        "_source HIDDEN" size_column ", _options HIDDEN)",                                                  \
     .outputs = 6, .arguments = given + 1, .required = given, .rows = 20, .cost = 1e9,                     \
     .flags = TABLE_FUNCTION_DIRECT_ONLY, .usage = family_name "_train(source" size_usage " [, options])", \
     .state_size = sizeof(TrainTable), .start = train_table_start, .next = train_table_next,               \
@@ -139,9 +139,9 @@ static void train_table_end(TableCall *call) {
 
 /* In the order of families[]. */
 static const TableFunction train_tables[] = {
-    TRAIN_TABLE("mf", ", rank", ", rank HIDDEN", 2),       TRAIN_TABLE("knn", ", k", ", k HIDDEN", 2),
-    TRAIN_TABLE("ease", ", lambda", ", lambda HIDDEN", 2), TRAIN_TABLE("baseline", "", "", 1),
-    TRAIN_TABLE("kmeans", ", k", ", k HIDDEN", 2),         TRAIN_TABLE("tfidf", "", "", 1)};
+    TRAIN_TABLE("mf", ", rank", ", _rank HIDDEN", 2),       TRAIN_TABLE("knn", ", k", ", _k HIDDEN", 2),
+    TRAIN_TABLE("ease", ", lambda", ", _lambda HIDDEN", 2), TRAIN_TABLE("baseline", "", "", 1),
+    TRAIN_TABLE("kmeans", ", k", ", _k HIDDEN", 2),         TRAIN_TABLE("tfidf", "", "", 1)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 #include "vtab.h"
 
 #include "../base/memory.h"
+#include "../data/id.h"
 
 int vtab_report(sqlite3_vtab *vtab, Error *error) {
   int code = error->code;
@@ -18,6 +19,14 @@ void scalar_report(sqlite3_context *context, Error *error) {
   if (error->message) sqlite3_result_error(context, error->message, -1);
   sqlite3_result_error_code(context, error->code);
   error_clear(error);
+}
+
+int value_is_whole(sqlite3_value *value, int64_t *whole) {
+  int type = sqlite3_value_numeric_type(value);
+  if (type == SQLITE_FLOAT) return real_is_whole(sqlite3_value_double(value), whole);
+  if (type != SQLITE_INTEGER) return 0;
+  *whole = sqlite3_value_int64(value);
+  return 1;
 }
 
 int value_list_add(ValueList *list, sqlite3_value *value) {

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include <stdint.h>
+
 #include "../base/error.h"
 
 /* Hands an error over, first the message, then the code, and clears it. From a virtual table's method, which returns
@@ -12,6 +14,9 @@ int vtab_report(sqlite3_vtab *vtab, Error *error);
 
 /* From a scalar function: */
 void scalar_report(sqlite3_context *context, Error *error);
+
+/* A whole number, however it comes: 3, 3.0 (JavaScript and R bind every number as a REAL) or '3'. 0: it is none. */
+int value_is_whole(sqlite3_value *value, int64_t *whole);
 
 /* Copies of values, for longer than a call of SQLite's lasts. */
 typedef struct ValueList {

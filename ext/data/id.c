@@ -58,16 +58,15 @@ const char *id_affinity_name(IdAffinity affinity) {
 
 /* ---- from and to SQLite ------------------------------------------------------------------------------------------ */
 
-/* Whether an integer can stand for the number; then it is put into `integer`. */
-static int is_integral(double real, int64_t *integer) {
+int real_is_whole(double real, int64_t *whole) {
   if (!(real >= -TWO_TO_63 && real < TWO_TO_63)) return 0; /* the cast is undefined outside */
-  *integer = (int64_t)real;
-  return (double)*integer == real;
+  *whole = (int64_t)real;
+  return (double)*whole == real;
 }
 
 static int from_real(double real, Id *id) {
   int64_t integer;
-  int integral = is_integral(real, &integer);
+  int integral = real_is_whole(real, &integer);
   *id = (Id){.kind = integral ? ID_INTEGER : ID_REAL};
   if (integral)
     id->as.integer = integer;

@@ -43,6 +43,9 @@ int id_from_column(sqlite3_stmt *statement, int column, Id *id);
 /* The same after giving the value a column's affinity: '42' becomes 42 for a numeric one, 42 becomes '42' for text. */
 int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id);
 
+/* Whether an integer of 64 bits can stand for the number; then it is put into `whole`. */
+int real_is_whole(double real, int64_t *whole);
+
 int id_compare(const Id *a, const Id *b); /* < 0, 0, > 0 */
 uint64_t id_hash(const Id *id);           /* equal ids have equal hashes, on every machine and in every version */
 

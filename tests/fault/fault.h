@@ -128,7 +128,7 @@ static const char train_plays[] = "SELECT mf_train('plays', 3, '{\"threads\":1,\
 static const char *const serving[] = {
     "SELECT * FROM recommend(3, 4, 'ratings_mf')",
     "SELECT * FROM recommend('nobody', 4, 'ratings_mf')",
-    "SELECT item, score, reason FROM recommend WHERE user = 4 AND model = 'ratings_mf' AND item IN (1, 5, 7, 99)",
+    "SELECT item, score, reason FROM recommend WHERE _user = 4 AND _model = 'ratings_mf' AND item IN (1, 5, 7, 99)",
     "SELECT * FROM recommend('person 2', 3, 'plays_mf')",
     "SELECT * FROM recommend_all(3, 'ratings_mf')",
     "SELECT * FROM recommend_all(2, 'plays_mf')",
@@ -230,7 +230,7 @@ static const char *const content_serving[] = {
     "SELECT * FROM recommend(3, 4, 'articles_tfidf')",
     "SELECT * FROM recommend(3, 4, 'vectors_tfidf')",
     "SELECT * FROM recommend('nobody', 4, 'articles_tfidf')",
-    "SELECT item, score, reason FROM recommend WHERE user = 4 AND model = 'articles_tfidf' AND item IN (1, 5, 7, 99)",
+    "SELECT item, score, reason FROM recommend WHERE _user = 4 AND _model = 'articles_tfidf' AND item IN (1, 5, 7, 99)",
     "SELECT * FROM recommend_all(3, 'articles_tfidf')",
     "SELECT * FROM recommend_all(3, 'vectors_tfidf')",
     "SELECT * FROM recommend_users(2, 3, 'articles_tfidf')",

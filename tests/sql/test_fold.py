@@ -328,7 +328,7 @@ class Insert(Live):
                 ("UPDATE ratings_mf SET rating = NULL WHERE user = 1000 AND item = 50", "NULL"),
                 ("INSERT INTO ratings_mf(ratings_mf) VALUES('forget')", "user", "NULL"),
                 ("INSERT INTO ratings_mf(ratings_mf) VALUES('fold')", "'fold'", "'forget'"),
-                ("INSERT INTO ratings_mf(ratings_mf, payload) SELECT 'fold', x'00'", "'fold'")):
+                ("INSERT INTO ratings_mf(ratings_mf, _payload) SELECT 'fold', x'00'", "'fold'")):
             self.assert_error(self.db, sql, *fragments)
         self.assertEqual(shadow_bytes(self.db), before)
         db = self.closing(trained(rank=3, rows=ROWS, history=False))

@@ -21,7 +21,7 @@ class Planned(TestCase):
             CREATE TABLE movies(id INTEGER PRIMARY KEY, title, genre);
             INSERT INTO movies SELECT DISTINCT item, 'm' || item, CASE item % 3 WHEN 0 THEN 'Comedy' WHEN 1 THEN 'Drama' ELSE 'War' END FROM ratings;
             CREATE TEMP TABLE cells AS SELECT user, item, score, prediction, rating, seen FROM ratings_mf;
-            CREATE TEMP TABLE best AS SELECT u.id AS user, r.rank, r.item, r.score, r.reason FROM users u, recommend(u.id) r;
+            CREATE TEMP TABLE best AS SELECT u.id AS user, u.id AS _user, r.rank, r.item, r.score, r.reason FROM users u, recommend(u.id) r;
             CREATE TEMP TABLE alike AS SELECT m.id AS of, s.rank, s.item, s.similarity FROM movies m, item_similar(m.id) s;
         """)
 
@@ -106,11 +106,11 @@ class Joins(Planned):
 
     def test_user_as_a_join_column(self):
         for sql in ("SELECT u.id, r.item FROM users u, recommend(u.id, 3) r ORDER BY u.id, r.rank",
-                    "SELECT u.id, r.item FROM users u JOIN recommend r ON r.user = u.id AND r.k = 3 ORDER BY u.id, r.rank",
-                    "SELECT u.id, r.item FROM recommend r JOIN users u ON r.user = u.id WHERE r.k = 3 ORDER BY u.id, r.rank",
-                    "SELECT r.user, r.item FROM recommend r WHERE r.user IN (SELECT id FROM users) AND r.k = 3 ORDER BY r.user, r.rank"):
+                    "SELECT u.id, r.item FROM users u JOIN recommend r ON r._user = u.id AND r._k = 3 ORDER BY u.id, r.rank",
+                    "SELECT u.id, r.item FROM recommend r JOIN users u ON r._user = u.id WHERE r._k = 3 ORDER BY u.id, r.rank",
+                    "SELECT r._user, r.item FROM recommend r WHERE r._user IN (SELECT id FROM users) AND r._k = 3 ORDER BY r._user, r.rank"):
             self.same(sql, "SELECT user, item FROM best WHERE rank <= 3 ORDER BY user, rank")
-        self.same("SELECT user, item FROM recommend WHERE user IN (1007, 1014, 1) AND k = 2 AND reason = 'model' ORDER BY user, rank",
+        self.same("SELECT _user, item FROM recommend WHERE _user IN (1007, 1014, 1) AND _k = 2 AND reason = 'model' ORDER BY _user, rank",
                   "SELECT user, item FROM best WHERE user IN (1007, 1014) AND rank <= 2 ORDER BY user, rank")
 
     def test_left_join(self):
@@ -214,10 +214,10 @@ class Conditions(Planned):
         for where in ("user = 1007 OR item = 50", "(user = 1007 AND item = 50) OR (user = 1014 AND item = 53)", "user = 1007 AND (seen = 0 OR score > 3)",
                       "rowid = 5 OR user = 1014", "(user = 1007 OR user = 1014) AND (item = 50 OR item = 56)"):
             self.same(f"SELECT user, item, seen FROM ratings_mf WHERE {where}", f"SELECT user, item, seen FROM cells WHERE {where.replace('rowid = 5', 'user = 1000 AND item = 65')}", False)
-        self.same("SELECT user, rank FROM recommend WHERE k = 2 AND (user = 1007 OR user = 1014) ORDER BY user, rank",
+        self.same("SELECT _user, rank FROM recommend WHERE _k = 2 AND (_user = 1007 OR _user = 1014) ORDER BY _user, rank",
                   "SELECT user, rank FROM best WHERE rank <= 2 AND user IN (1007, 1014) ORDER BY user, rank")
         # The arguments of a function can't differ from arm to arm.
-        self.assert_error(self.db, "SELECT item FROM recommend WHERE (user = 1007 AND k = 2) OR (user = 1014 AND k = 1)", "missing")
+        self.assert_error(self.db, "SELECT item FROM recommend WHERE (_user = 1007 AND _k = 2) OR (_user = 1014 AND _k = 1)", "missing")
 
     def test_outputs_with_and_without_k(self):
         for where in ("score < 2.5", "rank > 3", "item > 80", "reason = 'model'", "reason = 'popular'", "rank BETWEEN 2 AND 4", "item IN (50, 65, 110)",
@@ -239,26 +239,51 @@ class Conditions(Planned):
                   "SELECT item, avg(prediction) FROM cells WHERE seen = 0 GROUP BY item HAVING avg(prediction) > 3 ORDER BY item")
 
     def test_hidden_columns_are_readable(self):
-        self.assertEqual(self.rows("SELECT user, k, model, rank FROM recommend(1007, 2)"), [(1007, 2, None, 1), (1007, 2, None, 2)])
-        self.assertEqual(self.rows("SELECT CAST(user AS TEXT), k, model FROM recommend('1007', 1, 'ratings_mf')"), [("1007", 1, "ratings_mf")])
-        self.assertEqual(self.rows("SELECT of, k FROM item_similar(50, 1)"), [(50, 1)])
-        self.assertEqual(self.rows("SELECT DISTINCT model, side, head FROM recommend_factors('ratings_mf', 'item')"), [("ratings_mf", "item", None)])
-        self.assertEqual(self.rows("SELECT user, k FROM recommend WHERE user = 1007 AND k = 1"), [(1007, 1)])
-        self.assertEqual(self.rows("SELECT count(*) FROM recommend(1007, 2) WHERE user = 1007"), [(2,)])
-        self.assertEqual(self.rows("SELECT count(*) FROM recommend(1007, 2) WHERE user = 1014"), [(0,)])
-        self.assertEqual(self.rows("SELECT count(*) FROM recommend(1007, 2) WHERE k > 2"), [(0,)])
-        self.assertEqual([row[1] for row in self.rows("PRAGMA table_xinfo(recommend)")], ["rank", "item", "score", "reason", "user", "k", "model"])
+        self.assertEqual(self.rows("SELECT _user, _k, _model, rank FROM recommend(1007, 2)"), [(1007, 2, None, 1), (1007, 2, None, 2)])
+        self.assertEqual(self.rows("SELECT CAST(_user AS TEXT), _k, _model FROM recommend('1007', 1, 'ratings_mf')"), [("1007", 1, "ratings_mf")])
+        self.assertEqual(self.rows("SELECT _item, _k FROM item_similar(50, 1)"), [(50, 1)])
+        self.assertEqual(self.rows("SELECT DISTINCT _model, _side, _head FROM recommend_factors('ratings_mf', 'item')"), [("ratings_mf", "item", None)])
+        self.assertEqual(self.rows("SELECT _user, _k FROM recommend WHERE _user = 1007 AND _k = 1"), [(1007, 1)])
+        self.assertEqual(self.rows("SELECT count(*) FROM recommend(1007, 2) WHERE _user = 1007"), [(2,)])
+        self.assertEqual(self.rows("SELECT count(*) FROM recommend(1007, 2) WHERE _user = 1014"), [(0,)])
+        self.assertEqual(self.rows("SELECT count(*) FROM recommend(1007, 2) WHERE _k > 2"), [(0,)])
+        self.assertEqual([row[1] for row in self.rows("PRAGMA table_xinfo(recommend)")], ["rank", "item", "score", "reason", "_user", "_k", "_model"])
+
+    def test_arguments_do_not_clash_with_the_users_own_columns(self):
+        """Hidden columns are found by their names too: those of the arguments must leave a user's alone."""
+        db = connect()
+        add_ratings(db, ROWS)
+        train(db)
+        db.executescript("""
+            CREATE TABLE visitors AS SELECT 1007 AS user, 2 AS k, 'ratings_mf' AS model, 'page' AS payload;
+            CREATE TABLE trials AS SELECT 'baseline_train' AS trainer, 'ratings' AS source, 2 AS folds, '{}' AS options, '{"method": ["user", "item"]}' AS grid, 'item' AS side,
+                                          NULL AS head, 50 AS "of", '[50]' AS profile;
+        """)
+        for sql, rows in (("SELECT user, k, model, item FROM visitors JOIN recommend(user, k, model)", 2),
+                          ("SELECT user, k, model, payload FROM visitors JOIN recommend_all(k, model) USING(user)", 2),
+                          ("SELECT payload FROM visitors v JOIN ratings_mf m ON m.user = v.user AND m.item = 50", 1),
+                          ("SELECT trainer, source, folds, options FROM trials JOIN recommend_cross_validate(trainer, source, folds, options)", 2),
+                          ("SELECT trainer, source, grid, options FROM trials JOIN recommend_grid_search(trainer, source, grid, options)", 2),
+                          ("SELECT source FROM trials JOIN recommend_describe(source)", 3),
+                          ("SELECT model, side, head FROM visitors, trials JOIN recommend_factors(model, side, head)", len(ITEMS)),
+                          ("SELECT \"of\", k FROM visitors, trials JOIN item_similar(\"of\", k, model)", 2),
+                          ("SELECT profile, k FROM visitors, trials JOIN recommend_for(profile, k, model)", 2),
+                          ("SELECT user, \"of\", k FROM visitors, trials JOIN recommend_explain(user, \"of\", k, model)", 3)):
+            self.assertEqual(len(db.execute(sql).fetchall()), rows, sql)
+        hidden = [row for row in db.execute("SELECT m.name, x.name FROM pragma_module_list m, pragma_table_xinfo(m.name) x WHERE x.hidden = 1 "
+                                            "AND (m.name LIKE 'recommend%' OR m.name LIKE '%_similar%' OR m.name LIKE '%_train' OR m.name = 'tfidf_search') AND x.name NOT LIKE '\\_%' ESCAPE '\\'")]
+        self.assertEqual(hidden, [])
 
     def test_text_that_looks_like_a_number_stays_text(self):
         db = connect()
         add_ratings(db, [(f"00{u}", f"0{i}", r) for u, i, r in ROWS], user="TEXT", item="TEXT")
         train(db)
         expected = db.execute("SELECT item FROM ratings_mf WHERE user = '001007' AND seen = 0 ORDER BY score DESC LIMIT 2").fetchall()
-        for sql in ("SELECT item FROM recommend('001007', 2)", "SELECT item FROM recommend WHERE user IN ('001007', '00') AND k = 2 AND reason = 'model'",
-                    "SELECT r.item FROM json_each('[\"001007\"]') j, recommend(j.value, 2) r WHERE r.user = j.value",
+        for sql in ("SELECT item FROM recommend('001007', 2)", "SELECT item FROM recommend WHERE _user IN ('001007', '00') AND _k = 2 AND reason = 'model'",
+                    "SELECT r.item FROM json_each('[\"001007\"]') j, recommend(j.value, 2) r WHERE r._user = j.value",
                     "SELECT item FROM recommend('001007') WHERE item IN (SELECT item FROM ratings) LIMIT 2"):
             self.assertEqual(db.execute(sql).fetchall(), expected, sql)
-        self.assertEqual(db.execute("SELECT item FROM item_similar WHERE of IN ('050', '0') AND k = 2").fetchall(),
+        self.assertEqual(db.execute("SELECT item FROM item_similar WHERE _item IN ('050', '0') AND _k = 2").fetchall(),
                          db.execute("SELECT item FROM item_similar('050', 2)").fetchall())
 
     def test_missing_arguments(self):
@@ -268,7 +293,7 @@ class Conditions(Planned):
             self.assert_error(self.db, f"SELECT * FROM users, {call}", "missing", usage)
         self.assert_error(self.db, "SELECT * FROM recommend(1, 2, 3, 4)", "too many arguments")
         with self.assertRaises(sqlite3.Error):
-            self.rows("SELECT * FROM recommend WHERE k = 3")
+            self.rows("SELECT * FROM recommend WHERE _k = 3")
         with self.assertRaises(sqlite3.Error):
             self.rows("SELECT * FROM recommend WHERE item = 50")
 
@@ -348,7 +373,7 @@ class Fuzz(Planned):
                 where.append(dice.choice(("m.id = r.item", "m.id = r.item AND m.genre <> 'War'", "r.item = m.id AND m.id > 80")))
             if "c" in names:
                 where.append(dice.choice(("c.user = u.id AND c.item = r.item", "c.user = u.id AND c.item = r.item AND c.seen = 0", "c.item = r.item AND c.user = 1014",
-                                          "c.user = u.id AND c.item IN (50, 65) AND c.score > r.score / 2", "c.user = r.user AND r.item = c.item AND c.prediction > 2.5")))
+                                          "c.user = u.id AND c.item IN (50, 65) AND c.score > r.score / 2", "c.user = r._user AND r.item = c.item AND c.prediction > 2.5")))
             dice.shuffle(names)
             columns = ", ".join({"u": "u.id", "r": "r.rank, r.item, r.score", "m": "m.title", "c": "c.user, c.item, c.score, c.rating"}[name] for name in sorted(names))
             self.same(f"SELECT {columns} FROM {', '.join(ours[name] for name in names)} WHERE {' AND '.join(where)}",

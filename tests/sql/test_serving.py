@@ -283,7 +283,7 @@ class ModelTable(Served):
         self.assertEqual(self.rows("SELECT count(*) FROM ratings_mf WHERE rowid IN (0, 1, -5, 40)"), [(2,)])
 
     def test_hidden_columns(self):
-        self.assertEqual(self.rows("SELECT ratings_mf, payload FROM ratings_mf LIMIT 1"), [(None, None)])
+        self.assertEqual(self.rows("SELECT ratings_mf, _payload FROM ratings_mf LIMIT 1"), [(None, None)])
         self.assertEqual([row[1] for row in self.rows("PRAGMA table_info(ratings_mf)")],
                          ["user", "item", "score", "prediction", "rating", "seen"])
         self.assertEqual([row[2] for row in self.rows("PRAGMA table_info(ratings_mf)")][:2], ["INTEGER", "INTEGER"])

@@ -88,7 +88,7 @@ class Names(TestCase):
 
     def test_not_named_like_a_column(self):
         db = trained()
-        for name in ("score", "USER", "Item", "prediction", "rating", "seen", "payload", "rowid"):
+        for name in ("score", "USER", "Item", "prediction", "rating", "seen", "_payload", "rowid"):
             self.assert_error(db, f"CREATE VIRTUAL TABLE {name} USING recommender(train=mf, source=ratings, size=4)", name, "column")
             self.assert_error(db, "SELECT mf_train('ratings', 4, json_object('model', ?))", name, "column", parameters=(name,))
             self.assert_error(db, f"ALTER TABLE ratings_mf RENAME TO {name}", name, "column")

@@ -653,7 +653,7 @@ class Commands(TestCase):
         db = trained()
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES('explode')", "'explode'", "retrain", "integrity-check")
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES('store')", "'store'")
-        self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf, payload) VALUES('store', x'00')", "'store'")
+        self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf, _payload) VALUES('store', x'00')", "'store'")
         self.assert_error(db, "INSERT INTO ratings_mf(ratings_mf) VALUES(7)", "ratings_mf", "'7'", "retrain")
         db.execute("UPDATE ratings_mf SET rating = 3 WHERE user = 1")
         self.assertEqual(db.execute("SELECT count(*) FROM ratings_mf").fetchone(), (2400,))

@@ -104,7 +104,7 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   if (!options->values) x.value = NULL;
   int code = interrupt_error(error, ease_fit(&ease, &x, &fit, cancel, error));
   if (code == SQLITE_OK) code = take_weights(training, &ease, error);
-  const Links links = {.items = ease.items, .dense = training->trained.weights, .stride = ease.items};
+  const Links links = {.items = ease.items, .dense = training->trained.weights, .linked = ease.items};
   ease_free(&ease);
   if (code == SQLITE_OK) code = links_test(training, &links, options->values, &row->test, error);
   row->seconds = seconds_since(&state->began);

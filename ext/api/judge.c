@@ -240,6 +240,8 @@ int judge_run(Judge *judge, Model *model, Error *error) {
   const JudgeOptions *options = judge->options;
   size_t cells = judge->data->by_user.start[judge->data->by_user.rows];
   Block learned = {0}, blank = {0};
+  int code = model_count_users(model, error);
+  if (code != SQLITE_OK) return code;
   uint8_t *known = memory_alloc_zero(judge->data->users.count, 1);
   judge->item_index = memory_alloc(judge->data->items.count, sizeof *judge->item_index);
   judge->tested = memory_alloc_zero((size_t)model_user_count(model), sizeof *judge->tested);
@@ -251,12 +253,12 @@ int judge_run(Judge *judge, Model *model, Error *error) {
                                       .surprise = judge->surprise};
   memcpy(judge->protocol.k, options->k.value, sizeof judge->protocol.k);
   judge->block = block_size(&judge->protocol, items->ids.count);
-  int code = known && judge->item_index && judge->tested && judge->surprise && judge->recommended &&
-                     block_alloc(&learned, judge->block, shape_stride(&items->shape, items->shape.score_head), cells) ==
-                         SQLITE_OK &&
-                     block_alloc(&blank, judge->block, SCORE_BLOCK, cells) == SQLITE_OK
-                 ? SQLITE_OK
-                 : error_no_memory(error);
+  code = known && judge->item_index && judge->tested && judge->surprise && judge->recommended &&
+                 block_alloc(&learned, judge->block, shape_stride(&items->shape, items->shape.score_head), cells) ==
+                     SQLITE_OK &&
+                 block_alloc(&blank, judge->block, SCORE_BLOCK, cells) == SQLITE_OK
+             ? SQLITE_OK
+             : error_no_memory(error);
   if (code == SQLITE_OK) code = prepare_popularity(judge, model, error);
   if (code == SQLITE_OK && judge_predicts(judge))
     code = predictor_begin(&judge->predictor, model, items, judge->cancel, error);

@@ -69,9 +69,8 @@ static int nearest_linked(void *context, size_t block, int worker) {
   TopK top;
   top_k_init(&top, work->best + block * work->k, work->k);
   if (links->dense) {
-    const float *row = links->dense + item * links->stride;
     for (uint32_t other = 0; other < links->items; other++)
-      if (other != item) top_k_offer(&top, row[other], other);
+      if (other != item) top_k_offer(&top, links_weight(links, item, other), other);
   } else {
     for (size_t e = links->start[item]; e < links->start[item + 1]; e++)
       top_k_offer(&top, links->weight[e], links->index[e]);

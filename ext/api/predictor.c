@@ -111,9 +111,11 @@ int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items,
   predictor->by_user = shape->links == LINK_USER_NEIGHBORS;
   predictor->of_neighbors = predictor->by_user || shape->links == LINK_ITEM_NEIGHBORS;
   if (!predictor->of_neighbors) return SQLITE_OK;
+  int code = predictor->by_user ? model_count_users(model, error) : SQLITE_OK;
+  if (code != SQLITE_OK) return code;
   size_t rows = predictor->by_user ? (size_t)model_user_count(model) : items->ids.count;
   predictor->votes = memory_alloc(rows, sizeof *predictor->votes);
-  int code = predictor->votes ? SQLITE_OK : error_no_memory(error);
+  code = predictor->votes ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK && (predictor->by_user || neighbors->raters || neighbors->centering == CENTERING_ZSCORE))
     code = model_observed(model, items, &predictor->observed, error);
   if (code == SQLITE_OK && predictor->observed) code = take_basis(predictor, cancel, error);

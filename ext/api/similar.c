@@ -202,13 +202,15 @@ static int compare_users(Model *model, Nearest *state, const ModelUser *user, in
   float *weights = NULL;
   TopK top;
   UserQuery query = {.vector = vector, .spread = &user->spread, .self = user->index};
+  int code = model_count_users(model, error);
+  if (code != SQLITE_OK) return code;
   if (vector) query.norm = sqrtf(dot(vector, vector, stride));
   if (items->shape.links) {
     query.weights = weights = spread_sum(items, &user->sum);
     query.norm = sum_norm(&user->sum);
     if (!weights) return error_no_memory(error);
   }
-  int code =
+  code =
       keep_at_most(state, k, (size_t)model_user_count(model), &top) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) code = scan_users(model, items, &similarity_score, &query, &top, cancel, error);
   if (code == SQLITE_OK) state->count = top_k_sort(&top);
@@ -299,7 +301,8 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   int found = find_item(call, items, &item, error);
   if (found != SQLITE_OK || item == DICTIONARY_NONE) return found;
   Popularity *popularity = NULL;
-  int code = model_popularity(model, items, &popularity, error);
+  int code = model_count_users(model, error);
+  if (code == SQLITE_OK) code = model_popularity(model, items, &popularity, error);
   if (code != SQLITE_OK) return code;
   int links = items->shape.links != LINK_NONE;
   float *weights = links ? memory_alloc(items->ids.count, sizeof *weights) : NULL;

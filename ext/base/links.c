@@ -18,7 +18,7 @@ void neighbor_lists_free(NeighborLists *lists) {
 static float weight_of(const PostingsQuery *query, size_t place) { return query->weight ? query->weight[place] : 1; }
 
 float links_weight(const Links *links, uint32_t from, uint32_t to) {
-  if (links->dense) return links->dense[from * links->stride + to];
+  if (links->dense) return from < links->linked && to < links->linked ? links->dense[from * links->linked + to] : 0;
   if (!links->start) return from == to;
   for (size_t e = links->start[from]; e < links->start[from + 1]; e++)
     if (links->index[e] == to) return links->weight[e];
@@ -39,8 +39,8 @@ void links_scores(const Links *links, const PostingsQuery *query, float *scores)
     uint32_t from = query->index[place];
     float x = weight_of(query, place);
     if (links->dense) {
-      const float *row = links->dense + from * links->stride;
-      for (size_t item = 0; item < links->items; item++) scores[item] += x * row[item];
+      const float *row = links->dense + from * links->linked;
+      for (size_t item = 0; from < links->linked && item < links->linked; item++) scores[item] += x * row[item];
     } else if (links->start) {
       for (size_t e = links->start[from]; e < links->start[from + 1]; e++)
         scores[links->index[e]] += x * links->weight[e];

@@ -17,9 +17,9 @@
 typedef struct Links {
   size_t items;
   /* One of the two, or neither: then W is 1 on its diagonal and 0 elsewhere. Owned by whoever made them. */
-  const float *dense;  /* items × stride */
+  const float *dense;  /* linked × linked */
   const size_t *start; /* items + 1 offsets into index and weight: row j is what item j links to, in any order */
-  size_t stride;       /* of dense */
+  size_t linked;       /* of dense: the items behind them came after the training, and have no weights */
   const uint32_t *index;
   const float *weight;
 } Links;

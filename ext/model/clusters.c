@@ -25,11 +25,14 @@ static int read_members(Reader *reader, const ModelShape *shape, const char *blo
 
 int model_clusters(Model *model, const ModelItems *items, ModelClusters *clusters, Error *error) {
   Reader *reader = &model->reader;
+  *clusters = (ModelClusters){0};
+  int code = model_count_users(model, error);
+  if (code != SQLITE_OK) return code;
   size_t members = cluster_members(&items->shape, (size_t)model->users, items->ids.count);
   *clusters = (ModelClusters){.members = members,
                               .cluster = memory_alloc(members, sizeof *clusters->cluster),
                               .distance = memory_alloc(members, sizeof *clusters->distance)};
-  int code = clusters->cluster && clusters->distance ? SQLITE_OK : error_no_memory(error);
+  code = clusters->cluster && clusters->distance ? SQLITE_OK : error_no_memory(error);
   for (size_t first = 0; first < members && code == SQLITE_OK; first += STORE_MEMBERS) {
     size_t n = members - first < STORE_MEMBERS ? members - first : STORE_MEMBERS;
     const void *blob = NULL;

@@ -454,7 +454,9 @@ int items_alloc(size_t count, ModelItems *items) {
   return code;
 }
 
-/* A damaged count must not make anybody ask for terabytes: the last rows of the dictionaries bound it. */
+/* A damaged count must not make anybody ask for terabytes. Here the last rows of the dictionaries are looked at, which
+ * costs nothing; before memory is sized by a count, its rows are counted, or have been read, and the bytes of the
+ * vectors are added up. */
 static int check_counts(Reader *reader, const Config *config, Error *error) {
   sqlite3_stmt *statement = NULL;
   int64_t items = 0, users = 0;
@@ -475,6 +477,18 @@ static int check_counts(Reader *reader, const Config *config, Error *error) {
   return code;
 }
 
+/* Are there so many terms, and vectors of that length? */
+static int check_sizes(Reader *reader, const Config *config, const ModelShape *shape, Error *error) {
+  size_t items = (size_t)config->items, chunks = (items + STORE_CHUNK - 1) / STORE_CHUNK;
+  size_t row_bytes = store_row_floats(shape) * sizeof(float);
+  int code = SQLITE_OK;
+  if (shape->sparse) code = reader_count(reader, "term", config->terms, "terms", error);
+  if (code == SQLITE_OK && row_bytes)
+    code = reader_bytes(reader, "itemfactor", items * row_bytes + chunks * STORE_CHECKSUM, "the factors of its items",
+                        error);
+  return code;
+}
+
 int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error) {
   Config config;
   ModelItems *items = NULL;
@@ -486,8 +500,9 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
     shape_from_config(&config, items);
     code = check_counts(reader, &config, error);
   }
-  if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
+  if (code == SQLITE_OK) code = check_sizes(reader, &config, &items->shape, error);
+  if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK && items->shape.sparse) code = load_vectors(reader, (size_t)config.items, items, error);
   if (code == SQLITE_OK && store_row_floats(&items->shape))
     code = load_factors(reader, (size_t)config.items, items, error);

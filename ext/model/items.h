@@ -19,7 +19,7 @@ typedef struct ModelItems {
   Postings postings;       /* the items of a sparse model */
   Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
-  float *weights;          /* items × items, likewise */
+  float *weights;          /* of those that were trained on, linked × linked, likewise */
   float *gram[HEADS];      /* what folding in over all cells needs of them: see api/fold.c; NULL until asked for */
 } ModelItems;
 

@@ -90,6 +90,13 @@ void model_end(Model *model) { reader_reset(&model->reader); }
 int64_t model_user_stamp(const Model *model) { return model->user_stamp; }
 int64_t model_user_count(const Model *model) { return model->users; }
 
+int model_count_users(Model *model, Error *error) {
+  if (model->trained || model->users == model->users_counted) return SQLITE_OK;
+  int code = reader_count(&model->reader, "user", model->users, "users", error);
+  if (code == SQLITE_OK) model->users_counted = model->users;
+  return code;
+}
+
 /* ---- popularity -------------------------------------------------------------------------------------------------- */
 
 static int load_popularity(Model *model, const ModelItems *items, Popularity **loaded, Error *error) {

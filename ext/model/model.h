@@ -58,7 +58,7 @@ typedef struct Model {
   struct Popularity *popularity; /* as of its stamp; NULL until asked for */
   struct Observed *observed;     /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
-  int64_t users;
+  int64_t users, users_counted;       /* as m_config has it; how many rows there were when they were counted last */
   const struct TrainedModel *trained; /* it is not stored: see in_memory.h; else NULL */
 } Model;
 
@@ -71,6 +71,8 @@ ModelName model_name(const Model *model);
 int model_begin(Model *model, ModelItems **items, Error *error);
 void model_end(Model *model);
 int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the next */
+/* To be called before memory is sized by the number of users: damage where there are not so many rows. Counted once. */
+int model_count_users(Model *model, Error *error);
 int64_t model_user_count(const Model *model); /* how many users there are: 0 … of some models of content */
 
 /* How many entries each item has. Counted: kept as long as wanted, though the model may change. */

@@ -74,11 +74,13 @@ int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, Neig
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-/* Items that came after the training link to none, and none links to them. */
+/* Those of the items that were there when the model was trained. */
 static int load_weights(Reader *reader, ModelItems *items, Error *error) {
-  size_t all = items->ids.count, count = (size_t)items->shape.linked;
-  items->weights = memory_alloc_zero(all, all * sizeof *items->weights);
-  int code = items->weights ? SQLITE_OK : error_no_memory(error);
+  size_t count = (size_t)items->shape.linked, chunks = (count + STORE_CHUNK - 1) / STORE_CHUNK;
+  int code = reader_bytes(reader, "weight", count * count * sizeof(float) + chunks * STORE_CHECKSUM,
+                          "the weights of its items", error);
+  if (code == SQLITE_OK && !(items->weights = memory_alloc(count, count * sizeof *items->weights)))
+    code = error_no_memory(error);
   for (size_t first = 0; first < count && code == SQLITE_OK; first += STORE_CHUNK) {
     size_t n = count - first < STORE_CHUNK ? count - first : STORE_CHUNK;
     const void *blob = NULL;
@@ -88,7 +90,7 @@ static int load_weights(Reader *reader, ModelItems *items, Error *error) {
                          "a chunk of weights of items", &blob, error);
     for (size_t row = 0; code == SQLITE_OK && row < n; row++)
       code = reader_floats(reader, (const char *)blob + row * count * sizeof(float), count, "a weight of an item",
-                           items->weights + (first + row) * all, error);
+                           items->weights + (first + row) * count, error);
   }
   return code;
 }
@@ -120,7 +122,7 @@ int links_load(Reader *reader, ModelItems *items, Error *error) {
 void items_link(ModelItems *items) {
   items->links = (Links){.items = items->ids.count,
                          .dense = items->weights,
-                         .stride = items->ids.count,
+                         .linked = (size_t)items->shape.linked,
                          .start = items->neighbors.start,
                          .index = items->neighbors.neighbor,
                          .weight = items->neighbors.similarity};

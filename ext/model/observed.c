@@ -24,6 +24,8 @@ static int append(SparseMatrix *matrix, size_t user, const History *history, siz
 }
 
 static int read_all(Model *model, const ModelItems *items, Observed *observed, Error *error) {
+  int code = model_count_users(model, error);
+  if (code != SQLITE_OK) return code;
   SparseMatrix *by_user = &observed->by_user;
   size_t users = (size_t)model->users, capacity = 1;
   int with_offset = items->shape.biases[HEAD_RATING], rated = 0;
@@ -32,9 +34,9 @@ static int read_all(Model *model, const ModelItems *items, Observed *observed, E
   by_user->index = memory_alloc(1, sizeof *by_user->index);
   by_user->value = memory_alloc(1, sizeof *by_user->value);
   if (with_offset) observed->user_offset = memory_alloc(users, sizeof *observed->user_offset);
-  int code = by_user->start && by_user->index && by_user->value && (observed->user_offset || !with_offset)
-                 ? SQLITE_OK
-                 : error_no_memory(error);
+  code = by_user->start && by_user->index && by_user->value && (observed->user_offset || !with_offset)
+             ? SQLITE_OK
+             : error_no_memory(error);
   for (size_t first = 0; first < users && code == SQLITE_OK; first += BLOCK) {
     ModelUsers run;
     code = model_users(model, items, first, BLOCK, USERS_WITH_HISTORIES | USERS_PLAIN, &run, error);

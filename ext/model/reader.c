@@ -97,6 +97,37 @@ int reader_weight(Reader *reader, const char *name, size_t size, const char *mis
   return code == SQLITE_ROW ? reader_blob(reader, statement, 0, size, what, blob, error) : code;
 }
 
+/* The one number that a query of the shadow table <name>_<suffix> gives. */
+static int query_number(Reader *reader, const char *format, const char *suffix, sqlite3_int64 *number, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = shadow_prepare(reader->db, reader->name, &statement, error, format, reader->name.schema, reader->name.name,
+                            suffix);
+  if (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
+    *number = sqlite3_column_int64(statement, 0);
+    code = SQLITE_OK;
+  }
+  sqlite3_finalize(statement);
+  return code;
+}
+
+int reader_count(Reader *reader, const char *suffix, int64_t count, const char *what, Error *error) {
+  sqlite3_int64 found = 0;
+  int code = query_number(reader, "SELECT count(*) FROM \"%w\".\"%w_%s\"", suffix, &found, error);
+  if (code == SQLITE_OK && found != count)
+    code = shadow_damaged(error, reader->name, "it has %lld %s, not %lld", found, what, count);
+  return code;
+}
+
+int reader_bytes(Reader *reader, const char *suffix, size_t size, const char *what, Error *error) {
+  sqlite3_int64 found = 0;
+  int code =
+      query_number(reader, "SELECT coalesce(sum(length(data)), 0) FROM \"%w\".\"%w_%s\" WHERE typeof(data) = 'blob'",
+                   suffix, &found, error);
+  if (code == SQLITE_OK && (uint64_t)found != size)
+    code = shadow_damaged(error, reader->name, "%s have %lld bytes, not %lld", what, found, (sqlite3_int64)size);
+  return code;
+}
+
 int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error) {
   bytes_copy_words(to, from, n);
   int finite = 1;

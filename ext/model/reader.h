@@ -51,6 +51,13 @@ int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size
 int reader_weight(Reader *reader, const char *name, size_t size, const char *missing, const char *what,
                   const void **blob, Error *error);
 
+/* Damage unless a shadow table has `count` rows. `what` names them in the message. */
+int reader_count(Reader *reader, const char *suffix, int64_t count, const char *what, Error *error);
+
+/* Damage unless the blobs in the column `data` of a shadow table have `size` bytes together. It reads none of them:
+ * before memory is asked for by what m_config says, so much must be there. `what` names them in the message. */
+int reader_bytes(Reader *reader, const char *suffix, size_t size, const char *what, Error *error);
+
 /* Copies n floats out of a blob; damage where one is not finite. */
 int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error);
 

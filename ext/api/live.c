@@ -5,6 +5,10 @@
  * A new item is solved for once, from the one who brought it; in a model of links it has none until it is trained anew.
  * In a model of users' neighbours hers are looked for again, but nobody's else.
  *
+ * A value that can't be used is SQLITE_CONSTRAINT, and so is a pair that is there where the statement's conflict clause
+ * says so: found before anything is written, so that SQLite can skip the row (OR IGNORE), keep the rows before it (OR
+ * FAIL), or give up the statement or the transaction.
+ *
  * All is worked out first; then one nested statement, INSERT INTO m(m, _payload) SELECT 'fold', ?, writes it, which
  * SQLite rolls back as a whole where it fails: the user's own INSERT … VALUES has no statement journal. */
 #include "live.h"
@@ -95,7 +99,7 @@ static int find_cell(Change *change, sqlite3_value *user, sqlite3_value *item, E
   char text[ID_FORMAT_SIZE];
   change->item = (uint32_t)items->ids.count;
   if (!items->shape.cosine) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "model \"%s\" does not know the content of item %s: train it anew",
+  return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" does not know the content of item %s: train it anew",
                    change->name.name, id_format(&change->item_id, text));
 }
 
@@ -123,7 +127,7 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" was trained on ratings: the rating can't be NULL",
                      change->name.name);
   if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
-    return error_set(error, SQLITE_MISMATCH, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
+    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
                      sqlite3_value_text(value));
   if (!(fabs(number) < 1e30) || (shape->links && fabs(number) > MOST_COMPARED))
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": the rating %s is too large a number", change->name.name,
@@ -133,6 +137,17 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
                      change->name.name);
   *rating = (float)number;
   return SQLITE_OK;
+}
+
+static int is_seen(const Change *change) { return history_find(&change->history, change->item, NULL); }
+
+/* INSERT of a pair that is there, for those who mind. Where SQLite is to IGNORE the row, it wants to be told so. */
+static int check_conflict(const Change *change, int conflict, Error *error) {
+  if (conflict == SQLITE_ABORT || conflict == SQLITE_REPLACE || !is_seen(change)) return SQLITE_OK;
+  char user[ID_FORMAT_SIZE], item[ID_FORMAT_SIZE];
+  return error_set(error, SQLITE_CONSTRAINT,
+                   "model \"%s\" has a rating by user %s of item %s already: INSERT OR REPLACE replaces it",
+                   change->name.name, id_format(&change->user_id, user), id_format(&change->item_id, item));
 }
 
 static int is_held_out(const Change *change) {
@@ -204,10 +219,11 @@ static int put(Change *change, sqlite3_value *value, Error *error) {
 /* ---- the statements ---------------------------------------------------------------------------------------------- */
 
 int live_put(Connection *connection, ModelName name, sqlite3_value *user, sqlite3_value *item, sqlite3_value *rating,
-             Error *error) {
+             int conflict, Error *error) {
   Change change;
   int code = change_begin(&change, connection, name, error);
   if (code == SQLITE_OK) code = find_cell(&change, user, item, error);
+  if (code == SQLITE_OK) code = check_conflict(&change, conflict, error);
   if (code == SQLITE_OK) code = put(&change, rating, error);
   return change_end(&change, code, error);
 }
@@ -225,7 +241,7 @@ int live_remove_at(Connection *connection, ModelName name, int64_t rowid, Error 
   History history = {0};
   int found = 0, code = change_begin(&change, connection, name, error);
   if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
-  if (code == SQLITE_OK && found && history_find(&change.history, change.item, NULL)) {
+  if (code == SQLITE_OK && found && is_seen(&change)) {
     if (history_without(&change.history, change.item, &history) != SQLITE_OK) code = error_no_memory(error);
     if (code == SQLITE_OK) code = rate(&change, NULL, &history, -1, error);
   }

@@ -9,9 +9,11 @@
 #define LIVE_TYPE "recommend_live_batch"
 
 /* Adds or replaces a rating and folds it in; users and items that are new are added. `rating` NULL counts as 1 where
- * the model was not trained on ratings. */
+ * the model was not trained on ratings. `conflict`, sqlite3_vtab_on_conflict()'s, says what becomes of a pair that is
+ * there: with SQLITE_ABORT (plain INSERT) and SQLITE_REPLACE it is replaced; otherwise it stays, and SQLITE_CONSTRAINT
+ * is the answer. */
 int live_put(Connection *connection, ModelName name, sqlite3_value *user, sqlite3_value *item, sqlite3_value *rating,
-             Error *error);
+             int conflict, Error *error);
 
 /* The same for the cell of a rowid. */
 int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_value *rating, Error *error);

@@ -127,42 +127,44 @@ static int run_command(ModelTable *table, const char *command, sqlite3_value **v
                    table->name, command);
 }
 
-/* SQLITE_OK where an UPDATE changes nothing but the rating: the cursor marks what stays as it is. */
+/* SQLITE_OK where an UPDATE changes the rating and nothing else: the cursor marks what stays as it is. `values` are the
+ * rowid, the new rowid and the columns. */
 static int check_update(ModelTable *table, sqlite3_value **values, Error *error) {
+  int moves = sqlite3_value_int64(values[0]) != sqlite3_value_int64(values[1]);
   for (int column = 0; column <= COLUMN_PAYLOAD; column++)
-    if (column != COLUMN_RATING && !sqlite3_value_nochange(values[column]))
+    if (moves || (column == COLUMN_RATING) == sqlite3_value_nochange(values[2 + column]))
       return error_set(error, SQLITE_ERROR,
                        "model \"%s\": only the rating of a cell can be changed, the rest follows from the ratings",
                        table->name);
   return SQLITE_OK;
 }
 
-static int insert_row(ModelTable *table, sqlite3_value **values, Error *error) {
+static int insert_row(ModelTable *table, sqlite3_value **values, int conflict, Error *error) {
   static const int computed[] = {COLUMN_SCORE, COLUMN_PREDICTION, COLUMN_SEEN, COLUMN_PAYLOAD};
   for (size_t i = 0; i < sizeof computed / sizeof *computed; i++)
     if (sqlite3_value_type(values[computed[i]]) != SQLITE_NULL)
       return error_set(error, SQLITE_ERROR,
                        "model \"%s\" takes user, item and rating: the rest follows from the ratings", table->name);
   return live_put(table->connection, table_name(table), values[COLUMN_USER], values[COLUMN_ITEM], values[COLUMN_RATING],
-                  error);
+                  conflict, error);
 }
 
 int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_int64 *rowid) {
   ModelTable *table = (ModelTable *)vtab;
   Error error = {0};
-  int code;
-  *rowid = sqlite3_last_insert_rowid(table->connection->db); /* what SQLite will set it to: unchanged */
+  int code, conflict = sqlite3_vtab_on_conflict(table->connection->db); /* before any nested statement has its own */
+  *rowid = sqlite3_last_insert_rowid(table->connection->db);            /* what SQLite will set it to: unchanged */
   int inserts = count > 1 && sqlite3_value_type(values[0]) == SQLITE_NULL;
   sqlite3_value **columns = values + 2;
   if (inserts && sqlite3_value_type(columns[COLUMN_COMMAND]) != SQLITE_NULL) {
     const char *text = (const char *)sqlite3_value_text(columns[COLUMN_COMMAND]);
     code = text ? run_command(table, text, columns, &error) : error_no_memory(&error);
   } else if (inserts) {
-    code = insert_row(table, columns, &error);
+    code = insert_row(table, columns, conflict, &error);
   } else if (count == 1) {
     code = live_remove_at(table->connection, table_name(table), sqlite3_value_int64(values[0]), &error);
   } else {
-    code = check_update(table, columns, &error);
+    code = check_update(table, values, &error);
     if (code == SQLITE_OK)
       code = live_put_at(table->connection, table_name(table), sqlite3_value_int64(values[0]), columns[COLUMN_RATING],
                          &error);

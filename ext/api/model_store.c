@@ -37,13 +37,26 @@ static int run_with_payload(sqlite3 *db, const char *sql, const void *payload, c
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
 }
 
+/* A row that the model's own tables refuse is no conflict of the user's statement, which INSERT OR IGNORE would skip in
+ * silence: somebody has put a trigger or an index on them, or rows are there that should not be. */
+static int refused_by_tables(ModelName name, Error *error) {
+  Error refused = *error;
+  *error = (Error){0};
+  int code = error_set(error, SQLITE_CORRUPT_VTAB,
+                       "model \"%s\" is damaged, or a trigger or an index was put on its tables: %s (drop that, or "
+                       "train it again, or restore the database from a backup)",
+                       name.name, refused.message);
+  error_clear(&refused);
+  return code;
+}
+
 int model_store_payload(Connection *connection, ModelName name, const char *command, const void *payload,
                         const char *type, Error *error) {
   char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", _payload) SELECT %Q, ?1", name.schema, name.name,
                               name.name, command);
   int code = run_with_payload(connection->db, sql, payload, type, error);
   sqlite3_free(sql);
-  return code;
+  return (code & 0xff) == SQLITE_CONSTRAINT ? refused_by_tables(name, error) : code;
 }
 
 int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {

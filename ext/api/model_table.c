@@ -52,6 +52,8 @@ static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item
   int code = sqlite3_declare_vtab(db, sql);
   sqlite3_free(sql);
   if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
+  /* INSERT OR IGNORE and the like: SQLITE_CONSTRAINT comes before anything is written, see live.c. */
+  if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
 }
 

@@ -184,6 +184,10 @@ static const Step rating_changes[] = {
     {"INSERT INTO ratings_mf(user, item, rating) VALUES(99, 4, 5)", 0},
     {"INSERT INTO ratings_mf(user, item, rating) VALUES(3, 77, 2)", 0},
     {"UPDATE ratings_mf SET rating = 1 WHERE user = 2 AND seen = 1 AND item < 4", 0},
+    {"INSERT OR IGNORE INTO ratings_mf(user, item, rating) SELECT 3, item, 6 - rating FROM ratings WHERE user = 2 "
+     "UNION ALL SELECT 3, NULL, 1 UNION ALL SELECT 98, 4, 'good'",
+     0},
+    {"UPDATE OR IGNORE ratings_mf SET rating = CASE item WHEN 2 THEN 'good' ELSE 1 END WHERE user = 2 AND seen = 1", 0},
     {"DELETE FROM ratings_mf WHERE user = 5 AND seen = 1", 0},
     {"INSERT INTO ratings_mf(ratings_mf, user) VALUES('forget', 4)", 0},
     {"INSERT INTO plays_mf(plays_mf, user) VALUES('forget', 'person 9')", 0},

@@ -1,10 +1,10 @@
 /* recommend_cross_validate(trainer, source, folds [, options]): a row for each fold that is held out in turn.
  *
  * `folds` is a number, the name of a column that says which fold a row is in (NULL: it is always trained on), or
- * 'leave-one-out' (one fold, of one entry of every user who has two). Of n folds a row is in number
- * floor(n · recommend_split(seed, user, item)) + 1; with "split": "users" it is users that are dealt out, by
- * recommend_split(seed, user), each to be tested in one fold on a part of what she did. What is not an option of this
- * function is the trainer's. */
+ * 'leave-one-out' (one fold, of one entry of every user who has two). N rows are dealt out evenly, in order of
+ * recommend_split(seed, user, item): the p-th from 0 is in fold floor(p · folds / N) + 1. With "split": "users" it is
+ * the users that are dealt out so, by recommend_split(seed, user), each to be tested in one fold on a part of what they
+ * did; those of whom nothing can be held out are in none. What is not an option of this function is the trainer's. */
 #include <math.h>
 #include <string.h>
 

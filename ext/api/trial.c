@@ -8,6 +8,7 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "../data/deal.h"
 #include "../data/interactions_take.h"
 #include "../data/option_objects.h"
 #include "../model/in_memory.h"
@@ -183,13 +184,6 @@ static double draw(const Trial *trial, size_t user, uint32_t item) {
   return split_uniform(trial->options->seed, key, 2);
 }
 
-/* The fold of a uniform number, those below `part` being dealt out. */
-static uint8_t fold_of(const Trial *trial, double number, double part) {
-  if (number >= part) return TRIAL_NEVER;
-  int fold = (int)(number / part * trial->folds);
-  return (uint8_t)(fold < trial->folds ? fold : trial->folds - 1); /* the quotient may have been rounded to 1 */
-}
-
 static int compare_drawn(const void *a, const void *b) {
   const Drawn *x = a, *y = b;
   if (x->number != y->number) return x->number < y->number ? -1 : 1;
@@ -241,36 +235,67 @@ static void number_folds(Trial *trial, int folds) {
   for (int fold = 0; fold < folds; fold++) trial->label[fold] = fold + 1;
 }
 
+/* Deals rows or users out, `part` of them if there is one fold. `whole`: what is held out of them is all of them, and
+ * so one at least is kept to train on. */
+static int deal_out(const Trial *trial, Deal *deal, double part, int whole, const char *things, Error *error) {
+  const Cancel *cancel = &trial->interrupt.cancel;
+  size_t count = deal_count(deal);
+  if (count == 0)
+    return error_set(error, SQLITE_ERROR, "%s: no user has two ratings, one to be held out", trial->caller);
+  if ((size_t)trial->folds > count)
+    return error_set(error, SQLITE_ERROR, "%s: there are more folds (%d) than %s (%lld): make fewer folds",
+                     trial->caller, trial->folds, things, (int64_t)count);
+  if (count == 1 && whole)
+    return error_set(error, SQLITE_ERROR, "%s: \"%s\" has too few %s (1): some must be left to train on", trial->caller,
+                     trial->source, things);
+  return interrupt_error(error, trial->folds > 1 ? deal_folds(deal, trial->folds, cancel)
+                                                 : deal_part(deal, part, whole ? count - 1 : count, cancel));
+}
+
 static int deal_rows(Trial *trial, double part, Error *error) {
   const SparseMatrix *cells = &trial->data.by_user;
-  int code = SQLITE_OK;
+  Deal deal;
+  int code = interrupt_error(error, deal_alloc(&deal, cells->start[cells->rows]));
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++)
-      trial->fold[e] = fold_of(trial, draw(trial, user, cells->index[e]), part);
+      deal.number[e] = draw(trial, user, cells->index[e]);
     code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
   }
+  if (code == SQLITE_OK) code = deal_out(trial, &deal, part, 1, "ratings", error);
+  if (code == SQLITE_OK) memcpy(trial->fold, deal.fold, deal.count);
+  deal_free(&deal);
   return code;
 }
 
+/* Users of whom nothing can be held out are in no fold. */
 static int deal_users(Trial *trial, double part, Error *error) {
   const SparseMatrix *cells = &trial->data.by_user;
   Drawn *drawn = alloc_drawn(trial);
-  int code = drawn ? SQLITE_OK : error_no_memory(error);
+  Deal deal;
+  int code = interrupt_error(error, deal_alloc(&deal, cells->rows));
+  if (code == SQLITE_OK && !drawn) code = error_no_memory(error);
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     const Id id = dictionary_id(&trial->data.users, user);
-    uint8_t fold = fold_of(trial, split_uniform(trial->options->seed, &id, 1), part);
-    hold_out(trial, user, held_out_of(trial, sparse_row_length(cells, user)), fold, drawn);
+    int is_tested = held_out_of(trial, sparse_row_length(cells, user)) > 0;
+    deal.number[user] = is_tested ? split_uniform(trial->options->seed, &id, 1) : NAN;
     code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
   }
+  int whole = trial->options->held_out >= 1;
+  if (code == SQLITE_OK)
+    code = deal_out(trial, &deal, part, whole, whole ? "users" : "users of two ratings or more", error);
+  for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
+    if (deal.fold[user] != DEAL_NONE)
+      hold_out(trial, user, held_out_of(trial, sparse_row_length(cells, user)), deal.fold[user], drawn);
+    code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
+  }
+  deal_free(&deal);
   memory_free(drawn);
   return code;
 }
 
 int trial_deal(Trial *trial, int folds, double part, Error *error) {
   number_folds(trial, folds);
-  int code = trial->options->split == TRIAL_BY_USERS ? deal_users(trial, part, error) : deal_rows(trial, part, error);
-  if (code != SQLITE_OK) return code;
-  return check_folds(trial, folds > 1 ? "make fewer folds" : "hold out another part with \"validation\"", error);
+  return trial->options->split == TRIAL_BY_USERS ? deal_users(trial, part, error) : deal_rows(trial, part, error);
 }
 
 int trial_leave_one_out(Trial *trial, Error *error) {

@@ -4,6 +4,7 @@
 #ifndef RECOMMEND_API_TRIAL_H
 #define RECOMMEND_API_TRIAL_H
 
+#include "../data/deal.h"
 #include "judge.h"
 #include "table_function.h"
 #include "train.h"
@@ -59,7 +60,7 @@ void trial_options_free(TrialOptions *options);
 #define TRIAL_SHARED "user|item|rating|timestamp|duplicates|seed|threads"
 
 /* Which part of the data each entry is judged in; TRIAL_NEVER: it is always trained on. */
-enum { TRIAL_NEVER = 255, TRIAL_MOST_FOLDS = 254 };
+enum { TRIAL_NEVER = DEAL_NONE, TRIAL_MOST_FOLDS = DEAL_MOST_FOLDS };
 
 /* A trainer on its data. */
 typedef struct Trial {
@@ -111,9 +112,10 @@ int trial_check_names(const Trial *trial, const char *options, const Option *own
 /* Reads the source. */
 int trial_read(Trial *trial, Error *error);
 
-/* Deals the entries out: a part of them (1: all) into `folds`, by hash, of rows or of users as the options have it; or
- * one of each user's into one fold; or by a column of the source. A fold that leaves nothing to train on or to test is
- * an error. */
+/* Deals the entries out: evenly into `folds`, rows or users in order of their hash as the options have it; where
+ * `folds` is 1, the part whose hash is below `part` into that; or one of each user's into one fold; or by a column of
+ * the source. Where there are too few of them, or a column's fold leaves nothing to train on or to test, it is an
+ * error. */
 int trial_deal(Trial *trial, int folds, double part, Error *error);
 int trial_leave_one_out(Trial *trial, Error *error);
 int trial_deal_by_column(Trial *trial, const char *column, Error *error);

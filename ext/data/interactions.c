@@ -172,9 +172,10 @@ static uint32_t latest_value(const Build *build, const uint64_t *keys, size_t n)
   return value_bits(value);
 }
 
-static int is_held_out(const Build *build, const Id *user, uint64_t key) {
+/* The number that decides whether an entry is held out. */
+static double draw(const Build *build, const Id *user, uint64_t key) {
   const Id pair[2] = {*user, dictionary_id(&build->result->items, key >> 32)};
-  return split_uniform(build->options->seed, pair, 2) < build->options->test;
+  return split_uniform(build->options->seed, pair, 2);
 }
 
 /* Sorts one user's keys, merges those of one item, and parts them: trained first, then held out. */
@@ -197,7 +198,7 @@ static void settle_user(Build *build, size_t user, Worker *worker) {
       worker->bad_user = (uint32_t)user;
       worker->bad_item = (uint32_t)item;
     }
-    if (build->options->test > 0 && is_held_out(build, &id, key))
+    if (build->options->test > 0 && draw(build, &id, key) < build->options->test)
       worker->scratch[held++] = key;
     else
       keys[trained++] = key;
@@ -270,6 +271,56 @@ static int settle_users(Build *build) {
   if (!build->trained || !build->held || start_workers(build) != SQLITE_OK) return SQLITE_NOMEM;
   int code = parallel_for(build->worker_count, block_count(build), settle_block, build, build->cancel);
   return code == SQLITE_OK ? check_pairs(build) : code;
+}
+
+/* ---- holding out neither nothing nor all ------------------------------------------------------------------------- */
+
+/* The entry with the least number, or with the greatest; of equal ones the first. */
+static int find_extreme(const Build *build, int greatest, size_t *user, size_t *entry) {
+  double extreme = NAN;
+  int code = SQLITE_OK;
+  for (size_t u = 0; u < build->result->users.count && code == SQLITE_OK; u++) {
+    const Id id = dictionary_id(&build->result->users, u);
+    for (size_t e = 0; e < build->trained[u] + build->held[u]; e++) {
+      double number = draw(build, &id, build->keys[build->start[u] + e]);
+      if (!isnan(extreme) && (greatest ? number <= extreme : number >= extreme)) continue;
+      extreme = number;
+      *user = u;
+      *entry = e;
+    }
+    code = cancel_poll(build->cancel);
+  }
+  return code;
+}
+
+/* Of few entries the hash may hold out none, or all of them: then the one that came nearest to the other side is moved
+ * there. */
+static int hold_out_some(Build *build) {
+  size_t trained = 0, held = 0, user = 0, entry = 0;
+  for (size_t u = 0; u < build->result->users.count; u++) {
+    trained += build->trained[u];
+    held += build->held[u];
+  }
+  if (build->options->test <= 0 || trained + held == 0 || (trained > 0 && held > 0)) return SQLITE_OK;
+  if (trained + held == 1)
+    return error_set(build->error, SQLITE_ERROR,
+                     "%s: there is only one rating: the option \"test\" takes two or more, to hold one out and train "
+                     "on another",
+                     build->options->caller);
+  int code = find_extreme(build, trained == 0, &user, &entry);
+  if (code != SQLITE_OK) return code;
+  uint64_t *keys = build->keys + build->start[user], moved = keys[entry];
+  if (held == 0) { /* behind those that are trained on */
+    memmove(keys + entry, keys + entry + 1, (build->trained[user] - entry - 1) * sizeof *keys);
+    keys[--build->trained[user]] = moved;
+    build->held[user] = 1;
+  } else { /* before those that are held out */
+    memmove(keys + 1, keys, entry * sizeof *keys);
+    keys[0] = moved;
+    build->trained[user] = 1;
+    build->held[user]--;
+  }
+  return SQLITE_OK;
 }
 
 /* ---- from keys to matrices --------------------------------------------------------------------------------------- */
@@ -369,6 +420,7 @@ int interactions_read(sqlite3 *db, const Source *source, const InteractionOption
   int code = rows_read(db, source, options, &build->rows, interactions, cancel, error);
   if (code == SQLITE_OK) code = sort_by_user(build);
   if (code == SQLITE_OK) code = settle_users(build);
+  if (code == SQLITE_OK) code = hold_out_some(build);
   if (build->rows.with_times) rows_free(&build->rows);
   if (code == SQLITE_OK) code = fill_matrices(build);
   if (code == SQLITE_NOMEM) error_no_memory(error);

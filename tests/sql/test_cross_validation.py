@@ -44,6 +44,15 @@ def split(db, *key):
     return db.execute("SELECT recommend_split(" + ", ".join("?" * len(key)) + ")", key).fetchone()[0]
 
 
+def dealt(numbers, n):
+    """Folds 1 … n, evenly, in order of the numbers; of equal ones in order of place."""
+    order = sorted(range(len(numbers)), key=lambda place: (numbers[place], place))
+    folds = [None] * len(numbers)
+    for p, place in enumerate(order):
+        folds[place] = p * n // len(numbers) + 1
+    return folds
+
+
 def fold_table(db, rows, folds, name="folded", **types):
     """Ratings with a column `fold`."""
     db.execute(f"CREATE TABLE {name}(user {types.get('user', 'INTEGER')}, item {types.get('item', 'INTEGER')}, rating REAL, fold)")
@@ -151,17 +160,17 @@ class Folds(CrossTestCase):
         return cross(self.db, trainer, "folded", "fold", **options)
 
     def test_of_rows(self):
-        """Fold floor(n · recommend_split(seed, user, item)) + 1."""
+        """Evenly, in order of recommend_split(seed, user, item)."""
         for seed, n in ((42, 5), (3, 7), (42, 2)):
             rows = cross(self.db, "mf", "ratings", n, rank=3, epochs=2, seed=seed)
-            folds = [int(n * split(self.db, seed, user, item)) + 1 for user, item, _ in ROWS]
+            folds = dealt([split(self.db, seed, user, item) for user, item, _ in ROWS], n)
             self.assertEqual(rows, self.by_column(folds, rank=3, epochs=2, seed=seed))
             self.assertEqual(sum(row["tested"] for row in rows), len(ROWS))
             for row in rows:
                 self.assertEqual(row["tested"] + row["trained"], len(ROWS))
-                self.assertLess(abs(row["tested"] - len(ROWS) / n), 4 * math.sqrt(len(ROWS) / n))
+                self.assertIn(row["tested"], (len(ROWS) // n, len(ROWS) // n + 1))
         self.assertEqual(rows, cross(self.db, "mf", "ratings", 2, rank=3, epochs=2))  # 42 is the default
-        self.assertNotEqual([row["tested"] for row in rows], [row["tested"] for row in cross(self.db, "mf", "ratings", 2, rank=3, seed=3)])
+        self.assertNotEqual(rows, cross(self.db, "mf", "ratings", 2, rank=3, epochs=2, seed=3))
 
     def held_out(self, user, part):
         entries = sorted((split(self.db, 42, u, i), n) for n, (u, i, _) in enumerate(ROWS) if u == user)
@@ -169,13 +178,14 @@ class Folds(CrossTestCase):
         return [n for _, n in entries[:count]]
 
     def test_of_users(self):
-        """Each user is in one fold, by recommend_split(seed, user), with a part of what she did."""
+        """Each user is in one fold, evenly, in order of recommend_split(seed, user), with a part of what they did."""
         users = sorted({row[0] for row in ROWS})
+        fold_of = dict(zip(users, dealt([split(self.db, 42, user) for user in users], 4)))
         for part, given in ((0.2, {}), (0.5, {"held_out": 0.5}), (0.99, {"held_out": 0.99}), (1, {"held_out": 1})):
             folds = [None] * len(ROWS)
             for user in users:
                 for n in self.held_out(user, part):
-                    folds[n] = int(4 * split(self.db, 42, user)) + 1
+                    folds[n] = fold_of[user]
             rows = cross(self.db, "mf", "ratings", 4, rank=3, epochs=2, split="users", **given)
             self.assertEqual(rows, self.by_column(folds, rank=3, epochs=2))
             for row in rows:
@@ -194,11 +204,26 @@ class Folds(CrossTestCase):
     def test_users_of_one_rating_are_never_tested(self):
         db = rated([(1, 1, 3.0), (2, 1, 4.0), (3, 1, 4.0), (3, 2, 2.0), (4, 1, 1.0), (4, 2, 5.0), (5, 2, 5.0), (5, 3, 2.0), (6, 1, 2.0), (6, 3, 3.0)])
         for seed in range(5):
-            try:
-                rows = cross(db, "baseline", "ratings", 2, split="users", seed=seed)
-                self.assertEqual(sum(row["tested"] for row in rows), 4)
-            except Exception as error:
-                self.assertIn("make fewer folds", str(error))
+            rows = cross(db, "baseline", "ratings", 2, split="users", seed=seed)
+            self.assertEqual([row["tested"] for row in rows], [2, 2])
+            self.assertEqual([row["tested"] for row in cross(db, "baseline", "ratings", 4, split="users", seed=seed)], [1] * 4)
+            self.assertEqual(sorted(row["tested"] for row in cross(db, "baseline", "ratings", 6, split="users", seed=seed, held_out=1)), [1, 1, 2, 2, 2, 2])
+        for given, count in (({}, 4), ({"held_out": 1}, 6)):
+            self.assert_error(db, "SELECT * FROM recommend_cross_validate('baseline', 'ratings', 7, ?)", "more folds (7) than users", f"({count})", "make fewer",
+                              parameters=(json.dumps({"split": "users", **given}),))
+        db.execute("DELETE FROM ratings WHERE user IN (3, 4, 5, 6)")
+        self.assert_error(db, "SELECT * FROM recommend_cross_validate('baseline', 'ratings', 2, '{\"split\": \"users\"}')", "no user has two ratings")
+
+    def test_few_rows(self):
+        """Whatever the seed, every trainer gets every fold that there can be."""
+        few = [(1, 1, 5.0), (2, 1, 4.0), (2, 2, 3.0), (3, 3, 2.0), (3, 1, 4.0), (3, 2, 5.0)]
+        db = rated(few)
+        for trainer, options in (("mf", {"size": 2}), ("mf", {"size": 2, "algorithm": "sgd"}), ("mf", {"size": 2, "algorithm": "bpr"}), ("knn", {"size": 2}), ("ease", {"size": 2}), ("baseline", {})):
+            for n in range(2, len(few) + 1):
+                for seed in range(6):
+                    tested = [row["tested"] for row in cross(db, trainer, "ratings", n, seed=seed, **options)]
+                    self.assertEqual((len(tested), sum(tested), max(tested) - min(tested) <= 1), (n, len(few), True), (trainer, n, seed))
+            self.assert_error(db, "SELECT * FROM recommend_cross_validate(?, 'ratings', 7, ?)", "more folds (7) than ratings (6): make fewer folds", parameters=(trainer, json.dumps(options)))
 
     def test_leave_one_out(self):
         rows = ROWS + [(5, 50, 3.0)]  # a user of one rating is not tested
@@ -332,7 +357,7 @@ class Errors(CrossTestCase):
         for table, has in (("one", "fewer"), ("many", "more"), ("none", "fewer")):
             self.refused("baseline", table, "fold", None, 'column "fold"', "2 to 254", has)
         self.refused("baseline", "words", "fold", None, 'column "fold"', "'train'", "not a number")
-        self.refused("baseline", "SELECT user, item, rating FROM one LIMIT 3", 50, None, "nothing to test", "fewer folds")
+        self.refused("baseline", "SELECT user, item, rating FROM one LIMIT 3", 50, None, "more folds (50) than ratings (3)", "make fewer folds")
         self.refused("baseline", "SELECT user, item, rating FROM one GROUP BY user", "leave-one-out", None, "two ratings")
 
     def test_sources(self):
@@ -367,7 +392,7 @@ class AgainstNumpy(CrossTestCase):
         db = rated(ROWS)
         users, items = ({id: n for n, id in enumerate(sorted({row[side] for row in ROWS}))} for side in (0, 1))
         u, i, r = (np.array(column) for column in zip(*[(users[a], items[b], c) for a, b, c in ROWS]))
-        fold = np.array([int(3 * split(db, 42, a, b)) + 1 for a, b, _ in ROWS])
+        fold = np.array(dealt([split(db, 42, a, b) for a, b, _ in ROWS], 3))
         for row in cross(db, "baseline", "ratings", 3):
             rest, held = fold != row["fold"], fold == row["fold"]
             mean, of_user, of_item = r[rest].mean(), np.zeros(len(users)), np.zeros(len(items))

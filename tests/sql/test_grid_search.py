@@ -51,6 +51,19 @@ class Rows(CrossTestCase):
                                                                                        f"{drawn} < {part}").items() if metric in METRICS})
                 self.assertEqual(row["cold"], 0)
 
+    def test_a_part_of_few(self):
+        """What the hash would hold out, but one at the least, and one is left to train on."""
+        for rows in (2, 3, 5):
+            db = rated(ROWS[:rows])
+            for seed in range(8):
+                drawn = sorted((db.execute("SELECT recommend_split(?, ?, ?)", (seed, *row[:2])).fetchone()[0], n) for n, row in enumerate(ROWS[:rows]))
+                for part in (0.001, 0.2, 0.6, 0.999):
+                    held = [n for number, n in drawn if number < part][:rows - 1] or [drawn[0][1]]
+                    add_ratings(db, [row for n, row in enumerate(ROWS[:rows]) if n in held], "held")
+                    expected = stored(db, "baseline_train", None, {}, "SELECT * FROM ratings EXCEPT SELECT * FROM held", "held")
+                    self.assert_equal_trial(search(db, "baseline", "ratings", {}, validation=part, seed=seed)[0], {metric: expected[metric] for metric in METRICS}, (rows, seed, part))
+                    db.execute("DROP TABLE held")
+
     def test_means_over_folds(self):
         for given in ({"folds": 3}, {"folds": 4, "split": "users", "held_out": 0.4}):
             options = {**given, "epochs": 3, "relevance": 3, "k": 4}
@@ -251,7 +264,9 @@ class Errors(TestCase):
             self.refused("mf", {"rank": [2]}, options, *fragments)
         self.refused("tfidf", {"rank": [2]}, {}, "recommend_grid_search", "'mf_train'")
         self.refused("mf", {"rank": [2]}, {}, "quotes", source=None)
-        self.refused("baseline", {}, {"validation": 0.001}, "nothing to test", "validation", source="SELECT * FROM ratings LIMIT 5")
+        self.refused("baseline", {}, {}, "too few ratings (1)", source="SELECT * FROM ratings LIMIT 1")
+        self.refused("baseline", {}, {"split": "users"}, "no user has two ratings", source="SELECT * FROM ratings LIMIT 1")
+        self.refused("baseline", {}, {"split": "users", "held_out": 1}, "too few users (1)", source="SELECT * FROM ratings WHERE user = (SELECT max(user) FROM ratings)")
 
     def test_a_combination_that_fails(self):
         cursor = self.db.execute("SELECT combination FROM recommend_grid_search('mf', 'ratings', '{\"rank\": [2, 3, 0, 4]}', '{\"epochs\": 1, \"model\": \"best\"}')")

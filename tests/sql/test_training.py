@@ -486,6 +486,32 @@ class Options(TestCase):
         self.assertEqual(self.db.execute("SELECT sum(seen) FROM ratings_mf").fetchone(), (everything,))
         self.assertAlmostEqual(summary["heads"]["ranking"]["test"], self.ndcg(rows), places=5)
 
+    def test_held_out_of_few(self):
+        """What the hash holds out, but one at the least, and one is left to train on: which, the global mean tells."""
+        rows = [(1, 1, 1.0), (1, 2, 2.0), (2, 1, 4.0), ("a", 1, 8.0), ("a", "b", 16.0)]
+        for count in range(2, 6):
+            db = connect()
+            db.execute("CREATE TABLE few(user, item, rating)")
+            db.execute("CREATE TABLE texts AS SELECT 1 AS id, 'red blue' AS text UNION ALL SELECT 2, 'red' UNION ALL SELECT 'b', 'blue'")
+            db.executemany("INSERT INTO few VALUES(?, ?, ?)", rows[:count])
+            for seed in range(12):
+                drawn = sorted((db.execute("SELECT recommend_split(?, ?, ?)", (seed, *row[:2])).fetchone()[0], row) for row in rows[:count])
+                for part in (1e-9, 0.2, 0.5, 0.99):
+                    held = [row for number, row in drawn if number < part][:count - 1] or [drawn[0][1]]
+                    kept = [row[2] for number, row in drawn if row not in held]
+                    options = json.dumps({"method": "global", "test": part, "seed": seed})
+                    summary = json.loads(db.execute("SELECT baseline_train('few', ?)", (options,)).fetchone()[0])
+                    self.assertEqual((summary["held_out"], summary["ratings"]), (len(held), len(kept)))
+                    self.assertAlmostEqual(db.execute("SELECT predict(1, 1)").fetchone()[0], np.mean(kept), places=5)
+                    self.assertAlmostEqual(summary["heads"]["rating"]["test"], math.sqrt(np.mean([(np.clip(np.mean(kept), min(kept), max(kept)) - row[2]) ** 2 for row in held])), places=5)
+                    self.assertEqual(db.execute("SELECT rating FROM few_baseline WHERE seen = 1 ORDER BY rating").fetchall(), [(row[2],) for row in rows[:count]])
+            for function, options in (("mf_train('few', 2, ?)", {}), ("knn_train('few', 2, ?)", {}), ("ease_train('few', 2, ?)", {}), ("kmeans_train('few', 1, ?)", {}), ("mf_train('few', 2, ?)", {"algorithm": "bpr"}),
+                                      ("tfidf_train('texts', ?)", {"ratings": "few"})):
+                summary = json.loads(db.execute(f"SELECT {function}", (json.dumps({"model": "m", "test": 0.001, **options}),)).fetchone()[0])
+                self.assertEqual((summary["held_out"], summary["ratings"]), (1, count - 1), function)
+        self.assert_error(db, "SELECT mf_train('SELECT * FROM few LIMIT 1', 2, '{\"model\": \"m\", \"test\": 0.2}')", "mf_train", "only one rating", '"test"')
+        self.assert_error(db, "SELECT mf_train('SELECT * FROM few LIMIT 0', 2, '{\"model\": \"m\", \"test\": 0.2}')", "mf_train", "has no ratings")
+
     def ndcg(self, held_out):
         """NDCG@10 of what was held out, among all items but those trained on."""
         model = Numpy(self.db)

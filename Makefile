@@ -36,6 +36,8 @@ else
   SQLITE    := sqlite3
   SQLITE_LIBRARY := -lsqlite3
   LINK      := -shared -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now
+  # Never unmapped: see pin_library() in ext/recommend.c.
+  LINK += -Wl,-z,nodelete
   # Clang leaves a sanitizer's functions to the program that loads the library.
   ifeq ($(findstring -fsanitize,$(CFLAGS)),)
     LINK += -Wl,--no-undefined
@@ -139,6 +141,12 @@ $(BUILD)/tests/%: tests/%.c $(CORE) | ready
 	$(link_program)
 $(BUILD)/bench/%: tests/bench/%.c $(CORE) | ready
 	$(link_program)
+
+# This one is linked with SQLite alone, and loads the extension as users do.
+$(BUILD)/tests/fault/test_loading: tests/fault/test_loading.c $(SHARED) | ready
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -DRECOMMEND_LIBRARY='"$(abspath $(basename $(SHARED)))"' -I. -Iext -Itests/unit -MMD -MP -MF $@.d \
+	  -o $@ $< $(SQLITE_LIBRARY)
 
 .PHONY: programs benches
 programs: $(PROGRAMS)

@@ -6,7 +6,10 @@
 #include "model_table.h"
 #include "train.h"
 
-int about_register(sqlite3 *db);                /* about.c: recommend_version, recommend_debug */
+int about_register(sqlite3 *db); /* about.c: recommend_version, recommend_debug */
+/* Has the connection this version of recommend already? An error, and in *why a message to be freed by sqlite3_free,
+ * where it has another, or a part of one. */
+int about_loaded(sqlite3 *db, int *loaded, char **why);
 int split_register(sqlite3 *db);                /* split.c: recommend_split */
 int recommend_register(Connection *connection); /* recommend.c, recommend_all.c */
 int recommend_all_register(Connection *connection);

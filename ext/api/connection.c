@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "writing.h"
 
 typedef struct OpenModel {
   struct OpenModel *next;
@@ -157,6 +158,7 @@ void connection_release(void *context) {
   Connection *connection = context;
   if (--connection->references > 0) return;
   close_everything(connection);
+  writing_forget(connection);
   memory_free(connection);
 }
 

@@ -17,6 +17,7 @@ typedef struct Connection {
   struct OpenModel *models;           /* those read so far */
   sqlite3_stmt *databases;            /* PRAGMA database_list */
   struct SchemaList *lists;           /* the statement that lists the virtual tables of a schema */
+  struct Secured *unrestored;         /* see writing.c */
   const struct TrainedModel *storing; /* what a nested CREATE VIRTUAL TABLE is to store: see model_table.c */
 } Connection;
 

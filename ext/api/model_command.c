@@ -12,6 +12,7 @@
 #include "model_store.h"
 #include "train.h"
 #include "vtab.h"
+#include "writing.h"
 
 /* What a model was trained from, as m_config has it. */
 typedef struct Origin {
@@ -106,17 +107,31 @@ int model_integrity(ModelTable *table, Error *error) {
   return code;
 }
 
+static int write_trained(ModelTable *table, const TrainedModel *trained, Error *error) {
+  Writing writing;
+  int code = writing_begin(&writing, table->connection, table_name(table), 0, error);
+  if (code == SQLITE_OK) code = store_write(table->connection->db, table_name(table), trained, error);
+  return writing_end(&writing, code, error);
+}
+
+static int write_batch(ModelTable *table, const LiveBatch *batch, Error *error) {
+  Writing writing;
+  int code = writing_begin(&writing, table->connection, table_name(table), batch->secure, error);
+  if (code == SQLITE_OK) code = live_write(table->connection->db, table_name(table), batch, error);
+  return writing_end(&writing, code, error);
+}
+
 /* INSERT INTO m(m, …) VALUES('…', …): `values` are the columns. */
 static int run_command(ModelTable *table, const char *command, sqlite3_value **values, Error *error) {
   ModelName name = table_name(table);
   sqlite3_value *payload = values[COLUMN_PAYLOAD];
   if (sqlite3_stricmp(command, "store") == 0) {
     const TrainedModel *trained = sqlite3_value_pointer(payload, PAYLOAD_TYPE);
-    if (trained) return store_write(table->connection->db, name, trained, error);
+    if (trained) return write_trained(table, trained, error);
   }
   if (sqlite3_stricmp(command, "fold") == 0) {
     const LiveBatch *batch = sqlite3_value_pointer(payload, LIVE_TYPE);
-    if (batch) return live_write(table->connection->db, name, batch, error);
+    if (batch) return write_batch(table, batch, error);
   }
   if (sqlite3_stricmp(command, "forget") == 0)
     return live_remove_user(table->connection, name, values[COLUMN_USER], error);
@@ -152,8 +167,10 @@ static int insert_row(ModelTable *table, sqlite3_value **values, int conflict, E
 int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_int64 *rowid) {
   ModelTable *table = (ModelTable *)vtab;
   Error error = {0};
-  int code, conflict = sqlite3_vtab_on_conflict(table->connection->db); /* before any nested statement has its own */
-  *rowid = sqlite3_last_insert_rowid(table->connection->db);            /* what SQLite will set it to: unchanged */
+  int conflict = sqlite3_vtab_on_conflict(table->connection->db); /* before any nested statement has its own */
+  *rowid = sqlite3_last_insert_rowid(table->connection->db);      /* what SQLite will set it to: unchanged */
+  int code = writing_check(table->connection, table_name(table), &error);
+  if (code != SQLITE_OK) return vtab_report(vtab, &error);
   int inserts = count > 1 && sqlite3_value_type(values[0]) == SQLITE_NULL;
   sqlite3_value **columns = values + 2;
   if (inserts && sqlite3_value_type(columns[COLUMN_COMMAND]) != SQLITE_NULL) {

@@ -22,6 +22,7 @@
 #include "model_store.h"
 #include "train.h"
 #include "vtab.h"
+#include "writing.h"
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
@@ -211,8 +212,11 @@ static int take_size(sqlite3 *db, const Family *family, const ModuleArguments *g
 
 static int create_shadows(ModelTable *table, const TrainedModel *trained, Error *error) {
   sqlite3 *db = table->connection->db;
-  int code = shadow_create(db, table_name(table), error);
+  Writing writing;
+  int code = writing_begin(&writing, table->connection, table_name(table), 0, error);
+  if (code == SQLITE_OK) code = shadow_create(db, table_name(table), error);
   if (code == SQLITE_OK) code = store_write(db, table_name(table), trained, error);
+  code = writing_end(&writing, code, error);
   if (code == SQLITE_OK) code = declare(db, table_name(table), trained->user_affinity, trained->item_affinity, error);
   return code;
 }
@@ -261,9 +265,12 @@ static int table_disconnect(sqlite3_vtab *vtab) {
 static int table_destroy(sqlite3_vtab *vtab) {
   ModelTable *table = (ModelTable *)vtab;
   Error error = {0};
-  connection_forget(table->connection, table_name(table));
-  int code = shadow_drop(table->connection->db, table_name(table), &error);
+  Writing writing;
+  int code = writing_begin(&writing, table->connection, table_name(table), 0, &error);
+  if (code == SQLITE_OK) code = shadow_drop(table->connection->db, table_name(table), &error);
+  code = writing_end(&writing, code, &error);
   if (code != SQLITE_OK) return vtab_report(vtab, &error);
+  connection_forget(table->connection, table_name(table));
   table_free(table);
   return SQLITE_OK;
 }
@@ -271,10 +278,14 @@ static int table_destroy(sqlite3_vtab *vtab) {
 static int table_rename(sqlite3_vtab *vtab, const char *new_name) {
   ModelTable *table = (ModelTable *)vtab;
   Error error = {0};
-  connection_forget(table->connection, table_name(table));
-  int code = model_check_name(table->connection->db, new_name, &error);
+  Writing writing;
+  int code = writing_begin(&writing, table->connection, table_name(table), 0, &error);
+  if (code == SQLITE_OK) code = model_check_name(table->connection->db, new_name, &error);
   if (code == SQLITE_OK) code = shadow_rename(table->connection->db, table_name(table), new_name, &error);
-  return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
+  code = writing_end(&writing, code, &error);
+  if (code != SQLITE_OK) return vtab_report(vtab, &error);
+  connection_forget(table->connection, table_name(table));
+  return SQLITE_OK;
 }
 
 static int table_shadow_name(const char *suffix) { return shadow_is_suffix(suffix); }

@@ -413,23 +413,6 @@ static int write_row(sqlite3 *db, sqlite3_stmt *statement, const LiveRow *row, E
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
 }
 
-/* Sets PRAGMA secure_delete, and says what it was. */
-static int set_secure(sqlite3 *db, ModelName name, int to, int *was, Error *error) {
-  sqlite3_stmt *statement = NULL;
-  char *sql = was ? sqlite3_mprintf("PRAGMA \"%w\".secure_delete", name.schema)
-                  : sqlite3_mprintf("PRAGMA \"%w\".secure_delete = %s", name.schema,
-                                    to == 2 ? "fast"
-                                    : to    ? "on"
-                                            : "off");
-  if (!sql) return error_no_memory(error);
-  int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-  sqlite3_free(sql);
-  if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW && was) *was = sqlite3_column_int(statement, 0);
-  int finalized = sqlite3_finalize(statement);
-  if (code == SQLITE_OK) code = finalized;
-  return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
-}
-
 static int write_rows(sqlite3 *db, ModelName name, const LiveBatch *batch, Error *error) {
   sqlite3_stmt *statement = NULL;
   int code = SQLITE_OK;
@@ -448,15 +431,7 @@ static int write_rows(sqlite3 *db, ModelName name, const LiveBatch *batch, Error
 
 int live_write(sqlite3 *db, ModelName name, const LiveBatch *batch, Error *error) {
   sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
-  int was = 1, code = batch->secure ? set_secure(db, name, 0, &was, error) : SQLITE_OK;
-  if (code == SQLITE_OK && was != 1) code = set_secure(db, name, 1, NULL, error);
-  if (code == SQLITE_OK) code = write_rows(db, name, batch, error);
-  if (was != 1) {
-    Error later = {0}; /* what went wrong before is what counts */
-    int restored = set_secure(db, name, was, NULL, code == SQLITE_OK ? error : &later);
-    if (code == SQLITE_OK) code = restored;
-    error_clear(&later);
-  }
+  int code = write_rows(db, name, batch, error);
   sqlite3_set_last_insert_rowid(db, last_rowid);
   return code;
 }

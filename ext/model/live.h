@@ -14,7 +14,7 @@ typedef struct LiveRow LiveRow; /* private to live.c */
 typedef struct LiveBatch {
   size_t count;
   LiveRow *rows; /* owned */
-  int secure;    /* what is deleted is to be overwritten in the file */
+  int secure;    /* what is deleted must be overwritten in the file */
 } LiveBatch;
 
 /* A history with one entry more, or with another rating; held-out entries stay what they are. `history` and the new

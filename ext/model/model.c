@@ -34,6 +34,25 @@ void model_destroy(Model *model) {
 
 ModelName model_name(const Model *model) { return model->reader.name; }
 
+/* ---- locking ----------------------------------------------------------------------------------------------------- */
+
+int model_check_unlocked(const Model *model, Error *error) {
+  if (!model->locked) return SQLITE_OK;
+  return error_set(
+      error, SQLITE_ERROR,
+      "model \"%s\" is being written, and a trigger on one of its own tables can neither read nor change it: "
+      "drop the trigger",
+      model_name(model).name);
+}
+
+int model_lock(Model *model, Error *error) {
+  int code = model_check_unlocked(model, error);
+  if (code == SQLITE_OK) model->locked = 1;
+  return code;
+}
+
+void model_unlock(Model *model) { model->locked = 0; }
+
 /* ---- validity ---------------------------------------------------------------------------------------------------- */
 
 int model_begin(Model *model, ModelItems **items, Error *error) {
@@ -45,7 +64,8 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
     model->items->references++;
     return SQLITE_OK;
   }
-  int code = reader_statement(&model->reader, STATEMENT_STAMPS, &statement, error);
+  int code = model_check_unlocked(model, error);
+  if (code == SQLITE_OK) code = reader_statement(&model->reader, STATEMENT_STAMPS, &statement, error);
   if (code != SQLITE_OK) return code;
   /* Somebody has put a view in the place of a shadow table, and it calls us. */
   if (sqlite3_stmt_busy(statement)) return shadow_damaged(error, model_name(model), "reading it asks for itself");

@@ -59,6 +59,7 @@ typedef struct Model {
   struct Observed *observed;     /* that of the users with its stamp; NULL until asked for */
   int64_t user_stamp;
   int64_t users, users_counted;       /* as m_config has it; how many rows there were when they were counted last */
+  int locked;                         /* its tables are being written */
   const struct TrainedModel *trained; /* it is not stored: see in_memory.h; else NULL */
 } Model;
 
@@ -66,6 +67,12 @@ typedef struct Model {
 int model_create(Model **model, sqlite3 *db, ModelName name, Error *error);
 void model_destroy(Model *model); /* finalizes the statements; NULL is fine */
 ModelName model_name(const Model *model);
+
+/* While its tables are being written a model is locked: neither read, since it is half changed, nor written, which only
+ * a trigger on one of these tables can ask for. model_lock and model_check_unlocked: SQLITE_ERROR where it is. */
+int model_lock(Model *model, Error *error);
+void model_unlock(Model *model);
+int model_check_unlocked(const Model *model, Error *error);
 
 /* SQLITE_CORRUPT_VTAB with a message for damage, a format version that is not ours, or missing shadow tables. */
 int model_begin(Model *model, ModelItems **items, Error *error);

@@ -97,6 +97,7 @@ static const char new_model[] = "SELECT mf_train('ratings', 3, '{\"threads\":1,\
 static sqlite3 *open_disk(const char *path, const char *mode) {
   sqlite3 *db = disk_database(path);
   must(db, mode);
+  leave_deleted(db);
   must(db, "PRAGMA cache_size = 2; PRAGMA cache_spill = 2"); /* dirty pages are written early */
   return db;
 }
@@ -123,6 +124,7 @@ static long one_failure(const Image *image, const char *path, const char *mode, 
   int code = primary(outcome.code);
   if (!CHECK(code == SQLITE_OK || (faults && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL))))
     printf("  operation %ld of %.60s: code %d, %s\n", at, sql, outcome.code, outcome.message);
+  check_deleted_is_left(db, sql);
   if (!sqlite3_get_autocommit(db)) run(db, "ROLLBACK");
   CHECK(sqlite3_close(db) == SQLITE_OK);
   uint64_t hash = hash_of(path);

@@ -39,6 +39,7 @@ static int one_stop(sqlite3 *db, const char *sql, const Outcome *expected, uint6
   int stopped = stops > 0;
   int right = outcome.code == SQLITE_OK ? 1 : stopped && primary(outcome.code) == SQLITE_INTERRUPT;
   if (!CHECK(right)) printf("  step %ld of %.90s: code %d, %s\n", at, sql, outcome.code, outcome.message);
+  check_deleted_is_left(db, sql);
   if (in_transaction && !sqlite3_get_autocommit(db)) must(db, "ROLLBACK");
   if (outcome.code != SQLITE_OK || in_transaction) {
     uint64_t now = hash_database(db);

@@ -77,6 +77,7 @@ static int start(Training *training, Error *error) {
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
+      .profile = rated ? PROFILE_RATING : PROFILE_MEAN,
       .fold = {baseline_fold_in(options->method, options->user_regularization)},
   };
   static const char *const algorithms[] = {"bias", "global", "user", "item", "popularity"};

@@ -83,6 +83,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = trial_begin(&state->trial, call, &state->options.trial, error);
   if (code == SQLITE_OK)
     code = trial_check_names(&state->trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
+  if (code == SQLITE_OK) code = trial_check_options(&state->trial, state->trainer_options, error);
   if (code == SQLITE_OK) code = trial_read(&state->trial, error);
   if (code == SQLITE_OK) code = deal(call, state, error);
   if (code == SQLITE_OK && !(state->results = memory_alloc_zero((size_t)state->trial.folds, sizeof *state->results)))

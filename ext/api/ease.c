@@ -33,6 +33,10 @@ typedef struct EaseState {
 
 static void set_defaults(TrainOptions *common) { ((EaseTraining *)common)->max_memory = DEFAULT_MEMORY; }
 
+static ValuesRead values_read(const TrainOptions *common) {
+  return ((const EaseTraining *)common)->values ? VALUES_RATINGS : VALUES_LIKES;
+}
+
 static int start(Training *training, Error *error) {
   const EaseTraining *options = (const EaseTraining *)training->options;
   EaseState *state = training->state;
@@ -96,13 +100,15 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   const EaseTraining *options = (const EaseTraining *)training->options;
   EaseState *state = training->state;
   const Cancel *cancel = &training->interrupt.cancel;
-  SparseMatrix x = training->data.by_user;
+  const SparseMatrix *likes = &training->data.by_user;
   Ease ease = {0};
   const EaseOptions fit = {.lambda = training->size, .threads = training->threads};
   *done = 1;
   *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  int code = options->values ? SQLITE_OK : training_likes(training, &likes, error);
+  SparseMatrix x = *likes;
   if (!options->values) x.value = NULL;
-  int code = interrupt_error(error, ease_fit(&ease, &x, &fit, cancel, error));
+  if (code == SQLITE_OK) code = interrupt_error(error, ease_fit(&ease, &x, &fit, cancel, error));
   if (code == SQLITE_OK) code = take_weights(training, &ease, error);
   const Links links = {.items = ease.items, .dense = training->trained.weights, .linked = ease.items};
   ease_free(&ease);
@@ -115,6 +121,7 @@ const Family ease_family = {
     .name = "ease",
     .function = "ease_train",
     .reads_ratings = 1,
+    .values = values_read,
     .size_key = "lambda",
     .usage = "ease_train(source, lambda [, options])",
     .size = "regularization lambda",

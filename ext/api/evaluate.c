@@ -8,6 +8,7 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "../data/interactions_take.h"
 #include "../data/interrupt.h"
 #include "judge.h"
 #include "register.h"
@@ -118,15 +119,18 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
-/* The affinities of the model's ids, which the source's are compared with: '42' is user 42. */
-static int read_affinities(TableCall *call, IdAffinity *user, IdAffinity *item, Error *error) {
+/* How the source is to be read: by the affinities of the model's ids, '42' being user 42, and as the model's own was.
+ */
+static int choose_reading(TableCall *call, InteractionOptions *reading, int *feedback, Error *error) {
   Model *model = NULL;
   ModelItems *items = NULL;
   int code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  *user = items->user_affinity;
-  *item = items->item_affinity;
+  reading->user_as = items->user_affinity;
+  reading->item_as = items->item_affinity;
+  reading->counts = shape_is_counts(&items->shape);
+  *feedback = shape_is_feedback(&items->shape);
   model_end(model);
   items_release(items);
   return SQLITE_OK;
@@ -145,12 +149,13 @@ static int read_source(TableCall *call, const EvaluateOptions *options, const Ca
       .implicit = options->rating.is_null,
       .threads = parallel_threads(options->judge.threads),
   };
-  int code = read_affinities(call, &reading.user_as, &reading.item_as, error);
+  int feedback = 0, code = choose_reading(call, &reading, &feedback, error);
   if (code == SQLITE_OK) code = argument_text(call, 1, &text, error);
   if (code == SQLITE_OK && !text)
     code = error_set(error, SQLITE_ERROR, "%s: the source is missing: call it as %s", name, call->function->usage);
   if (code == SQLITE_OK) code = source_resolve(call->connection->db, text, name, &source, error);
   if (code == SQLITE_OK) code = interactions_read(call->connection->db, &source, &reading, data, cancel, error);
+  if (code == SQLITE_OK && feedback) code = interrupt_error(error, interactions_drop_zeros(data, cancel));
   source_free(&source);
   return code;
 }

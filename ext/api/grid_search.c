@@ -110,6 +110,18 @@ static int try_combination(GridState *state, size_t which, GridRow *row, Error *
   return blame(state, which, code, error);
 }
 
+/* All of them before the first is tried. */
+static int check_combinations(GridState *state, Error *error) {
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < state->grid.count && code == SQLITE_OK; i++) {
+    char *options = options_of(state, i);
+    code = options ? trial_check_options(&state->trial, options, error) : error_no_memory(error);
+    sqlite3_free(options);
+    blame(state, i, code, error);
+  }
+  return code;
+}
+
 /* Which is done before any is tried, lest the name turn out to be taken after hours. */
 static int check_model(GridState *state, Error *error) {
   char *options = options_of(state, 0);
@@ -204,6 +216,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = trial_check_names(trial, state->trainer_options, grid_options, GRID_OPTIONS, 0, error);
   if (code == SQLITE_OK)
     code = trial_check_names(trial, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
+  if (code == SQLITE_OK) code = check_combinations(state, error);
   if (code == SQLITE_OK) code = trial_read(trial, error);
   if (code == SQLITE_OK)
     code = options->folds ? trial_deal(trial, options->folds, 1, error)

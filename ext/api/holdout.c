@@ -5,14 +5,19 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../data/interactions_take.h"
 #include "../learn/metrics.h"
 
 enum { MOST_JUDGED_USERS = 4096, TEST_K = 10 };
 
 int holdout_choose(const Training *training, Holdout *holdout) {
   const SparseMatrix *held_out = &training->data.held_out, *trained = &training->data.by_user;
-  size_t users = held_out->rows, step = users / MOST_JUDGED_USERS + 1, most = users / step + 1;
   *holdout = (Holdout){0};
+  if (training->dislikes) {
+    if (interactions_likes(held_out, &holdout->likes, NULL) != SQLITE_OK) return SQLITE_NOMEM;
+    held_out = &holdout->likes;
+  }
+  size_t users = held_out->rows, step = users / MOST_JUDGED_USERS + 1, most = users / step + 1;
   holdout->user = memory_alloc(most, sizeof *holdout->user);
   holdout->relevant = memory_alloc(most, sizeof *holdout->relevant);
   holdout->excluded = memory_alloc(most, sizeof *holdout->excluded);
@@ -31,6 +36,7 @@ void holdout_free(Holdout *holdout) {
   memory_free(holdout->user);
   memory_free(holdout->relevant);
   memory_free(holdout->excluded);
+  sparse_free(&holdout->likes);
   *holdout = (Holdout){0};
 }
 

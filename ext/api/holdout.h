@@ -10,6 +10,7 @@ typedef struct Holdout {
   size_t count; /* users judged */
   size_t *user; /* their indexes */
   Excluded *relevant, *excluded;
+  SparseMatrix likes; /* what `relevant` points to, where dislikes were held out too */
 } Holdout;
 
 /* Chooses the users. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */

@@ -61,10 +61,11 @@ static void block_add(Block *block, const Judge *judge, size_t source_user, cons
   const SparseMatrix *cells = &judge->data->by_user;
   const JudgeOptions *options = judge->options;
   size_t at = block->count++, first = block->item_count;
+  int feedback = shape_is_feedback(&judge->items->shape);
   block->unknown[at] = 0;
   for (size_t e = cells->start[source_user]; e < cells->start[source_user + 1]; e++) {
     double rating = (double)sparse_value(cells, e);
-    if (rating < options->threshold) continue; /* never, if it is NaN */
+    if (rating < options->threshold || (feedback && rating <= 0)) continue; /* never, if the threshold is NaN */
     uint32_t item = judge->item_index[cells->index[e]];
     if (item != DICTIONARY_NONE)
       block->items[block->item_count++] = item;

@@ -8,6 +8,7 @@
 
 int links_test(Training *training, const Links *links, int weighted, double *test, Error *error) {
   const SparseMatrix *by_user = &training->data.by_user;
+  if (training->values != VALUES_RATINGS && training_likes(training, &by_user, error) != SQLITE_OK) return error->code;
   Holdout holdout;
   *test = NAN;
   if (!training->data.held_out.start) return SQLITE_OK;

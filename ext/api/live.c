@@ -132,9 +132,6 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
   if (!(fabs(number) < 1e30) || (shape->links && fabs(number) > MOST_COMPARED))
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": the rating %s is too large a number", change->name.name,
                      sqlite3_value_text(value));
-  if (number < 0 && !shape_is_explicit(shape) && !shape->cosine)
-    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" takes ratings as confidence: they must not be negative",
-                     change->name.name);
   *rating = (float)number;
   return SQLITE_OK;
 }
@@ -165,15 +162,21 @@ static int check_row(const Change *change, const float *row, Error *error) {
   return SQLITE_OK;
 }
 
-/* The user with another history. `new_item`: the row of the new item, or NULL. */
+/* 1 where the item counts as had by somebody with this history: where it is no dislike. */
+static int is_counted(const Change *change, const History *history) {
+  size_t place = history_place(history, change->item);
+  return place < history->count && (!shape_is_feedback(&change->items->shape) || history_rating(history, place) > 0);
+}
+
+/* The user with another history, of so many entries more. `new_item`: the row of the new item, or NULL. */
 static int rate(Change *change, const float *new_item, const History *history, int entries, Error *error) {
   ModelItems *items = change->items;
   LiveUser user = {.index = change->user,
                    .id = &change->user_id,
                    .history = history,
-                   .entries = entries,
                    .trained = is_held_out(change) ? 0 : entries,
-                   .item = change->item};
+                   .item = change->item,
+                   .counted = is_counted(change, history) - is_counted(change, &change->history)};
   float *row = NULL;
   NeighborLists neighbors = {0};
   int code = SQLITE_OK;
@@ -193,12 +196,24 @@ static int rate(Change *change, const float *new_item, const History *history, i
   return code;
 }
 
+/* Takes the entry out of the cell that has been found, if there is one. */
+static int take_out(Change *change, Error *error) {
+  History history = {0};
+  int code = SQLITE_OK;
+  if (change->user_is_new || !is_seen(change)) return SQLITE_OK;
+  if (history_without(&change->history, change->item, &history) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK) code = rate(change, NULL, &history, -1, error);
+  history_free(&history);
+  return code;
+}
+
 /* Puts a rating into the cell that has been found. */
 static int put(Change *change, sqlite3_value *value, Error *error) {
   ModelItems *items = change->items;
   History history = {0};
   float rating, *new_item = NULL;
   int added = 0, code = take_rating(change, value, &rating, error);
+  if (code == SQLITE_OK && rating == 0 && shape_is_feedback(&items->shape)) return take_out(change, error);
   if (code == SQLITE_OK && history_with(&change->history, change->item, rating, &history, &added) != SQLITE_OK)
     code = error_no_memory(error);
   if (code == SQLITE_OK && change->item_is_new) {
@@ -238,14 +253,9 @@ int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_v
 
 int live_remove_at(Connection *connection, ModelName name, int64_t rowid, Error *error) {
   Change change;
-  History history = {0};
   int found = 0, code = change_begin(&change, connection, name, error);
   if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
-  if (code == SQLITE_OK && found && is_seen(&change)) {
-    if (history_without(&change.history, change.item, &history) != SQLITE_OK) code = error_no_memory(error);
-    if (code == SQLITE_OK) code = rate(&change, NULL, &history, -1, error);
-  }
-  history_free(&history);
+  if (code == SQLITE_OK && found) code = take_out(&change, error);
   return change_end(&change, code, error);
 }
 

@@ -176,6 +176,7 @@ const Family mf_family = {
     .name = "mf",
     .function = "mf_train",
     .reads_ratings = 1,
+    .values = mf_values,
     .size_key = "rank",
     .usage = "mf_train(source, rank [, options])",
     .size = "rank",

@@ -58,6 +58,16 @@ static void plan_rating(const Interactions *data, const MfOptions *options, cons
   plan->bias_regularization = plan->regularization / shape->unit;
 }
 
+/* The mean of |value|: a dislike is as sure as a like. */
+static double mean_size(const Interactions *data) {
+  const SparseMatrix *cells = &data->by_user;
+  size_t entries = cells->start[cells->rows];
+  double sum = 0;
+  if (data->minimum >= 0) return data->mean > 0 ? data->mean : 1;
+  for (size_t e = 0; e < entries; e++) sum += fabs((double)sparse_value(cells, e));
+  return sum > 0 ? sum / (double)entries : 1;
+}
+
 static void plan_ranking(const Interactions *data, const MfOptions *options, const Shape *shape, AlsOptions *plan) {
   int implicit = options->algorithm == MF_IALS, missing = implicit && !options->unobserved;
   double target = 1, confidence = 1;
@@ -66,7 +76,7 @@ static void plan_ranking(const Interactions *data, const MfOptions *options, con
   /* Missing cells weigh 1 by convention where confidence can be raised instead: 1 + α mean = 1 / w. */
   plan->missing_weight = given_or(options->unobserved_weight, missing ? 1 : shape->weight);
   if (missing) {
-    double mean = data->mean > 0 ? data->mean : 1;
+    double mean = mean_size(data);
     plan->confidence_slope = given_or(options->alpha, (1 / shape->weight - 1) / mean);
     confidence += plan->confidence_slope * mean;
   }
@@ -122,7 +132,7 @@ void mf_plan_als(const Training *training, const MfOptions *options, MfPlan *pla
   plan->mean = plan->head == HEAD_RATING ? als->mean : als->target_slope != 0 ? -als->target : 0;
 }
 
-int mf_create_als(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_als(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   AlsOptions options = plan->method.als;
   options.user_start = plan->start[0];
   options.item_start = plan->start[1];

@@ -59,7 +59,7 @@ void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *pla
   sgd->decay = given_or(options->decay, adaptive ? 0.9 : 1);
 }
 
-int mf_create_sgd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_sgd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   return sgd_create(factorizer, &training->data.by_user, &plan->method.sgd, error);
 }
 
@@ -79,7 +79,7 @@ void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *pl
   adam->batch_size = options->batch_size < 0 ? 512 : options->batch_size;
 }
 
-int mf_create_adam(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_adam(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   return adam_create(factorizer, &training->data.by_user, &plan->method.adam, error);
 }
 
@@ -101,7 +101,7 @@ void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan
   gradient->decay = given_or(options->decay, 1);
 }
 
-int mf_create_gradient(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_gradient(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   return gradient_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.gradient, error);
 }
 

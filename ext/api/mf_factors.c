@@ -36,7 +36,7 @@ void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *p
                         .nu = 1};
 }
 
-int mf_create_svdpp(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_svdpp(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   return svdpp_create(factorizer, &training->data.by_user, &plan->method.svdpp, error);
 }
 
@@ -66,7 +66,7 @@ void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *pla
       (FoldIn){.method = FOLD_RATING, .regularization = fmax(nmf->regularization, 1e-6), .nu = 1, .nonnegative = 1};
 }
 
-int mf_create_nmf(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_nmf(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   return nmf_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.nmf, error);
 }
 
@@ -105,7 +105,7 @@ void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *pla
   if (svd->missing == SVD_MISSING_ZERO) plan->mean *= (double)cells->start[cells->rows] / fmax(all, 1);
 }
 
-int mf_create_svd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
+int mf_create_svd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   return svd_centered_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.svd,
                              &training->interrupt.cancel, error);
 }

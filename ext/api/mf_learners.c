@@ -15,7 +15,7 @@ static const MfLearner learners[] = {
                 .describe = mf_describe_als,
                 .describe_all = mf_describe_all_als},
     [MF_IALS] = {.name = "ials",
-                 .feedback = FEEDBACK_CONFIDENCE,
+                 .feedback = FEEDBACK_COUNTS,
                  .fits = {[HEAD_RANKING] = 1},
                  .least_regularization = 1e-6,
                  .epochs = 15,
@@ -76,7 +76,7 @@ static const MfLearner learners[] = {
                 .create = mf_create_svd,
                 .describe = mf_describe_svd},
     [MF_BPR] = {.name = "bpr",
-                .feedback = FEEDBACK_ANY,
+                .feedback = FEEDBACK_COUNTS,
                 .fits = {[HEAD_RANKING] = 1},
                 .epochs = 30,
                 .plan = mf_plan_bpr,
@@ -84,7 +84,7 @@ static const MfLearner learners[] = {
                 .create = mf_create_bpr,
                 .describe = mf_describe_bpr},
     [MF_LOGISTIC] = {.name = "logistic",
-                     .feedback = FEEDBACK_CONFIDENCE,
+                     .feedback = FEEDBACK_COUNTS,
                      .fits = {[HEAD_RANKING] = 1},
                      .epochs = 20,
                      .plan = mf_plan_logistic,
@@ -98,6 +98,11 @@ double mf_rating_unit(const Interactions *data) {
 }
 
 const MfLearner *mf_learner(int algorithm) { return &learners[algorithm]; }
+
+ValuesRead mf_values(const TrainOptions *common) {
+  int algorithm = ((const MfOptions *)common)->algorithm;
+  return algorithm >= 0 && learners[algorithm].feedback == FEEDBACK_COUNTS ? VALUES_COUNTS : VALUES_RATINGS;
+}
 
 /* ---- what goes together ------------------------------------------------------------------------------------------ */
 
@@ -122,11 +127,6 @@ static int check_feedback(const MfLearner *learner, const Interactions *data, Er
                      "mf_train: \"%s\" needs ratings, and the source has none: name the column with the option "
                      "\"rating\", or leave \"algorithm\" out to train on implicit feedback",
                      learner->name);
-  if (learner->feedback == FEEDBACK_CONFIDENCE && data->minimum < 0)
-    return error_set(error, SQLITE_ERROR,
-                     "mf_train: \"%s\" takes ratings as confidence, so they must not be negative, but the least is "
-                     "%g: use \"als\", or leave the rating out with the option \"rating\": null",
-                     learner->name, data->minimum);
   if (learner->feedback == FEEDBACK_NONNEGATIVE_RATINGS && data->minimum < 0)
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"%s\" takes ratings that are not negative, but the least is %g: use \"als\"",

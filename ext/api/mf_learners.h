@@ -39,7 +39,7 @@ typedef enum MfFeedback {
   FEEDBACK_ANY,
   FEEDBACK_RATINGS,             /* the source must have ratings */
   FEEDBACK_NONNEGATIVE_RATINGS, /* … and none is negative */
-  FEEDBACK_CONFIDENCE           /* ratings, where there are any, are confidences: not negative */
+  FEEDBACK_COUNTS               /* ratings, where there are any, are VALUES_COUNTS */
 } MfFeedback;
 
 typedef struct MfLearner {
@@ -52,7 +52,7 @@ typedef struct MfLearner {
   int epochs;    /* unless they are given */
   int user_rows; /* reads training->data.by_user only, so that training->by_item need not be made */
   void (*plan)(const Training *training, const MfOptions *options, MfPlan *plan); /* plan->head is set */
-  int (*create)(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+  int (*create)(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
   /* Appends the head's resolved options, as members of a JSON object, the first without a comma before it. */
   void (*describe)(const MfPlan *plan, sqlite3_str *json);
   /* … and those that no head has of its own, each with a comma before it; NULL: there are none. */
@@ -60,6 +60,10 @@ typedef struct MfLearner {
 } MfLearner;
 
 const MfLearner *mf_learner(int algorithm);
+
+/* How the options' algorithm reads the values of the source. (Of none that is given they are ratings, or there are
+ * none.) */
+ValuesRead mf_values(const TrainOptions *options);
 
 /* A quarter of the ratings' range, by which defaults scale; 1 where there is none. */
 double mf_rating_unit(const Interactions *data);
@@ -70,40 +74,40 @@ int mf_choose(const Training *training, MfOptions *options, const Interactions *
 
 /* The learners' own functions, for the table. */
 void mf_plan_als(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_als(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_als(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_als(const MfPlan *plan, sqlite3_str *json);
 void mf_describe_all_als(const MfOptions *options, sqlite3_str *json);
 
 void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_sgd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_sgd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_sgd(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_adam(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_adam(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_adam(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_gradient(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_gradient(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_gradient(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_svdpp(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_svdpp(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_svdpp(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_nmf(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_nmf(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_nmf(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_svd(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_svd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_svd(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_bpr(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_bpr(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_bpr(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_bpr(const MfPlan *plan, sqlite3_str *json);
 
 void mf_plan_logistic(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_logistic(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error);
+int mf_create_logistic(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
 void mf_describe_logistic(const MfPlan *plan, sqlite3_str *json);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * The defaults were chosen on validation splits (MovieLens 100K, 1M and latest-small, ratings of 4 and more). The more
  * there is to learn from, the less a sample's rows are penalised: with n entries of I users × J items, n̄ = n / √(I J)
- * of them a row, λ = c / n̄, but never more than MOST_REGULARIZATION. */
+ * of them (likes) a row, λ = c / n̄, but never more than MOST_REGULARIZATION. */
 #include <math.h>
 
 #include "mf_learners.h"
@@ -10,7 +10,9 @@
 #define MOST_REGULARIZATION 0.03
 
 static double regularization_of(const Interactions *data, double numerator) {
-  double entries = (double)data->by_user.start[data->by_user.rows];
+  const SparseMatrix *cells = &data->by_user;
+  double entries = (double)cells->start[cells->rows];
+  for (size_t e = 0; data->minimum < 0 && e < cells->start[cells->rows]; e++) entries -= sparse_value(cells, e) < 0;
   double row = entries / sqrt(fmax((double)data->by_user.rows * (double)data->by_user.columns, 1));
   return fmin(numerator / fmax(row, 1), MOST_REGULARIZATION);
 }
@@ -53,8 +55,11 @@ void mf_plan_bpr(const Training *training, const MfOptions *options, MfPlan *pla
   plan_sampled(training, options, &otherwise, plan);
 }
 
-int mf_create_bpr(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
-  return bpr_create(factorizer, &training->data.by_user, &plan->method.sampled, error);
+/* What users have is what they like. A dislike is drawn like anything else that they have not. */
+int mf_create_bpr(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
+  const SparseMatrix *likes;
+  int code = training_likes(training, &likes, error);
+  return code == SQLITE_OK ? bpr_create(factorizer, likes, &plan->method.sampled, error) : code;
 }
 
 void mf_describe_bpr(const MfPlan *plan, sqlite3_str *json) { describe_sampled(plan, json); }
@@ -68,8 +73,10 @@ void mf_plan_logistic(const Training *training, const MfOptions *options, MfPlan
   plan_sampled(training, options, &otherwise, plan);
 }
 
-int mf_create_logistic(Factorizer *factorizer, const Training *training, const MfPlan *plan, Error *error) {
-  return logistic_create(factorizer, &training->data.by_user, &plan->method.sampled, error);
+int mf_create_logistic(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
+  const SparseMatrix *likes;
+  int code = training_likes(training, &likes, error);
+  return code == SQLITE_OK ? logistic_create(factorizer, likes, &plan->method.sampled, error) : code;
 }
 
 void mf_describe_logistic(const MfPlan *plan, sqlite3_str *json) {

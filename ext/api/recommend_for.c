@@ -106,16 +106,24 @@ static int by_item(const void *a, const void *b) {
   return x->place < y->place ? -1 : x->place > y->place;
 }
 
-static int as_history(LikedList *list, History *history) {
+/* One entry an item, as training would have it: the last rating counts, or where they are counts, their sum; where they
+ * are feedback, 0 is none. */
+static int as_history(const ModelShape *shape, LikedList *list, History *history) {
+  int adds_up = shape_is_counts(shape), feedback = shape_is_feedback(shape), with_ratings = list->with_ratings;
   if (list->count) qsort(list->liked, list->count, sizeof *list->liked, by_item);
+  for (size_t i = 1; adds_up && i < list->count; i++) with_ratings |= list->liked[i].item == list->liked[i - 1].item;
   history->item = memory_alloc(list->count, sizeof *history->item);
-  if (list->with_ratings) history->rating = memory_alloc(list->count, sizeof *history->rating);
-  if (!history->item || (list->with_ratings && !history->rating)) return SQLITE_NOMEM;
+  if (with_ratings) history->rating = memory_alloc(list->count, sizeof *history->rating);
+  if (!history->item || (with_ratings && !history->rating)) return SQLITE_NOMEM;
+  double sum = 0;
   for (size_t i = 0; i < list->count; i++) {
-    if (i + 1 < list->count && list->liked[i + 1].item == list->liked[i].item) continue;
-    history->item[history->count] = list->liked[i].item;
-    if (history->rating) history->rating[history->count] = list->liked[i].rating;
-    history->count++;
+    const Liked *liked = &list->liked[i];
+    sum = (adds_up ? sum : 0) + (double)liked->rating;
+    if (i + 1 < list->count && liked[1].item == liked->item) continue;
+    history->item[history->count] = liked->item;
+    if (history->rating) history->rating[history->count] = (float)sum;
+    history->count += !feedback || (float)sum != 0;
+    sum = 0;
   }
   return SQLITE_OK;
 }
@@ -137,7 +145,7 @@ static int read_profile(TableCall *call, const ModelItems *items, History *histo
                                    : error_from_database(error, db, stepped, call->function->name);
   }
   sqlite3_finalize(statement);
-  if (code == SQLITE_OK && as_history(&list, history) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK && as_history(&items->shape, &list, history) != SQLITE_OK) code = error_no_memory(error);
   memory_free(list.liked);
   return code;
 }

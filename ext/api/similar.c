@@ -309,8 +309,9 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   float *vector =
       links ? NULL : memory_alloc_aligned((size_t)shape_stride(&items->shape, items->shape.score_head), sizeof *vector);
   UserQuery query;
-  /* As many as have seen the item may be dropped afterwards. */
-  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + popularity->count[item] : INT64_MAX;
+  /* As many as have seen the item may be dropped afterwards; of those who dislike it there is no count. */
+  int64_t seen = shape_is_feedback(&items->shape) ? UINT32_MAX : popularity->count[item];
+  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + seen : INT64_MAX;
   popularity_release(popularity);
   code = aim_at(items, item, weights, vector, &query) == SQLITE_OK &&
                  keep_at_most(state, enough, (size_t)model_user_count(model), &top) == SQLITE_OK

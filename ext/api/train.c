@@ -13,6 +13,7 @@
 #include "../base/json.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "../data/interactions_take.h"
 #include "baseline.h"
 #include "kmeans.h"
 #include "links.h"
@@ -57,6 +58,7 @@ static int parse_options(Training *training, const char *text, Error *error) {
   int code = options_parse(family->function, text, family->options, family->option_count, training->options, error);
   if (code != SQLITE_OK) return code;
   training->threads = parallel_threads(training->options->threads);
+  if (family->values) training->values = family->values(training->options);
   /* How many threads trained a model is no property of the model: the same bytes for any number. */
   training->trained.options = options_without(text, "threads");
   return training->trained.options ? SQLITE_OK : error_no_memory(error);
@@ -108,9 +110,48 @@ static int check_name(Training *training, Error *error) {
   return code;
 }
 
+/* Nothing is left to train on: why. */
+static int refuse_empty(const Training *training, const char *source, Error *error) {
+  const Interactions *data = &training->data;
+  const char *function = training->family->function;
+  if (data->zeros)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: \"%s\" has no ratings to train on: %lld are 0, which says nothing where values are feedback",
+                     function, source, data->zeros);
+  return error_set(error, SQLITE_ERROR,
+                   "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
+                   function, source, data->rows, data->left_out);
+}
+
+static int64_t count_dislikes(const SparseMatrix *cells) {
+  int64_t count = 0;
+  for (size_t e = 0; cells->value && e < cells->start[cells->rows]; e++) count += cells->value[e] < 0;
+  return count;
+}
+
+/* Feedback of 0 is none. */
+static int drop_zeros(Training *training, const Source *source, Error *error) {
+  const SparseMatrix *cells = &training->data.by_user;
+  int code = SQLITE_OK;
+  if (training->values != VALUES_RATINGS) {
+    code = interrupt_error(error, interactions_drop_zeros(&training->data, &training->interrupt.cancel));
+    training->dislikes = count_dislikes(cells) + count_dislikes(&training->data.held_out);
+  }
+  return code == SQLITE_OK && cells->start[cells->rows] == 0 ? refuse_empty(training, source->text, error) : code;
+}
+
+int training_likes(Training *training, const SparseMatrix **likes, Error *error) {
+  const SparseMatrix *cells = &training->data.by_user;
+  int code = SQLITE_OK;
+  *likes = training->data.minimum >= 0 ? cells : &training->likes;
+  if (training->data.minimum < 0 && !training->likes.start)
+    code = interrupt_error(error, interactions_likes(cells, &training->likes, &training->interrupt.cancel));
+  return code;
+}
+
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
   const TrainOptions *options = training->options;
-  if (training->given) return SQLITE_OK;
+  if (training->given) return drop_zeros(training, source, error);
   const InteractionOptions reading = {
       .caller = training->family->function,
       .user = options->user.name,
@@ -119,21 +160,15 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
       .timestamp = options->timestamp.name,
       .implicit = options->rating.is_null,
       .duplicates = (DuplicatesRule)(options->duplicates + 1),
+      .counts = training->values == VALUES_COUNTS,
       .test = options->test,
       .seed = options->seed,
       .item_as = item_as,
       .threads = training->threads,
   };
-  const Interactions *data = &training->data;
   int code = interactions_read(training->connection->db, source, &reading, &training->data, &training->interrupt.cancel,
                                error);
-  if (code != SQLITE_OK) return code;
-  if (data->by_user.start[data->by_user.rows] == 0)
-    return error_set(
-        error, SQLITE_ERROR,
-        "%s: \"%s\" has no ratings to train on (%lld rows, of which %lld lack a user, an item or a rating)",
-        training->family->function, source->text, data->rows, data->left_out);
-  return SQLITE_OK;
+  return code == SQLITE_OK ? drop_zeros(training, source, error) : code;
 }
 
 static int read_source(Training *training, Error *error) {
@@ -142,6 +177,21 @@ static int read_source(Training *training, Error *error) {
   if (code != SQLITE_OK) return code;
   return interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
                                                  &training->interrupt.cancel));
+}
+
+int training_check(const TrainRequest *request, ValuesRead *values, Error *error) {
+  const Family *family = request->family;
+  Training *training = memory_alloc_zero(1, sizeof *training);
+  if (!training) return error_no_memory(error);
+  training->family = family;
+  training->size = request->size;
+  training->given = 1;
+  int code = family->size ? family_check_size(family, request->size, error) : SQLITE_OK;
+  if (code == SQLITE_OK) code = parse_options(training, request->options, error);
+  if (code == SQLITE_OK && family->check) code = family->check(training, error);
+  *values = training->values;
+  training_end(training);
+  return code;
 }
 
 int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {
@@ -230,7 +280,9 @@ static int count_entries(Training *training, Error *error) {
   if (!trained->user_count || !trained->item_count) return error_no_memory(error);
   for (size_t user = 0; user < history->rows; user++)
     trained->user_count[user] = (uint32_t)sparse_row_length(history, user);
-  for (size_t e = 0; e < history->start[history->rows]; e++) trained->item_count[history->index[e]]++;
+  int feedback = shape_is_feedback(&trained->shape);
+  for (size_t e = 0; e < history->start[history->rows]; e++)
+    if (!feedback || sparse_value(history, e) > 0) trained->item_count[history->index[e]]++;
   return SQLITE_OK;
 }
 
@@ -338,6 +390,7 @@ void training_end(Training *training) {
   source_free(&training->source);
   interactions_free(&training->data);
   sparse_free(&training->by_item);
+  sparse_free(&training->likes);
   trained_free(&training->trained);
   if (training->options) {
     train_options_free(training->options);
@@ -384,7 +437,7 @@ int training_summary(const Training *training, char **json, Error *error) {
       db,
       "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', "
       "?6, "
-      "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
+      "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, 'zeros', ?15, 'dislikes', ?16, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
       "FROM json_each(?10)), 'hints', json('[' || coalesce(?14, '') || ']')), json_patch(coalesce(?13, '{}'), "
@@ -406,6 +459,10 @@ int training_summary(const Training *training, char **json, Error *error) {
     sqlite3_bind_double(statement, 11, training->read_seconds);
     sqlite3_bind_double(statement, 12, training->fit_seconds);
     if (training->hints) sqlite3_bind_text(statement, 14, training->hints, -1, SQLITE_STATIC);
+    if (training->values != VALUES_RATINGS) { /* NULL: json_patch leaves them out */
+      sqlite3_bind_int64(statement, 15, data->zeros);
+      sqlite3_bind_int64(statement, 16, training->dislikes);
+    }
     if (training->counts) sqlite3_bind_text(statement, 13, training->counts, -1, SQLITE_STATIC);
     if (name && sqlite3_step(statement) == SQLITE_ROW) {
       const char *text = (const char *)sqlite3_column_text(statement, 0);

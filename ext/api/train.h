@@ -53,6 +53,13 @@ typedef struct FitRow {
   double seconds; /* since the head's training began */
 } FitRow;
 
+/* What the values of the source are to a training. */
+typedef enum ValuesRead {
+  VALUES_RATINGS, /* ratings: 0 is one, and so are those below */
+  VALUES_LIKES,   /* feedback: above 0 a like, 0 nothing at all, below 0 a dislike */
+  VALUES_COUNTS   /* the same, and how often: they add up */
+} ValuesRead;
+
 struct Family;
 typedef struct Training {
   Connection *connection;
@@ -64,8 +71,11 @@ typedef struct Training {
   int replaces;          /* a model of that name exists */
   int from_file;         /* the options come from the database file: nothing in them may be run */
   Interactions data;
-  int given;            /* data were there from the start */
+  int given; /* data were there from the start */
+  ValuesRead values;
+  int64_t dislikes;     /* of what was read, where values are feedback */
   SparseMatrix by_item; /* the transpose of data.by_user */
+  SparseMatrix likes;   /* training_likes() once it has been asked for, where there are others */
   Interrupt interrupt;
   int threads;
   void *state;          /* the family's */
@@ -86,6 +96,7 @@ typedef struct Family {
   int size_is_real;     /* it need not be a whole number */
   const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
   int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
+  ValuesRead (*values)(const TrainOptions *options); /* how they are read; NULL: as ratings */
   const Option *options;
   size_t option_count;
   size_t options_size;
@@ -122,6 +133,13 @@ extern const Family *const families[]; /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);
+
+/* Checks what can be known before the source is read, whose text may be missing here: the size and the options. *values
+ * receives how the source will be read. */
+int training_check(const TrainRequest *request, ValuesRead *values, Error *error);
+
+/* What is trained on less the dislikes: data.by_user itself where there are none. Lives as long as the training. */
+int training_likes(Training *training, const SparseMatrix **likes, Error *error);
 
 /* Reads (user, item, rating) from `source` into training->data, ids of items as in a column of affinity `item_as`.
  * Where there are none at all, that is an error. */

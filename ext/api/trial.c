@@ -65,6 +65,7 @@ static int read_source(const Trial *trial, const char *rating, Interactions *dat
       .timestamp = options->timestamp.name,
       .implicit = !rating && options->rating.is_null,
       .duplicates = rating ? DUPLICATES_LAST : (DuplicatesRule)(options->duplicates + 1),
+      .counts = trial->values == VALUES_COUNTS,
       .threads = parallel_threads(options->threads),
   };
   int code = source_resolve(trial->connection->db, trial->source, trial->caller, &source, error);
@@ -77,7 +78,7 @@ static int read_source(const Trial *trial, const char *rating, Interactions *dat
 int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options, Error *error) {
   sqlite3_value *source = call->argument[1];
   const char *caller = call->function->name, *text = NULL;
-  *trial = (Trial){.connection = call->connection, .caller = caller, .options = options};
+  *trial = (Trial){.connection = call->connection, .caller = caller, .options = options, .values = -1};
   interrupt_begin(&trial->interrupt, call->connection->db);
   int code = choose_trainer(trial, call->argument[0], error);
   if (code == SQLITE_OK && sqlite3_value_type(source) != SQLITE_TEXT)
@@ -87,6 +88,43 @@ int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options
   if (code == SQLITE_OK && !(trial->source = sqlite3_mprintf("%s", text))) code = error_no_memory(error);
   if (code == SQLITE_OK && !isnan(options->held_out) && options->split != TRIAL_BY_USERS)
     code = error_set(error, SQLITE_ERROR, "%s: the option \"held_out\" goes with \"split\": \"users\"", caller);
+  return code;
+}
+
+/* What TrainRequest wants, out of the trainer's options, in which the size stands under its own name or as "size". */
+static int make_request(const Trial *trial, const char *options, TrainRequest *request, char **rest, Error *error) {
+  const Family *family = trial->family;
+  int found = 0, named = 0;
+  *request = (TrainRequest){.family = family, .source = trial->source};
+  if (!(*rest = sqlite3_mprintf("%s", options))) return error_no_memory(error);
+  int code = SQLITE_OK;
+  if (family->size) {
+    const char *key = family->size_key ? family->size_key : "size";
+    code = options_take_number(trial->caller, rest, "size", &request->size, &found, error);
+    if (code == SQLITE_OK && family->size_key) {
+      code = options_take_number(trial->caller, rest, key, &request->size, &named, error);
+      if (code == SQLITE_OK && found && named)
+        code =
+            error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"size\" are the same: leave one out", trial->caller, key);
+    }
+    if (code == SQLITE_OK && !found && !named)
+      code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller,
+                       family->function, family->size, key);
+  }
+  request->options = *rest;
+  return code;
+}
+
+int trial_check_options(Trial *trial, const char *options, Error *error) {
+  TrainRequest request;
+  char *rest = NULL;
+  ValuesRead values = VALUES_RATINGS;
+  int code = make_request(trial, options, &request, &rest, error);
+  if (code == SQLITE_OK) code = training_check(&request, &values, error);
+  sqlite3_free(rest);
+  /* What one combination reads as ratings is read as they are: zeros are dropped for those that want none. */
+  if (trial->values >= 0 && (trial->values == VALUES_COUNTS) != (values == VALUES_COUNTS)) trial->mixed = 1;
+  if (trial->values < 0 || values == VALUES_RATINGS) trial->values = (int)values;
   return code;
 }
 
@@ -152,9 +190,21 @@ int trial_check_names(const Trial *trial, const char *options, const Option *own
 }
 
 int trial_read(Trial *trial, Error *error) {
+  const Interactions *data = &trial->data;
   int code = read_source(trial, NULL, &trial->data, error);
+  if (code == SQLITE_OK && trial->mixed && data->explicit_ratings && data->duplicates && trial->options->duplicates < 0)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: some users and items occur together more than once, which adds up for some algorithms of the "
+                     "grid and not for others: say which with the option \"duplicates\" (last, sum, mean)",
+                     trial->caller);
+  if (code == SQLITE_OK && trial->values != VALUES_RATINGS)
+    code = interrupt_error(error, interactions_drop_zeros(&trial->data, &trial->interrupt.cancel));
   if (code != SQLITE_OK) return code;
   size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
+  if (entries == 0 && data->zeros)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: \"%s\" has no ratings: %lld are 0, which says nothing where values are feedback",
+                     trial->caller, trial->source, data->zeros);
   if (entries == 0)
     return error_set(error, SQLITE_ERROR,
                      "%s: \"%s\" has no ratings (%lld rows, of which %lld lack a user, an item or a rating)",
@@ -399,30 +449,6 @@ int trial_deal_by_column(Trial *trial, const char *column, Error *error) {
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
-
-/* What TrainRequest wants, out of the trainer's options, in which the size stands under its own name or as "size". */
-static int make_request(const Trial *trial, const char *options, TrainRequest *request, char **rest, Error *error) {
-  const Family *family = trial->family;
-  int found = 0, named = 0;
-  *request = (TrainRequest){.family = family, .source = trial->source};
-  if (!(*rest = sqlite3_mprintf("%s", options))) return error_no_memory(error);
-  int code = SQLITE_OK;
-  if (family->size) {
-    const char *key = family->size_key ? family->size_key : "size";
-    code = options_take_number(trial->caller, rest, "size", &request->size, &found, error);
-    if (code == SQLITE_OK && family->size_key) {
-      code = options_take_number(trial->caller, rest, key, &request->size, &named, error);
-      if (code == SQLITE_OK && found && named)
-        code =
-            error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"size\" are the same: leave one out", trial->caller, key);
-    }
-    if (code == SQLITE_OK && !found && !named)
-      code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller,
-                       family->function, family->size, key);
-  }
-  request->options = *rest;
-  return code;
-}
 
 static void take_metrics(const Judge *judge, TrialResult *result) {
   const RatingErrors *errors = &judge->errors;

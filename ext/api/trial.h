@@ -70,6 +70,8 @@ typedef struct Trial {
   const Family *family;
   char *source;
   Interactions data; /* all of it */
+  int values;        /* ValuesRead: how the source is read; -1 before a combination of options has been checked */
+  int mixed;         /* … by some of them as counts and by others not */
   uint8_t *fold;     /* one an entry */
   int folds;
   double label[TRIAL_MOST_FOLDS + 1]; /* of each fold: what the column has, or 1, 2 … */
@@ -108,6 +110,9 @@ int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options
  * function's, whose names are meant, too. `varied`: they are a grid, which can't vary what is `own`. */
 int trial_check_names(const Trial *trial, const char *options, const Option *own, size_t count, int varied,
                       Error *error);
+
+/* Checks a combination of the trainer's options, each before the source is read: it is read as they want it. */
+int trial_check_options(Trial *trial, const char *options, Error *error);
 
 /* Reads the source. */
 int trial_read(Trial *trial, Error *error);

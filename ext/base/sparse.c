@@ -126,3 +126,12 @@ void sparse_free(SparseMatrix *matrix) {
   memory_free(matrix->value);
   *matrix = (SparseMatrix){0};
 }
+
+void sparse_drop_ones(SparseMatrix *matrix) {
+  if (!matrix->start || !matrix->value) return;
+  size_t entries = matrix->start[matrix->rows];
+  for (size_t e = 0; e < entries; e++)
+    if (matrix->value[e] != 1.0F) return;
+  memory_free(matrix->value);
+  matrix->value = NULL;
+}

@@ -24,6 +24,9 @@ int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose, int th
  * a matrix that grows row by row. SQLITE_OK or SQLITE_NOMEM (what there was is kept). */
 int sparse_reserve(SparseMatrix *matrix, size_t entries, size_t *capacity);
 
+/* Gives the values up where every one is 1. A cleared matrix is fine. */
+void sparse_drop_ones(SparseMatrix *matrix);
+
 void sparse_free(SparseMatrix *matrix); /* a cleared matrix is fine; leaves it cleared */
 
 static inline float sparse_value(const SparseMatrix *matrix, size_t entry) {

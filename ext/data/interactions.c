@@ -10,6 +10,7 @@
  *   3. the keys are copied into the two sparse matrices */
 #include "interactions.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -152,8 +153,14 @@ static void sort_keys(uint64_t *keys, uint64_t *scratch, size_t n, int low, int 
 static uint32_t merge_values(DuplicatesRule rule, uint64_t *keys, uint64_t *scratch, size_t n) {
   if (rule != DUPLICATES_SUM && rule != DUPLICATES_MEAN) return (uint32_t)keys[n - 1];
   sort_keys(keys, scratch, n, 0, 32); /* a sum that does not depend on the order of rows */
-  double sum = 0;
-  for (size_t i = 0; i < n; i++) sum += (double)bits_value((uint32_t)keys[i]);
+  double sum = 0, size = 0;
+  for (size_t i = 0; i < n; i++) {
+    double value = (double)bits_value((uint32_t)keys[i]);
+    sum += value;
+    size += fabs(value);
+  }
+  /* What cancels out is 0, and not what rounding leaves of it: 0.1 + 0.2 - 0.3. */
+  if (fabs(sum) <= size * (double)FLT_EPSILON) sum = 0;
   return value_bits((float)(rule == DUPLICATES_SUM ? sum : sum / (double)n));
 }
 
@@ -354,16 +361,6 @@ static int copy_block(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
-/* Ones need no values. */
-static void drop_ones(SparseMatrix *matrix) {
-  if (!matrix->start || !matrix->value) return;
-  size_t entries = matrix->start[matrix->rows];
-  for (size_t e = 0; e < entries; e++)
-    if (matrix->value[e] != 1.0F) return;
-  memory_free(matrix->value);
-  matrix->value = NULL;
-}
-
 static void summarize(Interactions *result) {
   const SparseMatrix *matrix = &result->by_user;
   size_t entries = matrix->start[matrix->rows];
@@ -392,9 +389,25 @@ static int fill_matrices(Build *build) {
   code = parallel_for(build->options->threads, block_count(build), copy_block, build, build->cancel);
   if (code != SQLITE_OK) return code;
   summarize(result);
-  drop_ones(&result->by_user);
-  drop_ones(&result->held_out);
+  sparse_drop_ones(&result->by_user);
+  sparse_drop_ones(&result->held_out);
   return SQLITE_OK;
+}
+
+/* Stars are whole or half ones up to 5 or 10, and most people give what they liked: their mean is high. Of counts most
+ * are 1. */
+static int look_like_stars(const Rows *rows) {
+  double sum = 0;
+  float most = 0;
+  for (size_t c = 0; c < rows->chunk_count; c++) {
+    const float *value = rows->chunks[c]->value;
+    for (size_t r = 0, n = rows_in_chunk(rows, c); r < n; r++) {
+      if (!(value[r] > 0 && value[r] <= 10) || 2 * value[r] != floorf(2 * value[r])) return 0;
+      if (value[r] > most) most = value[r];
+      sum += (double)value[r];
+    }
+  }
+  return (most == 5 || most == 10) && sum >= 0.55 * (double)most * (double)rows->kept;
 }
 
 static void build_free(Build *build) {
@@ -418,11 +431,13 @@ int interactions_read(sqlite3 *db, const Source *source, const InteractionOption
   build->error = error;
   build->result = interactions;
   int code = rows_read(db, source, options, &build->rows, interactions, cancel, error);
+  int stars = code == SQLITE_OK && build->rows.rule == DUPLICATES_SUM && look_like_stars(&build->rows);
   if (code == SQLITE_OK) code = sort_by_user(build);
   if (code == SQLITE_OK) code = settle_users(build);
   if (code == SQLITE_OK) code = hold_out_some(build);
   if (build->rows.with_times) rows_free(&build->rows);
   if (code == SQLITE_OK) code = fill_matrices(build);
+  interactions->stars_added_up = code == SQLITE_OK && stars && interactions->duplicates > 0;
   if (code == SQLITE_NOMEM) error_no_memory(error);
   if (code != SQLITE_OK) error_set(error, code, "%s: %s", options->caller, sqlite3_errstr(code)); /* interrupted */
   if (code != SQLITE_OK) interactions_free(interactions);

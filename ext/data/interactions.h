@@ -13,7 +13,7 @@
 #include "source.h"
 
 typedef enum DuplicatesRule {
-  DUPLICATES_DEFAULT, /* last with ratings, sum without */
+  DUPLICATES_DEFAULT, /* last with ratings, sum without, or where they are counts */
   DUPLICATES_LAST,    /* by timestamp where there is one (ties by row order), else by row order */
   DUPLICATES_SUM,
   DUPLICATES_MEAN,
@@ -28,6 +28,7 @@ typedef struct InteractionOptions {
   const char *user, *item, *rating, *timestamp; /* column names; NULL: by position */
   int implicit;                                 /* "rating": null, every row counts 1; two columns mean the same */
   DuplicatesRule duplicates;
+  int counts;                  /* ratings are how often: they add up, unless `duplicates` says otherwise */
   IdAffinity user_as, item_as; /* ids are taken as in a column of this affinity; ID_AFFINITY_BLOB: as they are */
   double test;   /* fraction held out, 0 ≤ test < 1: those with split_uniform(seed, {user, item}, 2) < test; but where
                   * test > 0 at least one is held out, and one is not: it is an error if there is only one */
@@ -44,6 +45,8 @@ typedef struct Interactions {
   int64_t rows;                  /* rows read */
   int64_t left_out;              /* rows whose user, item or rating is NULL or '' */
   int64_t duplicates;            /* rows beyond the first of their pair */
+  int64_t zeros;                 /* pairs that interactions_drop_zeros has dropped */
+  int stars_added_up;            /* ratings were added up that look like stars */
   double minimum, maximum, mean; /* of the training entries' values; 0 where there are none */
 } Interactions;
 

@@ -1,4 +1,4 @@
-/* A part of what was read, as if only that had been in the source: for validation. */
+/* A part of what was read, as if only that had been in the source: for validation, and where values are feedback. */
 #ifndef RECOMMEND_DATA_INTERACTIONS_TAKE_H
 #define RECOMMEND_DATA_INTERACTIONS_TAKE_H
 
@@ -9,5 +9,13 @@
  * freed by interactions_free in any case. */
 int interactions_take(const Interactions *all, const uint8_t *wanted, uint8_t mark, Interactions *taken,
                       const Cancel *cancel);
+
+/* Takes out the entries whose value is 0, trained and held out, with the users and items that have no other, and adds
+ * them to data->zeros: what values say nothing, where they are feedback. Codes as above. */
+int interactions_drop_zeros(Interactions *data, const Cancel *cancel);
+
+/* The entries whose value is above 0, in as many rows and columns. SQLITE_OK, SQLITE_NOMEM or what
+ * cancel says (nothing is kept). */
+int interactions_likes(const SparseMatrix *matrix, SparseMatrix *likes, const Cancel *cancel);
 
 #endif

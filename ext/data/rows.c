@@ -245,7 +245,7 @@ static int choose_columns(Reader *reader, const SourceColumns *columns, Columns 
 
   reader->rows->rule = options->duplicates;
   if (reader->rows->rule == DUPLICATES_DEFAULT)
-    reader->rows->rule = chosen->rating >= 0 ? DUPLICATES_LAST : DUPLICATES_SUM;
+    reader->rows->rule = chosen->rating >= 0 && !options->counts ? DUPLICATES_LAST : DUPLICATES_SUM;
   int taken = chosen->time == chosen->user || chosen->time == chosen->item || chosen->time == chosen->rating;
   if (chosen->rating < 0 || reader->rows->rule != DUPLICATES_LAST || (taken && !options->timestamp)) chosen->time = -1;
   reader->rows->with_times = chosen->time >= 0;

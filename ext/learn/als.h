@@ -3,8 +3,9 @@
  * One solver, two losses, told apart by `missing_weight`:
  *   rating   Σ_observed (y − ŷ)² + Σ_rows n^ν (λ ‖factors‖² + λ_b bias²),         ŷ = mean + b_u + b_i + p·q
  *   ranking  Σ_observed c (t − ŷ)² + w₀ Σ_missing ŷ² + Σ_rows λ (n + w₀ N)^ν ‖factors‖²,  ŷ = p·q
- * with c = confidence + confidence_slope · value, t = target + target_slope · value, n the observed cells of the row
- * and N the size of the other side. */
+ * with c = confidence + confidence_slope · |value|, n the observed cells of the row and N the size of the other side.
+ * t = target + target_slope · value; of implicit feedback, which has the slope 0, t = target where the value is above 0
+ * and 0 where it is not: a dislike is a cell that is missing for sure. */
 #ifndef RECOMMEND_LEARN_ALS_H
 #define RECOMMEND_LEARN_ALS_H
 

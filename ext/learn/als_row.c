@@ -140,8 +140,8 @@ static void ranking_targets(const AlsSide *side, const float *restrict value, si
   float confidence = (float)options->confidence, confidence_slope = (float)options->confidence_slope;
   float first = (float)options->target, slope = (float)options->target_slope;
   for (size_t j = 0; j < n; j++) {
-    float v = value ? value[j] : 1, c = confidence + confidence_slope * v;
-    target[j] = first + slope * v;
+    float v = value ? value[j] : 1, c = confidence + confidence_slope * fabsf(v);
+    target[j] = slope != 0 ? first + slope * v : v > 0 ? first : 0;
     weight[j] = c - missing;
     base[j] = c * target[j];
   }

@@ -58,10 +58,12 @@ static int check_lookups(Model *model, const ModelUsers *users, size_t first, Er
   return code;
 }
 
-/* Adds the entries of some users up, by item. */
-static void count_entries(const ModelUsers *users, uint32_t *count) {
-  for (size_t user = 0; user < users->count; user++)
-    for (size_t i = 0; i < users->history[user].count; i++) count[users->history[user].item[i]]++;
+/* Adds the entries of some users up, by item; of feedback the likes. */
+static void count_entries(const ModelUsers *users, int feedback, uint32_t *count) {
+  for (size_t user = 0; user < users->count; user++) {
+    const History *history = &users->history[user];
+    for (size_t i = 0; i < history->count; i++) count[history->item[i]] += !feedback || history_rating(history, i) > 0;
+  }
 }
 
 static int check_popularity(Model *model, const ModelItems *items, const uint32_t *count, Error *error) {
@@ -93,7 +95,7 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, USERS_WITH_IDS | USERS_WITH_HISTORIES, &users, error);
     if (code == SQLITE_OK) code = check_lookups(model, &users, first, error);
-    if (code == SQLITE_OK) count_entries(&users, count);
+    if (code == SQLITE_OK) count_entries(&users, shape_is_feedback(&items->shape), count);
     users_free(&users);
     if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
   }

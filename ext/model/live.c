@@ -237,7 +237,7 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
     code = add_list(batch, is_new ? LIVE_LIST_INSERT : LIVE_LIST, user->index, user->neighbors, 0,
                     user->neighbors->start[1], error);
   if (code == SQLITE_OK && user->neighbors && is_new) code = add_number(batch, LIVE_LINKED, 0, model->users + 1, error);
-  if (code == SQLITE_OK && user->entries) code = add_number(batch, LIVE_ITEM_COUNT, user->item, user->entries, error);
+  if (code == SQLITE_OK && user->counted) code = add_number(batch, LIVE_ITEM_COUNT, user->item, user->counted, error);
   if (code == SQLITE_OK && user->trained) code = add_number(batch, LIVE_RATINGS, 0, user->trained, error);
   if (code == SQLITE_OK && is_new) code = add_number(batch, LIVE_USERS, 0, model->users + 1, error);
   return code;
@@ -356,7 +356,8 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
   *last_id = NULL;
   for (size_t i = 0; i < history->count && code == SQLITE_OK; i++) {
     trained += !history->held_out || !history->held_out[i];
-    code = add_number(batch, LIVE_ITEM_COUNT, history->item[i], -1, error);
+    if (!shape_is_feedback(&items->shape) || history_rating(history, i) > 0)
+      code = add_number(batch, LIVE_ITEM_COUNT, history->item[i], -1, error);
   }
   if (code == SQLITE_OK && trained) code = add_number(batch, LIVE_RATINGS, 0, -trained, error);
   if (code == SQLITE_OK) code = add_number(batch, LIVE_USER_DELETE, user, 0, error);

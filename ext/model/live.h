@@ -31,8 +31,9 @@ typedef struct LiveUser {
   const History *history;         /* her new one */
   const float *row;               /* her factors as they are stored; NULL in a model whose users have none */
   const NeighborLists *neighbors; /* her new neighbours, one list, in a model of users' neighbours; else NULL */
-  int entries, trained; /* how many entries more, or fewer, and how many of those were not held out: -1 … 1 */
-  uint32_t item;        /* whose count changes by as much */
+  int trained;                    /* how many entries more, or fewer, that were not held out: -1 … 1 */
+  uint32_t item;                  /* whose count … */
+  int counted;                    /* … changes by this: -1 … 1 */
 } LiveUser;
 
 /* The user's rows and the counts. */

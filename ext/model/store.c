@@ -27,7 +27,8 @@
  *            indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none
  *            where every rating is 1), then the checksum; NULL where no history is kept
  *
- * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries
+ * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries, dislikes not
+ *            counted
  *
  * m_userfactor, m_itemfactor
  *

@@ -102,7 +102,7 @@ static inline size_t cluster_members(const ModelShape *shape, size_t users, size
 typedef enum Profile {
   PROFILE_MEAN,     /* 1 */
   PROFILE_WEIGHTED, /* its rating less the mean of hers */
-  PROFILE_RATING    /* its rating */
+  PROFILE_RATING    /* its rating. Of models that predict no ratings it says that histories hold some */
 } Profile;
 
 /* Whose vectors add up to a user's, and by what weight: of the n entries of a history (rating NULL: all 1; held_out
@@ -132,6 +132,15 @@ static inline int shape_stride(const ModelShape *shape, int head) {
 /* Do entries of histories have ratings that were given, and not counts of what was done? */
 static inline int shape_is_explicit(const ModelShape *shape) { return !shape->cosine && shape->prediction_head >= 0; }
 
+/* Are entries of histories feedback, likes above 0 and dislikes below, and not ratings? A 0 is then no entry. (Ratings
+ * that are not predicted have PROFILE_RATING.) */
+static inline int shape_is_feedback(const ModelShape *shape) {
+  return !shape->cosine && shape->prediction_head < 0 && shape->profile != PROFILE_RATING;
+}
+
+/* … and how often something was done, so that several rows of a pair add up? */
+static inline int shape_is_counts(const ModelShape *shape) { return shape_is_feedback(shape) && !shape->links; }
+
 /* Has each user a stored row, of factors or biases? */
 static inline int shape_has_user_rows(const ModelShape *shape) {
   return shape_has_panel(shape, HEAD_RATING) || shape_has_panel(shape, HEAD_RANKING);
@@ -148,7 +157,7 @@ typedef struct TrainedModel {
   IdAffinity user_affinity, item_affinity;
   SparseMatrix history;              /* users × items, all entries, held-out ones too; start NULL: not kept */
   uint8_t *held_out;                 /* one an entry of the history: it was not trained on; NULL: none was */
-  uint32_t *user_count, *item_count; /* entries of each user and item */
+  uint32_t *user_count, *item_count; /* entries of each user; and of each item those that are no dislikes */
   int64_t ratings;                   /* entries trained on */
   Factors heads[HEADS];              /* of unfitted heads cleared */
   /* Of models of links, else cleared: */

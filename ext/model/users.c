@@ -53,6 +53,18 @@ static int is_blank(const ModelShape *shape, const float *row) {
 
 /* ---- sums of items ----------------------------------------------------------------------------------------------- */
 
+/* Both are in order of item. */
+static void drop_dislikes(const History *history, ItemSum *sum) {
+  size_t kept = 0;
+  for (size_t i = 0, place = 0; i < sum->count; i++) {
+    while (history->item[place] != sum->item[i]) place++;
+    if (!(history->rating[place] > 0)) continue;
+    sum->item[kept] = sum->item[i];
+    sum->weight[kept++] = sum->weight[i];
+  }
+  sum->count = kept;
+}
+
 int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum) {
   *sum = (ItemSum){0};
   sum->item = memory_alloc(history->count, sizeof *sum->item);
@@ -60,6 +72,7 @@ int item_sum_make(const ModelItems *items, Profile profile, const History *histo
   if (!sum->item || !sum->weight) return SQLITE_NOMEM;
   sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item,
                            history->rating, history->held_out, sum->item, sum->weight);
+  if (history->rating && shape_is_feedback(&items->shape)) drop_dislikes(history, sum);
   return SQLITE_OK;
 }
 
@@ -69,15 +82,17 @@ void item_sum_free(ItemSum *sum) {
   *sum = (ItemSum){0};
 }
 
-/* Σ_v s_uv over the neighbours v who have the item. Items ascending; `scratch` has a float for each, all 0 and left so.
+/* Σ_v s_uv over the neighbours v who have the item, and do not dislike it. Items ascending; `scratch` has a float for
+ * each, all 0 and left so.
  */
-static int neighbor_sum(const Observed *observed, const NeighborLists *lists, size_t row, float *scratch,
+static int neighbor_sum(const Observed *observed, const NeighborLists *lists, size_t row, int feedback, float *scratch,
                         ItemSum *sum) {
   size_t first = lists->start[row], end = lists->start[row + 1], items = observed->by_user.columns, count = 0;
   for (size_t e = first; e < end; e++) {
     size_t user = lists->neighbor[e];
     for (size_t i = observed->by_user.start[user]; i < observed->by_user.start[user + 1]; i++)
-      scratch[observed->by_user.index[i]] += lists->similarity[e];
+      if (!feedback || sparse_value(&observed->by_user, i) > 0)
+        scratch[observed->by_user.index[i]] += lists->similarity[e];
   }
   for (size_t item = 0; item < items; item++) count += scratch[item] != 0;
   *sum = (ItemSum){.item = memory_alloc(count, sizeof *sum->item), .weight = memory_alloc(count, sizeof *sum->weight)};
@@ -104,7 +119,8 @@ static int sum_lists(Model *model, const ModelItems *items, const NeighborLists 
   float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
   int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
   for (size_t row = 0; row < lists->rows && code == SQLITE_OK; row++)
-    if (neighbor_sum(observed, lists, row, scratch, &sums[row]) != SQLITE_OK) code = error_no_memory(error);
+    if (neighbor_sum(observed, lists, row, shape_is_feedback(&items->shape), scratch, &sums[row]) != SQLITE_OK)
+      code = error_no_memory(error);
   observed_release(observed);
   memory_free(scratch);
   return code;

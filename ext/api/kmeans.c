@@ -214,12 +214,14 @@ static int finish(Training *training, FitRow *row, Error *error) {
   KmeansResult result;
   int code = interrupt_error(error, kmeans_finish(state->kmeans, &result, &training->interrupt.cancel, error));
   if (code != SQLITE_OK) return code;
+  int64_t clusters = 0; /* which may be fewer than k, where points are the same */
+  for (size_t c = 0; c < result.k; c++) clusters += result.count[c] > 0;
   code = fill_factors(training, &result, error);
   if (code == SQLITE_OK) code = take_clusters(training, &result, error);
   if (code == SQLITE_OK)
     code = holdout_test(training, row->head, &training->trained.heads[row->head], &row->test, error);
   sqlite3_free(training->counts);
-  training->counts = sqlite3_mprintf("{\"inertia\":%!.15g}", result.inertia);
+  training->counts = sqlite3_mprintf("{\"clusters\":%lld,\"inertia\":%!.15g}", clusters, result.inertia);
   if (code == SQLITE_OK && !training->counts) code = error_no_memory(error);
   kmeans_result_free(&result);
   return code;

@@ -26,6 +26,7 @@ typedef struct LikedList {
   Liked *liked;
   size_t count, capacity;
   int with_ratings;
+  int rows; /* they come from a SELECT: several of an item may add up, as in a source */
   int keys; /* items are keys of a JSON object, and so always text: "7" may be 7 */
 } LikedList;
 
@@ -82,6 +83,7 @@ static int prepare_profile(TableCall *call, const char *text, LikedList *list, s
     list->keys = 1;
     sql = sqlite3_mprintf("SELECT key, value FROM json_each(?1)");
   } else {
+    list->rows = 1;
     code = source_resolve(db, text, name, &source, error);
     if (code == SQLITE_OK) code = source_columns(db, &source, name, &columns, error);
     if (code == SQLITE_OK)
@@ -106,10 +108,11 @@ static int by_item(const void *a, const void *b) {
   return x->place < y->place ? -1 : x->place > y->place;
 }
 
-/* One entry an item, as training would have it: the last rating counts, or where they are counts, their sum; where they
- * are feedback, 0 is none. */
+/* One entry an item, as training would have it: the last rating counts, or of rows where they are counts, their sum;
+ * where they are feedback, 0 is none. */
 static int as_history(const ModelShape *shape, LikedList *list, History *history) {
-  int adds_up = shape_is_counts(shape), feedback = shape_is_feedback(shape), with_ratings = list->with_ratings;
+  int adds_up = list->rows && shape_is_counts(shape), feedback = shape_is_feedback(shape),
+      with_ratings = list->with_ratings;
   if (list->count) qsort(list->liked, list->count, sizeof *list->liked, by_item);
   for (size_t i = 1; adds_up && i < list->count; i++) with_ratings |= list->liked[i].item == list->liked[i - 1].item;
   history->item = memory_alloc(list->count, sizeof *history->item);

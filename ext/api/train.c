@@ -137,6 +137,11 @@ static int drop_zeros(Training *training, const Source *source, Error *error) {
     code = interrupt_error(error, interactions_drop_zeros(&training->data, &training->interrupt.cancel));
     training->dislikes = count_dislikes(cells) + count_dislikes(&training->data.held_out);
   }
+  if (code == SQLITE_OK && training->data.stars_added_up && training->options->duplicates < 0)
+    code = training_hint(
+        training, error,
+        "Ratings of the same user and item were added up, as counts are, but they look like stars: "
+        "\"algorithm\": \"als\" takes them as ratings, and \"duplicates\": \"last\" keeps the last of each.");
   return code == SQLITE_OK && cells->start[cells->rows] == 0 ? refuse_empty(training, source->text, error) : code;
 }
 
@@ -437,11 +442,12 @@ int training_summary(const Training *training, char **json, Error *error) {
       db,
       "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', "
       "?6, "
-      "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, 'zeros', ?15, 'dislikes', ?16, "
+      "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
       "FROM json_each(?10)), 'hints', json('[' || coalesce(?14, '') || ']')), json_patch(coalesce(?13, '{}'), "
-      "json_object('seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3)))))",
+      "json_object('zeros', ?15, 'dislikes', ?16, 'seconds', json_object('read', round(?11, 3), 'fit', round(?12, "
+      "3)))))",
       -1, &statement, NULL);
   if (code == SQLITE_OK) {
     int64_t held_out = data->held_out.start ? (int64_t)data->held_out.start[data->held_out.rows] : 0;

@@ -269,10 +269,13 @@ class Errors(TestCase):
         self.refused("baseline", {}, {"split": "users", "held_out": 1}, "too few users (1)", source="SELECT * FROM ratings WHERE user = (SELECT max(user) FROM ratings)")
 
     def test_a_combination_that_fails(self):
-        cursor = self.db.execute("SELECT combination FROM recommend_grid_search('mf', 'ratings', '{\"rank\": [2, 3, 0, 4]}', '{\"epochs\": 1, \"model\": \"best\"}')")
-        self.assertEqual(cursor.fetchone(), ('{"rank":2}',))
-        with self.assertRaisesRegex(Exception, r'rank must be .*\(with {"rank":0}\)'):
+        options = {"rank": 2, "algorithm": "sgd", "schedule": "constant", "model": "best"}
+        cursor = self.db.execute("SELECT combination FROM recommend_grid_search('mf', 'ratings', '{\"learning_rate\": [0.01, 0.02, 1000, 0.03]}', ?)", (json.dumps(options),))
+        self.assertEqual(cursor.fetchone(), ('{"learning_rate":0.01}',))
+        with self.assertRaisesRegex(Exception, r'learning_rate.*\(with {"learning_rate":1000}\)'):
             cursor.fetchall()
+        # What can't be trained at all is found before anything is tried.
+        self.refused("mf", {"rank": [2, 3, 0, 4]}, {"epochs": 1, "model": "best"}, "rank must be", '(with {"rank":0})')
         self.assertEqual(self.db.execute("SELECT count(*) FROM recommend_models").fetchone(), (0,))
         self.refused("mf", {"rank": [2], "algorithm": ["als", "sgd"]}, {"nu": 1}, '"nu" is not for "sgd"', '(with {"rank":2,"algorithm":"sgd"})')
 

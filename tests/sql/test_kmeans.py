@@ -67,6 +67,14 @@ class Tables(TestCase):
         self.db.execute("CREATE TABLE points(name TEXT, x, y)")
         self.db.executemany("INSERT INTO points VALUES(?, ?, ?)", [("c", 0, 0), ("a", 10, 10), ("d", "0.5", 0), ("b", 10.5, 10), ("e", None, 1), ("f", "", 1), (None, 1, 1), ("", 1, 1)])
 
+    def test_fewer_clusters_than_asked_for(self):
+        """Where there are fewer different points than k, as many clusters come, and the summary says how many."""
+        self.db.execute("CREATE TABLE few(id INTEGER PRIMARY KEY, x, y)")
+        self.db.executemany("INSERT INTO few(x, y) VALUES(?, ?)", [(i % 5, i % 5 * 2) for i in range(20)])
+        for k, found in ((8, 5), (5, 5), (3, 3)):
+            self.assertEqual(kmeans(self.db, "few", k, id="id")["clusters"], found)
+            self.assertEqual(self.db.execute("SELECT count(DISTINCT cluster) FROM recommend_clusters('few_kmeans')").fetchone(), (found,))
+
     def test_columns(self):
         expected = {frozenset("ab"), frozenset("cd")}
         for options in ({"id": "name"}, {"columns": ["x", "y"]}, {"id": "name", "columns": ["y"]}):

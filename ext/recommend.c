@@ -40,6 +40,7 @@ static int register_everything(sqlite3 *db) {
   if (code == SQLITE_OK) code = split_register(db);                  /* recommend_split */
   if (code == SQLITE_OK) code = model_table_register(connection);    /* the module recommender */
   if (code == SQLITE_OK) code = train_register(connection);          /* mf_train, tfidf_train */
+  if (code == SQLITE_OK) code = retrain_register(connection);        /* recommend_retrain */
   if (code == SQLITE_OK) code = recommend_register(connection);      /* recommend, recommend_all */
   if (code == SQLITE_OK) code = recommend_for_register(connection);  /* recommend_for */
   if (code == SQLITE_OK) code = similar_register(connection);        /* item_similar, user_similar, recommend_users */

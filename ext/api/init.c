@@ -140,7 +140,7 @@ int init_vectors(Training *training, const char *name, int of_users, int rank, d
   size_t rows = of_users ? training->data.users.count : training->data.items.count;
   Init init = {.training = training, .rank = rank, .stride = factors_stride(rank)};
   *vectors = NULL;
-  int code = connection_find(training->connection, "mf_train", NEED_CONTENT, name, &init.model, error);
+  int code = training_model(training, option, name, NEED_CONTENT, &init.model, error);
   if (code == SQLITE_OK) code = model_begin(init.model, &init.items, error);
   if (code != SQLITE_OK) return code;
   if (!init.items->shape.cosine)

@@ -11,11 +11,12 @@
 
 /* ---- recommend_models -------------------------------------------------------------------------------------------- */
 
-enum { MODEL_NAME, MODEL_SCHEMA, MODEL_TEXTS_FROM, MODEL_COLUMNS = 9 };
-
-/* The keys of m_config behind the columns from MODEL_TEXTS_FROM on. */
-static const char *const model_keys[] = {"family", "algorithm", "users", "items", "resolved", "metrics", "trained_at"};
+enum { MODEL_SOURCE = 7 };
+/* The keys of m_config behind the columns from MODEL_TEXTS_FROM on; the source takes several. */
+static const char *const model_keys[] = {"family",     "algorithm",           "users",  "items", "resolved", "metrics",
+                                         "trained_at", [MODEL_SOURCE] = NULL, "options"};
 enum { MODEL_KEYS = sizeof model_keys / sizeof *model_keys };
+enum { MODEL_NAME, MODEL_SCHEMA, MODEL_TEXTS_FROM, MODEL_COLUMNS = MODEL_TEXTS_FROM + MODEL_KEYS };
 
 typedef struct ModelRow {
   char *name, *schema;
@@ -28,18 +29,40 @@ typedef struct ModelList {
   size_t count;
 } ModelList;
 
+/* One of the model's texts by a statement that may want its key. */
+static int read_value(sqlite3 *db, sqlite3_stmt *statement, int i, ModelRow *row, Error *error) {
+  int code = SQLITE_OK;
+  if (model_keys[i]) sqlite3_bind_text(statement, 1, model_keys[i], -1, SQLITE_STATIC);
+  int stepped = sqlite3_step(statement);
+  if (stepped == SQLITE_ROW && !(row->value[i] = sqlite3_value_dup(sqlite3_column_value(statement, 0))))
+    code = error_no_memory(error);
+  int reset = sqlite3_reset(statement);
+  return code == SQLITE_OK && reset != SQLITE_OK ? error_from_database(error, db, reset, NULL) : code;
+}
+
 static int read_config(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
   sqlite3_stmt *statement = NULL;
   int code = shadow_prepare(db, name, &statement, error, "SELECT value FROM \"%w\".\"%w_config\" WHERE key = ?1",
                             name.schema, name.name);
-  for (int i = 0; i < MODEL_KEYS && code == SQLITE_OK; i++) {
-    sqlite3_bind_text(statement, 1, model_keys[i], -1, SQLITE_STATIC);
-    int stepped = sqlite3_step(statement);
-    if (stepped == SQLITE_ROW && !(row->value[i] = sqlite3_value_dup(sqlite3_column_value(statement, 0))))
-      code = error_no_memory(error);
-    int reset = sqlite3_reset(statement);
-    if (code == SQLITE_OK && reset != SQLITE_OK) code = error_from_database(error, db, reset, NULL);
-  }
+  for (int i = 0; i < MODEL_KEYS && code == SQLITE_OK; i++)
+    if (model_keys[i]) code = read_value(db, statement, i, row, error);
+  sqlite3_finalize(statement);
+  return code;
+}
+
+/* As a training function takes it: with its schema, where that is not main. */
+static int read_source(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code =
+      shadow_prepare(db, name, &statement, error,
+                     "WITH origin(source, is_query, schema) AS (SELECT max(value) FILTER (WHERE key = 'source'), "
+                     "max(value) FILTER (WHERE key = 'source_is_query'), "
+                     "coalesce(nullif(max(value) FILTER (WHERE key = 'source_schema'), ''), %Q) "
+                     "FROM \"%w\".\"%w_config\") "
+                     "SELECT CASE WHEN is_query OR schema = 'main' THEN '' ELSE schema || '.' END || source "
+                     "FROM origin",
+                     name.schema, name.schema, name.name);
+  if (code == SQLITE_OK) code = read_value(db, statement, MODEL_SOURCE, row, error);
   sqlite3_finalize(statement);
   return code;
 }
@@ -56,6 +79,7 @@ static int add_model(void *context, ModelName name, Error *error) {
   *row = (ModelRow){sqlite3_mprintf("%s", name.name), sqlite3_mprintf("%s", name.schema), {0}};
   if (!row->name || !row->schema) return error_no_memory(error);
   int code = read_config(list->connection->db, name, row, error);
+  if (code == SQLITE_OK) code = read_source(list->connection->db, name, row, error);
   if ((code & 0xff) != SQLITE_CORRUPT) return code;
   error_clear(error); /* a damaged model is listed too, with what can be read of it */
   return SQLITE_OK;
@@ -95,7 +119,7 @@ static const TableFunction models_function = {
     .name = "recommend_models",
     .schema =
         "CREATE TABLE x(name TEXT, schema TEXT, family TEXT, algorithm TEXT, users INTEGER, items INTEGER, "
-        "options TEXT, metrics TEXT, trained_at TEXT)",
+        "options TEXT, metrics TEXT, trained_at TEXT, source TEXT, given TEXT)",
     .usage = "recommend_models",
     .outputs = MODEL_COLUMNS,
     .rows = 5,

@@ -80,8 +80,9 @@ static int match_items(Training *training, TfidfState *state, Error *error) {
 static int read_ratings(Training *training, TfidfState *state, const char *text, Error *error) {
   Source source = {0};
   sqlite3 *db = training->connection->db;
-  int code = SQLITE_ERROR;
-  if (training->from_file) {
+  int code = SQLITE_ERROR, stored = training_option_is_stored(training, "ratings");
+  if (stored < 0) return error_no_memory(error);
+  if (stored) {
     /* What a stored option names is where the model is: a table of that name elsewhere, in temp or main, is another. */
     Error none = {0};
     char *beside = sqlite3_mprintf("\"%w\".%s", training->schema, text);
@@ -92,7 +93,7 @@ static int read_ratings(Training *training, TfidfState *state, const char *text,
   }
   if (code != SQLITE_OK) code = source_resolve(db, text, "tfidf_train", &source, error);
   /* Nothing that is stored in the file is ever run as SQL. */
-  if (code == SQLITE_OK && training->from_file && source.is_query)
+  if (code == SQLITE_OK && stored && source.is_query)
     code = error_set(error, SQLITE_ERROR,
                      "retrain: the option \"ratings\" is a SELECT, which is not run again: make it a view, and train "
                      "with the view");

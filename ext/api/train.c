@@ -14,6 +14,7 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interactions_take.h"
+#include "../data/option_objects.h"
 #include "baseline.h"
 #include "kmeans.h"
 #include "links.h"
@@ -36,6 +37,19 @@ int family_check_size(const Family *family, double size, Error *error) {
   return error_set(error, SQLITE_ERROR, "%s: the %s must be a %s from %.15g to %.15g: call it as %s", family->function,
                    family->size, family->size_is_real ? "number" : "whole number", family->size_minimum,
                    family->size_maximum, family->usage);
+}
+
+int family_take_size(const Family *family, const char *caller, char **options, double *size, int *found, Error *error) {
+  int by_size = 0, by_key = 0;
+  if (!family->size) return SQLITE_OK;
+  int code = options_take_number(caller, options, "size", size, &by_size, error);
+  if (code == SQLITE_OK && family->size_key)
+    code = options_take_number(caller, options, family->size_key, size, &by_key, error);
+  if (code == SQLITE_OK && by_size && by_key)
+    code =
+        error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"size\" are the same: leave one out", caller, family->size_key);
+  if (found) *found = by_size || by_key;
+  return code;
 }
 
 double seconds_since(const struct timespec *then) {
@@ -88,10 +102,9 @@ static int choose_name(Training *training, const ModelName *given, Error *error)
   return training->schema && training->name ? SQLITE_OK : error_no_memory(error);
 }
 
-static int check_name(Training *training, Error *error) {
+static int check_writable(Training *training, Error *error) {
   ModelName name = {training->schema, training->name};
   const char *function = training->family->function;
-  int is_there = 0;
   int readonly = sqlite3_db_readonly(training->connection->db, name.schema);
   if (readonly > 0)
     return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it",
@@ -99,6 +112,13 @@ static int check_name(Training *training, Error *error) {
   if (readonly < 0 && sqlite3_stricmp(name.schema, "temp") != 0) /* which is not open before its first table */
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
+  return SQLITE_OK;
+}
+
+static int check_name(Training *training, Error *error) {
+  ModelName name = {training->schema, training->name};
+  const char *function = training->family->function;
+  int is_there = 0;
   int code = model_check_name(training->connection->db, name.name, error);
   if (code != SQLITE_OK) error_prefix(error, function);
   if (code == SQLITE_OK)
@@ -152,6 +172,31 @@ int training_likes(Training *training, const SparseMatrix **likes, Error *error)
   if (training->data.minimum < 0 && !training->likes.start)
     code = interrupt_error(error, interactions_likes(cells, &training->likes, &training->interrupt.cancel));
   return code;
+}
+
+int training_option_is_stored(const Training *training, const char *key) {
+  if (!training->from_file || !training->more) return training->from_file;
+  int given = options_have(training->more, key);
+  return given < 0 ? given : !given;
+}
+
+int training_model(const Training *training, const char *key, const char *name, ModelNeed need, Model **model,
+                   Error *error) {
+  const char *caller = training->family->function;
+  int stored = training_option_is_stored(training, key), code = SQLITE_ERROR;
+  if (stored < 0) return error_no_memory(error);
+  if (stored) {
+    Error none = {0};
+    char *beside = sqlite3_mprintf("%s.%s", training->schema, name);
+    code = beside ? connection_find(training->connection, caller, need, beside, model, &none) : error_no_memory(&none);
+    sqlite3_free(beside);
+    if (code != SQLITE_OK && code != SQLITE_ERROR) {
+      *error = none;
+      return code;
+    }
+    error_clear(&none);
+  }
+  return code == SQLITE_OK ? code : connection_find(training->connection, caller, need, name, model, error);
 }
 
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
@@ -212,6 +257,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   interrupt_begin(&training->interrupt, connection->db);
   int code = SQLITE_OK;
   training->from_file = request->from_file;
+  training->more = request->more;
   if (request->given) {
     training->data = *request->given;
     *request->given = (Interactions){0};
@@ -223,12 +269,14 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   if (code == SQLITE_OK)
     code = source_resolve(connection->db, request->source, family->function, &training->source, error);
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);
+  if (code == SQLITE_OK) code = check_writable(training, error);
   if (code == SQLITE_OK && !request->model) code = check_name(training, error);
   if (code == SQLITE_OK) code = read_source(training, error);
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
   if (code == SQLITE_OK) code = family->start(training, error);
   training->fit_seconds = seconds_since(&began);
+  training->more = NULL;
   return code;
 }
 

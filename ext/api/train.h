@@ -69,7 +69,8 @@ typedef struct Training {
   TrainOptions *options; /* the family's struct */
   char *schema, *name;   /* of the model to be */
   int replaces;          /* a model of that name exists */
-  int from_file;         /* the options come from the database file: nothing in them may be run */
+  int from_file;         /* the options come from the database file: nothing in them may be run … */
+  const char *more;      /* … but these, while the training begins: see TrainRequest */
   Interactions data;
   int given; /* data were there from the start */
   ValuesRead values;
@@ -121,7 +122,8 @@ typedef struct TrainRequest {
   double size;
   const char *options;    /* may be NULL */
   const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
-  int from_file;          /* the options come from the database file (retrain) */
+  int from_file;          /* the options come from the database file (retrain) … */
+  const char *more;       /* … but those of this object, which are among them: the caller's own; may be NULL */
   Interactions *given;    /* the ratings, read already: taken over; NULL: to be read from the source */
 } TrainRequest;
 
@@ -129,6 +131,10 @@ const Family *family_named(const char *name); /* NULL where there is none */
 
 /* SQLITE_ERROR where the family can't have this size. */
 int family_check_size(const Family *family, double size, Error *error);
+
+/* Takes the size out of an object of options, where it stands under its own name ("rank") or as "size"; *found (may be
+ * NULL) tells whether it was there. *options is replaced. */
+int family_take_size(const Family *family, const char *caller, char **options, double *size, int *found, Error *error);
 extern const Family *const families[]; /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
@@ -140,6 +146,14 @@ int training_check(const TrainRequest *request, ValuesRead *values, Error *error
 
 /* What is trained on less the dislikes: data.by_user itself where there are none. Lives as long as the training. */
 int training_likes(Training *training, const SparseMatrix **likes, Error *error);
+
+/* While the training begins: does an option that is given come from the database file? -1 where memory ran out. */
+int training_option_is_stored(const Training *training, const char *key);
+
+/* While the training begins: finds the model that an option names. Of a name that comes from the database file, the one
+ * that lies beside the model is meant: one of that name elsewhere, in main or temp, is another. */
+int training_model(const Training *training, const char *key, const char *name, ModelNeed need, Model **model,
+                   Error *error);
 
 /* Reads (user, item, rating) from `source` into training->data, ids of items as in a column of affinity `item_as`.
  * Where there are none at all, that is an error. */
@@ -166,6 +180,11 @@ int training_store(Training *training, Error *error);
  * stored, since nothing may fail afterwards; the seconds that storing took are then put in. */
 int training_summary(const Training *training, char **json, Error *error);
 void training_summary_end(const Training *training, char *json);
+
+/* Returns a summary from an SQL function; it is SQLite's then. SQLite 3.45 and newer want to be told of a subtype;
+ * older ones ignore the flag, and their headers lack it. */
+enum { TRAINING_RESULT_SUBTYPE = 0x1000000 };
+void training_result_summary(sqlite3_context *context, char *json);
 
 void training_end(Training *training); /* NULL is fine */
 

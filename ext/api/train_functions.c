@@ -46,6 +46,11 @@ static int request_from_values(const Family *family, sqlite3_value **values, Tra
   return SQLITE_OK;
 }
 
+void training_result_summary(sqlite3_context *context, char *json) {
+  sqlite3_result_text(context, json, -1, sqlite3_free);
+  sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
+}
+
 static void train_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
   const ScalarContext *scalar = sqlite3_user_data(context);
   Error error = {0};
@@ -62,8 +67,7 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
   if (code == SQLITE_OK) training_summary_end(training, summary);
   training_end(training);
   if (code == SQLITE_OK) {
-    sqlite3_result_text(context, summary, -1, sqlite3_free);
-    sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
+    training_result_summary(context, summary);
   } else {
     sqlite3_free(summary);
     scalar_report(context, &error);
@@ -130,7 +134,7 @@ static void train_table_end(TableCall *call) {
     .name = family_name "_train",                                                                         \
     .schema =                                                                                             \
         "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "       \
-        "_source HIDDEN" size_column ", _options HIDDEN)",                                                  \
+        "_source HIDDEN" size_column ", _options HIDDEN)",                                                \
     .outputs = 6, .arguments = given + 1, .required = given, .rows = 20, .cost = 1e9,                     \
     .flags = TABLE_FUNCTION_DIRECT_ONLY, .usage = family_name "_train(source" size_usage " [, options])", \
     .state_size = sizeof(TrainTable), .start = train_table_start, .next = train_table_next,               \
@@ -150,11 +154,9 @@ static int register_scalar(Connection *connection, const Family *family, int arg
   if (!context) return SQLITE_NOMEM;
   *context = (ScalarContext){connection, family};
   connection_retain(connection);
-  /* SQLite 3.45 and newer want to be told of a subtype; older ones ignore the flag, and their headers lack it. */
-  enum { RESULT_SUBTYPE = 0x1000000 };
   return sqlite3_create_function_v2(connection->db, family->function, arguments,
-                                    SQLITE_UTF8 | SQLITE_DIRECTONLY | RESULT_SUBTYPE, context, train_scalar, NULL, NULL,
-                                    scalar_context_free);
+                                    SQLITE_UTF8 | SQLITE_DIRECTONLY | TRAINING_RESULT_SUBTYPE, context, train_scalar,
+                                    NULL, NULL, scalar_context_free);
 }
 
 int train_register(Connection *connection) {

@@ -94,23 +94,13 @@ int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options
 /* What TrainRequest wants, out of the trainer's options, in which the size stands under its own name or as "size". */
 static int make_request(const Trial *trial, const char *options, TrainRequest *request, char **rest, Error *error) {
   const Family *family = trial->family;
-  int found = 0, named = 0;
+  int found = 0;
   *request = (TrainRequest){.family = family, .source = trial->source};
   if (!(*rest = sqlite3_mprintf("%s", options))) return error_no_memory(error);
-  int code = SQLITE_OK;
-  if (family->size) {
-    const char *key = family->size_key ? family->size_key : "size";
-    code = options_take_number(trial->caller, rest, "size", &request->size, &found, error);
-    if (code == SQLITE_OK && family->size_key) {
-      code = options_take_number(trial->caller, rest, key, &request->size, &named, error);
-      if (code == SQLITE_OK && found && named)
-        code =
-            error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"size\" are the same: leave one out", trial->caller, key);
-    }
-    if (code == SQLITE_OK && !found && !named)
-      code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller,
-                       family->function, family->size, key);
-  }
+  int code = family_take_size(family, trial->caller, rest, &request->size, &found, error);
+  if (code == SQLITE_OK && family->size && !found)
+    code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, family->function,
+                     family->size, family->size_key ? family->size_key : "size");
   request->options = *rest;
   return code;
 }

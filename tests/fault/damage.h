@@ -89,7 +89,12 @@ static inline void with_damage(const char *damage, Expectation expectation) {
   damages++;
   ask_everything(db, damage, expectation);
   change_everything(db, damage);
-  char *sql = sqlite3_mprintf("INSERT INTO %s(%s) VALUES('retrain')", patient.retrain, patient.retrain);
+  char *sql = sqlite3_mprintf("SELECT recommend_retrain('%s', '{\"threads\":1}')", patient.retrain);
+  Outcome retrained = run(db, sql);
+  if (!CHECK(retrained.code == SQLITE_OK || is_a_fair_error(&retrained)))
+    printf("  %s\n    %s: code %d, %s\n", damage, sql, retrained.code, retrained.message);
+  sqlite3_free(sql);
+  sql = sqlite3_mprintf("INSERT INTO %s(%s) VALUES('retrain')", patient.retrain, patient.retrain);
   run(db, sql);
   sqlite3_free(sql);
   for (int i = 0; i < patient.model_count; i++) {

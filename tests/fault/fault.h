@@ -382,6 +382,7 @@ static const Step content_training[] = {
      "\"user_init\":\"vectors_tfidf\"}')",
      0},
     {"INSERT INTO articles_tfidf(articles_tfidf) VALUES('retrain')", 0},
+    {"SELECT recommend_retrain('articles_tfidf', '{\"threads\":1,\"ratings\":\"SELECT * FROM ratings\"}')", 1},
     {"INSERT INTO articles_tfidf(user, item, rating) VALUES(3, 9, 2)", 0},
     {"INSERT INTO latent(user, item, rating) VALUES(33, 5, 2)", 0},
     {"DELETE FROM vectors_tfidf WHERE user = 2 AND seen = 1 AND item < 5", 0},
@@ -470,6 +471,7 @@ static const Step link_training[] = {
     {"SELECT epoch, loss, test FROM baseline_train('plays', '{\"threads\":1,\"test\":0.3}')", 0},
     {"CREATE VIRTUAL TABLE taste USING recommender(train=ease, source=plays, size=3, options='{\"threads\":1}')", 0},
     {"INSERT INTO users_knn(users_knn) VALUES('retrain')", 0},
+    {"SELECT recommend_retrain('main.users_knn', '{\"threads\":1}')", 1},
     {"ALTER TABLE plays_ease RENAME TO other", 0},
     {"DROP TABLE users_knn", 0},
 };

@@ -48,6 +48,7 @@ static void after_each_statement(void) {
       train_ratings,
       "SELECT * FROM mf_train('ratings', 3, '{\"epochs\":2}')",
       "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')",
+      "SELECT recommend_retrain('ratings_mf')",
       "ALTER TABLE ratings_mf RENAME TO other",
       "DROP TABLE ratings_mf",
       "DROP TABLE ratings_mf; DROP TABLE plays_mf",
@@ -207,10 +208,10 @@ static void attached(const char *path) {
 
 /* What another connection does to the file is seen by the next query. */
 static void two_connections(const char *path) {
-  static const char *const others[] = {"SELECT mf_train('ratings', 4, '{\"epochs\":2}')",
-                                       "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')", "DROP TABLE ratings_mf",
-                                       "ALTER TABLE ratings_mf RENAME TO other",
-                                       "DROP TABLE ratings_mf; CREATE TABLE ratings_mf(user, item)"};
+  static const char *const others[] = {
+      "SELECT mf_train('ratings', 4, '{\"epochs\":2}')", "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')",
+      "SELECT recommend_retrain('ratings_mf')",          "DROP TABLE ratings_mf",
+      "ALTER TABLE ratings_mf RENAME TO other",          "DROP TABLE ratings_mf; CREATE TABLE ratings_mf(user, item)"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
     write_image(&image, path);
     sqlite3 *db = open_file(path), *other = open_file(path);

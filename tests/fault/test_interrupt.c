@@ -23,6 +23,7 @@ static const char *const training[] = {
     "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=ratings, size=3, "
     "options='{\"threads\":1,\"epochs\":1,\"objective\":\"ranking\"}')",
     "INSERT INTO plays_mf(plays_mf) VALUES('retrain')",
+    "SELECT recommend_retrain('plays_mf', '{\"epochs\":1}')",
     "ALTER TABLE ratings_mf RENAME TO other",
     "DROP TABLE ratings_mf",
 };

@@ -15,6 +15,7 @@ static const Step training[] = {
      "options='{\"threads\":1,\"epochs\":2,\"objective\":\"rating\"}')",
      0},
     {"INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')", 0},
+    {"SELECT recommend_retrain('ratings_mf', '{\"threads\":1,\"epochs\":2,\"rank\":2}')", 1},
     {"ALTER TABLE ratings_mf RENAME TO other", 0},
     {"DROP TABLE ratings_mf", 0},
 };

@@ -1,0 +1,219 @@
+/* Training a model again from its source, with the options it was given, in two ways:
+ *
+ *     SELECT recommend_retrain('taste' [, options])       holds no lock while it learns: others go on writing
+ *     INSERT INTO taste(taste) VALUES('retrain')          a plain write, which a trigger or a replicated host can make;
+ *                                                         it has the database to itself from its first moment on
+ *
+ * m_config says what the model was trained from. Nothing that is stored in the file is ever run as SQL: of the source
+ * only the name of a table or view is used. Options that the caller gives take the place of those that the model
+ * keeps, which it then keeps in their stead. */
+#include "retrain.h"
+
+#include <string.h>
+
+#include "../data/option_objects.h"
+#include "../model/store.h"
+#include "register.h"
+#include "vtab.h"
+
+/* ---- what a model was trained from ------------------------------------------------------------------------------- */
+
+typedef struct Origin {
+  char *family, *source, *source_schema, *options;
+  double size;
+  int is_query;
+} Origin;
+
+static void origin_free(Origin *origin) {
+  sqlite3_free(origin->family);
+  sqlite3_free(origin->source);
+  sqlite3_free(origin->source_schema);
+  sqlite3_free(origin->options);
+}
+
+static int copy_text(ModelName name, sqlite3_stmt *statement, int column, char **copy, Error *error) {
+  const char *text = (const char *)sqlite3_column_text(statement, column);
+  if (!text && sqlite3_column_type(statement, column) != SQLITE_NULL) return error_no_memory(error);
+  if (!text) return shadow_damaged(error, name, "it does not say what it was trained from");
+  *copy = sqlite3_mprintf("%s", text);
+  return *copy ? SQLITE_OK : error_no_memory(error);
+}
+
+static int read_origin(sqlite3 *db, ModelName name, Origin *origin, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code =
+      shadow_prepare(db, name, &statement, error,
+                     "SELECT max(value) FILTER (WHERE key = 'family'), max(value) FILTER (WHERE key = 'source'), "
+                     "max(value) FILTER (WHERE key = 'source_schema'), "
+                     "max(value) FILTER (WHERE key = 'options'), max(value) FILTER (WHERE key = 'size'), "
+                     "max(value) FILTER (WHERE key = 'source_is_query') FROM \"%w\".\"%w_config\"",
+                     name.schema, name.name);
+  if (code != SQLITE_OK) return code;
+  code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) {
+    code = copy_text(name, statement, 0, &origin->family, error);
+    if (code == SQLITE_OK) code = copy_text(name, statement, 1, &origin->source, error);
+    if (code == SQLITE_OK) code = copy_text(name, statement, 2, &origin->source_schema, error);
+    if (code == SQLITE_OK) code = copy_text(name, statement, 3, &origin->options, error);
+    origin->size = sqlite3_column_double(statement, 4);
+    origin->is_query = sqlite3_column_int(statement, 5) != 0;
+  } else {
+    error_from_database(error, db, code, NULL);
+  }
+  sqlite3_finalize(statement);
+  return code;
+}
+
+/* The stamps, which tell whether the model has changed. */
+static int read_stamps(sqlite3 *db, ModelName name, int64_t stamps[2], Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = shadow_prepare(db, name, &statement, error,
+                            "SELECT max(value) FILTER (WHERE key = 'item_stamp'), max(value) FILTER (WHERE key = "
+                            "'user_stamp') FROM \"%w\".\"%w_config\"",
+                            name.schema, name.name);
+  if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+    for (int i = 0; i < 2; i++) stamps[i] = sqlite3_column_int64(statement, i);
+  int finalized = sqlite3_finalize(statement);
+  if (code == SQLITE_OK && finalized != SQLITE_OK) code = error_from_database(error, db, finalized, NULL);
+  return code;
+}
+
+/* ---- training ---------------------------------------------------------------------------------------------------- */
+
+/* `more` before the options that the model keeps; the size stands among them too, under its own name or as "size". */
+static int merge_options(const char *caller, ModelName name, const char *more, TrainRequest *request, Origin *origin,
+                         Error *error) {
+  char *rest = NULL, *none = NULL, *kept = NULL, *nothing = NULL, *merged = NULL;
+  int code = options_part(caller, more, NULL, 0, "", &none, &rest, error), renames = 0;
+  if (code == SQLITE_OK) code = family_take_size(request->family, caller, &rest, &request->size, NULL, error);
+  if (code == SQLITE_OK && (renames = options_have(rest, "model")) < 0) code = error_no_memory(error);
+  if (code == SQLITE_OK && renames)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: the model is \"%s\" and keeps its name: leave the option \"model\" out, or train another "
+                     "by %s",
+                     caller, name.name, request->family->usage);
+  if (code == SQLITE_OK) code = options_part(caller, origin->options, NULL, 0, "", &nothing, &kept, error);
+  if (code == SQLITE_OK && !(merged = options_merge(kept, rest))) code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    sqlite3_free(origin->options);
+    origin->options = merged;
+  }
+  sqlite3_free(rest);
+  sqlite3_free(none);
+  sqlite3_free(kept);
+  sqlite3_free(nothing);
+  return code;
+}
+
+static int refuse_query(const char *caller, ModelName name, const Family *family, Error *error) {
+  return error_set(error, SQLITE_ERROR,
+                   "%s: model \"%s\" was trained from a SELECT, which is not run again, since it comes from the "
+                   "database file: make it a view, and train from the view once, as in CREATE VIEW %s_source AS "
+                   "SELECT …; SELECT %s('%s_source', %s'{\"model\": \"%s\"}')",
+                   caller, name.name, name.name, family->function, name.name, family->size ? "…, " : "", name.name);
+}
+
+int retrain_begin(Connection *connection, const char *caller, ModelName name, const char *more, Training **training,
+                  Error *error) {
+  Origin origin = {0};
+  char *source = NULL;
+  TrainRequest request = {.model = &name, .from_file = 1, .more = more};
+  *training = NULL;
+  int code = read_origin(connection->db, name, &origin, error);
+  if (code == SQLITE_OK && !(request.family = family_named(origin.family)))
+    code = shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin.family);
+  if (code == SQLITE_OK && origin.is_query) code = refuse_query(caller, name, request.family, error);
+  request.size = origin.size;
+  if (code == SQLITE_OK && more) code = merge_options(caller, name, more, &request, &origin, error);
+  int elsewhere = origin.source_schema && *origin.source_schema;
+  if (code == SQLITE_OK &&
+      !(source = sqlite3_mprintf("\"%w\".\"%w\"", elsewhere ? origin.source_schema : name.schema, origin.source)))
+    code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    request.source = source;
+    request.options = origin.options;
+    code = training_begin(connection, &request, training, error);
+  }
+  if (code == SQLITE_OK) (*training)->replaces = 1;
+  sqlite3_free(source);
+  origin_free(&origin);
+  return code;
+}
+
+int retrain_command(Connection *connection, ModelName name, Error *error) {
+  Training *training = NULL;
+  int code = retrain_begin(connection, "retrain", name, NULL, &training, error);
+  if (code == SQLITE_OK) code = training_run(training, error);
+  if (code == SQLITE_OK) code = training_store(training, error);
+  training_end(training);
+  return code;
+}
+
+/* ---- recommend_retrain(model [, options]) ------------------------------------------------------------------------ */
+
+/* Others could write while the model was learned; what they wrote to the model is lost with it. */
+static int hint_at_changes(Training *training, const int64_t before[2], Error *error) {
+  int64_t now[2] = {before[0], before[1]};
+  int code = read_stamps(training->connection->db, (ModelName){training->schema, training->name}, now, error);
+  if (code != SQLITE_OK || (now[0] == before[0] && now[1] == before[1])) return code;
+  return training_hint(training, error,
+                       "the model was written to while it was trained, and what came then is not in it: write those "
+                       "rows again (where triggers keep it up to date, UPDATE them as they are)");
+}
+
+static int take_text(sqlite3_value *value, const char *what, const char **text, Error *error) {
+  *text = NULL;
+  if (sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
+  *text = (const char *)sqlite3_value_text(value);
+  if (!*text) return error_no_memory(error);
+  if (strlen(*text) == (size_t)sqlite3_value_bytes(value)) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "recommend_retrain: the %s hold a NUL character", what);
+}
+
+static int retrain(Connection *connection, sqlite3_value *model, sqlite3_value *options, Training **training,
+                   char **summary, Error *error) {
+  static const char caller[] = "recommend_retrain";
+  const char *name = NULL, *more = NULL;
+  Model *found = NULL;
+  int64_t stamps[2] = {0};
+  int code = take_text(model, "letters of the model's name", &name, error);
+  if (code == SQLITE_OK && !name)
+    code = error_set(error, SQLITE_ERROR, "%s: name a model, as in SELECT recommend_retrain('ratings_mf')", caller);
+  if (code == SQLITE_OK && options) code = take_text(options, "options", &more, error);
+  if (code == SQLITE_OK) code = connection_find(connection, caller, NEED_ITEMS, name, &found, error);
+  if (code != SQLITE_OK) return code;
+  ModelName known = model_name(found);
+  code = read_stamps(connection->db, known, stamps, error);
+  if (code == SQLITE_OK) code = retrain_begin(connection, caller, known, more, training, error);
+  if (code == SQLITE_OK) code = training_run(*training, error);
+  if (code == SQLITE_OK) code = hint_at_changes(*training, stamps, error);
+  if (code == SQLITE_OK) code = training_summary(*training, summary, error);
+  if (code == SQLITE_OK) code = training_store(*training, error); /* last: nothing may fail once a model is stored */
+  if (code == SQLITE_OK) training_summary_end(*training, *summary);
+  return code;
+}
+
+static void retrain_function(sqlite3_context *context, int count, sqlite3_value **values) {
+  Error error = {0};
+  Training *training = NULL;
+  char *summary = NULL;
+  int code = retrain(sqlite3_user_data(context), values[0], count > 1 ? values[1] : NULL, &training, &summary, &error);
+  training_end(training);
+  if (code == SQLITE_OK) {
+    training_result_summary(context, summary);
+  } else {
+    sqlite3_free(summary);
+    scalar_report(context, &error);
+  }
+}
+
+int retrain_register(Connection *connection) {
+  int code = SQLITE_OK;
+  for (int arguments = 1; arguments <= 2 && code == SQLITE_OK; arguments++) {
+    connection_retain(connection);
+    code = sqlite3_create_function_v2(connection->db, "recommend_retrain", arguments,
+                                      SQLITE_UTF8 | SQLITE_DIRECTONLY | TRAINING_RESULT_SUBTYPE, connection,
+                                      retrain_function, NULL, NULL, connection_release);
+  }
+  return code;
+}

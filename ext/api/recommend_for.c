@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../data/choose_columns.h"
 #include "../data/interrupt.h"
 #include "../data/source.h"
 #include "fold.h"
@@ -76,7 +77,7 @@ static int prepare_profile(TableCall *call, const char *text, LikedList *list, s
   Source source = {0};
   SourceColumns columns = {0};
   char *sql = NULL;
-  int code = SQLITE_OK;
+  int code = SQLITE_OK, item = 0, rating = -1;
   if (*first == '[') {
     sql = sqlite3_mprintf("SELECT value FROM json_each(?1)");
   } else if (*first == '{') {
@@ -86,8 +87,11 @@ static int prepare_profile(TableCall *call, const char *text, LikedList *list, s
     list->rows = 1;
     code = source_resolve(db, text, name, &source, error);
     if (code == SQLITE_OK) code = source_columns(db, &source, name, &columns, error);
-    if (code == SQLITE_OK)
-      sql = sqlite3_mprintf("%s SELECT c1%s FROM \"recommend(rows)\"", columns.with, columns.count > 1 ? ", c2" : "");
+    if (code == SQLITE_OK) code = choose_profile_columns(&columns, name, &item, &rating, error);
+    if (code == SQLITE_OK && rating < 0)
+      sql = sqlite3_mprintf("%s SELECT c%d FROM \"recommend(rows)\"", columns.with, item + 1);
+    else if (code == SQLITE_OK)
+      sql = sqlite3_mprintf("%s SELECT c%d, c%d FROM \"recommend(rows)\"", columns.with, item + 1, rating + 1);
   }
   if (code == SQLITE_OK && !sql) code = error_no_memory(error);
   if (code == SQLITE_OK) {

@@ -16,6 +16,7 @@
 #include "../data/interactions_take.h"
 #include "../data/option_objects.h"
 #include "baseline.h"
+#include "hints.h"
 #include "kmeans.h"
 #include "links.h"
 #include "mf.h"
@@ -218,7 +219,8 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
   };
   int code = interactions_read(training->connection->db, source, &reading, &training->data, &training->interrupt.cancel,
                                error);
-  return code == SQLITE_OK ? drop_zeros(training, source, error) : code;
+  if (code == SQLITE_OK) code = drop_zeros(training, source, error);
+  return code == SQLITE_OK ? hint_source(training, source, error) : code;
 }
 
 static int read_source(Training *training, Error *error) {
@@ -275,6 +277,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
   if (code == SQLITE_OK) code = family->start(training, error);
+  if (code == SQLITE_OK) code = hint_data(training, error);
   training->fit_seconds = seconds_since(&began);
   training->more = NULL;
   return code;
@@ -493,7 +496,8 @@ int training_summary(const Training *training, char **json, Error *error) {
       "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
-      "FROM json_each(?10)), 'hints', json('[' || coalesce(?14, '') || ']')), json_patch(coalesce(?13, '{}'), "
+      "FROM json_each(?10)), 'columns', json(?17), 'hints', json('[' || coalesce(?14, '') || ']')), "
+      "json_patch(coalesce(?13, '{}'), "
       "json_object('zeros', ?15, 'dislikes', ?16, 'seconds', json_object('read', round(?11, 3), 'fit', round(?12, "
       "3)))))",
       -1, &statement, NULL);
@@ -512,6 +516,7 @@ int training_summary(const Training *training, char **json, Error *error) {
     sqlite3_bind_text(statement, 10, trained->metrics, -1, SQLITE_STATIC);
     sqlite3_bind_double(statement, 11, training->read_seconds);
     sqlite3_bind_double(statement, 12, training->fit_seconds);
+    if (data->columns) sqlite3_bind_text(statement, 17, data->columns, -1, SQLITE_STATIC);
     if (training->hints) sqlite3_bind_text(statement, 14, training->hints, -1, SQLITE_STATIC);
     if (training->values != VALUES_RATINGS) { /* NULL: json_patch leaves them out */
       sqlite3_bind_int64(statement, 15, data->zeros);

@@ -46,6 +46,8 @@ void interactions_free(Interactions *interactions) {
   dictionary_free(&interactions->items);
   sparse_free(&interactions->by_user);
   sparse_free(&interactions->held_out);
+  sqlite3_free(interactions->columns);
+  sqlite3_free(interactions->unread);
   *interactions = (Interactions){0};
 }
 

@@ -20,12 +20,12 @@ typedef enum DuplicatesRule {
   DUPLICATES_ERROR
 } DuplicatesRule;
 
-/* By position the columns are user, item, rating, timestamp. The timestamp is read only where there are ratings and
- * the rule is LAST. It is a number, or text that reads as one (NULL and '' are older than any); a fourth column that
- * holds anything else is no timestamp and wholly ignored, in a column named by `timestamp` that is an error. */
+/* Which columns are user, item, rating and timestamp is in choose_columns.h. The timestamp is read only where there are
+ * ratings and the rule is LAST. It is a number, or text that reads as one (NULL and '' are older than any); a column
+ * that holds anything else is no timestamp and wholly ignored, but where the option `timestamp` names it: an error. */
 typedef struct InteractionOptions {
   const char *caller;                           /* the function's name, for messages: "mf_train" */
-  const char *user, *item, *rating, *timestamp; /* column names; NULL: by position */
+  const char *user, *item, *rating, *timestamp; /* column names; NULL: by name or position */
   int implicit;                                 /* "rating": null, every row counts 1; two columns mean the same */
   DuplicatesRule duplicates;
   int counts;                  /* ratings are how often: they add up, unless `duplicates` says otherwise */
@@ -39,6 +39,7 @@ typedef struct InteractionOptions {
 typedef struct Interactions {
   Dictionary users, items;
   IdAffinity user_affinity, item_affinity; /* of the source's columns */
+  int user_column, item_column;            /* their indexes in the source */
   SparseMatrix by_user;          /* users × items, the entries to train on; value NULL where every entry is 1 */
   SparseMatrix held_out;         /* users × items, the entries kept for testing; start NULL where test is 0 */
   int explicit_ratings;          /* the source has ratings */
@@ -47,6 +48,9 @@ typedef struct Interactions {
   int64_t duplicates;            /* rows beyond the first of their pair */
   int64_t zeros;                 /* pairs that interactions_drop_zeros has dropped */
   int stars_added_up;            /* ratings were added up that look like stars */
+  char *columns;                 /* which column was taken for what, a JSON object; NULL: these were not read */
+  char *unread;                  /* the columns that might be a rating, where none is named like one; or NULL */
+  int times_ignored;             /* the column of timestamps has something else in it: it was ignored */
   double minimum, maximum, mean; /* of the training entries' values; 0 where there are none */
 } Interactions;
 

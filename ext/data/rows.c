@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "choose_columns.h"
 
 #define POINTER_TYPE "recommend_collect"
 #define POLL_ROWS 4096 /* rows between two looks at the wish to cancel */
@@ -206,81 +207,58 @@ int source_register(sqlite3 *db) {
 
 /* ---- the statement ----------------------------------------------------------------------------------------------- */
 
-typedef struct Columns {
-  int user, item, rating, time; /* indexes; -1: none */
-} Columns;
-
-/* A role's column: by name where the options name one, else by position; -1 where there is none. */
-static int choose(const SourceColumns *columns, const char *name, int position, const char *role, const char *caller,
-                  Error *error) {
-  if (name) return source_column(columns, name, role, caller, error);
-  return position < columns->count ? position : -1;
+static int choose(Reader *reader, sqlite3 *db, const Source *source, const SourceColumns *columns,
+                  ChosenColumns *chosen) {
+  int code = choose_columns(db, source, columns, reader->options, chosen, reader->error);
+  if (code != SQLITE_OK) return code;
+  Interactions *result = reader->result;
+  reader->rows->rule = chosen->rule;
+  reader->rows->with_times = chosen->reads_time && chosen->column[COLUMN_TIME] >= 0;
+  result->explicit_ratings = chosen->column[COLUMN_RATING] >= 0;
+  result->user_column = chosen->column[COLUMN_USER];
+  result->item_column = chosen->column[COLUMN_ITEM];
+  result->user_affinity = columns->affinities[result->user_column];
+  result->item_affinity = columns->affinities[result->item_column];
+  return SQLITE_OK;
 }
 
-/* An error where two roles fall on one column, as when only one of several is named. */
-static int check_distinct(const SourceColumns *columns, const Columns *chosen, const char *caller, Error *error) {
-  int twice = -1;
-  if (chosen->user == chosen->item) twice = chosen->item;
-  if (chosen->rating >= 0 && (chosen->rating == chosen->user || chosen->rating == chosen->item)) twice = chosen->rating;
-  if (twice < 0) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR,
-                   "%s: the column \"%s\" would be two of user, item and rating: name all columns with the options "
-                   "\"user\", \"item\" and \"rating\" (null: no ratings)",
-                   caller, columns->names[twice]);
-}
-
-static int choose_columns(Reader *reader, const SourceColumns *columns, Columns *chosen) {
-  const InteractionOptions *options = reader->options;
-  const char *caller = options->caller;
-  Error *error = reader->error;
-  *chosen = (Columns){-1, -1, -1, -1};
-  if (columns->count < 2)
-    return error_set(error, SQLITE_ERROR, "%s: the source has one column, \"%s\": it needs a user and an item at least",
-                     caller, columns->names[0]);
-  chosen->user = choose(columns, options->user, 0, "user", caller, error);
-  chosen->item = choose(columns, options->item, 1, "item", caller, error);
-  if (!options->implicit) chosen->rating = choose(columns, options->rating, 2, "rating", caller, error);
-  chosen->time = choose(columns, options->timestamp, 3, "timestamp", caller, error);
-  if (error->code != SQLITE_OK) return error->code;
-
-  reader->rows->rule = options->duplicates;
-  if (reader->rows->rule == DUPLICATES_DEFAULT)
-    reader->rows->rule = chosen->rating >= 0 && !options->counts ? DUPLICATES_LAST : DUPLICATES_SUM;
-  int taken = chosen->time == chosen->user || chosen->time == chosen->item || chosen->time == chosen->rating;
-  if (chosen->rating < 0 || reader->rows->rule != DUPLICATES_LAST || (taken && !options->timestamp)) chosen->time = -1;
-  reader->rows->with_times = chosen->time >= 0;
-  reader->result->explicit_ratings = chosen->rating >= 0;
-  reader->result->user_affinity = columns->affinities[chosen->user];
-  reader->result->item_affinity = columns->affinities[chosen->item];
-  return check_distinct(columns, chosen, caller, error);
-}
-
-static char *reading_statement(const SourceColumns *columns, const Columns *chosen) {
+static char *reading_statement(const SourceColumns *columns, const ChosenColumns *chosen, int with_times) {
   sqlite3_str *sql = sqlite3_str_new(NULL);
-  sqlite3_str_appendf(sql, "%s SELECT recommend_collect(?1, c%d, c%d", columns->with, chosen->user + 1,
-                      chosen->item + 1);
-  if (chosen->rating >= 0) sqlite3_str_appendf(sql, ", c%d", chosen->rating + 1);
-  if (chosen->time >= 0) sqlite3_str_appendf(sql, ", c%d", chosen->time + 1);
+  sqlite3_str_appendf(sql, "%s SELECT recommend_collect(?1", columns->with);
+  for (int role = 0; role < COLUMN_ROLES; role++)
+    if (chosen->column[role] >= 0 && (role != COLUMN_TIME || with_times))
+      sqlite3_str_appendf(sql, ", c%d", chosen->column[role] + 1);
   sqlite3_str_appendall(sql, ") FROM \"recommend(rows)\"");
   return sqlite3_str_finish(sql);
+}
+
+/* What was taken for what, the rows being read: times that were not all numbers did not count. */
+static int tell_columns(Reader *reader, const SourceColumns *columns, ChosenColumns *chosen) {
+  Interactions *result = reader->result;
+  result->times_ignored = reader->rows->times_ignored;
+  if (result->times_ignored) chosen->column[COLUMN_TIME] = -1;
+  result->columns = chosen_columns_json(columns, chosen);
+  int code = chosen->ratings_missed ? columns_unread(columns, &result->unread) : SQLITE_OK;
+  return result->columns && code == SQLITE_OK ? SQLITE_OK : error_no_memory(reader->error);
 }
 
 /* Fills the chunks and the dictionaries. */
 static int read_source(Reader *reader, sqlite3 *db, const Source *source) {
   Error *error = reader->error;
   SourceColumns columns;
-  Columns chosen;
+  ChosenColumns chosen;
   char *sql = NULL;
   sqlite3_stmt *statement = NULL;
   int code = source_columns(db, source, reader->options->caller, &columns, error);
-  if (code == SQLITE_OK) code = choose_columns(reader, &columns, &chosen);
+  if (code == SQLITE_OK) code = choose(reader, db, source, &columns, &chosen);
   if (code != SQLITE_OK) goto done;
-  sql = reading_statement(&columns, &chosen);
+  sql = reading_statement(&columns, &chosen, reader->rows->with_times);
   code = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
   if (code == SQLITE_OK) code = sqlite3_bind_pointer(statement, 1, reader, POINTER_TYPE, NULL);
   if (code == SQLITE_OK) code = sqlite3_step(statement);
   if (code == SQLITE_ROW) code = SQLITE_OK;
   code = code == SQLITE_OK ? flush(reader) : error_from_database(error, db, code, reader->options->caller);
+  if (code == SQLITE_OK) code = tell_columns(reader, &columns, &chosen);
 done:
   sqlite3_finalize(statement);
   sqlite3_free(sql);

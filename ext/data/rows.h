@@ -19,7 +19,7 @@ typedef struct Rows {
   size_t kept;         /* rows in the chunks */
   DuplicatesRule rule; /* never DEFAULT */
   int with_times;      /* chunks have times; -INFINITY where a row has none */
-  int times_ignored;   /* a value of the fourth column is no time: none of them counts */
+  int times_ignored;   /* a value of the column of times is none: none of them counts */
 } Rows;
 
 /* Reads a source into chunks, and into the interactions' dictionaries (not sorted yet), affinities and counts. On error

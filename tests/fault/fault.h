@@ -326,6 +326,10 @@ static const Step algorithm_training[] = {
      "'{\"threads\":1,\"starts\":1,\"columns\":[\"item\",\"rating\"],\"model\":\"new\"}')",
      0},
     {"SELECT * FROM recommend_describe('SELECT *, ''text'' || item, NULL FROM ratings')", 0},
+    {"SELECT baseline_train('SELECT CAST(user AS REAL) / 2 AS user_id, ''b'' || item COLLATE NOCASE AS book, 1 AS "
+     "amount "
+     "FROM ratings', '{\"threads\":1,\"model\":\"new\"}') ->> '$.hints'",
+     0},
 };
 enum { ALGORITHM_TRAINING = sizeof algorithm_training / sizeof *algorithm_training };
 

@@ -297,9 +297,9 @@ class Duplicates(TestCase):
 
     def test_named_timestamp(self):
         db = connect()
-        db.execute("CREATE TABLE ratings(user, item, rating, note, at)")
+        db.execute("CREATE TABLE ratings(user, item, rating, note, seq)")
         db.executemany("INSERT INTO ratings VALUES(?, ?, ?, 'n', ?)", [(1, 1, 2, 9), (1, 1, 5, 3), (2, 2, 1, 1)])
-        train(db, rank=1, timestamp="at")
+        train(db, rank=1, timestamp="seq")
         self.assertEqual(db.execute("SELECT rating FROM ratings_mf WHERE user = 1 AND item = 1").fetchone(), (2,))
         train(db, rank=1)
         self.assertEqual(db.execute("SELECT rating FROM ratings_mf WHERE user = 1 AND item = 1").fetchone(), (5,))

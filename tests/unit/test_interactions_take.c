@@ -70,7 +70,7 @@ static void check_same(const Interactions *taken, const Interactions *read) {
 
 /* The marks of all entries: of n·7 mod 5, kept as their ratings. */
 static uint8_t *read_marks(size_t entries) {
-  Interactions marks = read_rows("user, item, mark", "true");
+  Interactions marks = read_rows("user, item, mark AS rating", "true");
   uint8_t *mark = memory_alloc(entries, 1);
   CHECK(marks.by_user.start[marks.by_user.rows] == entries);
   for (size_t e = 0; e < entries; e++) mark[e] = (uint8_t)value_at(&marks.by_user, e);

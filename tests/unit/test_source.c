@@ -207,7 +207,7 @@ static void test_queries(void) {
   CHECK_NEAR(interactions.minimum, 2, 0);
   CHECK_NEAR(interactions.maximum, 4, 0);
   interactions_free(&interactions);
-  interactions = read_source("SELECT item, user + 0 FROM ratings", plain);
+  interactions = read_source("SELECT item AS a, user + 0 FROM ratings", plain);
   CHECK(interactions.user_affinity == ID_AFFINITY_TEXT && interactions.item_affinity == ID_AFFINITY_BLOB);
   CHECK(!interactions.explicit_ratings);
   interactions_free(&interactions);
@@ -247,6 +247,9 @@ static void test_columns(void) {
   fails("log", (InteractionOptions){.timestamp = "a"}, SQLITE_ERROR, "option \"timestamp\"");
   fails("log", (InteractionOptions){.user = "who"}, SQLITE_ERROR, "the column \"who\" would be two");
   fails("log", (InteractionOptions){.rating = "who"}, SQLITE_ERROR, "the column \"who\" would be two");
+  /* What to write, as JSON in an SQL string. */
+  fails("log", (InteractionOptions){.rating = "stars"}, SQLITE_ERROR,
+        "'{\"user\": \"who\", \"item\": \"what \\\"thing\", \"rating\": \"stars\", \"timestamp\": \"at\"}'");
   close_database();
 }
 
@@ -534,6 +537,13 @@ static void test_out_of_memory(void) {
   sweep("r", (InteractionOptions){.user = "no"}, SQLITE_ERROR);
   sweep("SELECT 'a', 'b', 'c'", plain, SQLITE_MISMATCH);
   sweep("r", (InteractionOptions){.duplicates = DUPLICATES_ERROR}, SQLITE_CONSTRAINT);
+  /* Columns by their names, and what is asked where they leave a doubt. */
+  run("CREATE TABLE key(id INTEGER PRIMARY KEY, who, what, \"how \"\"much\"\"\")");
+  sweep("SELECT time AS at, item, user, 1 AS amount FROM r", plain, SQLITE_OK);
+  sweep("key", plain, SQLITE_ERROR);
+  sweep("SELECT user AS a, item AS b, time AS ts FROM r", plain, SQLITE_ERROR);
+  sweep("SELECT user, item, item AS asin FROM r", plain, SQLITE_ERROR);
+  sweep("SELECT rating AS a, item, item AS asin FROM r", plain, SQLITE_ERROR);
   close_database();
 }
 

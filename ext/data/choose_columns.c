@@ -166,11 +166,14 @@ static void take_names(Choice *choice) {
 static void take_positions(Choice *choice) {
   for (int role = 0; role < COLUMN_ROLES; role++)
     if (!choice->fixed[role]) choice->column[role] = role < choice->columns->count ? role : -1;
-  /* Without a name of its own the fourth column is a timestamp if nothing speaks against it. */
-  int time = choice->column[COLUMN_TIME];
-  if (choice->fixed[COLUMN_TIME] || time < 0) return;
-  ColumnRole role = role_of(choice, time);
-  if (is_fixed_to(choice, time) || (role != COLUMN_TIME && role != COLUMN_NONE)) choice->column[COLUMN_TIME] = -1;
+  if (choice->fixed[COLUMN_TIME]) return;
+  /* Where options name all others no position counts. Else the fourth column, without a name of its own, is a timestamp
+   * if nothing speaks against it. */
+  int named = find_named(choice, COLUMN_TIME, 0), fourth = choice->column[COLUMN_TIME];
+  if (choice->fixed[COLUMN_USER] && choice->fixed[COLUMN_ITEM] && choice->fixed[COLUMN_RATING] && named >= 0)
+    choice->column[COLUMN_TIME] = named;
+  else if (fourth >= 0 && (is_fixed_to(choice, fourth) || (fourth != named && role_of(choice, fourth) != COLUMN_NONE)))
+    choice->column[COLUMN_TIME] = -1;
 }
 
 /* What a name says against a position. */

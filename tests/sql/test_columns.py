@@ -128,6 +128,8 @@ class Names(support.TestCase):
         self.assertEqual(columns(db, rating="score2"), ("user_id", "item_id", "score2", "timestamp"))
         self.assertEqual(columns(db, rating=None)[2], None)
         self.assertEqual(columns(db, timestamp="friend"), ("user_id", "item_id", "rating", "friend"))
+        db = source(("at", "who", "what", "stars"))
+        self.assertEqual(columns(db, user="who", item="what", rating="stars"), ("who", "what", "stars", "at"))
         db = source(("user_id", "customer_id", "asin", "parent_asin", "rating", "stars", "ts", "created_at"))
         chosen = {"user": "customer_id", "item": "parent_asin", "rating": "stars", "timestamp": "ts"}
         self.assertEqual(columns(db, **chosen), tuple(chosen.values()))

@@ -1,11 +1,14 @@
 -- Triggers that keep a model up to date: a rating that is added, changed or deleted counts at once in what
 -- recommend(), predict() and the rest say of that user, in the transaction that does it, and is rolled back with it.
--- (What other users and items are like is learned again by INSERT INTO ratings_mf(ratings_mf) VALUES('retrain').)
+-- (What other users and items are like is learned again by SELECT recommend_retrain('ratings_mf').)
 --
 --     $ sqlite3 movies.db
 --     sqlite> .load build/recommend
 --     sqlite> SELECT mf_train('ratings', 32);
 --     sqlite> .read sql/live.sql
+--
+-- For tables in which a user and an item have one row, as in PRIMARY KEY (userId, movieId). Where they can meet often
+-- (purchases, plays, visits), live_events.sql is the right one.
 --
 -- Names: for other ones replace them in this file:
 --
@@ -14,21 +17,42 @@
 --     ratings_mf                  the model
 --
 -- These triggers are TEMP: they last as long as the connection, so each connection that writes ratings reads this file
--- after it has loaded the extension. What is written elsewhere reaches the model with the next 'retrain'.
+-- after it has loaded the extension. What is written elsewhere reaches the model when it is trained again.
+--
+-- REPLACE INTO and INSERT OR REPLACE delete a row without a word to any trigger, unless the connection says
+--
+--     PRAGMA recursive_triggers = ON;
+--
+-- It can do without where a row only ever takes the place of one of the same user and item.
+--
+-- As in training, rows are left out whose user, item or rating is NULL or ''. A rating that is no number makes the
+-- statement fail. A conflict clause of that statement, as in UPDATE OR IGNORE ratings …, rules in the triggers too, and
+-- over their own: so they UPDATE what is there, and INSERT only what is not, which no clause can turn into something
+-- else. (A model of content knows no new items: with INSERT OR IGNORE below, they are left out.)
 
 CREATE TEMP TRIGGER rating_added AFTER INSERT ON ratings
-WHEN new.userId <> '' AND new.movieId <> '' AND new.rating <> ''  -- as in training, NULL and '' are left out
 BEGIN
-  INSERT INTO ratings_mf(user, item, rating) VALUES(new.userId, new.movieId, new.rating);
+  DELETE FROM ratings_mf
+   WHERE user = new.userId AND item = new.movieId AND seen = 1 AND coalesce(new.rating, '') = '';
+  UPDATE ratings_mf SET rating = new.rating
+   WHERE user = new.userId AND item = new.movieId AND seen = 1;
+  INSERT INTO ratings_mf(user, item, rating) SELECT new.userId, new.movieId, new.rating
+   WHERE new.userId <> '' AND new.movieId <> '' AND new.rating <> ''
+     AND NOT EXISTS(SELECT 1 FROM ratings_mf WHERE user = new.userId AND item = new.movieId AND seen = 1);
 END;
 
 CREATE TEMP TRIGGER rating_changed AFTER UPDATE OF userId, movieId, rating ON ratings
 BEGIN
   DELETE FROM ratings_mf
    WHERE user = old.userId AND item = old.movieId AND seen = 1
-     AND (coalesce(new.rating, '') = '' OR new.userId IS NOT old.userId OR new.movieId IS NOT old.movieId);
+     AND (old.userId IS NOT new.userId COLLATE BINARY OR old.movieId IS NOT new.movieId COLLATE BINARY);
+  DELETE FROM ratings_mf
+   WHERE user = new.userId AND item = new.movieId AND seen = 1 AND coalesce(new.rating, '') = '';
+  UPDATE ratings_mf SET rating = new.rating
+   WHERE user = new.userId AND item = new.movieId AND seen = 1;
   INSERT INTO ratings_mf(user, item, rating) SELECT new.userId, new.movieId, new.rating
-   WHERE new.userId <> '' AND new.movieId <> '' AND new.rating <> '';
+   WHERE new.userId <> '' AND new.movieId <> '' AND new.rating <> ''
+     AND NOT EXISTS(SELECT 1 FROM ratings_mf WHERE user = new.userId AND item = new.movieId AND seen = 1);
 END;
 
 CREATE TEMP TRIGGER rating_deleted AFTER DELETE ON ratings
@@ -37,8 +61,9 @@ BEGIN
 END;
 
 -- The same for good: without the word TEMP the triggers are part of the database file, and work for every connection.
--- Mind that an application which has not loaded the extension can then no longer write to the table of ratings: it
--- gets the error "no such module: recommender". To undo it, load the extension and drop them:
+-- Mind that an application which has not loaded the extension can then no longer write to the table of ratings, nor
+-- rename any table or column of the database, nor drop a column: it gets the error "no such module: recommender". To
+-- undo it, drop them, with or without the extension:
 --
 --     DROP TRIGGER rating_added;
 --     DROP TRIGGER rating_changed;

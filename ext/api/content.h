@@ -31,7 +31,7 @@ typedef struct ContentOptions {
   double learning_rate, subsample;
 } ContentOptions;
 
-enum { CONTENT_OPTIONS = 35 };
+enum { CONTENT_OPTIONS = 36 };
 extern const Option content_options[]; /* so many */
 
 #define CONTENT_WEIGHTINGS "tfidf|count|binary"

@@ -19,6 +19,8 @@ typedef struct EaseTraining {
 
 static const Option ease_options[] = {
     TRAIN_OPTIONS(EaseTraining),
+    SIZE_OPTION(EaseTraining, "lambda"),
+    SIZE_OPTION(EaseTraining, "size"),
     {.name = "values", .type = OPTION_CHOICE, .offset = offsetof(EaseTraining, values), .choices = VALUES},
     {.name = "max_memory",
      .type = OPTION_INTEGER,
@@ -123,10 +125,11 @@ const Family ease_family = {
     .reads_ratings = 1,
     .values = values_read,
     .size_key = "lambda",
-    .usage = "ease_train(source, lambda [, options])",
+    .usage = "ease_train(source [, lambda] [, options])",
     .size = "regularization lambda",
     .size_minimum = 1e-6,
     .size_maximum = 1e12,
+    .size_default = 200,
     .size_is_real = 1,
     .options = ease_options,
     .option_count = sizeof ease_options / sizeof *ease_options,

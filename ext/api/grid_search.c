@@ -2,7 +2,8 @@
  * it came to on what was held out: a part of the source ("validation"), or the mean over "folds".
  *
  * With "best_first" the rows come in that order, all being computed before the first. With "model" the best combination
- * is trained on everything and stored under that name as the last one has been computed. What is no option of this
+ * is trained on everything and stored under that name as the last one has been computed, and with "stream": false
+ * that is before the first row. What is no option of this
  * function is the trainer's, and the same in all combinations but for what the grid says. */
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ typedef struct GridOptions {
   int folds;      /* 0: a validation part */
   int metric;     /* -1: rmse where all have one, else ndcg */
   int best_first; /* rows come in order of the metric */
+  int stream;     /* a row is handed out as it is computed */
   char *model;
 } GridOptions;
 
@@ -38,6 +40,7 @@ static const Option grid_options[] = {
      .maximum = TRIAL_MOST_FOLDS},
     {.name = "metric", .type = OPTION_CHOICE, .offset = offsetof(GridOptions, metric), .choices = METRIC_CHOICES},
     {.name = "best_first", .type = OPTION_BOOLEAN, .offset = offsetof(GridOptions, best_first)},
+    {.name = "stream", .type = OPTION_BOOLEAN, .offset = offsetof(GridOptions, stream)},
     {.name = "model", .type = OPTION_TEXT, .offset = offsetof(GridOptions, model)},
 };
 #define GRID_OPTIONS (sizeof grid_options / sizeof *grid_options)
@@ -189,6 +192,7 @@ static int read_options(TableCall *call, GridState *state, Error *error) {
   trial_set_defaults(&state->options.trial);
   state->options.validation = NAN;
   state->options.metric = -1;
+  state->options.stream = 1;
   int code = argument_text(call, ARGUMENT_OPTIONS, &json, error);
   if (code == SQLITE_OK) code = argument_text(call, ARGUMENT_GRID, &grid, error);
   if (code == SQLITE_OK && !grid)
@@ -227,7 +231,7 @@ static int start(TableCall *call, Error *error) {
   call->rows = (int64_t)state->grid.count;
   do {
     if (code == SQLITE_OK) code = try_next(call, error);
-  } while (code == SQLITE_OK && options->best_first && state->done < call->rows);
+  } while (code == SQLITE_OK && (options->best_first || !options->stream) && state->done < call->rows);
   if (code == SQLITE_OK && options->best_first) sort_rows(state);
   return code;
 }

@@ -20,6 +20,9 @@
 
 static const Option kmeans_options[] = {
     TRAIN_OPTIONS(KmeansTraining),
+    SIZE_OPTION(KmeansTraining, "clusters"),
+    SIZE_OPTION(KmeansTraining, "k"),
+    SIZE_OPTION(KmeansTraining, "size"),
     {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(KmeansTraining, by), .choices = SIDES},
     {.name = "factors", .type = OPTION_TEXT, .offset = offsetof(KmeansTraining, factors)},
     {.name = "id", .type = OPTION_COLUMN, .offset = offsetof(KmeansTraining, id)},
@@ -256,10 +259,11 @@ const Family kmeans_family = {
     .function = "kmeans_train",
     .reads_ratings = 1,
     .size_key = "clusters",
-    .usage = "kmeans_train(source, k [, options])",
+    .usage = "kmeans_train(source, k [, options])", /* or among the options */
     .size = "number of clusters",
     .size_minimum = 1,
     .size_maximum = 4096,
+    .size_default = NAN, /* how many groups there are is the user's question */
     .options = kmeans_options,
     .option_count = sizeof kmeans_options / sizeof *kmeans_options,
     .options_size = sizeof(KmeansTraining),

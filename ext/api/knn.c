@@ -30,6 +30,8 @@ typedef struct KnnOptions {
 
 static const Option knn_options[] = {
     TRAIN_OPTIONS(KnnOptions),
+    SIZE_OPTION(KnnOptions, "k"),
+    SIZE_OPTION(KnnOptions, "size"),
     {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, by), .choices = SIDES},
     {.name = "similarity",
      .type = OPTION_CHOICE,
@@ -195,10 +197,11 @@ const Family knn_family = {
     .name = "knn",
     .function = "knn_train",
     .reads_ratings = 1,
-    .usage = "knn_train(source, k [, options])",
+    .usage = "knn_train(source [, k] [, options])",
     .size = "number of neighbours",
     .size_minimum = 0,
     .size_maximum = 1000000,
+    .size_default = 50,
     .options = knn_options,
     .option_count = sizeof knn_options / sizeof *knn_options,
     .options_size = sizeof(KnnOptions),

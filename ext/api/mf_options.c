@@ -15,6 +15,8 @@ enum {
 
 const Option mf_options[] = {
     TRAIN_OPTIONS(MfOptions),
+    SIZE_OPTION(MfOptions, "rank"),
+    SIZE_OPTION(MfOptions, "size"),
     {.name = "algorithm", .type = OPTION_CHOICE, HERE(algorithm), .choices = MF_ALGORITHMS},
     {.name = "objective", .type = OPTION_CHOICE, HERE(objective), .choices = MF_OBJECTIVES},
     {.name = "epochs", .type = OPTION_INTEGER, HERE(epochs), .minimum = 1, .maximum = 100000},

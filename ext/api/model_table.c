@@ -14,6 +14,7 @@
  * rowid = user index << 32 | item index. */
 #include "model_table.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "../base/memory.h"
@@ -195,7 +196,7 @@ static int parse_size(sqlite3 *db, const char *text, double *size, Error *error)
   return code;
 }
 
-/* The size that the family's training function takes as its second argument, if it takes one. */
+/* The size that the family's training function takes as its second argument, if it takes one; NaN: left out. */
 static int take_size(sqlite3 *db, const Family *family, const ModuleArguments *given, double *size, Error *error) {
   if (!family)
     return error_set(error, SQLITE_ERROR,
@@ -204,9 +205,7 @@ static int take_size(sqlite3 *db, const Family *family, const ModuleArguments *g
                      given->train);
   if (!family->size && given->size)
     return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", family->name);
-  if (family->size && !given->size)
-    return error_set(error, SQLITE_ERROR, "recommender: \"size\", the %s, is needed: write %s", family->size,
-                     module_usage);
+  *size = NAN;
   return given->size ? parse_size(db, given->size, size, error) : SQLITE_OK;
 }
 

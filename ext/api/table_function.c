@@ -316,7 +316,22 @@ static void registration_free(void *context) {
   memory_free(registration);
 }
 
+/* Called as a scalar; or with a number of arguments that the scalar of its name does not take. */
+static void refuse_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
+  (void)count;
+  (void)values;
+  const TableFunction *function = sqlite3_user_data(context);
+  int scalar_too = (function->flags & TABLE_FUNCTION_SCALAR_TOO) != 0;
+  Error error = {0};
+  error_set(&error, SQLITE_ERROR, "%s: %s%s", function->name,
+            scalar_too ? "call it as " : "it gives rows: write SELECT * FROM ", function->usage);
+  scalar_report(context, &error);
+}
+
 int table_function_register(Connection *connection, const TableFunction *function) {
+  int code = sqlite3_create_function_v2(connection->db, function->name, -1, SQLITE_UTF8 | SQLITE_INNOCUOUS,
+                                        (void *)(uintptr_t)function, refuse_scalar, NULL, NULL, NULL);
+  if (code != SQLITE_OK) return code;
   Registration *registration = memory_alloc(1, sizeof *registration);
   if (!registration) return SQLITE_NOMEM;
   *registration = (Registration){function, connection};

@@ -26,9 +26,9 @@ typedef struct TableCall {
 
 typedef struct TableFunction {
   const char *name;
-  /* CREATE TABLE x(outputs…, _arguments HIDDEN…). Hidden columns can be named and clash like others, so each begins with
-   * an underscore: `trainer` in a query is the user's own column. An id is BLOB HIDDEN: HIDDEN alone would give it the affinity NUMERIC,
-   * and IN would compare '007' as 7. */
+  /* CREATE TABLE x(outputs…, _arguments HIDDEN…). Hidden columns can be named and clash like others, so each begins
+   * with an underscore: `trainer` in a query is the user's own column. An id is BLOB HIDDEN: HIDDEN alone would give it
+   * the affinity NUMERIC, and IN would compare '007' as 7. */
   const char *schema;
   int outputs;       /* columns before the arguments */
   int arguments;     /* hidden columns */
@@ -57,9 +57,14 @@ typedef struct TableFunction {
   void (*end)(TableCall *call); /* frees what the state holds; a cleared state is fine */
 } TableFunction;
 
-enum { TABLE_FUNCTION_DIRECT_ONLY = 1 }; /* not from views and triggers: it runs SQL that its arguments hold */
+enum {
+  TABLE_FUNCTION_DIRECT_ONLY = 1, /* not from views and triggers: it runs SQL that its arguments hold */
+  TABLE_FUNCTION_SCALAR_TOO = 2   /* there is a scalar function of its name */
+};
 
-/* `function` must live as long as the connection: a static constant. */
+/* Registers also a scalar function of the name, for any number of arguments, which says how to write it: SELECT
+ * recommend(42, 10) is what everybody types first. `function` must live as long as the connection: a static constant.
+ */
 int table_function_register(Connection *connection, const TableFunction *function);
 
 /* k: a whole number from 0, INT64_MAX where it is not given or NULL. */

@@ -40,16 +40,22 @@ int family_check_size(const Family *family, double size, Error *error) {
                    family->size_maximum, family->usage);
 }
 
+/* Is it one of the names that the size has among the options? */
+static int is_size(const Option *option) { return option->offset == offsetof(TrainOptions, size); }
+
 int family_take_size(const Family *family, const char *caller, char **options, double *size, int *found, Error *error) {
-  int by_size = 0, by_key = 0;
-  if (!family->size) return SQLITE_OK;
-  int code = options_take_number(caller, options, "size", size, &by_size, error);
-  if (code == SQLITE_OK && family->size_key)
-    code = options_take_number(caller, options, family->size_key, size, &by_key, error);
-  if (code == SQLITE_OK && by_size && by_key)
-    code =
-        error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"size\" are the same: leave one out", caller, family->size_key);
-  if (found) *found = by_size || by_key;
+  const char *name = NULL;
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < family->option_count && code == SQLITE_OK; i++) {
+    int here = 0;
+    if (!is_size(&family->options[i])) continue;
+    code = options_take_number(caller, options, family->options[i].name, size, &here, error);
+    if (code == SQLITE_OK && here && name)
+      code = error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"%s\" are the same: leave one out", caller, name,
+                       family->options[i].name);
+    if (here) name = family->options[i].name;
+  }
+  if (found) *found = name != NULL;
   return code;
 }
 
@@ -61,6 +67,29 @@ double seconds_since(const struct timespec *then) {
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
+/* What is no property of the model stays out of the options that it keeps: how many threads trained it, and whether its
+ * epochs were watched, since its bytes are the same; and the size, which is kept by itself. */
+static int keep_options(Training *training, const char *text, Error *error) {
+  const Family *family = training->family;
+  int sizes = 0;
+  char *kept = sqlite3_mprintf("%s", text ? text : "");
+  for (size_t i = 0; i < family->option_count && kept; i++) {
+    const Option *option = &family->options[i];
+    int is_passing =
+        option->offset == offsetof(TrainOptions, threads) || option->offset == offsetof(TrainOptions, stream);
+    if (!is_size(option) && !is_passing) continue;
+    int found = options_have(kept, option->name);
+    sizes += is_size(option) && found > 0;
+    char *rest = found < 0 ? NULL : options_without(kept, option->name);
+    sqlite3_free(kept);
+    kept = rest;
+  }
+  training->trained.options = kept;
+  if (!kept) return error_no_memory(error);
+  if (sizes < 2) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "%s: the options give the %s twice", family->function, family->size);
+}
+
 static int parse_options(Training *training, const char *text, Error *error) {
   const Family *family = training->family;
   training->options = memory_alloc_zero(1, family->options_size);
@@ -69,14 +98,26 @@ static int parse_options(Training *training, const char *text, Error *error) {
   training->options->duplicates = -1;
   training->options->seed = 42;
   training->options->history = 1;
+  training->options->stream = 1;
+  training->options->size = NAN;
   family->set_defaults(training->options);
   int code = options_parse(family->function, text, family->options, family->option_count, training->options, error);
   if (code != SQLITE_OK) return code;
   training->threads = parallel_threads(training->options->threads);
   if (family->values) training->values = family->values(training->options);
-  /* How many threads trained a model is no property of the model: the same bytes for any number. */
-  training->trained.options = options_without(text, "threads");
-  return training->trained.options ? SQLITE_OK : error_no_memory(error);
+  return keep_options(training, text, error);
+}
+
+/* Given as an argument, among the options, or left out. */
+static int choose_size(Training *training, double given, Error *error) {
+  const Family *family = training->family;
+  double option = training->options->size;
+  if (!family->size) return SQLITE_OK;
+  if (!isnan(given) && !isnan(option))
+    return error_set(error, SQLITE_ERROR, "%s: the %s is given twice: leave it out of the options", family->function,
+                     family->size);
+  training->size = !isnan(given) ? given : !isnan(option) ? option : family->size_default;
+  return family_check_size(family, training->size, error);
 }
 
 /* The model's name: as the caller or the option has it, or <source>_<family> in the source's schema. */
@@ -255,7 +296,6 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   clock_gettime(CLOCK_MONOTONIC, &began);
   training->connection = connection;
   training->family = family;
-  training->size = request->size;
   interrupt_begin(&training->interrupt, connection->db);
   int code = SQLITE_OK;
   training->from_file = request->from_file;
@@ -265,8 +305,8 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
     *request->given = (Interactions){0};
     training->given = 1;
   }
-  if (family->size) code = family_check_size(family, request->size, error);
-  if (code == SQLITE_OK) code = parse_options(training, request->options, error);
+  code = parse_options(training, request->options, error);
+  if (code == SQLITE_OK) code = choose_size(training, request->size, error);
   if (code == SQLITE_OK && family->check) code = family->check(training, error);
   if (code == SQLITE_OK)
     code = source_resolve(connection->db, request->source, family->function, &training->source, error);

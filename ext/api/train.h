@@ -22,25 +22,35 @@ typedef struct TrainOptions {
   uint64_t seed;
   int threads;
   int history;
+  int stream;  /* the table form hands each epoch out as it is computed */
+  double size; /* what may stand here in place of the second argument; NaN: it does not */
 } TrainOptions;
 
 void train_options_free(TrainOptions *options); /* what the common ones own */
 
 /* For a family's table of options; `Options` is a struct with a member `common`. */
-#define TRAIN_OPTIONS(Options)                                                                                    \
-  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                              \
-      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                          \
-      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                          \
-      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                      \
-      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},                \
-      {.name = "duplicates",                                                                                      \
-       .type = OPTION_CHOICE,                                                                                     \
-       .offset = offsetof(Options, common.duplicates),                                                            \
-       .choices = "last|sum|mean|error"},                                                                         \
-      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},         \
-      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                            \
-      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, { \
-    .name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history)                        \
+#define TRAIN_OPTIONS(Options)                                                                                  \
+  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                            \
+      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                        \
+      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                        \
+      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                    \
+      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},              \
+      {.name = "duplicates",                                                                                    \
+       .type = OPTION_CHOICE,                                                                                   \
+       .offset = offsetof(Options, common.duplicates),                                                          \
+       .choices = "last|sum|mean|error"},                                                                       \
+      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},       \
+      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                          \
+      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
+      {.name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history)}, {               \
+    .name = "stream", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.stream)                        \
+  }
+
+/* The names of the size among the options, for a family that has one; train.c checks it. */
+#define SIZE_OPTION(Options, called)                                                                    \
+  {                                                                                                     \
+    .name = called, .type = OPTION_NUMBER, .offset = offsetof(Options, common.size), .minimum = -1e300, \
+    .maximum = 1e300                                                                                    \
   }
 
 /* One epoch, as mf_train's rows show it. NaN: there is none. */
@@ -89,12 +99,12 @@ typedef struct Training {
 } Training;
 
 typedef struct Family {
-  const char *name;     /* "mf" */
-  const char *function; /* "mf_train" */
-  const char *usage;    /* "mf_train(source, rank [, options])" */
-  const char *size;     /* what the second argument is called: "rank"; NULL: there is none */
-  double size_minimum, size_maximum;
-  int size_is_real;     /* it need not be a whole number */
+  const char *name;                                /* "mf" */
+  const char *function;                            /* "mf_train" */
+  const char *usage;                               /* "mf_train(source, rank [, options])" */
+  const char *size;                                /* what the second argument is called: "rank"; NULL: there is none */
+  double size_minimum, size_maximum, size_default; /* the default NaN: it must be given */
+  int size_is_real;                                /* it need not be a whole number */
   const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
   int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
   ValuesRead (*values)(const TrainOptions *options); /* how they are read; NULL: as ratings */
@@ -119,7 +129,7 @@ typedef struct Family {
 typedef struct TrainRequest {
   const Family *family;
   const char *source;
-  double size;
+  double size;            /* NaN: not given */
   const char *options;    /* may be NULL */
   const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
   int from_file;          /* the options come from the database file (retrain) … */
@@ -132,7 +142,7 @@ const Family *family_named(const char *name); /* NULL where there is none */
 /* SQLITE_ERROR where the family can't have this size. */
 int family_check_size(const Family *family, double size, Error *error);
 
-/* Takes the size out of an object of options, where it stands under its own name ("rank") or as "size"; *found (may be
+/* Takes the size out of an object of options, where it stands under one of its names ("rank", "size"); *found (may be
  * NULL) tells whether it was there. *options is replaced. */
 int family_take_size(const Family *family, const char *caller, char **options, double *size, int *found, Error *error);
 extern const Family *const families[]; /* NULL at the end */

@@ -20,24 +20,40 @@ static void scalar_context_free(void *context) {
   memory_free(context);
 }
 
+static int is_absent(sqlite3_value *value) { return !value || sqlite3_value_type(value) == SQLITE_NULL; }
+
+/* A text that begins with "{": where a size could stand, it is the options. */
+static int is_object(sqlite3_value *value) {
+  const char *text =
+      !is_absent(value) && sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
+  return text && text[strspn(text, " \t\n\r")] == '{';
+}
+
 /* Arguments as both forms have them: source, size (if the family has one), options. The texts are borrowed; arguments
  * that are not given are NULL. */
 static int request_from_values(const Family *family, sqlite3_value **values, TrainRequest *request, Error *error) {
   sqlite3_value *source = values[0], *size = family->size ? values[1] : NULL, *options = values[family->size ? 2 : 1];
-  *request = (TrainRequest){.family = family};
+  *request = (TrainRequest){.family = family, .size = NAN};
+  if (is_object(size)) {
+    if (!is_absent(options))
+      return error_set(error, SQLITE_ERROR, "%s: the options are given twice: call it as %s", family->function,
+                       family->usage);
+    options = size;
+    size = NULL;
+  }
   if (!source || sqlite3_value_type(source) != SQLITE_TEXT)
     return error_set(error, SQLITE_ERROR,
                      "%s: the source must be the name of a table or view, or a SELECT, in quotes: call it as %s",
                      family->function, family->usage);
-  if (family->size) {
-    int type = size ? sqlite3_value_numeric_type(size) : SQLITE_NULL;
+  if (!is_absent(size)) {
+    int type = sqlite3_value_numeric_type(size);
     request->size = type == SQLITE_INTEGER || type == SQLITE_FLOAT ? sqlite3_value_double(size) : NAN;
     int code = family_check_size(family, request->size, error);
     if (code != SQLITE_OK) return code;
   }
   request->source = (const char *)sqlite3_value_text(source);
   if (!request->source) return error_no_memory(error);
-  if (options && sqlite3_value_type(options) != SQLITE_NULL) {
+  if (!is_absent(options)) {
     request->options = (const char *)sqlite3_value_text(options);
     if (!request->options) return error_no_memory(error);
     if (strlen(request->options) != (size_t)sqlite3_value_bytes(options))
@@ -96,7 +112,10 @@ static int train_table_start(TableCall *call, Error *error) {
   while (strcmp(families[family]->function, call->function->name) != 0) family++;
   int code = request_from_values(families[family], call->argument, &request, error);
   if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
-  return code == SQLITE_OK ? train_table_advance(call, error) : code;
+  do {
+    if (code == SQLITE_OK) code = train_table_advance(call, error);
+  } while (code == SQLITE_OK && !table->done && !table->training->options->stream);
+  return code;
 }
 
 /* After a rewind the rows are there already. */
@@ -128,24 +147,27 @@ static void train_table_end(TableCall *call) {
   *table = (TrainTable){0};
 }
 
-/* `size_usage` is ", rank" and the like, `size_column` the same as a column; `given`: how many arguments must be. */
-#define TRAIN_TABLE(family_name, size_usage, size_column, given)                                          \
-  {                                                                                                       \
-    .name = family_name "_train",                                                                         \
-    .schema =                                                                                             \
-        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "       \
-        "_source HIDDEN" size_column ", _options HIDDEN)",                                                \
-    .outputs = 6, .arguments = given + 1, .required = given, .rows = 20, .cost = 1e9,                     \
-    .flags = TABLE_FUNCTION_DIRECT_ONLY, .usage = family_name "_train(source" size_usage " [, options])", \
-    .state_size = sizeof(TrainTable), .start = train_table_start, .next = train_table_next,               \
-    .column = train_table_column, .end = train_table_end,                                                 \
+/* `size_usage` is " [, rank]" and the like, `size_column` the same as a column; `most`: how many arguments there are.
+ */
+#define TRAIN_TABLE(family_name, size_usage, size_column, most)                                                 \
+  {                                                                                                             \
+    .name = family_name "_train",                                                                               \
+    .schema =                                                                                                   \
+        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "             \
+        "_source HIDDEN" size_column ", _options HIDDEN)",                                                      \
+    .outputs = 6, .arguments = most, .required = 1, .rows = 20, .cost = 1e9,                                    \
+    .flags = TABLE_FUNCTION_DIRECT_ONLY | TABLE_FUNCTION_SCALAR_TOO,                                            \
+    .usage = family_name "_train(source" size_usage " [, options])", .state_size = sizeof(TrainTable),          \
+    .start = train_table_start, .next = train_table_next, .column = train_table_column, .end = train_table_end, \
   }
 
 /* In the order of families[]. */
-static const TableFunction train_tables[] = {
-    TRAIN_TABLE("mf", ", rank", ", _rank HIDDEN", 2),       TRAIN_TABLE("knn", ", k", ", _k HIDDEN", 2),
-    TRAIN_TABLE("ease", ", lambda", ", _lambda HIDDEN", 2), TRAIN_TABLE("baseline", "", "", 1),
-    TRAIN_TABLE("kmeans", ", k", ", _k HIDDEN", 2),         TRAIN_TABLE("tfidf", "", "", 1)};
+static const TableFunction train_tables[] = {TRAIN_TABLE("mf", " [, rank]", ", _rank HIDDEN", 3),
+                                             TRAIN_TABLE("knn", " [, k]", ", _k HIDDEN", 3),
+                                             TRAIN_TABLE("ease", " [, lambda]", ", _lambda HIDDEN", 3),
+                                             TRAIN_TABLE("baseline", "", "", 2),
+                                             TRAIN_TABLE("kmeans", ", k", ", _k HIDDEN", 3),
+                                             TRAIN_TABLE("tfidf", "", "", 2)};
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 
@@ -162,9 +184,9 @@ static int register_scalar(Connection *connection, const Family *family, int arg
 int train_register(Connection *connection) {
   int code = SQLITE_OK;
   for (int i = 0; families[i] && code == SQLITE_OK; i++) {
-    int required = families[i]->size ? 2 : 1;
-    code = register_scalar(connection, families[i], required);
-    if (code == SQLITE_OK) code = register_scalar(connection, families[i], required + 1);
+    int most = families[i]->size ? 3 : 2;
+    for (int arguments = 1; arguments <= most && code == SQLITE_OK; arguments++)
+      code = register_scalar(connection, families[i], arguments);
     if (code == SQLITE_OK) code = table_function_register(connection, &train_tables[i]);
   }
   return code;

@@ -95,10 +95,10 @@ int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options
 static int make_request(const Trial *trial, const char *options, TrainRequest *request, char **rest, Error *error) {
   const Family *family = trial->family;
   int found = 0;
-  *request = (TrainRequest){.family = family, .source = trial->source};
+  *request = (TrainRequest){.family = family, .source = trial->source, .size = NAN};
   if (!(*rest = sqlite3_mprintf("%s", options))) return error_no_memory(error);
   int code = family_take_size(family, trial->caller, rest, &request->size, &found, error);
-  if (code == SQLITE_OK && family->size && !found)
+  if (code == SQLITE_OK && family->size && !found && isnan(family->size_default))
     code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, family->function,
                      family->size, family->size_key ? family->size_key : "size");
   request->options = *rest;
@@ -123,6 +123,7 @@ static const struct {
   const char *name, *advice;
 } senseless[] = {
     {"test", "what is held out is the test: leave it out"},
+    {"stream", "each is trained to its end before it is judged: leave it out"},
     {"model", "nothing is stored: leave it out, or use recommend_grid_search"},
 };
 

@@ -313,6 +313,9 @@ static const Step algorithm_training[] = {
     {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"logistic\"}')",
      0},
+    {"SELECT epoch, loss FROM mf_train('ratings', '{\"threads\":1,\"epochs\":2,\"rank\":3,\"stream\":false,"
+     "\"objective\":\"rating\",\"model\":\"new\"}')",
+     0},
     {"SELECT epoch, loss, test FROM kmeans_train('ratings', 3, '{\"threads\":1,\"starts\":1,\"test\":0.2,"
      "\"center\":\"mean\",\"model\":\"new\"}')",
      0},

@@ -212,11 +212,20 @@ class Model(CrossTestCase):
         self.assertEqual(db.execute("SELECT schema, name FROM recommend_models").fetchall(), [("other", "best")])
 
     def test_no_model_for_who_stops_early(self):
-        for best_first, models in ((False, 0), (True, 1)):  # in the second case everything is done before the first row
+        for more, models in (({}, 0), ({"best_first": True}, 1), ({"stream": False}, 1)):  # in the last two cases everything is done before the first row
             db = rated(ROWS)
-            text = json.dumps({"rank": 2, "epochs": 1, "model": "best", "best_first": best_first})
+            text = json.dumps({"rank": 2, "epochs": 1, "model": "best", **more})
             db.execute("SELECT * FROM recommend_grid_search('mf', 'ratings', '{\"regularization\": [1, 2, 3]}', ?) LIMIT 2", (text,)).fetchall()
             self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (models,))
+
+    def test_the_size_may_be_left_out(self):
+        """A combination has the trainer's default then; k-means has none."""
+        for trainer, size, default in (("mf", "rank", 32), ("knn", "size", 50), ("ease", "lambda", 200)):
+            more = {"epochs": 1} if trainer == "mf" else {}
+            columns = "SELECT cold, rmse, ndcg FROM recommend_grid_search(?, 'ratings', '{}', ?)"
+            self.assertEqual(rated(ROWS).execute(columns, (trainer, json.dumps(more))).fetchall(),
+                             rated(ROWS).execute(columns, (trainer, json.dumps({size: default, **more}))).fetchall())
+        self.assert_error(rated(ROWS), "SELECT * FROM recommend_cross_validate('kmeans', 'ratings', 2)", "kmeans_train needs the number of clusters", "clusters")
 
     def test_is_rolled_back(self):
         db = rated(ROWS)
@@ -244,7 +253,7 @@ class Errors(TestCase):
 
     def test_grids(self):
         for grid, fragments in ((None, ("grid must be a JSON object of lists", '"rank": [16, 32]')), ([2, 3], ("the grid must be a JSON object",)), ({"rank": []}, ('"rank"', "nothing to choose")),
-                                ({"rnak": [3]}, ('did you mean "rank"',)), ({"rank": [3], "epohcs": [3]}, ('did you mean "epochs"',)), ({"epochs": [2]}, ("mf_train needs the rank",)),
+                                ({"rnak": [3]}, ('did you mean "rank"',)), ({"rank": [3], "epohcs": [3]}, ('did you mean "epochs"',)),
                                 ({"rank": list(range(1, 400)), "epochs": list(range(1, 400))}, ("more than 100000",)), ({"rank": ["3"]}, ('"rank" must be a number', '(with {"rank":"3"})'))):
             self.refused("mf", grid, {}, "recommend_grid_search", *fragments)
         for text, fragment in (('{"rank": [2', "grid"), ('{"rank": [2], "rank": [3]}', "twice"), ("{} {}", "near")):

@@ -297,6 +297,21 @@ class Conditions(Planned):
         with self.assertRaises(sqlite3.Error):
             self.rows("SELECT * FROM recommend WHERE item = 50")
 
+    def test_called_as_scalars(self):
+        """What everybody types first says what to write, whatever the arguments; and rows come as ever."""
+        names = [row[0] for row in self.rows("SELECT name FROM pragma_module_list WHERE name LIKE 'recommend%' OR name LIKE '%\\_similar%' ESCAPE '\\' OR name LIKE '%\\_train' ESCAPE '\\' OR name = 'tfidf_search'")]
+        names = [name for name in names if name not in ("recommender", "recommend_connection")]
+        self.assertGreaterEqual(len(names), 23)
+        for name in names:
+            for arguments in ("", "1", "1, 5", "1, 5, 'm'", "1, 2, 3, 4", "1, 2, 3, 4, 5, 6, 7, 8"):
+                if not name.endswith("_train"):
+                    self.assert_error(self.db, f"SELECT {name}({arguments})", name + ": ", "write SELECT * FROM " + name)
+                elif arguments.count(",") != 0 or not arguments:
+                    self.assert_error(self.db, f"SELECT {name}({arguments})", name)
+        self.assert_error(self.db, "SELECT recommend(1007, 5)", "write SELECT * FROM recommend(user, k [, model])")
+        self.assert_error(self.db, "SELECT id FROM users WHERE recommend(id, 5)", "write SELECT * FROM recommend(user, k [, model])")
+        self.assertEqual(len(self.rows("SELECT u.id, r.item FROM users u, recommend(u.id, 2) r WHERE u.id < 1020")), 6)
+
     def test_recomputed_only_for_other_arguments(self):
         got = self.rows("SELECT n.value, r.rank FROM json_each('[1, 2, 3]') n CROSS JOIN recommend(1007, 3) r ORDER BY n.value, r.rank")
         self.assertEqual(got, [(n, rank) for n in (1, 2, 3) for rank in (1, 2, 3)])

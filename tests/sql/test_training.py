@@ -6,7 +6,7 @@ import unittest
 
 import numpy as np
 
-from support import Numpy, Side, TestCase, add_ratings, connect, made_up_ratings, rated, train, trained
+from support import Numpy, Side, TestCase, add_ratings, connect, made_up_ratings, rated, shadow_bytes, train, trained
 
 
 class Summary(TestCase):
@@ -83,6 +83,27 @@ class Rows(TestCase):
         self.assertEqual([cursor.fetchone(), cursor.fetchone()], [(3,), (4,)])
         self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (1,))
         self.assertIsNone(cursor.fetchone())
+
+    def test_without_streaming_it_is_stored_before_the_first_row(self):
+        """What a client that stops fetching gets: a model, the same as ever."""
+        expected = rated()
+        train(expected, rank=4, epochs=3, seed=1)
+        for options in ('{"epochs": 3, "stream": false, "seed": 1}', '{"stream": false, "epochs": 3, "seed": 1, "threads": 1}'):
+            db = rated()
+            cursor = db.execute("SELECT epoch, head FROM mf_train('ratings', 4, ?)", (options,))
+            self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (1,))
+            self.assertEqual(cursor.fetchone(), (1, "rating"))
+            cursor.close()
+            self.assertEqual(shadow_bytes(db), shadow_bytes(expected))
+            rows = db.execute("SELECT epoch, head, loss FROM mf_train('ratings', 4, ?)", (options,)).fetchall()
+            self.assertEqual(rows, db.execute("SELECT epoch, head, loss FROM mf_train('ratings', 4, '{\"epochs\": 3, \"seed\": 1}')").fetchall())
+            db.execute("SELECT mf_train('ratings', 4, ?)", (options,))
+            self.assertEqual(shadow_bytes(db), shadow_bytes(expected))
+        for function in ("knn_train", "ease_train", "baseline_train", "kmeans_train", "tfidf_train"):
+            db = rated()
+            size = "" if function in ("baseline_train", "tfidf_train") else " 4,"
+            self.assertEqual(len(db.execute(f"SELECT * FROM {function}('ratings',{size} '{{\"stream\": false}}') LIMIT 1").fetchall()), 1)
+            self.assertEqual(db.execute("SELECT count(*) FROM recommend_models").fetchone(), (1,), function)
 
     def test_same_model_as_the_scalar(self):
         one, other = rated(), rated()
@@ -379,7 +400,7 @@ class Options(TestCase):
         wrong = {
             "model": (3, None), "user": (3, []), "item": (False,), "rating": (4,), "timestamp": (4,),
             "duplicates": ("first", 1), "test": (-0.1, 1, "half"), "seed": (-1, 1.5, "x", 1e17), "threads": (-1, 257, 1.5, "all"),
-            "history": (1, "yes"), "algorithm": ("alz", 3), "objective": ("rank", None), "regularization": (0, -1, "x", {"rating": "x"}, {"other": 1}, {}),
+            "history": (1, "yes"), "stream": (0, "no"), "algorithm": ("alz", 3), "objective": ("rank", None), "regularization": (0, -1, "x", {"rating": "x"}, {"other": 1}, {}),
             "nu": (-0.1, 1.1, None), "epochs": (0, -3, 2.5, "ten", 1e9), "solver": ("lu", 1), "nonnegative": (1, "true"),
             "biases": (0, "no"), "alpha": (-1, "x"), "unobserved_weight": (-1, "x"), "unobserved_rating": ("x", [1]),
             "unobserved": ("none", True), "init_scale": (0, -1, "x"), "tolerance": (-1, 2, "x"), "range": ("minmax?", 5),
@@ -421,12 +442,51 @@ class Options(TestCase):
         self.assertEqual(json.loads(self.db.execute("SELECT mf_train('ratings', 2, '')").fetchone()[0])["users"], 60)
 
     def test_rank(self):
-        for rank in (0, -1, 5000, "x", 2.5, None, b"2"):
+        for rank in (0, -1, 5000, "x", 2.5, b"2"):
             for sql in ("SELECT mf_train('ratings', ?)", "SELECT * FROM mf_train('ratings', ?)"):
-                self.assert_error(self.db, sql, "rank", "from 1 to 4096", "mf_train(source, rank", parameters=(rank,))
-        self.assert_error(self.db, "SELECT mf_train('ratings')", "wrong number of arguments")
-        self.assert_error(self.db, "SELECT * FROM mf_train('ratings')", "mf_train(source, rank")
+                self.assert_error(self.db, sql, "rank", "from 1 to 4096", "mf_train(source [, rank]", parameters=(rank,))
+        for call in ("mf_train()", "mf_train(1, 2, 3, 4)", "mf_train('ratings', 2, '{}', 3)"):
+            self.assert_error(self.db, "SELECT " + call, "call it as mf_train(source [, rank] [, options])")
+        self.assert_error(self.db, "SELECT * FROM mf_train()", "an argument is missing", "mf_train(source [, rank] [, options])")
         self.assertEqual(json.loads(self.db.execute("SELECT mf_train('ratings', '3')").fetchone()[0])["users"], 60)
+
+    def test_the_size_may_be_left_out(self):
+        """Both forms take source, size and options, the size or both left out; and CREATE VIRTUAL TABLE."""
+        def stored():
+            size, options = (dict(self.db.execute("SELECT key, value FROM m_config"))[key] for key in ("size", "options"))
+            return size, json.loads(options)
+        for function, size, default, names in (("mf_train", 3, 32, ("rank", "size")), ("knn_train", 7, 50, ("k", "size")),
+                                               ("ease_train", 12.5, 200, ("lambda", "size")), ("kmeans_train", 4, None, ("clusters", "k", "size"))):
+            more, short = '{"model": "m", "seed": 5}', {"model": "m", "seed": 5}
+            for call in (f"SELECT {function}", f"SELECT * FROM {function}"):
+                for arguments in (("ratings", size, more), ("ratings", float(size), more), ("ratings", None, json.dumps({names[0]: size, **short})),
+                                  *(("ratings", json.dumps({name: float(size), **short})) for name in names)):
+                    self.db.execute(f"{call}({', '.join('?' * len(arguments))})", arguments).fetchall()
+                    self.assertEqual(stored(), (size, short), (function, arguments))
+                    self.db.execute("DROP TABLE m")
+                for arguments in (("ratings", more), ("ratings", " \n" + more), ("ratings", None, more)):
+                    sql = f"{call}({', '.join('?' * len(arguments))})"
+                    if default is None:
+                        self.assert_error(self.db, sql, function, "number of clusters", parameters=arguments)
+                        continue
+                    self.db.execute(sql, arguments).fetchall()
+                    self.assertEqual(stored(), (default, short))
+                    self.db.execute("INSERT INTO m(m) VALUES('retrain')")
+                    self.assertEqual(stored(), (default, short))
+                    self.db.execute("DROP TABLE m")
+                self.assert_error(self.db, f"{call}('ratings', {size}, '{{\"{names[0]}\": {size}}}')", function, "given twice")
+                self.assert_error(self.db, f"{call}('ratings', '{{\"{names[0]}\": {size}, \"size\": {size}}}')", function, "twice")
+                self.assert_error(self.db, f"{call}('ratings', '{{}}', '{{}}')", function, "options are given twice")
+            if default is not None:
+                self.db.execute(f"CREATE VIRTUAL TABLE m USING recommender(train={function[:-6]}, source=ratings, options='{{\"seed\": 5}}')")
+                self.assertEqual(stored(), (default, {"seed": 5}))
+                self.db.execute("DROP TABLE m")
+            self.db.execute(f"CREATE VIRTUAL TABLE m USING recommender(train={function[:-6]}, source=ratings, options='{{\"size\": {size}}}')")
+            self.assertEqual(stored(), (size, {}))
+            self.db.execute("DROP TABLE m")
+        self.assertEqual(json.loads(self.db.execute("SELECT mf_train('ratings')").fetchone()[0])["model"], "main.ratings_mf")
+        self.refused({"rank": 3}, "the rank is given twice")
+        self.assert_error(self.db, "SELECT mf_train('ratings', '{\"rnak\": 3}')", 'did you mean "rank"?')
 
     def test_rank_above_the_number_of_rows(self):
         db = trained(rank=100, rows=made_up_ratings(users=12, items=9))
@@ -594,7 +654,7 @@ class CreateVirtualTable(TestCase):
 
     def test_bad_arguments(self):
         db = rated()
-        for arguments, fragment in (("", "needed"), ("train=mf", "needed"), ("train=mf, source=ratings", "needed"),
+        for arguments, fragment in (("", "needed"), ("train=mf", "needed"), ("train=kmeans, source=ratings", "number of clusters"),
                                     ("train=nope, source=ratings, size=4", '"kmeans"'), ("train=mf, source=ratings, size=x", "size"),
                                     ("train=mf, source=ratings, size=4-1", "4-1"), ("train=mf, source=ratings, size=0x4", "0x4"),
                                     ("train=mf, source=ratings, size=0", "rank"), ("train=mf, source=ratings, size=4, k=3", "k=3"),

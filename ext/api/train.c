@@ -120,6 +120,15 @@ static int choose_size(Training *training, double given, Error *error) {
   return family_check_size(family, training->size, error);
 }
 
+/* All that can be checked before the source is looked at. */
+static int take_options(Training *training, const TrainRequest *request, Error *error) {
+  const Family *family = training->family;
+  int code = parse_options(training, request->options, error);
+  if (code == SQLITE_OK) code = choose_size(training, request->size, error);
+  if (code == SQLITE_OK && family->check) code = family->check(training, error);
+  return code;
+}
+
 /* The model's name: as the caller or the option has it, or <source>_<family> in the source's schema. */
 static int choose_name(Training *training, const ModelName *given, Error *error) {
   const char *option = training->options->model;
@@ -277,11 +286,8 @@ int training_check(const TrainRequest *request, ValuesRead *values, Error *error
   Training *training = memory_alloc_zero(1, sizeof *training);
   if (!training) return error_no_memory(error);
   training->family = family;
-  training->size = request->size;
   training->given = 1;
-  int code = family->size ? family_check_size(family, request->size, error) : SQLITE_OK;
-  if (code == SQLITE_OK) code = parse_options(training, request->options, error);
-  if (code == SQLITE_OK && family->check) code = family->check(training, error);
+  int code = take_options(training, request, error);
   *values = training->values;
   training_end(training);
   return code;
@@ -297,7 +303,6 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   training->connection = connection;
   training->family = family;
   interrupt_begin(&training->interrupt, connection->db);
-  int code = SQLITE_OK;
   training->from_file = request->from_file;
   training->more = request->more;
   if (request->given) {
@@ -305,9 +310,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
     *request->given = (Interactions){0};
     training->given = 1;
   }
-  code = parse_options(training, request->options, error);
-  if (code == SQLITE_OK) code = choose_size(training, request->size, error);
-  if (code == SQLITE_OK && family->check) code = family->check(training, error);
+  int code = take_options(training, request, error);
   if (code == SQLITE_OK)
     code = source_resolve(connection->db, request->source, family->function, &training->source, error);
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);

@@ -54,6 +54,7 @@ static int make_items(const TrainedModel *trained, ModelItems *items) {
   float *row = memory_alloc(floats, sizeof *row);
   items->references = 1;
   items->shape = trained->shape;
+  items->shape.linked = (int64_t)(trained->weights ? count : trained->neighbors.rows);
   items->user_affinity = trained->user_affinity;
   items->item_affinity = trained->item_affinity;
   int code = row ? copy_ids(&trained->items, &items->ids) : SQLITE_NOMEM;

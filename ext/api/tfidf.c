@@ -20,6 +20,15 @@ static const char *const kind_names[] = {NULL, "embedding", "lsa", "word2vec"};
 
 /* ---- checking ---------------------------------------------------------------------------------------------------- */
 
+/* In how many items a word is: up to 1 a share of them, above it a number of items, of which there are no halves. */
+static int check_frequency(const char *name, double frequency, Error *error) {
+  if (frequency <= 1 || frequency == floor(frequency)) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "tfidf_train: option \"%s\" must be a share of the items, up to 1.0, or a whole number of them, not "
+                   "%!.15g",
+                   name, frequency);
+}
+
 static int check(const Training *training, Error *error) {
   const ContentOptions *options = (const ContentOptions *)training->options;
   TfidfState *state = training->state;
@@ -39,6 +48,9 @@ static int check(const Training *training, Error *error) {
   else if (!options->ratings && options->common.test > 0)
     wrong = "option \"test\" holds out ratings: name their table with the option \"ratings\"";
   if (wrong) return error_set(error, SQLITE_ERROR, "tfidf_train: %s", wrong);
+  int code = check_frequency("min_df", options->min_df, error);
+  if (code == SQLITE_OK) code = check_frequency("max_df", options->max_df, error);
+  if (code != SQLITE_OK) return code;
   return content_rules(options, "tfidf_train", &state->rules, &state->stop_words, error);
 }
 

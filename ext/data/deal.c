@@ -31,7 +31,8 @@ size_t deal_count(const Deal *deal) {
 /* ---- the order of the numbers ------------------------------------------------------------------------------------ */
 
 static int comes_before(const Deal *deal, size_t a, size_t b) {
-  return deal->number[a] < deal->number[b] || (deal->number[a] == deal->number[b] && a < b);
+  double x = deal->number[a], y = deal->number[b];
+  return x < y || (x == y && a < b);
 }
 
 /* Puts the things into buckets by their numbers, the buckets one after the other. next: buckets + 1 zeros. */

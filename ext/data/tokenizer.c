@@ -56,11 +56,13 @@ static int is_builtin(const char *name) {
 }
 
 /* FTS5's tables are of Unicode 6.1, and what they do not know they take for letters. So the default names the currency
- * signs, symbols, punctuation and emoji that came later, and the places kept for more of them. */
+ * signs, symbols, punctuation and emoji that came later, and the places kept for more of them. Of the marks, those that
+ * choose how an emoji looks are no part of a word. */
 static const struct {
   uint32_t first, last;
-} new_symbols[] = {{0x2066, 0x2069}, {0x20ba, 0x20cf}, {0x218a, 0x218b}, {0x23f4, 0x23ff},   {0x2427, 0x243f},
-                   {0x2700, 0x2700}, {0x2b4d, 0x2bff}, {0x2e3c, 0x2e7f}, {0x1f000, 0x1f0ff}, {0x1f10d, 0x1fbef}};
+} separators[] = {{0x2066, 0x2069}, {0x20ba, 0x20cf},   {0x218a, 0x218b},  {0x23f4, 0x23ff},
+                  {0x2427, 0x243f}, {0x2700, 0x2700},   {0x2b4d, 0x2bff},  {0x2e3c, 0x2e7f},
+                  {0xfe00, 0xfe0f}, {0x1f000, 0x1f0ff}, {0x1f10d, 0x1fbef}};
 
 static void append_character(sqlite3_str *text, uint32_t c) {
   char bytes[4] = {(char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 63)), (char)(0x80 | (c >> 6 & 63)),
@@ -69,63 +71,93 @@ static void append_character(sqlite3_str *text, uint32_t c) {
   sqlite3_str_append(text, bytes + (c < 0x10000), 3 + (c >= 0x10000));
 }
 
-/* From the last to the first: FTS5 sorts them as they come, by insertion, and so at once. */
-static char *default_specification(void) {
+/* Separators from the last to the first: FTS5 sorts them as they come, by insertion, and so at once. */
+static char *runs_specification(void) {
   sqlite3_str *text = sqlite3_str_new(NULL);
-  sqlite3_str_appendall(text, TOKENIZER_DEFAULT " separators '");
-  for (size_t i = sizeof new_symbols / sizeof *new_symbols; i > 0; i--)
-    for (uint32_t c = new_symbols[i - 1].last; c >= new_symbols[i - 1].first; c--) append_character(text, c);
+  sqlite3_str_appendall(
+      text, "unicode61 remove_diacritics 0 categories 'L* N* Mn Mc' tokenchars '_" TOKENIZER_JOINERS "' separators '");
+  for (size_t i = sizeof separators / sizeof *separators; i > 0; i--)
+    for (uint32_t c = separators[i - 1].last; c >= separators[i - 1].first; c--) append_character(text, c);
   sqlite3_str_appendall(text, "'");
   return sqlite3_str_finish(text);
+}
+
+/* A tokenizer by its name, words[0], and its options; `shown` is what messages show of it. */
+static int create(fts5_api *api, Tokenizer *tokenizer, const char *const *words, int count, Fts5Tokenizer **instance,
+                  const char *shown, const char *caller, Error *error) {
+  void *context = NULL;
+  int code = api->xFindTokenizer(api, words[0], &context, &tokenizer->methods);
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  if (code != SQLITE_OK)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: there is no tokenizer \"%s\"; SQLite has \"unicode61\", \"ascii\", \"porter\" and "
+                     "\"trigram\"",
+                     caller, words[0]);
+  code = tokenizer->methods.xCreate(context, (const char **)words + 1, count - 1, instance);
+  if (code == SQLITE_OK) return code;
+  *instance = NULL;
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  return error_set(error, SQLITE_ERROR, "%s: the tokenizer \"%s\" does not take these options: \"%.60s\"", caller,
+                   words[0], shown);
+}
+
+/* The same from a specification, which is cut in place. */
+static int create_from(fts5_api *api, Tokenizer *tokenizer, char *text, Fts5Tokenizer **instance, const char *shown,
+                       const char *caller, Error *error) {
+  const char *words[MOST_ARGUMENTS] = {NULL};
+  if (!text) return error_no_memory(error);
+  int count = cut(text, words);
+  if (count < 1)
+    return error_set(error, SQLITE_ERROR,
+                     "%s: option \"tokenize\" must name a tokenizer of FTS5 and its options, such as \"%s\", not "
+                     "\"%.60s\"",
+                     caller, "porter unicode61 remove_diacritics 2", shown);
+  int code = create(api, tokenizer, words, count, instance, shown, caller, error);
+  if (code != SQLITE_OK) return code;
+  tokenizer->stems = sqlite3_stricmp(words[0], "porter") == 0;
+  tokenizer->trigrams = sqlite3_stricmp(words[0], "trigram") == 0;
+  tokenizer->concurrent =
+      sqlite3_threadsafe() && (tokenizer->stems ? count < 2 || is_builtin(words[1]) : is_builtin(words[0]));
+  return SQLITE_OK;
 }
 
 int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification, const char *caller, Error *error) {
   *tokenizer = (Tokenizer){0};
   fts5_api *api = NULL;
-  void *context = NULL;
-  const char *words[MOST_ARGUMENTS] = {NULL};
-  char *text = specification ? sqlite3_mprintf("%s", specification) : default_specification();
-  if (!specification) specification = TOKENIZER_DEFAULT; /* as far as messages go */
-  int count = text ? cut(text, words) : 0;
-  int code = text ? find_fts5(db, &api, caller, error) : error_no_memory(error);
-  if (code == SQLITE_OK && count < 1)
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: option \"tokenize\" must name a tokenizer of FTS5 and its options, such as \"%s\", not "
-                     "\"%.60s\"",
-                     caller, "porter unicode61 remove_diacritics 2", specification);
-  if (api && code == SQLITE_OK) {
-    code = api->xFindTokenizer(api, words[0], &context, &tokenizer->methods);
-    if (code == SQLITE_NOMEM)
-      error_no_memory(error);
-    else if (code != SQLITE_OK)
-      code = error_set(error, SQLITE_ERROR,
-                       "%s: there is no tokenizer \"%s\"; SQLite has \"unicode61\", \"ascii\", \"porter\" and "
-                       "\"trigram\"",
-                       caller, words[0]);
-  }
-  if (code == SQLITE_OK) {
-    code = tokenizer->methods.xCreate(context, words + 1, count - 1, &tokenizer->instance);
-    if (code == SQLITE_NOMEM)
-      error_no_memory(error);
-    else if (code != SQLITE_OK)
-      code = error_set(error, SQLITE_ERROR, "%s: the tokenizer \"%s\" does not take these options: \"%.60s\"", caller,
-                       words[0], specification);
-    if (code != SQLITE_OK) tokenizer->instance = NULL;
-  }
-  if (code == SQLITE_OK) {
-    tokenizer->stems = sqlite3_stricmp(words[0], "porter") == 0;
-    tokenizer->concurrent =
-        sqlite3_threadsafe() && (tokenizer->stems ? count < 2 || is_builtin(words[1]) : is_builtin(words[0]));
-  }
+  const char *shown = specification ? specification : TOKENIZER_DEFAULT;
+  char *text = specification ? sqlite3_mprintf("%s", specification) : runs_specification();
+  int code = find_fts5(db, &api, caller, error);
+  if (api && code == SQLITE_OK) code = create_from(api, tokenizer, text, &tokenizer->instance, shown, caller, error);
+  sqlite3_free(text);
+  if (code != SQLITE_OK || specification) return code;
+  text = sqlite3_mprintf("%s", TOKENIZER_DEFAULT);
+  code = create_from(api, tokenizer, text, &tokenizer->letters, shown, caller, error);
   sqlite3_free(text);
   return code;
 }
 
 void tokenizer_close(Tokenizer *tokenizer) {
   if (tokenizer->instance) tokenizer->methods.xDelete(tokenizer->instance);
+  if (tokenizer->letters) tokenizer->methods.xDelete(tokenizer->letters);
   *tokenizer = (Tokenizer){0};
 }
 
 int tokenizer_read(const Tokenizer *tokenizer, const char *text, size_t size, TokenVisit visit, void *context) {
   return tokenizer->methods.xTokenize(tokenizer->instance, context, FTS5_TOKENIZE_DOCUMENT, text, (int)size, visit);
+}
+
+static int count_word(void *context, int flags, const char *word, int size, int start, int end) {
+  (void)flags;
+  (void)word;
+  (void)size;
+  (void)start;
+  (void)end;
+  ++*(int *)context;
+  return SQLITE_OK;
+}
+
+int tokenizer_is_letter(const Tokenizer *tokenizer, const char *character, size_t size) {
+  int words = 0;
+  tokenizer->methods.xTokenize(tokenizer->letters, &words, FTS5_TOKENIZE_DOCUMENT, character, (int)size, count_word);
+  return words > 0;
 }

@@ -391,6 +391,7 @@ class Options(TestCase):
                 ({"embedding": "vector"}, '"embedding"', '"vector"', '"text"'),
                 ({"ratings": "SELECT user, item FROM ratings", "profile": "weighted"}, '"weighted"', '"rating"', '"profile"'),
                 ({"min_df": 3}, "5 terms", '"min_df"', '"max_df"', '"stop_words"'), ({"min_df": 3, "max_df": 2}, '"min_df"', '"max_df"'),
+                ({"max_df": 1.5}, 'option "max_df" must be a share', "whole number", "not 1.5"), ({"min_df": 1.0001}, '"min_df"', "whole number"), ({"min_df": 2.5}, '"min_df"', "2.5"), ({"max_df": 1e6 + 0.5}, '"max_df"', "1000000.5"),
                 ({"stop_words": ["red", "fox", "blue", "green", "hen"]}, "no words", '"stop_words"'), ({"ngram_range": [4, 5]}, "no words", '"ngram_range"'),
                 ({"min_token_length": 10}, "no words", '"min_token_length"')):
             message = self.assert_error(db, "SELECT tfidf_train('documents', ?)", "tfidf_train: ", *fragments, parameters=(json.dumps(options),))

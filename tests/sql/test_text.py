@@ -18,6 +18,11 @@ def words_of(text):
     return WORD.findall(text.lower())
 
 
+def is_vowel_sign(mark):
+    """Which counts as a character: those of South and South East Asia and of Thaana; of the rest of Unicode 3.2 none."""
+    return 0x7a6 <= ord(mark) <= 0x7b0 or 0x900 <= ord(mark) < 0x135d or 0x1700 <= ord(mark) < 0x1ab0
+
+
 def cosine(a, b):
     a, b = Counter(words_of(a)), Counter(words_of(b))
     product = sum(n * b[word] for word, n in a.items())
@@ -170,7 +175,6 @@ class Tokenizers(TestCase):
 
     def test_where_they_differ(self):
         """What FTS5's tokenizer does otherwise than Python."""
-        self.assertEqual(self.terms(["cafe\u0301s"]), ["cafe\u0301s"])  # Python: a combining accent ends the word
         self.assertEqual(self.terms(["ΟΔΟΣ"]), ["οδοσ"])  # Python: a final sigma
         self.assertEqual(self.terms(["İstanbul"]), ["İstanbul"])  # Python: i and a combining dot
 
@@ -183,8 +187,62 @@ class Tokenizers(TestCase):
         db = self.closing(documents([f"xx{character}yy {character}{character}" for character in characters]))
         train_text(db, weighting="count", lowercase=False)
         for character, (text, vector) in zip(characters, db.execute("SELECT text, tfidf_vector(text) FROM documents ORDER BY id")):
-            if unicodedata.category(character) != "Cn":
+            if unicodedata.category(character) not in ("Cn", "Mn"):
                 self.assertEqual(json.loads(vector), Counter(WORD.findall(text)), hex(ord(character)))
+
+    def test_words_with_marks_are_whole(self):
+        for text in ("हिन्दी सिनेमा फ़िल्म है के लिए", "தமிழ் திரைப்படம் நன்றி", "తెలుగు సినిమా", "বাংলা চলচ্চিত্র র‍্যাব", "ภาพยนตร์ไทย ดี", "שָׁלוֹם עֲלֵיכֶם", "مُحَمَّدٌ السَّلامُ عَلَيْكُمْ",
+                     "ශ්‍රී ලංකා", "മലയാളം സിനിമ അവന്‍റെ", "ಕನ್ನಡ ಚಿತ್ರ", "ગુજરાતી ફિલ્મ", "ਪੰਜਾਬੀ ਫ਼ਿਲਮ", "မြန်မာ ရုပ်ရှင်", "ភាសាខ្មែរ", "བོད་སྐད".replace("་", " "), "ދިވެހި ބަސް",
+                     "cafe\u0301s nai\u0308ve Vie\u0323\u0302t".lower(), "か\u3099き き\u3099ん"):
+            for options in ({}, {"lowercase": False}, {"threads": 2}):
+                self.assertEqual(self.terms([text], **options), sorted(set(text.split()), key=lambda word: word.encode()), text)
+            self.assertEqual(self.terms([f"{text}, ({text.replace(' ', '. ')})"]), self.terms([text]))
+
+    def test_marks_begin_no_word(self):
+        """Every mark of Unicode 3.2: within a word it stays there, elsewhere it is nothing; but for those that choose how an
+        emoji looks, which end a word."""
+        known = unicodedata.ucd_3_2_0
+        marks = [chr(code) for code in range(0x110000) if known.category(chr(code)) in ("Mn", "Mc") and unicodedata.category(chr(code)) in ("Mn", "Mc") and code != 0x345]
+        self.assertGreater(len(marks), 500)  # U+0345 is small iota to FTS5
+        db = self.closing(documents([f"xx{mark}yy {mark}{mark} {mark}zz {mark}_{mark}, a{mark} vv{mark}{mark} !{mark}{mark}" for mark in marks]))
+        train_text(db, weighting="count")
+        wrong = []
+        for mark, (vector,) in zip(marks, db.execute("SELECT tfidf_vector(text) FROM documents ORDER BY id")):
+            if "\ufe00" <= mark <= "\ufe0f":
+                expected = {"xx", "yy", "zz", "vv"}
+            else:
+                expected = {f"xx{mark}yy", "zz", f"vv{mark}{mark}"} | ({f"a{mark}", f"_{mark}"} if is_vowel_sign(mark) else set())
+            if set(json.loads(vector)) != expected:
+                wrong.append((hex(ord(mark)), vector))
+        self.assertEqual(wrong, [])
+
+    def test_emoji_make_no_words(self):
+        emoji = "❤️ 👨\u200d👩\u200d👧 🏳️\u200d🌈 ☕\ufe0e \ufe0f\ufe0f \u200d\u200d \u200c 👍🏽 🇮🇳"
+        for length in (1, 2):
+            self.assertEqual(self.terms([emoji + " 7️⃣ abc"], min_token_length=length), ["7", "abc"][length - 1:])
+        self.assertEqual(self.terms([f"one{e}two" for e in emoji.split()]), ["one", "two"])
+        self.assertEqual(self.terms(["می\u200cخواهم ab\u200dcd ef\u200d \u200dgh"]), sorted(["می", "خواهم", "ab", "cd", "ef", "gh"]))  # as in Python
+
+    def test_an_accent_is_no_character(self):
+        """A word is as long in one piece as in two: single letters make no words."""
+        for text in ("é à ü", "in été"):
+            self.assertEqual(sorted(unicodedata.normalize("NFC", term) for term in self.terms([unicodedata.normalize("NFD", text), "xx"])), sorted(self.terms([text, "xx"])))
+        self.assertEqual(self.terms(["e\u0301 וְ وَ", "e\u0301e\u0301"]), ["e\u0301e\u0301"])
+        self.assertEqual(self.terms(["e\u0301"], min_token_length=1), ["e\u0301"])
+        self.assertEqual(self.terms(["e\u0301"], tokenize="unicode61 remove_diacritics 0"), ["e\u0301"])  # as it was asked for
+
+    def test_words_without_marks_are_pythons(self):
+        """Random texts in many scripts against Python's pattern; a mark is part of a word in both if it is made a letter."""
+        random = np.random.RandomState(3)
+        letters = "abÉß_1 ٣,-ѣ東京かالسשलमதমথ한글\u0301\u093f\u094d\u05b0\u0651\u0e34\u0bbf😀\ufe0f\u200d\u200c"
+        marks = [c for c in letters if unicodedata.category(c) in ("Mn", "Mc") and c != "\ufe0f"]
+        texts = ["".join(random.choice(list(letters)) for _ in range(30)).replace("\u200c", " ").replace("\u200d", "") for _ in range(300)]
+        db = self.closing(documents(texts))
+        train_text(db, weighting="count", min_token_length=1, lowercase=False)
+        pattern = re.compile(r"\w[\w" + "".join(marks) + "]*")
+        for text, (vector,) in zip(texts, db.execute("SELECT tfidf_vector(text) FROM documents ORDER BY id")):
+            # A word is never accents alone, so its length is 1 at least.
+            self.assertEqual(json.loads(vector), Counter(pattern.findall(text)), text)
 
     def test_case(self):
         self.assertEqual(self.terms(["Love LOVE love ÉCOLE école"]), ["love", "école"])
@@ -193,6 +251,22 @@ class Tokenizers(TestCase):
     def test_min_token_length(self):
         self.assertEqual(self.terms(["a bb é éé 東 東京 🎬"], min_token_length=1), ["a", "bb", "é", "éé", "東", "東京"])
         self.assertEqual(self.terms(["a bb é éé 東 東京 🎬 ccc"], min_token_length=3), ["ccc"])
+
+    def test_stop_words_are_what_the_tokenizer_makes_of_them(self):
+        text = "This isn't possible. We've won"
+        for options, expected in (({"stop_words": ["This", "isn't", "we've"]}, ["possible", "won"]), ({"stop_words": ["THIS", "Isn't"]}, ["possible", "ve", "we", "won"]),
+                                  ({"stop_words": ["this isn't, we've"]}, ["possible", "won"]), ({"stop_words": ["t", "", "!", "x"]}, ["isn", "possible", "this", "ve", "we", "won"]),
+                                  ({"stop_words": ["This", "we've"], "lowercase": False}, ["We", "isn", "possible", "won"]), ({"stop_words": ["possible"], "tokenize": "porter"}, ["isn", "thi", "ve", "we", "won"]),
+                                  ({"stop_words": ["won", "we"], "ngram_range": [2, 2]}, ["isn possible", "possible ve", "this isn"]),
+                                  ({"stop_words": ["this", "isn't"], "tokenize": "unicode61 tokenchars \"'\""}, ["possible", "we've", "won"]),
+                                  ({"stop_words": ["isn't"], "min_token_length": 1}, ["possible", "this", "ve", "we", "won"])):
+            self.assertEqual(self.terms([text], **options), expected, options)
+        self.assertEqual(self.terms(["फ़िल्म है अच्छी", "été ÉTÉ e\u0301te\u0301"], stop_words=["है", "ÉTÉ"]), ["e\u0301te\u0301", "अच्छी", "फ़िल्म"])
+        self.assertEqual(self.terms(["Because running becomes anything"], stop_words="english", tokenize="porter"), ["run"])  # becaus, becom, anyth
+        db = self.closing(documents(["Not possible. We've won", "so what"]))
+        train_text(db, stop_words=["We've", "NOT"])
+        self.assertEqual(set(json.loads(db.execute("SELECT tfidf_vector('We''ve not won so')").fetchone()[0])), {"won", "so"})
+        self.assert_error(db, "SELECT tfidf_train('documents', ?)", "tfidf_train", '"trigram"', '"stop_words"', parameters=(json.dumps({"tokenize": "trigram", "stop_words": "english"}),))
 
     def test_by_name(self):
         self.assertEqual(self.terms(["running runs run"], tokenize="porter"), ["run"])

@@ -104,6 +104,11 @@ static void test_words(void) {
   rules = plain;
   rules.keep_case = 1;
   reads(rules, "The FOX Été", "The|FOX|Été|");
+  /* Marks go on with a word, and begin none; a joiner is part of it only beside a vowel sign. */
+  reads(rules, "फ़िल्म क्‍ष ab\u200dcd \u0301ef e\u0301 \u200d\u093f",
+        "फ़िल्म|क्‍ष|ab|cd|ef|");
+  reads_bytes(rules, "\u0301\u0301\xcc", 5, "");
+  reads_bytes(rules, "ab\u093f\u200d", 8, "ab\u093f|");
   rules = plain;
   rules.tokenize = "unicode61 remove_diacritics 2";
   reads(rules, "Été x_1", "ete|");

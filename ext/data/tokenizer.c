@@ -129,7 +129,7 @@ int tokenizer_open(Tokenizer *tokenizer, sqlite3 *db, const char *specification,
   int code = find_fts5(db, &api, caller, error);
   if (api && code == SQLITE_OK) code = create_from(api, tokenizer, text, &tokenizer->instance, shown, caller, error);
   sqlite3_free(text);
-  if (code != SQLITE_OK || specification) return code;
+  if (code != SQLITE_OK || specification || !api) return code;
   text = sqlite3_mprintf("%s", TOKENIZER_DEFAULT);
   code = create_from(api, tokenizer, text, &tokenizer->letters, shown, caller, error);
   sqlite3_free(text);

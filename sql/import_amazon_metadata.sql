@@ -5,9 +5,10 @@
 -- Run in the folder that holds the file as meta.jsonl (a symbolic link will do, or edit the .import line), in the
 -- sqlite3 shell; with -bail it stops at the first error, and nothing is stored:
 --
---     $ sqlite3 -bail products.db
+--     $ sqlite3 -bail
+--     sqlite> .open products.db
 --     sqlite> .cd path/to/the/data
---     sqlite> .read path/to/sql/import_amazon_metadata.sql
+--     sqlite> .read /path/to/sql/import_amazon_metadata.sql
 --
 -- categories, features and description are JSON arrays, details a JSON object, as in the file: json_each(features) has
 -- a row for each. Pictures and films are left out: `line -> 'images'` in one more column keeps them.

@@ -7,9 +7,10 @@
 -- Run in the folder that holds the file as ratings.csv (a symbolic link will do, or edit the .import line), in the
 -- sqlite3 shell; with -bail it stops at the first error, and nothing is stored:
 --
---     $ sqlite3 -bail ratings.db
+--     $ sqlite3 -bail
+--     sqlite> .open ratings.db
 --     sqlite> .cd path/to/the/data
---     sqlite> .read path/to/sql/import_amazon_ratings.sql
+--     sqlite> .read /path/to/sql/import_amazon_ratings.sql
 
 BEGIN;
 

@@ -5,9 +5,10 @@
 -- Run in the folder that holds the file as reviews.json (a symbolic link will do, or edit the .import line), in the
 -- sqlite3 shell; with -bail it stops at the first error, and nothing is stored:
 --
---     $ sqlite3 -bail reviews.db
+--     $ sqlite3 -bail
+--     sqlite> .open reviews.db
 --     sqlite> .cd path/to/the/data
---     sqlite> .read path/to/sql/import_amazon_reviews_json.sql
+--     sqlite> .read /path/to/sql/import_amazon_reviews_json.sql
 
 BEGIN;
 

@@ -1,11 +1,13 @@
 -- MovieLens CSV files (ml-latest-small, ml-latest, ml-25m: https://grouplens.org/datasets/movielens) into the tables of
 -- the demo: movies(movieId, title, year, genres), users(userId, name), ratings(userId, movieId, rating, timestamp).
 --
--- Run in the folder that holds movies.csv and ratings.csv, in the sqlite3 shell:
+-- Run in the folder that holds movies.csv and ratings.csv, in the sqlite3 shell; with -bail it stops at the first error,
+-- and nothing is stored:
 --
---     $ sqlite3 movies.db
+--     $ sqlite3 -bail
+--     sqlite> .open movies.db
 --     sqlite> .cd path/to/ml-latest-small
---     sqlite> .read path/to/sql/import_movielens.sql
+--     sqlite> .read /path/to/sql/import_movielens.sql
 
 BEGIN;
 

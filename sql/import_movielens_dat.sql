@@ -5,9 +5,10 @@
 -- Run in the folder that holds the files, in the sqlite3 shell; with -bail it stops at the first error, and nothing is
 -- stored. 10M has no users.dat: make an empty one.
 --
---     $ sqlite3 -bail movies.db
+--     $ sqlite3 -bail
+--     sqlite> .open movies.db
 --     sqlite> .cd path/to/ml-1m
---     sqlite> .read path/to/sql/import_movielens_dat.sql
+--     sqlite> .read /path/to/sql/import_movielens_dat.sql
 
 BEGIN;
 

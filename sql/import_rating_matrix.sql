@@ -5,9 +5,10 @@
 -- Run in the folder that holds the file as matrix.csv (a symbolic link will do, or edit the .import line), in the
 -- sqlite3 shell; with -bail it stops at the first error, and nothing is stored:
 --
---     $ sqlite3 -bail ratings.db
+--     $ sqlite3 -bail
+--     sqlite> .open ratings.db
 --     sqlite> .cd path/to/the/data
---     sqlite> .read path/to/sql/import_rating_matrix.sql
+--     sqlite> .read /path/to/sql/import_rating_matrix.sql
 --
 -- Any number of columns will do, since lines are split here and not by .import, whose tables have at most 2000. Names
 -- may be quoted, with commas and quotes in them, but not with a line end. If 0, or 99 as in Jester, also means "no

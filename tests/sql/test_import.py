@@ -8,12 +8,18 @@ import random
 import re
 import shutil
 import sqlite3
+import subprocess
 import unittest
 
 import support
 
 RECIPES = ("amazon_metadata", "amazon_ratings", "amazon_reviews", "amazon_reviews_json", "amazon_reviews_tsv",
-           "movielens", "movielens_100k", "movielens_dat", "movielens_tags", "rating_matrix")
+           "csv", "movielens", "movielens_100k", "movielens_dat", "movielens_tags", "rating_matrix")
+FILES = {"amazon_metadata": ("meta.jsonl",), "amazon_ratings": ("ratings.csv",), "amazon_reviews": ("reviews.csv",),
+         "amazon_reviews_json": ("reviews.json",), "amazon_reviews_tsv": ("reviews.tsv",), "csv": ("ratings.csv",),
+         "movielens": ("movies.csv", "ratings.csv"), "movielens_100k": ("u.item", "u.user", "u.data"),
+         "movielens_dat": ("movies.dat", "users.dat", "ratings.dat"), "movielens_tags": ("tags.csv", "links.csv"),
+         "rating_matrix": ("matrix.csv",)}
 AWKWARD = ('"quoted"', 'a " alone', "it's", "a,b", "tab\there", "back\\slash \\n \\u001f", "line\nend", "CR\r\nLF", 
            "Café 中文 😀", "a::b", "|", "$[0]", " spaces ", "null", "-1", "<br />", "%s", "\u2028",
            "'); DROP TABLE products; --")
@@ -28,11 +34,11 @@ class ImportCase(support.TestCase):
                 file.write(content if isinstance(content, bytes) else content.encode())
         return folder
 
-    def read(self, recipe, folder):
+    def read(self, recipe, folder, script=None):
         """Runs a recipe in a folder; leaves the database in self.db, the rows of counts in self.counts, and what .import
         had to say in self.messages."""
         path = os.path.join(self.folder(), "test.db")
-        script = os.path.join(support.ROOT, "sql", f"import_{recipe}.sql")
+        script = script or os.path.join(support.ROOT, "sql", f"import_{recipe}.sql")
         # The recipe has committed, and staging tables are gone: both are seen only in the shell's own connection.
         said = support.shell(path, f".cd '{folder}'\n.read '{script}'\nBEGIN; ROLLBACK;\n"
                                    ".mode list\n.headers off\nSELECT 'left over: ' || name FROM temp.sqlite_schema;\n"
@@ -77,6 +83,30 @@ class Recipes(ImportCase):
                 db = self.closing(sqlite3.connect(path))
                 self.assertEqual(db.execute("SELECT count(*) FROM sqlite_schema").fetchone(), (0,))
 
+    def test_as_its_first_lines_say(self):
+        """Typed in a folder, the database is made there, not among the data: a file that is named on the command line is
+        opened at the first SQL only, and .cd comes before it."""
+        for recipe in RECIPES:
+            with self.subTest(recipe):
+                home = self.folder()
+                os.mkdir(os.path.join(home, "data"))
+                for name in FILES[recipe]:
+                    with open(os.path.join(home, "data", name), "w") as file:
+                        file.write("user_id,item_id,rating,timestamp\n" if recipe == "csv" else "")
+                with open(os.path.join(support.ROOT, "sql", f"import_{recipe}.sql")) as file:
+                    said = re.findall(r"^-- +(\$|sqlite>) (.*)$", file.read(), re.M)
+                self.assertEqual([prompt for prompt, _ in said], ["$", "sqlite>", "sqlite>", "sqlite>"])
+                command, *typed = (line for _, line in said)
+                typed = [re.sub(r"^\.cd .*", ".cd data", line).replace("/path/to/sql", os.path.join(support.ROOT, "sql"))
+                         for line in typed]
+                done = subprocess.run([support.SHELL, *command.split()[1:]], input="\n".join(typed) + "\n", cwd=home,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                self.assertEqual(done.returncode, 0, done.stdout)
+                database = typed[0].split()[1]
+                self.assertEqual(sorted(os.listdir(os.path.join(home, "data"))), sorted(FILES[recipe]))
+                db = self.closing(sqlite3.connect(os.path.join(home, database)))
+                self.assertGreater(db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0], 0)
+
     def test_empty_files(self):
         names = {"amazon_metadata": "meta_jsonl", "amazon_ratings": "ratings_csv", "amazon_reviews": "reviews_csv",
                  "amazon_reviews_json": "reviews_json", "amazon_reviews_tsv": "reviews_tsv", "rating_matrix": "matrix_csv"}
@@ -108,6 +138,69 @@ class Recipes(ImportCase):
         found = {name[len("import_"):-len(".sql")] for name in os.listdir(os.path.join(support.ROOT, "sql"))
                  if name.startswith("import_")}
         self.assertEqual(found, set(RECIPES))
+
+
+class AnyCsv(ImportCase):
+    """import_csv, as it is and with its marked places edited."""
+
+    def edited(self, *edits):
+        with open(os.path.join(support.ROOT, "sql", "import_csv.sql")) as file:
+            recipe = file.read()
+        for old, new in edits:
+            self.assertIn(old, recipe)
+            recipe = recipe.replace(old, new)
+        path = os.path.join(self.folder(), "mine.sql")
+        with open(path, "w") as file:
+            file.write(recipe)
+        return path
+
+    def test_as_it_is(self):
+        rows = ("timestamp,user_id,extra,item_id,rating", "10,1,x,5,4", "30,2,\"a,b\",5,4.5", '2024-01-02 03:04:05,1,"q ""q""",7,1',
+                "20,1,y,5,2", ",2,,5,5", "9,,z,5,3", "9,3,z,,3", "9,3,z,1,", "9,3,z,1,good", "9, 3 ,z,2, 3 ")
+        for end, begin in (("\n", ""), ("\r\n", "\ufeff")):
+            self.read("csv", self.files(ratings_csv=begin + "".join(row + end for row in rows)))
+            self.assert_table("ratings", [(1, 5, 2.0, 20), (1, 7, 1.0, 1704164645), (2, 5, 4.5, 30), (3, 2, 3.0, 9)])
+            self.assert_counts(rows_read=10, without_a_user_or_item=2, without_a_rating=2, duplicates=2, ratings=4)
+            path = self.db.execute("PRAGMA database_list").fetchone()[2]
+            summary = support.train(self.closing(support.connect(path)))
+            self.assertEqual((summary["ratings"], summary["columns"]["timestamp"]), (4, "timestamp"))
+
+    def test_latin_1_semicolons_and_other_names(self):
+        """The format of Book-Crossing: codes with zeros in front, names of columns that need brackets."""
+        text = '"User-ID";"ISBN";"Book-Rating"\r\n"café";"0345339703";"8,5"\r\n"b";"034545104X";"5"\r\n"b";"a;b";"0"\r\n'
+        script = self.edited(('.separator "," "\\n"', '.separator ";" "\\n"'), ("user INTEGER", "user TEXT"),
+                             ("item INTEGER", "item TEXT"), ("user_id AS", "[User-ID] AS"), ("item_id AS", "ISBN AS"),
+                             ("rating AS rating", "replace([Book-Rating], ',', '.') AS rating"), ("timestamp AS", "NULL AS"),
+                             (".import --schema temp ratings.csv csv_rows",
+                              '.import --schema temp "|iconv -f latin1 -t utf8 ratings.csv" csv_rows'))
+        self.read("csv", self.files(ratings_csv=text.encode("latin-1")), script)
+        self.assert_table("ratings", [("café", "0345339703", 8.5, None), ("b", "034545104X", 5.0, None), ("b", "a;b", 0.0, None)])
+
+    def test_counts_and_events_add_up(self):
+        add = ("       rating = excluded.rating\n", "       rating = rating + excluded.rating\n")
+        tsv = "user_id\titem_id\tplays\n1\t7\t3\n1\t7\t4\n2\t7\t1\n1\t8\t\n"
+        tabs = ('.separator "," "\\n"', '.separator "\\t" "\\n"')
+        script = self.edited(add, tabs, ("rating AS rating", "plays AS rating"), ("timestamp AS", "NULL AS"))
+        self.read("csv", self.files(ratings_csv=tsv), script)
+        self.assert_table("ratings", [(1, 7, 7.0, None), (2, 7, 1.0, None)])
+        script = self.edited(add, tabs, ("rating AS rating", "1 AS rating"), ("timestamp AS", "NULL AS"))
+        self.read("csv", self.files(ratings_csv=tsv), script)
+        self.assert_table("ratings", [(1, 7, 2.0, None), (2, 7, 1.0, None), (1, 8, 1.0, None)])
+
+    def test_without_a_header(self):
+        script = self.edited((".import --schema temp ratings.csv csv_rows",
+                              "CREATE TEMP TABLE csv_rows(user_id, item_id, rating, timestamp);\n"
+                              ".import --schema temp ratings.csv csv_rows"))
+        self.read("csv", self.files(ratings_csv="1,2,3,4\n5,6,1.5,8\n"), script)
+        self.assert_table("ratings", [(1, 2, 3.0, 4), (5, 6, 1.5, 8)])
+
+    def test_a_column_that_is_not_there(self):
+        script = self.edited(("user_id AS user", "who AS user"))
+        folder = self.files(ratings_csv="user_id,item_id,rating,timestamp\n1,2,3,4\n")
+        path = os.path.join(self.folder(), "test.db")
+        said = support.shell(path, f".cd '{folder}'\n.read '{script}'\n", "-bail", check=False)
+        self.assertIn("no such column: who", said)
+        self.assertEqual(self.closing(sqlite3.connect(path)).execute("SELECT count(*) FROM sqlite_schema").fetchone(), (0,))
 
 
 class AmazonMetadata(ImportCase):

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../data/name.h"
 #include "writing.h"
 
 typedef struct OpenModel {
@@ -164,22 +165,6 @@ void connection_release(void *context) {
 
 /* ---- which models there are -------------------------------------------------------------------------------------- */
 
-/* Behind white space and comments. */
-static const char *skip_space(const char *sql) {
-  for (;;) {
-    if (*sql == ' ' || (*sql >= '\t' && *sql <= '\r')) {
-      sql++;
-    } else if (sql[0] == '-' && sql[1] == '-') {
-      while (*sql && *sql != '\n') sql++;
-    } else if (sql[0] == '/' && sql[1] == '*') {
-      const char *end = strstr(sql + 2, "*/");
-      sql = end ? end + 2 : sql + strlen(sql);
-    } else {
-      return sql;
-    }
-  }
-}
-
 /* Behind a name, quoted or not. */
 static const char *skip_name(const char *sql) {
   char close = *sql == '[' ? ']' : *sql == '"' || *sql == '`' || *sql == '\'' ? *sql : 0;
@@ -200,9 +185,9 @@ static const char *skip_name(const char *sql) {
 static int creates_a_model(const char *sql) {
   static const char create[] = "CREATE VIRTUAL TABLE", module[] = "recommender";
   if (!sql || sqlite3_strnicmp(sql, create, sizeof create - 1) != 0) return 0;
-  sql = skip_space(skip_name(skip_space(sql + sizeof create - 1)));
+  sql = name_skip_blanks(skip_name(name_skip_blanks(sql + sizeof create - 1)));
   if (sqlite3_strnicmp(sql, "USING", 5) != 0) return 0;
-  sql = skip_space(sql + 5);
+  sql = name_skip_blanks(sql + 5);
   const char *end = skip_name(sql);
   if (*sql == '"' || *sql == '[' || *sql == '`' || *sql == '\'') {
     sql++;
@@ -338,9 +323,10 @@ void connection_forget(Connection *connection, ModelName name) {
 /* Collects the models that fit what the argument says. */
 typedef struct Search {
   sqlite3 *db;
-  ModelNeed need;   /* looked at where a model is not named */
-  const char *name; /* NULL: any */
-  int qualified;    /* it is schema.name */
+  ModelNeed need;     /* looked at where a model is not named */
+  const char *name;   /* NULL: any */
+  const char *schema; /* NULL: any, or the name has it before a dot */
+  int qualified;      /* the name is schema.name */
   int found;
   char *found_schema, *found_name; /* of the first */
   sqlite3_str *others;             /* all of them, for the message */
@@ -349,6 +335,7 @@ typedef struct Search {
 /* Both parts may have dots of their own, so they are compared and not cut. */
 static int fits(const Search *search, ModelName model) {
   if (!search->name) return 1;
+  if (search->schema && sqlite3_stricmp(search->schema, model.schema) != 0) return 0;
   if (!search->qualified) return sqlite3_stricmp(search->name, model.name) == 0;
   size_t length = strlen(model.schema);
   return sqlite3_strnicmp(search->name, model.schema, (int)length) == 0 && search->name[length] == '.' &&
@@ -473,14 +460,28 @@ int connection_model(Connection *connection, const char *caller, ModelNeed need,
   return connection_find(connection, caller, need, name, model, error);
 }
 
+/* Nothing is called as the argument has it: perhaps there are quotes in it. `parts` receives what is to be freed. */
+static int search_unquoted(Connection *connection, Search *search, char **parts, Error *error) {
+  size_t room = strlen(search->name) + 1;
+  char *schema = *parts = memory_alloc(2, room), *name = schema ? schema + room : NULL;
+  if (!schema) return error_no_memory(error);
+  if (!strpbrk(search->name, "\"`[") || !name_split(search->name, schema, name)) return SQLITE_OK;
+  search->qualified = 0;
+  search->schema = *schema ? schema : NULL;
+  search->name = name;
+  return connection_models(connection, consider, search, error);
+}
+
 int connection_find(Connection *connection, const char *caller, ModelNeed need, const char *name, Model **model,
                     Error *error) {
   Search search = {.db = connection->db, .name = name};
+  char *parts = NULL;
   int code = connection_models(connection, consider, &search, error);
   if (code == SQLITE_OK && search.found == 0 && name) { /* schema.name, unless a model is called just that */
     search.qualified = 1;
     code = connection_models(connection, consider, &search, error);
   }
+  if (code == SQLITE_OK && search.found == 0 && name) code = search_unquoted(connection, &search, &parts, error);
   if (code == SQLITE_OK && search.found > 1 && !name && need != NEED_ITEMS) { /* which of them can? */
     search_again(&search);
     search.need = need;
@@ -493,6 +494,7 @@ int connection_find(Connection *connection, const char *caller, ModelNeed need, 
   else if (code == SQLITE_OK)
     code = connection_open(connection, (ModelName){search.found_schema, search.found_name}, model, error);
   search_free(&search);
+  memory_free(parts);
   return code;
 }
 

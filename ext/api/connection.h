@@ -38,9 +38,9 @@ typedef enum ModelNeed {
   NEED_CLUSTERS       /* it was made by kmeans_train */
 } ModelNeed;
 
-/* Finds the model that an argument names ("taste", "aux.taste"), or the only one that can answer where it is absent
- * (NULL or an SQL NULL). SQLITE_ERROR with a message that lists the candidates. `caller` is the function's name. The
- * Model belongs to the connection and lives until the model is dropped. */
+/* Finds the model that an argument names (taste, aux.taste, or with quotes as in aux."my taste"), or the only one that
+ * can answer where it is absent (NULL or an SQL NULL). SQLITE_ERROR with a message that lists the candidates. `caller`
+ * is the function's name. The Model belongs to the connection and lives until the model is dropped. */
 int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
                      Error *error);
 

@@ -7,7 +7,7 @@
  * declared as; `distinct` tells values apart as SELECT DISTINCT does (1 and 1.0 are one), by hashes of 64 bits: among
  * ten million values the chance that any two are taken for one is 3e-6. Mean and standard deviation (of a sample: by
  * n − 1) are those of the numbers, text that looks like one not being one; the least and the largest value are so in
- * SQLite's order: numbers, text, blobs.
+ * SQLite's order: numbers, text, blobs; of a long one the beginning is shown, with … behind it.
  *
  * One scan. Memory: 11 to 22 bytes a distinct value. Squares are updated one by one (Welford, "Note on a method for
  * calculating corrected sums of squares and products", Technometrics 4 (1962)), sums keep what rounding takes
@@ -166,6 +166,34 @@ static int start(TableCall *call, Error *error) {
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
+/* Long texts would push the other columns out of sight. */
+enum { SHOWN_CHARACTERS = 60 };
+
+/* The least or largest value; of a long text the beginning, and of a long blob as much of its literal. */
+static void result_shown(sqlite3_context *context, const Id *id) {
+  char text[ID_FORMAT_SIZE];
+  const char *bytes = id->as.bytes;
+  size_t size = id->size, end = 0;
+  if (id->kind == ID_BLOB && size > SHOWN_CHARACTERS / 2) {
+    sqlite3_result_text(context, id_format(id, text), -1, SQLITE_TRANSIENT);
+    return;
+  }
+  for (int shown = 0; id->kind == ID_TEXT && end < size; end++) /* UTF-8: counted by first bytes */
+    if ((bytes[end] & 0xc0) != 0x80 && shown++ == SHOWN_CHARACTERS) break;
+  if (id->kind != ID_TEXT || end == size) {
+    id_result(context, id);
+    return;
+  }
+  sqlite3_str *cut = sqlite3_str_new(NULL);
+  sqlite3_str_append(cut, bytes, (int)end);
+  sqlite3_str_appendall(cut, "…");
+  char *made = sqlite3_str_finish(cut);
+  if (made)
+    sqlite3_result_text(context, made, -1, sqlite3_free);
+  else
+    sqlite3_result_error_nomem(context);
+}
+
 static void result_types(sqlite3_context *context, const ColumnSummary *column) {
   static const char *const names[] = {"integer", "real", "text", "blob"}; /* by IdKind */
   char types[40] = "";
@@ -196,10 +224,10 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
       result_number(context, sqrt(summary->squares / (double)(summary->numbers - 1)), summary->numbers > 1);
       break;
     case 7:
-      if (summary->count > 0) id_result(context, &summary->least);
+      if (summary->count > 0) result_shown(context, &summary->least);
       break;
     case 8:
-      if (summary->count > 0) id_result(context, &summary->largest);
+      if (summary->count > 0) result_shown(context, &summary->largest);
       break;
   }
 }

@@ -14,6 +14,7 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interactions_take.h"
+#include "../data/name.h"
 #include "../data/option_objects.h"
 #include "baseline.h"
 #include "hints.h"
@@ -129,19 +130,32 @@ static int take_options(Training *training, const TrainRequest *request, Error *
   return code;
 }
 
+/* The option's name: "taste", "aux.taste", or in quotes as sources may be. */
+static int take_name(Training *training, const char *option, Error *error) {
+  size_t room = strlen(option) + 1;
+  char *schema = memory_alloc(2, room), *name = schema ? schema + room : NULL;
+  if (!schema) return error_no_memory(error);
+  int there = name_split(option, schema, name), code = SQLITE_OK;
+  const char *beside = training->source.is_query ? "main" : training->source.schema;
+  if (!there)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: option \"model\": '%s' is no name: write name or schema.name, and names with dots in quotes",
+                     training->family->function, option);
+  if (there) training->schema = sqlite3_mprintf("%s", *schema ? schema : beside);
+  if (there) training->name = sqlite3_mprintf("%s", name);
+  if (there && (!training->schema || !training->name)) code = error_no_memory(error);
+  memory_free(schema);
+  return code;
+}
+
 /* The model's name: as the caller or the option has it, or <source>_<family> in the source's schema. */
 static int choose_name(Training *training, const ModelName *given, Error *error) {
   const char *option = training->options->model;
-  const char *dot = option ? strchr(option, '.') : NULL;
   if (given) {
     training->schema = sqlite3_mprintf("%s", given->schema);
     training->name = sqlite3_mprintf("%s", given->name);
-  } else if (dot) {
-    training->schema = sqlite3_mprintf("%.*s", (int)(dot - option), option);
-    training->name = sqlite3_mprintf("%s", dot + 1);
   } else if (option) {
-    training->schema = sqlite3_mprintf("%s", training->source.is_query ? "main" : training->source.schema);
-    training->name = sqlite3_mprintf("%s", option);
+    return take_name(training, option, error);
   } else if (training->source.is_query) {
     return error_set(error, SQLITE_ERROR,
                      "%s: a model of a SELECT needs a name: give the option \"model\", as in '{\"model\": \"taste\"}'",
@@ -392,26 +406,36 @@ static void append_number(sqlite3_str *text, const char *before, double value) {
     sqlite3_str_appendf(text, "%snull", before);
 }
 
-/* {"rating": {"loss": […], "train": […], "test": […]}, …} */
+static double figure(const FitRow *row, int what) { return what == 0 ? row->loss : what == 1 ? row->train : row->test; }
+
+/* ,"loss":[…] of a head's epochs; nothing where there is none in any. */
+static void describe_figures(const Training *training, Head head, int what, sqlite3_str *text) {
+  static const char *const names[] = {"loss", "train", "test"};
+  const char *before = "";
+  int there = 0;
+  for (size_t i = 0; i < training->row_count && !there; i++)
+    there = training->rows[i].head == head && isfinite(figure(&training->rows[i], what));
+  if (!there) return;
+  sqlite3_str_appendf(text, ",\"%s\":[", names[what]);
+  for (size_t i = 0; i < training->row_count; i++) {
+    if (training->rows[i].head != head) continue;
+    append_number(text, before, figure(&training->rows[i], what));
+    before = ",";
+  }
+  sqlite3_str_appendall(text, "]");
+}
+
+/* {"rating": {"epochs": 15, "loss": […], "train": […], "test": […]}, …} */
 static int describe_rows(Training *training, Error *error) {
   sqlite3_str *text = sqlite3_str_new(NULL);
   sqlite3_str_appendall(text, "{");
   int heads = 0;
   for (Head head = 0; head < HEADS; head++) {
+    int epochs = 0;
     if (!shape_has(&training->trained.shape, head)) continue;
-    sqlite3_str_appendf(text, "%s\"%s\":{", heads++ ? "," : "", head_names[head]);
-    for (int what = 0; what < 3; what++) {
-      static const char *const names[] = {"\"loss\":[", ",\"train\":[", ",\"test\":["};
-      const char *comma = "";
-      sqlite3_str_appendall(text, names[what]);
-      for (size_t i = 0; i < training->row_count; i++) {
-        const FitRow *row = &training->rows[i];
-        if (row->head != head) continue;
-        append_number(text, comma, what == 0 ? row->loss : what == 1 ? row->train : row->test);
-        comma = ",";
-      }
-      sqlite3_str_appendall(text, "]");
-    }
+    for (size_t i = 0; i < training->row_count; i++) epochs += training->rows[i].head == head;
+    sqlite3_str_appendf(text, "%s\"%s\":{\"epochs\":%d", heads++ ? "," : "", head_names[head], epochs);
+    for (int what = 0; what < 3; what++) describe_figures(training, head, what, text);
     sqlite3_str_appendall(text, "}");
   }
   sqlite3_str_appendall(text, "}");
@@ -537,7 +561,7 @@ int training_summary(const Training *training, char **json, Error *error) {
       "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', "
       "?6, "
       "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
-      "'heads', (SELECT json_group_object(key, json_object('epochs', json_array_length(value, '$.loss'), "
+      "'heads', (SELECT json_group_object(key, json_object('epochs', value -> '$.epochs', "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
       "FROM json_each(?10)), 'columns', json(?17), 'hints', json('[' || coalesce(?14, '') || ']')), "
       "json_patch(coalesce(?13, '{}'), "

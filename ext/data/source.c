@@ -5,6 +5,7 @@
 
 #include "../base/memory.h"
 #include "../base/nearest.h"
+#include "name.h"
 
 void source_free(Source *source) {
   memory_free(source->schema);
@@ -15,35 +16,16 @@ void source_free(Source *source) {
 
 /* ---- a query or a name? ------------------------------------------------------------------------------------------ */
 
-static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 static int is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
          (unsigned char)c >= 0x80;
 }
 
-/* Past blanks and comments. */
-static const char *skip_blanks(const char *text) {
-  for (;;) {
-    if (is_space(*text)) {
-      text++;
-    } else if (text[0] == '-' && text[1] == '-') {
-      while (*text && *text != '\n') text++;
-    } else if (text[0] == '/' && text[1] == '*') {
-      const char *end = strstr(text + 2, "*/");
-      if (!end) return text + strlen(text);
-      text = end + 2;
-    } else {
-      return text;
-    }
-  }
-}
-
 /* Whether text begins with a SELECT's keyword and goes on after it: a table may be called "values". */
 static int is_query(const char *text) {
   static const char *const keywords[] = {"SELECT", "WITH", "VALUES"};
-  const char *start = skip_blanks(text);
-  while (*start == '(') start = skip_blanks(start + 1);
+  const char *start = name_skip_blanks(text);
+  while (*start == '(') start = name_skip_blanks(start + 1);
   for (size_t k = 0; k < sizeof keywords / sizeof *keywords; k++) {
     int length = (int)strlen(keywords[k]);
     if (sqlite3_strnicmp(start, keywords[k], length) == 0 && start[length] && !is_name_character(start[length]))
@@ -137,53 +119,6 @@ static int look_up(sqlite3 *db, const Schemas *schemas, const char *schema, cons
   return code;
 }
 
-/* Reads one part of a name, quoted or up to a dot, into `part` (room for all of text); returns what comes after it, or
- * NULL where a quote is not closed. */
-static const char *read_part(const char *text, char *part) {
-  text = skip_blanks(text);
-  char close = 0;
-  if (*text == '"' || *text == '`') close = *text;
-  if (*text == '[') close = ']';
-  if (close) {
-    for (text++; *text; text++) {
-      if (*text == close) {
-        if (close == ']' || text[1] != close) break;
-        text++; /* a doubled quote stands for one */
-      }
-      *part++ = *text;
-    }
-    *part = 0;
-    return *text ? skip_blanks(text + 1) : NULL;
-  }
-  char *start = part;
-  while (*text && *text != '.') *part++ = *text++;
-  while (part > start && is_space(part[-1])) part--;
-  *part = 0;
-  return text;
-}
-
-/* Splits "schema"."name", schema.name or "name" into parts; first is "" where there is one part only. The second part,
- * unquoted, is all of the rest: only the first dot divides. Returns 0 where text is no such thing. */
-static int split_name(const char *text, char *first, char *second) {
-  const char *rest = read_part(text, second);
-  if (!rest) return 0;
-  if (*rest == 0) {
-    *first = 0;
-    return *second != 0;
-  }
-  if (*rest != '.') return 0;
-  memcpy(first, second, strlen(second) + 1);
-  rest = skip_blanks(rest + 1);
-  if (*rest == '"' || *rest == '`' || *rest == '[') {
-    rest = read_part(rest, second);
-    return rest && *rest == 0;
-  }
-  memcpy(second, rest, strlen(rest) + 1);
-  size_t length = strlen(second);
-  while (length && is_space(second[length - 1])) second[--length] = 0;
-  return length > 0;
-}
-
 /* ---- what it might have meant ------------------------------------------------------------------------------------ */
 
 typedef struct Nearest {
@@ -245,7 +180,7 @@ static int resolve_name(sqlite3 *db, const char *text, const char *caller, Sourc
   if (code == SQLITE_OK) code = look_up(db, &schemas, NULL, text, caller, source, error);
   if (code != SQLITE_OK || source->name) goto done;
   const char *schema = NULL, *name = text;
-  if (split_name(text, first, second)) {
+  if (name_split(text, first, second)) {
     schema = *first ? find_schema(&schemas, first) : NULL;
     if (schema || !*first) name = second;
   }
@@ -261,7 +196,7 @@ done:
 int source_resolve(sqlite3 *db, const char *text, const char *caller, Source *source, Error *error) {
   *source = (Source){0};
   int code = SQLITE_OK;
-  if (!text || !*skip_blanks(text))
+  if (!text || !*name_skip_blanks(text))
     return error_set(error, SQLITE_ERROR, "%s: the source is empty: give a table, a view or a SELECT in quotes",
                      caller);
   source->is_query = is_query(text);
@@ -300,7 +235,7 @@ static int copy_columns(sqlite3_stmt *statement, SourceColumns *columns) {
 
 /* `sql` without the semicolon. The newline ends a comment that may be last. */
 static char *with_clause(int count, const char *sql, int length) {
-  while (length > 0 && is_space(sql[length - 1])) length--;
+  while (length > 0 && name_is_blank(sql[length - 1])) length--;
   if (length > 0 && sql[length - 1] == ';') length--;
   sqlite3_str *text = sqlite3_str_new(NULL);
   sqlite3_str_appendall(text, "WITH \"recommend(rows)\"(");
@@ -314,7 +249,7 @@ static char *with_clause(int count, const char *sql, int length) {
 /* SQLITE_OK where nothing but blanks, comments and semicolons follow the first statement. */
 static int check_tail(const char *tail, const char *caller, Error *error) {
   for (;;) {
-    tail = skip_blanks(tail);
+    tail = name_skip_blanks(tail);
     if (*tail != ';') break;
     tail++;
   }
@@ -339,7 +274,7 @@ static char *source_select(const Source *source) {
   if (!source->is_query)
     return sqlite3_mprintf("SELECT * FROM \"%w\".\"%w\" NOT INDEXED", source->schema, source->name);
   /* A statement can't begin with a parenthesis, a subquery does. */
-  return sqlite3_mprintf("%s%s", *skip_blanks(source->text) == '(' ? "SELECT * FROM " : "", source->text);
+  return sqlite3_mprintf("%s%s", *name_skip_blanks(source->text) == '(' ? "SELECT * FROM " : "", source->text);
 }
 
 int source_columns(sqlite3 *db, const Source *source, const char *caller, SourceColumns *columns, Error *error) {

@@ -86,6 +86,19 @@ class Describe(TestCase):
         wide = ", ".join(f"{i} AS c{i}" for i in range(900))
         self.assertEqual([row[7] for row in self.described("SELECT " + wide)], list(range(900)))
 
+    def test_long_values_are_cut(self):
+        """Only what is shown: values are compared and told apart whole."""
+        long = "ä" * 59 + "€"
+        self.db.execute("CREATE TABLE t(x, y, z)")
+        self.db.executemany("INSERT INTO t VALUES(?, ?, ?)", [(long + "b", long, bytes(range(30))), (long + "a", long[:-1], bytes(range(31))), (long + "c", "z" * 10000, b"\xff" * 5000)])
+        rows = self.described()
+        self.assertEqual([row[4] for row in rows], [3, 3, 3])
+        self.assertEqual(rows[0][7:], (long + "…", long + "…"))
+        self.assertEqual(rows[1][7:], ("z" * 60 + "…", long))
+        self.assertEqual(rows[2][7:], (bytes(range(30)), "x'" + "ff" * 16 + "…'"))
+        self.db.execute("DELETE FROM t WHERE x = ?", (long + "a",))
+        self.assertEqual(self.described()[1][7:], ("z" * 60 + "…", long))
+
     def test_joined(self):
         """As an argument from another table, with a second run on the same arguments."""
         self.db.execute("CREATE TABLE t(x)")

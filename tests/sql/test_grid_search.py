@@ -220,7 +220,7 @@ class Model(CrossTestCase):
 
     def test_the_size_may_be_left_out(self):
         """A combination has the trainer's default then; k-means has none."""
-        for trainer, size, default in (("mf", "rank", 32), ("knn", "size", 50), ("ease", "lambda", 200)):
+        for trainer, size, default in (("mf", "rank", 32), ("knn", "size", 50), ("ease", "lambda", 500)):
             more = {"epochs": 1} if trainer == "mf" else {}
             columns = "SELECT cold, rmse, ndcg FROM recommend_grid_search(?, 'ratings', '{}', ?)"
             self.assertEqual(rated(ROWS).execute(columns, (trainer, json.dumps(more))).fetchall(),

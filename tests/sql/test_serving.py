@@ -1,4 +1,5 @@
 """What a trained model answers, against the same thing computed by numpy from its factors."""
+import json
 import sqlite3
 import unittest
 
@@ -7,6 +8,46 @@ import numpy as np
 from support import Numpy, Side, TestCase, add_ratings, connect, made_up_ratings, rated, train, trained
 
 ROWS = made_up_ratings()
+
+
+class Names(TestCase):
+    def test_models_may_be_quoted_as_sources_may(self):
+        db = connect()
+        db.execute("ATTACH ':memory:' AS \"other one\"")
+        for schema in ("main", "other one"):
+            add_ratings(db, made_up_ratings(seed=len(schema)), f"{schema}.my table")
+        train(db, '"my table"')
+        train(db, '"other one".[my table]', model='"other one"."a.b ""c"""')
+        train(db, '"my table"', model="`other one`.plain")
+        train(db, '"my table"', model='"dotted.name"')
+        names = [("main", "my table_mf"), ("main", "dotted.name"), ("other one", 'a.b "c"'), ("other one", "plain")]
+        self.assertEqual(sorted(db.execute("SELECT schema, name FROM recommend_models")), sorted(names))
+        db.execute("DROP TABLE \"dotted.name\"")
+        cases = (("main", "my table_mf", ("my table_mf", '"my table_mf"', "[my table_mf]", "`my table_mf`", "main.my table_mf", 'main."my table_mf"', '"main".[MY TABLE_mf]', ' "my table_mf" ')),
+                 ("other one", 'a.b "c"', ('a.b "c"', '"a.b ""c"""', '[a.b "c"]', 'other one.a.b "c"', '"other one".[a.b "c"]', '[other one]."a.b ""c"""')),
+                 ("other one", "plain", ("plain", '"plain"', "other one.plain", '"other one".plain', "[other one].[plain]")))
+        for schema, name, spellings in cases:
+            quoted = '"' + schema + '"."' + name.replace('"', '""') + '"'
+            expected = db.execute(f"SELECT item, score FROM {quoted} WHERE user = 1007 AND seen = 0 ORDER BY score DESC LIMIT 3").fetchall()
+            for spelling in spellings:
+                self.assertEqual(db.execute("SELECT item, score FROM recommend(1007, 3, ?)", (spelling,)).fetchall(), expected, spelling)
+                self.assertEqual(len(db.execute("SELECT * FROM item_similar(50, 3, ?)", (spelling,)).fetchall()), 3)
+                self.assertIsNotNone(db.execute("SELECT predict(1007, 50, ?)", (spelling,)).fetchone()[0])
+                self.assertEqual(len(db.execute("SELECT * FROM recommend_factors(?, 'item')", (spelling,)).fetchall()), 40)
+                self.assertEqual(len(db.execute("SELECT * FROM recommend_evaluate(?, 'SELECT user, item, rating FROM [my table]', '{\"exclude_seen\": false, \"lists\": false}')", (spelling,)).fetchall()), 4)
+        train(db, "my table", 3, "kmeans_train", factors='"my table_mf"', model="grouped")
+        for wrong in ('"my table_mf', '"nothing"', 'main."plain"', '"main"."a.b ""c"""', '""', '"my table_mf".x.y'):
+            self.assert_error(db, "SELECT * FROM recommend(1007, 3, ?)", "there is no model", "main.my table_mf", parameters=(wrong,))
+        for wrong in ('"open', '"a"b', "", '""', 'main.'):
+            self.assert_error(db, "SELECT mf_train('my table', 3, ?)", "mf_train", parameters=(json.dumps({"model": wrong}),))
+
+    def test_a_model_that_has_quotes_in_its_name_comes_first(self):
+        db = rated()
+        train(db, model='"""x"""')
+        train(db, model="x", seed=1)
+        names = {name: db.execute("SELECT score FROM recommend(1007, 1, ?)", (name,)).fetchone() for name in ('"x"', "x", '"""x"""')}
+        self.assertEqual(names['"x"'], names['"""x"""'])
+        self.assertNotEqual(names['"x"'], names["x"])
 
 
 class Served(TestCase):

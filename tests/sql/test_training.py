@@ -52,6 +52,26 @@ class Summary(TestCase):
             expected += (0.7 * n ** 0.5 * ((factors.vector ** 2).sum(1) + factors.bias ** 2)).sum()
         self.assertAlmostEqual(loss, expected, delta=1e-4 * expected)
 
+    def test_metrics_have_no_lists_of_nulls(self):
+        """Each head's epochs, and of loss, train and test those that there are."""
+        for function, size, more, heads in (("mf_train", 3, {"epochs": 3}, {"rating": {"loss", "train"}, "ranking": {"loss", "train"}}),
+                                            ("mf_train", 3, {"epochs": 3, "test": 0.2}, {"rating": {"loss", "train", "test"}, "ranking": {"loss", "train", "test"}}),
+                                            ("knn_train", 3, {}, None), ("ease_train", 3, {}, None), ("baseline_train", None, {}, None), ("kmeans_train", 3, {}, None)):
+            db = rated()
+            arguments = ("ratings", json.dumps(more)) if size is None else ("ratings", size, json.dumps(more))
+            summary = json.loads(db.execute(f"SELECT {function}({', '.join('?' * len(arguments))})", arguments).fetchone()[0])
+            metrics = json.loads(db.execute("SELECT metrics FROM recommend_models").fetchone()[0])
+            self.assertEqual(metrics.keys(), summary["heads"].keys())
+            if heads:
+                self.assertEqual({name: set(head) - {"epochs"} for name, head in metrics.items()}, heads)
+            for name, head in metrics.items():
+                self.assertEqual(head.pop("epochs"), summary["heads"][name]["epochs"])
+                for key, values in head.items():
+                    self.assertEqual(len(values), summary["heads"][name]["epochs"])
+                    self.assertTrue(any(value is not None for value in values), (function, key))
+                for key in ("loss", "train", "test"):
+                    self.assertEqual(summary["heads"][name][key], head[key][-1] if key in head else None)
+
     def test_result_is_json(self):
         db = rated()
         self.assertEqual(db.execute("SELECT json_extract(mf_train('ratings', 2), '$.users')").fetchone()[0], 60)
@@ -456,7 +476,7 @@ class Options(TestCase):
             size, options = (dict(self.db.execute("SELECT key, value FROM m_config"))[key] for key in ("size", "options"))
             return size, json.loads(options)
         for function, size, default, names in (("mf_train", 3, 32, ("rank", "size")), ("knn_train", 7, 50, ("k", "size")),
-                                               ("ease_train", 12.5, 200, ("lambda", "size")), ("kmeans_train", 4, None, ("clusters", "k", "size"))):
+                                               ("ease_train", 12.5, 500, ("lambda", "size")), ("kmeans_train", 4, None, ("clusters", "k", "size"))):
             more, short = '{"model": "m", "seed": 5}', {"model": "m", "seed": 5}
             for call in (f"SELECT {function}", f"SELECT * FROM {function}"):
                 for arguments in (("ratings", size, more), ("ratings", float(size), more), ("ratings", None, json.dumps({names[0]: size, **short})),

@@ -76,25 +76,26 @@ static int items_gram(ModelItems *items, int head, const Cancel *cancel) {
 /* What was gathered for a head of a user; owned. */
 typedef struct Gathered {
   AlsEntries entries;
-  float *factors, *bias, *value, *gram;
+  float *factors, *bias, *value;
+  double *gram;
 } Gathered;
 
 static void gathered_free(Gathered *gathered) {
   memory_free_aligned(gathered->factors);
   memory_free(gathered->bias);
   memory_free(gathered->value);
-  memory_free_aligned(gathered->gram);
+  memory_free(gathered->gram);
 }
 
 /* w₀ G with one item more. */
-static int gram_with(const ModelItems *items, int head, const float *vector, float **extended) {
-  size_t stride = (size_t)shape_stride(&items->shape, head), rank = (size_t)items->shape.rank[head];
-  float *gram = *extended = memory_alloc_aligned(stride, stride * sizeof *gram);
+static int gram_with(const ModelItems *items, int head, const float *vector, double **extended) {
+  size_t rank = (size_t)items->shape.rank[head];
+  double *gram = *extended = memory_alloc(rank, rank * sizeof *gram);
   if (!gram) return SQLITE_NOMEM;
-  memcpy(gram, items->gram[head], stride * stride * sizeof *gram);
+  memcpy(gram, items->gram[head], rank * rank * sizeof *gram);
   for (size_t i = 0; i < rank; i++)
     for (size_t j = 0; j < rank; j++)
-      gram[i * stride + j] += (float)items->shape.fold[head].missing_weight * vector[i] * vector[j];
+      gram[i * rank + j] += items->shape.fold[head].missing_weight * (double)vector[i] * (double)vector[j];
   return SQLITE_OK;
 }
 
@@ -170,21 +171,18 @@ static int items_sums(ModelItems *items, int head) {
   const ScorePanel *panel = &items->panel[head];
   size_t stride = (size_t)panel->stride;
   if (items->gram[head]) return SQLITE_OK;
-  float *vector = memory_alloc_aligned(1, stride * sizeof *vector), *sums = NULL;
-  double *sum = memory_alloc_zero(2 * stride, sizeof *sum);
-  if (vector && sum) sums = memory_alloc_aligned(2, stride * sizeof *sums);
-  for (size_t item = 0; sums && item < panel->count; item++) {
+  float *vector = memory_alloc_aligned(1, stride * sizeof *vector);
+  double *sum = vector ? memory_alloc_zero(2 * stride, sizeof *sum) : NULL;
+  for (size_t item = 0; sum && item < panel->count; item++) {
     score_panel_get(panel, item, vector);
     for (size_t lane = 0; lane < stride; lane++) {
       sum[lane] += (double)vector[lane];
       sum[stride + lane] += panel->bias ? (double)panel->bias[item] * (double)vector[lane] : 0;
     }
   }
-  for (size_t i = 0; sums && i < 2 * stride; i++) sums[i] = (float)sum[i];
-  items->gram[head] = sums;
+  items->gram[head] = sum;
   memory_free_aligned(vector);
-  memory_free(sum);
-  return sums ? SQLITE_OK : SQLITE_NOMEM;
+  return sum ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 /* The mean of a user's ratings, over the cells that a projection counts. */
@@ -211,8 +209,7 @@ static int project(ModelItems *items, int head, const AlsEntries *entries, float
     for (size_t lane = 0; lane < rank; lane++) p[lane] += value * (double)entries->factors[j * stride + lane];
   }
   for (size_t lane = 0; lane < rank && code == SQLITE_OK; lane++) {
-    if (fold->weigh_all_cells)
-      p[lane] -= centre * (double)items->gram[head][lane] + (double)items->gram[head][stride + lane];
+    if (fold->weigh_all_cells) p[lane] -= centre * items->gram[head][lane] + items->gram[head][stride + lane];
     row[store_factors_place(shape, head) + lane] = (float)p[lane];
   }
   if (shape->biases[head]) row[store_bias_place(shape, head)] = (float)bias;
@@ -282,7 +279,7 @@ int fold_user(Model *model, ModelItems *items, Profile profile, const History *h
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 
 /* w₀ G of the users in one head. */
-static int users_gram(Model *model, const ModelItems *items, int head, float **weighted, const Cancel *cancel,
+static int users_gram(Model *model, const ModelItems *items, int head, double **weighted, const Cancel *cancel,
                       Error *error) {
   AlsGram gram;
   int code = report(error, als_gram_begin(&gram, items->shape.rank[head]));
@@ -316,7 +313,8 @@ int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, 
     }
     if (!shape->rank[head]) continue;
     size_t stride = (size_t)shape_stride(shape, head);
-    float *scratch = memory_alloc_aligned(2 * stride, sizeof *scratch), *gram = NULL;
+    float *scratch = memory_alloc_aligned(2 * stride, sizeof *scratch);
+    double *gram = NULL;
     float bias = user ? (float)(user->offset[head] - shape->mean[head]) : 0;
     if (!scratch) code = error_no_memory(error);
     if (code == SQLITE_OK && user) memcpy(scratch, user->vector[head], stride * sizeof *scratch);
@@ -329,7 +327,7 @@ int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, 
                                 .gram = gram};
     if (code == SQLITE_OK) code = report(error, fold_head(shape, head, &entries, scratch + stride, row, cancel));
     memory_free_aligned(scratch);
-    memory_free_aligned(gram);
+    memory_free(gram);
   }
   return code;
 }

@@ -139,11 +139,24 @@ static int take_words(Training *training, const Latent *latent, float **item_vec
                           &work, &training->interrupt.cancel));
 }
 
+/* With vectors that know nothing a word costs −log ½ for each that it is compared with. */
+static int check_loss(const Training *training, double loss, Error *error) {
+  enum { FAR = 10 };
+  const ContentOptions *options = (const ContentOptions *)training->options;
+  double start = (1 + options->negatives) * log(2);
+  if (loss <= FAR * start) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "the training has diverged, and nothing is stored: the loss is %g, and about %g where nothing is "
+                   "known: lower \"learning_rate\" (it is %g)",
+                   loss, start, options->learning_rate);
+}
+
 int latent_step(Training *training, TfidfState *state, float **item_vectors, FitRow *row, int *done, Error *error) {
   Latent *latent = state->latent;
   if (state->kind == CONTENT_LSA) return step_lsa(training, latent, item_vectors, row, done, error);
   int code = word2vec_epoch(latent->word2vec, &row->loss, &training->interrupt.cancel, error);
   *done = state->epoch == latent->epochs;
+  if (code == SQLITE_OK && *done) code = check_loss(training, row->loss, error);
   if (code == SQLITE_OK && *done) code = take_words(training, latent, item_vectors, error);
   return interrupt_error(error, code);
 }

@@ -11,6 +11,10 @@
 #include "init.h"
 #include "mf_learners.h"
 
+#define FAR 10        /* times the loss where nothing is known */
+#define LOST 1e6      /* times it, amid the training: there are starts that overshoot */
+#define ROUNDING 1e-6 /* of it */
+
 typedef struct MfState {
   const MfLearner *learner;
   MfPlan plans[HEADS]; /* to be carried out, in this order */
@@ -138,6 +142,33 @@ static int is_last(const MfOptions *options, const MfState *state, double loss) 
   return options->tolerance > 0 && state->previous_loss - loss < options->tolerance * state->previous_loss;
 }
 
+/* A sum of squares below 0 by more than rounding; or a loss far above that of knowing nothing, when all is done, or so
+ * far that nothing will bring it back. No such model is stored. */
+static int check_loss(const MfState *state, double *loss, int last, Error *error) {
+  const MfPlan *plan = &state->plans[state->current];
+  double start = state->factorizer.start_loss, most = (last ? FAR : LOST) * start;
+  int above = start > 0 && *loss > most;
+  if (*loss >= 0 && !above) return SQLITE_OK;
+  if (*loss < 0 && *loss > -ROUNDING * start) {
+    *loss = 0;
+    return SQLITE_OK;
+  }
+  char *advice = plan->brake ? sqlite3_mprintf("%s (it is %g)", plan->brake, plan->brake_value)
+                             : sqlite3_mprintf("look for ratings that are far too large");
+  int code = !advice ? error_no_memory(error)
+             : above
+                 ? error_set(error, SQLITE_ERROR,
+                             "the training has diverged, and nothing is stored: after epoch %d the loss is %g, and "
+                             "about %g where nothing is known: %s",
+                             state->epoch, *loss, start, advice)
+                 : error_set(error, SQLITE_ERROR,
+                             "the training has diverged, and nothing is stored: after epoch %d the loss is %g, a sum "
+                             "of squares: %s",
+                             state->epoch, *loss, advice);
+  sqlite3_free(advice);
+  return code;
+}
+
 static int step(Training *training, FitRow *row, int *done, Error *error) {
   const MfOptions *options = (const MfOptions *)training->options;
   MfState *state = training->state;
@@ -153,6 +184,7 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   last = last || is_last(options, state, report.loss);
   state->previous_loss = report.loss;
   if (last && fit->method->finish) code = fit->method->finish(fit->state, &report, cancel, error);
+  if (code == SQLITE_OK) code = check_loss(state, &report.loss, last, error);
   const Factors *factors = code == SQLITE_OK ? fit->method->factors(fit->state) : NULL;
   row->test = NAN;
   if (factors) code = holdout_test(training, head, factors, &row->test, error);

@@ -126,6 +126,8 @@ void mf_plan_als(const Training *training, const MfOptions *options, MfPlan *pla
     plan_rating(&training->data, options, &shape, als);
   else
     plan_ranking(&training->data, options, &shape, als);
+  plan->brake = "raise \"regularization\"";
+  plan->brake_value = als->regularization;
   plan->init_scale = als->init_scale;
   plan->biases = als->biases;
   plan->fold = fold_in_of(als);

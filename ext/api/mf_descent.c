@@ -57,6 +57,7 @@ void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *pla
   sgd->unit = unit;
   sgd->learning_rate = given_or(options->learning_rate, adaptive ? SGD_RATE * row / (row + SHORT_ROW) : 0.005 / unit);
   sgd->decay = given_or(options->decay, adaptive ? 0.9 : 1);
+  mf_brake(plan, sgd->learning_rate);
 }
 
 int mf_create_sgd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
@@ -77,6 +78,7 @@ void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *pl
   adam->learning_rate = given_or(options->learning_rate, 0.001 * sqrt(mf_rating_unit(&training->data)));
   adam->decay = given_or(options->decay, 1);
   adam->batch_size = options->batch_size < 0 ? 512 : options->batch_size;
+  mf_brake(plan, adam->learning_rate);
 }
 
 int mf_create_adam(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
@@ -99,6 +101,7 @@ void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan
       given_or(options->learning_rate, gradient_default_rate(&training->data.by_user, &training->by_item, unit));
   gradient->momentum = given_or(options->momentum, 0.9);
   gradient->decay = given_or(options->decay, 1);
+  mf_brake(plan, gradient->learning_rate);
 }
 
 int mf_create_gradient(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {

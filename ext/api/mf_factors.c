@@ -34,6 +34,7 @@ void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *p
                         .regularization = fmax(svdpp->penalty.factors, 1e-6),
                         .bias_regularization = fmax(svdpp->penalty.biases, 1e-6),
                         .nu = 1};
+  mf_brake(plan, svdpp->learning_rate);
 }
 
 int mf_create_svdpp(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
@@ -64,6 +65,8 @@ void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *pla
   plan->init_scale = nmf->init_scale;
   plan->fold =
       (FoldIn){.method = FOLD_RATING, .regularization = fmax(nmf->regularization, 1e-6), .nu = 1, .nonnegative = 1};
+  plan->brake = "lower \"init_scale\", or raise \"regularization\"";
+  plan->brake_value = nmf->regularization;
 }
 
 int mf_create_nmf(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {

@@ -22,6 +22,8 @@ typedef struct MfPlan {
   int biases;            /* the factors come with biases */
   double init_scale;     /* how long rows are when they begin */
   FoldIn fold;           /* how a history is folded in; cleared: it can't be */
+  const char *brake;     /* what keeps the training from diverging: "raise \"regularization\"" … */
+  double brake_value;    /* … and what it is; NULL: no option does */
   const float *start[2]; /* where users and items begin, or NULL; set once the plan is made */
   union {
     AlsOptions als;
@@ -64,6 +66,12 @@ const MfLearner *mf_learner(int algorithm);
 /* How the options' algorithm reads the values of the source. (Of none that is given they are ratings, or there are
  * none.) */
 ValuesRead mf_values(const TrainOptions *options);
+
+/* Of descents it is the learning rate. */
+static inline void mf_brake(MfPlan *plan, double learning_rate) {
+  plan->brake = "lower \"learning_rate\"";
+  plan->brake_value = learning_rate;
+}
 
 /* A quarter of the ratings' range, by which defaults scale; 1 where there is none. */
 double mf_rating_unit(const Interactions *data);

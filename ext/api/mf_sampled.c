@@ -36,6 +36,7 @@ static void plan_sampled(const Training *training, const MfOptions *options, con
   sampled->penalty.factors =
       given_or(options->regularization[HEAD_RANKING], regularization_of(&training->data, otherwise->penalty.factors));
   sampled->penalty.biases = given_or(options->bias_regularization, otherwise->penalty.biases);
+  mf_brake(plan, sampled->learning_rate);
   plan->biases = sampled->start.biases;
   plan->init_scale = sampled->start.init_scale;
 }

@@ -388,6 +388,7 @@ int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamO
     adam_destroy(adam);
     return error_no_memory(error);
   }
-  *factorizer = (Factorizer){&method, adam};
+  *factorizer = (Factorizer){
+      &method, adam, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
   return SQLITE_OK;
 }

@@ -14,10 +14,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/dense.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../base/random.h"
-#include "als_row.h"
+#include "als_exact.h"
 
 #define BLOCK_COST 8e6     /* multiplications a block: well below a millisecond */
 #define START_FLOATS 65536 /* initial factors drawn a block: a millisecond or two */
@@ -39,6 +40,7 @@ struct Als {
   double size[2];    /* Σ n ‖x‖² of each side */
   AlsScratch *scratch;
   float *gram;
+  double *exact_gram; /* NULL until it is needed */
   atomic_int stopped;
   int epochs; /* completed */
   int started;
@@ -139,6 +141,7 @@ void als_destroy(Als *als) {
   }
   memory_free(als->scratch);
   memory_free_aligned(als->gram);
+  memory_free(als->exact_gram);
   factors_free(&als->factors);
   memory_free(als);
 }
@@ -248,6 +251,23 @@ static int solve_block(void *context, size_t block, int worker) {
   return code;
 }
 
+/* w₀ G, and where floats do not do also in double. */
+static int make_gram(Als *als, AlsSide *side) {
+  size_t n = (size_t)als->options.rank, stride = (size_t)side->stride;
+  const Tall others = {
+      .values = (float *)(uintptr_t)side->other, .rows = side->matrix->columns, .width = stride, .n = n};
+  double largest = 0;
+  int code = side->gram ? als_side_gram(side) : SQLITE_OK;
+  if (!side->gram || code != SQLITE_OK) return code;
+  for (size_t i = 0; i < n; i++) largest = fmax(largest, (double)side->gram[i * stride + i]);
+  if (!als_exact_is_needed(side, largest)) return SQLITE_OK;
+  if (!als->exact_gram && !(als->exact_gram = memory_alloc(n, n * sizeof(double)))) return SQLITE_NOMEM;
+  code = dense_gram(&others, als->exact_gram, als->options.threads, side->cancel);
+  for (size_t i = 0; i < n * n; i++) als->exact_gram[i] *= als->options.missing_weight;
+  side->exact_gram = als->exact_gram;
+  return code;
+}
+
 /* Solves for users (s = 0) or items (s = 1); the loss over all cells without the other side's penalty. */
 static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Cancel *cancel) {
   AlsSide side = als->side[s];
@@ -257,7 +277,7 @@ static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Canc
   if (entries) side.other_square = (float)(als->size[1 - s] / (double)entries / als->options.rank);
   *sum = (AlsLoss){0};
   for (int i = 0; i < als->options.threads; i++) als->scratch[i].row = SIZE_MAX;
-  int code = side.gram ? als_side_gram(&side) : SQLITE_OK;
+  int code = make_gram(als, &side);
   if (code != SQLITE_OK) return code;
   HalfStep half = {.side = &side, .blocks = &als->blocks[s]};
   code = parallel_for(als->options.threads, half.blocks->count, solve_block, &half, cancel);
@@ -330,6 +350,25 @@ void als_take(Als *als, Factors *factors) {
   als->factors = (Factors){0};
 }
 
+/* About the loss where nothing is known, that of zeros, and what rows drawn at random are penalised by. */
+static double start_loss(const Als *als) {
+  const AlsOptions *options = &als->options;
+  const SparseMatrix *by_user = als->side[0].matrix;
+  double loss = 0, size = 0, rows = 0;
+  for (size_t e = 0; e < by_user->start[by_user->rows]; e++) {
+    double value = (double)sparse_value(by_user, e), target = value - options->mean, confidence = 1;
+    size += value * value;
+    if (options->ranking) {
+      target = als_target(options, value);
+      confidence = options->confidence + options->confidence_slope * fabs(value);
+    }
+    loss += confidence * target * target;
+  }
+  for (int s = 0; s < 2; s++)
+    for (size_t row = 0; row < als->side[s].matrix->rows; row++) rows += als_row_penalty(&als->side[s], row);
+  return loss + rows * options->init_scale * options->init_scale + 1e-6 * size;
+}
+
 /* ---- as a Factorizer --------------------------------------------------------------------------------------------- */
 
 static int method_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
@@ -357,5 +396,6 @@ int als_factorizer(Factorizer *factorizer, const SparseMatrix *by_user, const Sp
   Als *als = NULL;
   int code = als_create(&als, by_user, by_item, options, error);
   *factorizer = (Factorizer){.method = als ? &method : NULL, .state = als};
+  if (als) factorizer->start_loss = start_loss(als);
   return code;
 }

@@ -6,7 +6,7 @@
 
 #include "../base/dense.h"
 #include "../base/memory.h"
-#include "als_row.h"
+#include "als_exact.h"
 
 /* A side of one row, whose other side is its entries in order. */
 typedef struct OneRow {
@@ -15,8 +15,20 @@ typedef struct OneRow {
   AlsScratch scratch;
   SparseMatrix matrix;
   size_t start[2];
+  float *gram;
   atomic_int stopped;
 } OneRow;
+
+/* G as the solver wants it, in floats. */
+static int copy_gram(OneRow *one, const double *gram, size_t stride, double *largest) {
+  size_t rank = (size_t)one->options.rank;
+  one->gram = memory_alloc_aligned(stride, stride * sizeof *one->gram);
+  for (size_t i = 0; i < rank && one->gram; i++) {
+    for (size_t j = 0; j < rank; j++) one->gram[i * stride + j] = (float)gram[i * rank + j];
+    if (gram[i * rank + i] > *largest) *largest = gram[i * rank + i];
+  }
+  return one->gram ? SQLITE_OK : SQLITE_NOMEM;
+}
 
 /* `one` must stay where it is: it points at itself. */
 static int one_row_begin(OneRow *one, const AlsOptions *options, const AlsEntries *entries, float *factors, float *bias,
@@ -33,6 +45,8 @@ static int one_row_begin(OneRow *one, const AlsOptions *options, const AlsEntrie
   for (size_t j = 0; j < entries->count; j++) one->matrix.index[j] = (uint32_t)j;
   int code = als_scratch_alloc(&one->scratch, stride);
   if (code == SQLITE_OK) code = als_scratch_exact(&one->scratch, stride);
+  double largest = 0;
+  if (code == SQLITE_OK && entries->gram) code = copy_gram(one, entries->gram, (size_t)stride, &largest);
   int biases = options->biases && !options->ranking;
   one->side = (AlsSide){.options = &one->options,
                         .kernels = panel_kernels(),
@@ -44,14 +58,17 @@ static int one_row_begin(OneRow *one, const AlsOptions *options, const AlsEntrie
                         .bias = biases ? bias : NULL,
                         .other = entries->factors,
                         .other_bias = biases ? entries->bias : NULL,
-                        .gram = (float *)(uintptr_t)entries->gram,
+                        .gram = one->gram,
                         .scratch = &one->scratch,
                         .stopped = &one->stopped};
+  if (code == SQLITE_OK && entries->gram && als_exact_is_needed(&one->side, largest))
+    one->side.exact_gram = entries->gram;
   return code;
 }
 
 static void one_row_end(OneRow *one) {
   als_scratch_free(&one->scratch);
+  memory_free_aligned(one->gram);
   memory_free(one->matrix.index);
 }
 
@@ -93,11 +110,9 @@ int als_gram_add(AlsGram *gram, float *factors, size_t rows, const Cancel *cance
   return code;
 }
 
-float *als_gram_take(const AlsGram *gram, double weight) {
-  float *taken = memory_alloc_aligned(gram->stride, gram->stride * sizeof *taken);
-  for (size_t i = 0; i < gram->rank && taken; i++)
-    for (size_t j = 0; j < gram->rank; j++)
-      taken[i * gram->stride + j] = (float)(weight * gram->sum[i * gram->rank + j]);
+double *als_gram_take(const AlsGram *gram, double weight) {
+  double *taken = memory_alloc(gram->rank, gram->rank * sizeof *taken);
+  for (size_t i = 0; i < gram->rank * gram->rank && taken; i++) taken[i] = weight * gram->sum[i];
   return taken;
 }
 

@@ -15,7 +15,7 @@ typedef struct AlsEntries {
   const float *bias;    /* count, or NULL where options->biases is 0 */
   const float *value;   /* count, or NULL: all 1 */
   size_t others;        /* N, how many rows the other side has in all */
-  const float *gram;    /* w₀ G from als_gram_take, stride × stride; NULL with the rating loss or w₀ = 0 */
+  const double *gram;   /* w₀ G from als_gram_take, rank × rank; NULL with the rating loss or w₀ = 0 */
 } AlsEntries;
 
 /* The row's factors (stride floats, aligned, overwritten) and, with biases, its bias: its minimiser. Zeros where there
@@ -41,8 +41,8 @@ int als_gram_begin(AlsGram *gram, int rank); /* SQLITE_OK or SQLITE_NOMEM; to be
 /* rows × stride, aligned. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
 int als_gram_add(AlsGram *gram, float *factors, size_t rows, const Cancel *cancel);
 
-/* weight · G as floats, from memory_alloc_aligned; NULL where memory runs out. */
-float *als_gram_take(const AlsGram *gram, double weight);
+/* weight · G, from memory_alloc; NULL where memory runs out. */
+double *als_gram_take(const AlsGram *gram, double weight);
 void als_gram_end(AlsGram *gram);
 
 #endif

@@ -19,6 +19,7 @@
 #include "../base/dense.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "als_exact.h"
 
 #define PANEL_FLOATS (1 << 17)   /* the most a panel holds: 512 KB, so that it stays in L2 */
 #define PIECE_FLOATS (1 << 12)   /* of a row that does not fit: half of L1 */
@@ -117,8 +118,7 @@ static Row row_of(const AlsSide *side, size_t number) {
   return row;
 }
 
-/* Worker 0 asks, the others hear of it. */
-static int poll_stop(const AlsSide *side, int worker) {
+int als_poll(const AlsSide *side, int worker) {
   int code = worker == 0 ? cancel_poll(side->cancel) : SQLITE_OK;
   if (code != SQLITE_OK) atomic_store_explicit(side->stopped, code, memory_order_relaxed);
   return atomic_load_explicit(side->stopped, memory_order_relaxed);
@@ -189,7 +189,7 @@ static int for_pieces(const Pass *pass, size_t section, int worker, PieceBody bo
   size_t begin = section * length, end = row->n - begin < length ? row->n : begin + length;
   AlsScratch *scratch = &pass->side->scratch[worker];
   for (; begin < end && begin < row->n; begin += row->piece) {
-    int code = row->piece < row->n ? poll_stop(pass->side, worker) : SQLITE_OK;
+    int code = row->piece < row->n ? als_poll(pass->side, worker) : SQLITE_OK;
     if (code != SQLITE_OK) return code;
     size_t count = end - begin < row->piece ? end - begin : row->piece;
     if (row->index) load_piece(pass->side, row, begin, count, scratch);
@@ -345,7 +345,7 @@ static int solve_nonnegative(Solve *solve, float *matrix, const float *right) {
   side->kernels->multiply(matrix, side->stride, 1, solve->x, gradient);
   float first = 0;
   for (int round = 0; round < DESCENT_ROUNDS; round++) {
-    int code = side->stride >= POLL_STRIDE ? poll_stop(side, solve->worker) : SQLITE_OK;
+    int code = side->stride >= POLL_STRIDE ? als_poll(side, solve->worker) : SQLITE_OK;
     if (code != SQLITE_OK) return code;
     float change = side->kernels->descend(matrix, side->stride, side->options->rank, gradient, solve->x);
     if (round == 0) first = change;
@@ -354,11 +354,11 @@ static int solve_nonnegative(Solve *solve, float *matrix, const float *right) {
   return SQLITE_OK;
 }
 
-/* Sets *failed where the matrix is too near to singular for floats. */
-static int solve_by_cholesky(Solve *solve, float *matrix, const float *right, int *failed) {
+/* UᵀU of the matrix in its place. Sets *failed where it is too near to singular for floats. */
+static int factorize(Solve *solve, float *matrix, int *failed) {
   const AlsSide *side = solve->pass.side;
   size_t stride = (size_t)side->stride;
-  float largest = 0, *x = side->scratch[solve->worker].residual;
+  float largest = 0;
   for (size_t i = 0; i < stride; i++)
     if (matrix[i * stride + i] > largest) largest = matrix[i * stride + i];
   /* In exact arithmetic no pivot is below λ'; one that is has been eaten by rounding, as have those that are no more
@@ -366,11 +366,19 @@ static int solve_by_cholesky(Solve *solve, float *matrix, const float *right, in
   float least = fmaxf(solve->penalty / 2, largest * 4e-6f);
   *failed = 0;
   for (int first = 0; first < side->stride && !*failed; first += 16) {
-    int code = side->stride >= POLL_STRIDE ? poll_stop(side, solve->worker) : SQLITE_OK;
+    int code = side->stride >= POLL_STRIDE ? als_poll(side, solve->worker) : SQLITE_OK;
     if (code != SQLITE_OK) return code;
     *failed = !side->kernels->factorize(matrix, side->stride, first, least);
   }
-  if (*failed) return SQLITE_OK;
+  return SQLITE_OK;
+}
+
+static int solve_by_cholesky(Solve *solve, float *matrix, const float *right, int *failed) {
+  const AlsSide *side = solve->pass.side;
+  size_t stride = (size_t)side->stride;
+  float *x = side->scratch[solve->worker].residual;
+  int code = factorize(solve, matrix, failed);
+  if (code != SQLITE_OK || *failed) return code;
   memcpy(x, right, stride * sizeof(float));
   side->kernels->solve(matrix, side->stride, x);
   memcpy(solve->x, x, stride * sizeof(float));
@@ -402,16 +410,15 @@ static int solve_exactly(Solve *solve) {
   const AlsSide *side = pass->side;
   size_t stride = (size_t)side->stride;
   float *right = pass->sums, *column = right + stride + 16, *matrix = column + stride, divisor;
-  int failed = 0, code = normal_equations(solve, &divisor);
+  int failed = side->exact_gram && side->method == ALS_METHOD_CHOLESKY;
+  if (failed) return als_exact_solve(side, pass->row->number, solve->worker, solve->x, &solve->bias);
+  int code = normal_equations(solve, &divisor);
   if (code != SQLITE_OK) return code;
   float bias_sum = right[stride];
   code = side->method == ALS_METHOD_NONNEGATIVE ? solve_nonnegative(solve, matrix, right)
                                                 : solve_by_cholesky(solve, matrix, right, &failed);
   if (code != SQLITE_OK) return code;
-  if (failed) {
-    solve->pass.width = vector_sums(side->stride);
-    return solve_by_gradient(solve, 2 * side->options->rank + 2);
-  }
+  if (failed) return als_exact_solve(side, pass->row->number, solve->worker, solve->x, &solve->bias);
   if (side->bias) solve->bias = (bias_sum - side->kernels->dot(stride, column, solve->x)) / divisor;
   return SQLITE_OK;
 }
@@ -432,7 +439,9 @@ static int measure(Solve *solve, AlsLoss *loss) {
     loss->fit += section_loss[section].fit;
     loss->squared += section_loss[section].squared;
   }
-  if (side->gram) {
+  if (side->exact_gram) {
+    loss->fit += als_exact_form(side->exact_gram, solve->x, (size_t)side->options->rank);
+  } else if (side->gram) {
     float *image = side->scratch[solve->worker].other;
     memset(image, 0, stride * sizeof(float));
     side->kernels->multiply(side->gram, side->stride, 1, solve->x, image);
@@ -500,20 +509,36 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
   return code;
 }
 
-/* z with A z = q, in double: A's floats are what x was solved with, and what z is off by would be missing in the sum of
- * the shares. Under x ≥ 0 only over the lanes where x is not 0: the others do not move. */
-static int solve_for_target(const AlsSide *side, const float *matrix, const float *x, const float *target, double *z) {
-  size_t stride = (size_t)side->stride, n = (size_t)side->options->rank, dependent = 0;
-  double *a = memory_alloc(n * n, sizeof *a);
+/* A and s/d as what x was solved with, in double. */
+static int shares_matrix(Solve *solve, size_t number, double *a, double *level) {
+  const AlsSide *side = solve->pass.side;
+  size_t stride = (size_t)side->stride, n = (size_t)side->options->rank;
+  int failed = side->exact_gram != NULL, code = SQLITE_OK;
+  if (!failed || side->options->nonnegative) {
+    float divisor = 1;
+    code = normal_equations(solve, &divisor);
+    float *column = solve->pass.sums + stride + 16, *matrix = column + stride;
+    for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+      level[i] = side->bias ? (double)column[i] / (double)divisor : 0;
+      for (size_t j = 0; j < n; j++) a[i * n + j] = (double)matrix[i < j ? i * stride + j : j * stride + i];
+    }
+    failed = 0;
+    if (code == SQLITE_OK && !side->options->nonnegative) code = factorize(solve, matrix, &failed);
+  }
+  return code == SQLITE_OK && failed ? als_exact_matrix(side, number, a, level) : code;
+}
+
+/* z with A z = q, in double: what z is off by would be missing in the sum of the shares. `a` is overwritten. Under x ≥
+ * 0 only over the lanes where x is not 0: the others do not move. */
+static int solve_for_target(const AlsSide *side, double *a, const float *x, const float *target, double *z) {
+  size_t n = (size_t)side->options->rank, dependent = 0;
   unsigned char *flags = memory_alloc(n, 1);
-  int code = a && flags ? SQLITE_OK : SQLITE_NOMEM;
+  int code = flags ? SQLITE_OK : SQLITE_NOMEM;
   for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
     int fixed = side->options->nonnegative && x[i] == 0;
     z[i] = fixed ? 0 : (double)target[i];
-    for (size_t j = 0; j < n; j++) {
-      int apart = fixed || (side->options->nonnegative && x[j] == 0);
-      a[i * n + j] = apart ? (double)(i == j) : (double)matrix[i < j ? i * stride + j : j * stride + i];
-    }
+    for (size_t j = 0; j < n; j++)
+      if (fixed || (side->options->nonnegative && x[j] == 0)) a[i * n + j] = (double)(i == j);
   }
   if (code == SQLITE_OK) code = dense_cholesky(a, n, 0, flags, &dependent, side->cancel);
   for (size_t i = 0; i < n && code == SQLITE_OK; i++) { /* U⁻ᵀ */
@@ -524,36 +549,42 @@ static int solve_for_target(const AlsSide *side, const float *matrix, const floa
     for (size_t j = i + 1; j < n; j++) z[i] -= a[i * n + j] * z[j];
     z[i] /= a[i * n + i];
   }
-  memory_free(a);
   memory_free(flags);
   return code;
 }
 
-int als_row_shares(const AlsSide *side, size_t number, const float *target, double *share) {
+/* share_j = c_j t_j z · (q_j − s/d) */
+static int add_shares(const AlsSide *side, const Row *row, const double *z, double level, double *share) {
   size_t stride = (size_t)side->stride, rank = (size_t)side->options->rank;
-  const AlsScratch *scratch = &side->scratch[0];
-  Row row = row_of(side, number);
-  Solve solve;
-  float *sums = NULL, divisor = 1;
-  if (row.n == 0) return SQLITE_OK;
-  double *z = memory_alloc(rank, sizeof *z), level = 0;
-  int code = z ? solve_begin(side, &row, 0, &solve, &sums) : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = normal_equations(&solve, &divisor);
-  const float *column = code == SQLITE_OK ? solve.pass.sums + stride + 16 : NULL;
-  if (code == SQLITE_OK) code = solve_for_target(side, column + stride, solve.x, target, z);
-  for (size_t lane = 0; lane < rank && side->bias && code == SQLITE_OK; lane++)
-    level += z[lane] * (double)column[lane] / (double)divisor;
-  for (size_t begin = 0; begin < row.n && code == SQLITE_OK; begin += row.piece) {
-    size_t count = row.n - begin < row.piece ? row.n - begin : row.piece;
-    load_piece(side, &row, begin, count, &side->scratch[0]);
+  AlsScratch *scratch = &side->scratch[0];
+  int code = SQLITE_OK;
+  for (size_t begin = 0; begin < row->n && code == SQLITE_OK; begin += row->piece) {
+    size_t count = row->n - begin < row->piece ? row->n - begin : row->piece;
+    load_piece(side, row, begin, count, scratch);
     for (size_t j = 0; j < count; j++) {
       double along = -level;
       for (size_t lane = 0; lane < rank; lane++) along += z[lane] * (double)scratch->panel[j * stride + lane];
       share[begin + j] = along * (double)piece_base(side, scratch)[j];
     }
-    code = poll_stop(side, 0);
+    code = als_poll(side, 0);
   }
+  return code;
+}
+
+int als_row_shares(const AlsSide *side, size_t number, const float *target, double *share) {
+  size_t rank = (size_t)side->options->rank;
+  Row row = row_of(side, number);
+  Solve solve;
+  float *sums = NULL;
+  if (row.n == 0) return SQLITE_OK;
+  double *a = memory_alloc(rank, rank * sizeof *a), *z = memory_alloc(2 * rank, sizeof *z), level = 0;
+  int code = a && z ? solve_begin(side, &row, 0, &solve, &sums) : SQLITE_NOMEM;
+  if (code == SQLITE_OK) code = shares_matrix(&solve, number, a, z + rank);
+  if (code == SQLITE_OK) code = solve_for_target(side, a, solve.x, target, z);
+  for (size_t lane = 0; lane < rank && code == SQLITE_OK; lane++) level += z[lane] * z[rank + lane];
+  if (code == SQLITE_OK) code = add_shares(side, &row, z, level, share);
   memory_free_aligned(sums);
+  memory_free(a);
   memory_free(z);
   return code;
 }

@@ -37,6 +37,7 @@ typedef struct AlsSide {
   const float *other, *other_bias; /* columns × stride, and columns or NULL */
   float other_square;              /* mean square of other's factors, each row as often as it has entries */
   float *gram;                     /* w₀ G, whole; NULL where w₀ is 0 */
+  const double *exact_gram;        /* the same, rank × rank, where floats do not do: see als_exact.h; else NULL */
   AlsScratch *scratch;             /* one a worker */
   atomic_int *stopped;             /* the code that ends the work, for workers amid a long row */
 } AlsSide;
@@ -48,6 +49,9 @@ typedef struct AlsLoss {
   double penalty; /* λ' ‖x‖² + λ'_b b² */
   double size;    /* n ‖x‖² */
 } AlsLoss;
+
+/* The code that ends the work, or SQLITE_OK: worker 0 asks, the others hear of it. */
+int als_poll(const AlsSide *side, int worker);
 
 /* Scratch for one worker; SQLITE_OK or SQLITE_NOMEM. als_scratch_exact adds what exact methods need. */
 int als_scratch_alloc(AlsScratch *scratch, int stride);
@@ -63,6 +67,12 @@ double als_row_cost(const AlsSide *side, size_t row);
 /* λ' of a row, and what λ'_b is times that. */
 double als_row_penalty(const AlsSide *side, size_t row);
 double als_bias_share(const AlsOptions *options);
+
+/* t of a value, with the ranking loss. */
+static inline double als_target(const AlsOptions *options, double value) {
+  if (options->target_slope != 0) return options->target + options->target_slope * value;
+  return value > 0 ? options->target : 0;
+}
 
 /* Solves for one row, on worker `worker`. SQLITE_OK, SQLITE_NOMEM or the code of the cancellation. */
 int als_row_solve(const AlsSide *side, size_t row, int worker, AlsLoss *loss);

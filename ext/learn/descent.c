@@ -174,6 +174,18 @@ int descent_measure(const Factors *factors, const SparseMatrix *by_user, const D
   return code;
 }
 
+double descent_start_loss(const SparseMatrix *by_user, double mean, double init_scale, const DescentPenalty *penalty) {
+  size_t entries = by_user->start[by_user->rows];
+  double squared = 0, size = 0, square = init_scale * init_scale;
+  for (size_t e = 0; e < entries; e++) {
+    double value = (double)sparse_value(by_user, e);
+    squared += (value - mean) * (value - mean);
+    size += value * value;
+  }
+  /* The last is for ratings that are all the same: a thousandth of them is not far off. */
+  return squared + (double)entries * (square * square + 2 * penalty->factors * square) + 1e-6 * size;
+}
+
 int descent_error(int code, int epoch, double learning_rate, Error *error) {
   if (code == SQLITE_OK) return code;
   if (code == SQLITE_NOMEM) return error_no_memory(error);

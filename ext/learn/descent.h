@@ -42,6 +42,9 @@ typedef struct DescentPenalty {
 int descent_measure(const Factors *factors, const SparseMatrix *by_user, const DescentPenalty *penalty, int threads,
                     FactorizerReport *report, const Cancel *cancel);
 
+/* About that loss before the first epoch: of predicting the mean, and what factors drawn at random add, at most. */
+double descent_start_loss(const SparseMatrix *by_user, double mean, double init_scale, const DescentPenalty *penalty);
+
 /* The error that a code other than SQLITE_OK of an epoch stands for. */
 int descent_error(int code, int epoch, double learning_rate, Error *error);
 

@@ -27,6 +27,7 @@ typedef struct FactorizerMethod {
 typedef struct Factorizer {
   const FactorizerMethod *method; /* NULL: there is none */
   void *state;
+  double start_loss; /* about what the loss is before anything is learnt, rather too high; 0: not known */
 } Factorizer;
 
 #endif

@@ -139,7 +139,8 @@ int gradient_create(Factorizer *factorizer, const SparseMatrix *by_user, const S
     gradient_destroy(g);
     return error_no_memory(error);
   }
-  *factorizer = (Factorizer){&method, g};
+  *factorizer = (Factorizer){
+      &method, g, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
   return SQLITE_OK;
 }
 

@@ -154,6 +154,7 @@ int nmf_create(Factorizer *factorizer, const SparseMatrix *by_user, const Sparse
     nmf_destroy(nmf);
     return error_no_memory(error);
   }
-  *factorizer = (Factorizer){&method, nmf};
+  const DescentPenalty penalty = {options->regularization, 0};
+  *factorizer = (Factorizer){&method, nmf, descent_start_loss(by_user, 0, options->init_scale, &penalty)};
   return SQLITE_OK;
 }

@@ -323,6 +323,19 @@ static void sampled_destroy(void *state) {
   memory_free(s);
 }
 
+/* The mean over the samples where nothing is known: −log ½, by what a sample weighs; and what factors drawn at random
+ * add, at most. */
+static double start_loss(const Sampled *s) {
+  const SampledOptions *options = &s->options;
+  const SparseMatrix *by_user = s->by_user;
+  size_t entries = by_user->start[by_user->rows];
+  double negatives = options->negatives, square = options->start.init_scale * options->start.init_scale, weight = 0;
+  for (size_t e = 0; e < entries && !options->pairs; e++)
+    weight += 1 + options->alpha * (double)sparse_value(by_user, e);
+  weight = options->pairs ? 1 : (weight / fmax((double)entries, 1) + negatives) / (1 + negatives);
+  return weight * (log(2) + 2 * square) + 2 * options->penalty.factors * square;
+}
+
 int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledLearn *learn_samples,
                    const SampledOptions *options, Error *error) {
   static const FactorizerMethod method = {sampled_epoch, NULL, sampled_factors, sampled_take, sampled_destroy};
@@ -336,6 +349,6 @@ int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledL
     sampled_destroy(s);
     return error_no_memory(error);
   }
-  *factorizer = (Factorizer){&method, s};
+  *factorizer = (Factorizer){&method, s, start_loss(s)};
   return SQLITE_OK;
 }

@@ -448,6 +448,7 @@ int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOpt
     sgd_destroy(sgd);
     return error_no_memory(error);
   }
-  *factorizer = (Factorizer){&method, sgd};
+  *factorizer = (Factorizer){
+      &method, sgd, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
   return SQLITE_OK;
 }

@@ -240,6 +240,6 @@ int svd_centered_create(Factorizer *factorizer, const SparseMatrix *by_user, con
     centered_destroy(svd);
     return code;
   }
-  *factorizer = (Factorizer){&method, svd};
+  *factorizer = (Factorizer){.method = &method, .state = svd};
   return SQLITE_OK;
 }

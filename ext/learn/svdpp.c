@@ -284,6 +284,7 @@ int svdpp_create(Factorizer *factorizer, const SparseMatrix *by_user, const Svdp
     svdpp_destroy(s);
     return error_no_memory(error);
   }
-  *factorizer = (Factorizer){&method, s};
+  *factorizer = (Factorizer){
+      &method, s, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
   return SQLITE_OK;
 }

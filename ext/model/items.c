@@ -523,6 +523,6 @@ void items_release(ModelItems *items) {
   postings_free(&items->postings);
   neighbor_lists_free(&items->neighbors);
   memory_free(items->weights);
-  for (int head = 0; head < HEADS; head++) memory_free_aligned(items->gram[head]);
+  for (int head = 0; head < HEADS; head++) memory_free(items->gram[head]);
   memory_free(items);
 }

@@ -20,7 +20,7 @@ typedef struct ModelItems {
   Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
   float *weights;          /* of those that were trained on, linked × linked, likewise */
-  float *gram[HEADS];      /* what folding in over all cells needs of them: see api/fold.c; NULL until asked for */
+  double *gram[HEADS];     /* what folding in over all cells needs of them: see api/fold.c; NULL until asked for */
 } ModelItems;
 
 /* Reads m_config, m_item and m_itemfactor; `stamp` is theirs. */

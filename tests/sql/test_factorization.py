@@ -96,7 +96,7 @@ class Dispatch(TestCase):
     def test_too_fast(self):
         for algorithm in ("sgd", "gradient"):
             self.refused({"algorithm": algorithm, "learning_rate": 1000, **({"schedule": "constant"} if algorithm == "sgd" else {})},
-                         "no longer finite", '"learning_rate"')
+                         "after epoch 1", 'lower "learning_rate" (it is 1000)')
 
     def test_retrain_and_create(self):
         for algorithm in DESCENTS:

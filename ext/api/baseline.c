@@ -1,5 +1,6 @@
 /* The family baseline: what any recommender must beat. Ratings are predicted by means or by damped biases (Koren,
- * "Factor in the neighbors", TKDD 2010); items are ranked by how many have them, or by their predicted ratings. */
+ * "Factor in the neighbors", TKDD 2010); items are ranked by how many like
+ * or have them, or by their predicted ratings. */
 #include "baseline.h"
 
 #include <math.h>
@@ -11,13 +12,14 @@
 #include "holdout.h"
 
 #define METHODS "bias|global|user|item|popularity"
-#define SCORES "popularity|prediction"
+#define SCORES "liked|popularity|prediction"
+enum { SCORE_LIKED, SCORE_POPULARITY, SCORE_PREDICTION };
 enum { METHOD_POPULARITY = BASELINE_METHODS };
 
 typedef struct BaselineTraining {
   TrainOptions common;
   int method;
-  int score; /* 1: items are ranked by what is predicted */
+  int score; /* which of SCORES items are ranked by, or -1 */
   double user_regularization, item_regularization;
   int epochs;
 } BaselineTraining;
@@ -47,7 +49,7 @@ typedef struct BaselineState {
 
 static void set_defaults(TrainOptions *common) {
   BaselineTraining *options = (BaselineTraining *)common;
-  options->method = -1;
+  options->method = options->score = -1;
   options->user_regularization = 15;
   options->item_regularization = 10;
   options->epochs = 10;
@@ -63,21 +65,28 @@ static int start(Training *training, Error *error) {
     return error_set(error, SQLITE_ERROR,
                      "baseline_train: the source has no ratings to take means of: name their column with the option "
                      "\"rating\", or leave \"method\" out to rank by popularity");
-  if (options->method == METHOD_POPULARITY && options->score)
+  if (options->score == SCORE_LIKED && !rated)
+    return error_set(
+        error, SQLITE_ERROR,
+        "baseline_train: the source has no ratings to tell who liked an item: leave \"score\" out, or name "
+        "their column with the option \"rating\"");
+  if (options->method == METHOD_POPULARITY && options->score == SCORE_PREDICTION)
     return error_set(error, SQLITE_ERROR,
                      "baseline_train: \"popularity\" predicts no ratings for the option \"score\" to rank by");
   int predicts = options->method != METHOD_POPULARITY;
+  if (options->score < 0) options->score = predicts ? SCORE_LIKED : SCORE_POPULARITY;
   TrainedModel *trained = &training->trained;
   char *method = options_choice(METHODS, options->method), *score = options_choice(SCORES, options->score);
   trained->shape = (ModelShape){
       .biases = {predicts, 1},
-      .score_head = options->score ? HEAD_RATING : HEAD_RANKING,
+      .score_head = options->score == SCORE_PREDICTION ? HEAD_RATING : HEAD_RANKING,
       .prediction_head = predicts ? HEAD_RATING : -1,
       .range = RANGE_CLIP,
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
       .profile = rated ? PROFILE_RATING : PROFILE_MEAN,
+      .rated = rated && options->score != SCORE_POPULARITY,
       .fold = {baseline_fold_in(options->method, options->user_regularization)},
   };
   static const char *const algorithms[] = {"bias", "global", "user", "item", "popularity"};
@@ -99,11 +108,15 @@ FoldIn baseline_fold_in(int method, double user_regularization) {
   return (FoldIn){.method = FOLD_RATING, .bias_regularization = user_regularization};
 }
 
-/* Each item's number of entries as its bias. */
-static int count_items(const SparseMatrix *by_item, size_t users, Factors *factors) {
+/* Each item's number of entries, of those that like it where histories hold ratings, as its bias. */
+static int count_items(const SparseMatrix *by_item, size_t users, const ModelShape *shape, Factors *factors) {
   if (factors_alloc(factors, users, by_item->rows, 0, 1) != SQLITE_OK) return SQLITE_NOMEM;
-  for (size_t item = 0; item < by_item->rows; item++)
-    factors->item_bias[item] = (float)sparse_row_length(by_item, item);
+  for (size_t item = 0; item < by_item->rows; item++) {
+    size_t count = 0;
+    for (size_t e = by_item->start[item]; e < by_item->start[item + 1]; e++)
+      count += (size_t)(!shape->rated || shape_likes(shape, sparse_value(by_item, e)));
+    factors->item_bias[item] = (float)count;
+  }
   return SQLITE_OK;
 }
 
@@ -116,8 +129,9 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   int predicts = options->method != METHOD_POPULARITY;
   *done = 1;
   *row = (FitRow){.epoch = 1, .head = predicts ? HEAD_RATING : HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
-  int code = count_items(&training->by_item, training->data.by_user.rows, counts) == SQLITE_OK ? SQLITE_OK
-                                                                                               : error_no_memory(error);
+  int code = count_items(&training->by_item, training->data.by_user.rows, &trained->shape, counts) == SQLITE_OK
+                 ? SQLITE_OK
+                 : error_no_memory(error);
   if (code == SQLITE_OK && predicts) {
     const BaselineOptions fit = {.method = (BaselineMethod)options->method,
                                  .user_regularization = options->user_regularization,

@@ -70,6 +70,7 @@ static int start(Training *training, Error *error) {
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
+      .rated = options->values && training->data.explicit_ratings,
       .links = LINK_ITEM_WEIGHTS,
       .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
   };

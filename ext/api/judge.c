@@ -221,7 +221,7 @@ static int prepare_popularity(Judge *judge, Model *model, Error *error) {
                  : error_no_memory(error);
   for (size_t item = 0; code == SQLITE_OK && item < items->ids.count; item++) {
     uint32_t count = popularity->count[item];
-    judge->popularity.bias[item] = (float)count;
+    judge->popularity.bias[item] = (float)popularity->liked[item];
     judge->surprise[item] = -log2((count ? (double)count : 1) / users);
   }
   popularity_release(popularity);

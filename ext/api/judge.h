@@ -28,7 +28,7 @@ typedef struct Judge {
   ModelItems *items;
   uint32_t *item_index;  /* the model's index of each item of the source, or DICTIONARY_NONE */
   uint32_t *tested;      /* for each user of the model: the source's index + 1, or 0 */
-  ScorePanel popularity; /* scores nothing but the items' counts: for users of whom nothing was learned */
+  ScorePanel popularity; /* scores nothing but how many like an item: for users of whom nothing was learned */
   double *surprise;
   uint16_t *recommended;
   RatingErrors errors;

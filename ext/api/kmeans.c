@@ -105,6 +105,7 @@ static int describe(Training *training, Error *error) {
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
+      .rated = explicit_ratings,
       .clusters = k,
       .cluster_side = kmeans_is_table(options) ? CLUSTER_ROWS
                       : options->by            ? CLUSTER_ITEMS

@@ -135,6 +135,7 @@ static int start(Training *training, Error *error) {
       .minimum = data->minimum,
       .maximum = data->maximum,
       .average = data->mean,
+      .rated = data->explicit_ratings,
       .fold = {data->explicit_ratings ? baseline_fold_in(base_of(options), options->user_regularization) : (FoldIn){0}},
       .links = options->by ? LINK_USER_NEIGHBORS : LINK_ITEM_NEIGHBORS,
       .neighbors = {.size = (int)training->size,

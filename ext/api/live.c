@@ -147,6 +147,12 @@ static int check_conflict(const Change *change, int conflict, Error *error) {
                    change->name.name, id_format(&change->user_id, user), id_format(&change->item_id, item));
 }
 
+/* Does a history speak for the item that changes? */
+static int likes(const Change *change, const History *history) {
+  size_t place = history_place(history, change->item);
+  return place < history->count && shape_likes(&change->items->shape, history_rating(history, place));
+}
+
 static int is_held_out(const Change *change) {
   size_t place = history_place(&change->history, change->item);
   return place < change->history.count && history_is_held_out(&change->history, place);
@@ -176,7 +182,8 @@ static int rate(Change *change, const float *new_item, const History *history, i
                    .history = history,
                    .trained = is_held_out(change) ? 0 : entries,
                    .item = change->item,
-                   .counted = is_counted(change, history) - is_counted(change, &change->history)};
+                   .counted = is_counted(change, history) - is_counted(change, &change->history),
+                   .liked = likes(change, history) - likes(change, &change->history)};
   float *row = NULL;
   NeighborLists neighbors = {0};
   int code = SQLITE_OK;

@@ -45,8 +45,8 @@ static void describe_shape(const Training *training, const MfOptions *options, c
     shape->fold[plan->head] = plan->fold;
   }
   shape->score_head = options->objective == OBJECTIVE_RATING ? HEAD_RATING : HEAD_RANKING;
-  if (state->learner->predicts && training->data.explicit_ratings)
-    shape->prediction_head = options->objective == OBJECTIVE_RANKING ? HEAD_RANKING : HEAD_RATING;
+  shape->rated = state->learner->predicts && training->data.explicit_ratings;
+  if (shape->rated) shape->prediction_head = options->objective == OBJECTIVE_RANKING ? HEAD_RANKING : HEAD_RATING;
 }
 
 /* The options as they were resolved, a JSON object. */

@@ -47,7 +47,7 @@ static int start_each(Ranking *ranking, const RankingRequest *request) {
     if (!passes(request, item)) continue;
     float score = scores ? scores[item]
                   : user ? items_score(items, items->shape.score_head, item, user)
-                         : (float)request->popularity->count[item];
+                         : (float)request->popularity->liked[item];
     ranking->entries[ranking->count++] = (Scored){score, item};
     if (i % 4096 == 0) code = cancel_poll(request->cancel);
   }

@@ -9,7 +9,7 @@ typedef enum SeenFilter { SEEN_OR_NOT, UNSEEN_ONLY, SEEN_ONLY, SEEN_NEITHER } Se
 /* What is to be ranked, and how. Everything is borrowed, and only until ranking_start returns. */
 typedef struct RankingRequest {
   const ModelItems *items;
-  const ModelUser *user;        /* NULL: by popularity, the score being the item's count … */
+  const ModelUser *user;        /* NULL: by popularity, the score being how many like the item … */
   const Popularity *popularity; /* … in this */
   const History *history;       /* what the user has seen; NULL: nothing */
   SeenFilter seen;

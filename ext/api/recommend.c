@@ -1,7 +1,8 @@
 /* recommend(user, k [, model]): the items a user has not seen, best first.
  *
- * An unknown user, or one of whom nothing was learned, gets the most frequent items; the score is then their count and
- * the reason 'popular'. Without k rows stream best first, and item = ? or item IN (…) is the set to choose from. */
+ * An unknown user, or one of whom nothing was learned, gets the items that most people like (shape_likes); the score is
+ * then how many these are, and the reason 'popular'. Without k rows stream best first, and item = ? or item IN (…) is
+ * the set to choose from. */
 #include "../data/interrupt.h"
 #include "recommendation.h"
 #include "register.h"

@@ -270,6 +270,7 @@ static void describe_shape(Training *training, const TfidfState *state) {
       .minimum = training->data.minimum,
       .maximum = training->data.maximum,
       .average = training->data.mean,
+      .rated = training->data.explicit_ratings,
       .cosine = 1,
       .sparse = state->kind == CONTENT_TERMS,
       .profile = options->profile,

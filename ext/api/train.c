@@ -390,12 +390,16 @@ static int count_entries(Training *training, Error *error) {
   const SparseMatrix *history = &trained->history;
   trained->user_count = memory_alloc_zero(history->rows, sizeof *trained->user_count);
   trained->item_count = memory_alloc_zero(history->columns, sizeof *trained->item_count);
-  if (!trained->user_count || !trained->item_count) return error_no_memory(error);
+  trained->item_liked = memory_alloc_zero(history->columns, sizeof *trained->item_liked);
+  if (!trained->user_count || !trained->item_count || !trained->item_liked) return error_no_memory(error);
   for (size_t user = 0; user < history->rows; user++)
     trained->user_count[user] = (uint32_t)sparse_row_length(history, user);
   int feedback = shape_is_feedback(&trained->shape);
-  for (size_t e = 0; e < history->start[history->rows]; e++)
-    if (!feedback || sparse_value(history, e) > 0) trained->item_count[history->index[e]]++;
+  for (size_t e = 0; e < history->start[history->rows]; e++) {
+    float rating = sparse_value(history, e);
+    trained->item_count[history->index[e]] += !feedback || rating > 0;
+    trained->item_liked[history->index[e]] += (uint32_t)shape_likes(&trained->shape, rating);
+  }
   return SQLITE_OK;
 }
 

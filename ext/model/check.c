@@ -1,4 +1,6 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
+#include <string.h>
+
 #include "../base/memory.h"
 #include "clusters.h"
 #include "model.h"
@@ -59,20 +61,29 @@ static int check_lookups(Model *model, const ModelUsers *users, size_t first, Er
 }
 
 /* Adds the entries of some users up, by item; of feedback the likes. */
-static void count_entries(const ModelUsers *users, int feedback, uint32_t *count) {
+static void count_entries(const ModelShape *shape, const ModelUsers *users, Popularity *counted) {
+  int feedback = shape_is_feedback(shape);
   for (size_t user = 0; user < users->count; user++) {
     const History *history = &users->history[user];
-    for (size_t i = 0; i < history->count; i++) count[history->item[i]] += !feedback || history_rating(history, i) > 0;
+    for (size_t i = 0; i < history->count; i++) {
+      float rating = history_rating(history, i);
+      counted->count[history->item[i]] += !feedback || rating > 0;
+      counted->liked[history->item[i]] += (uint32_t)shape_likes(shape, rating);
+    }
   }
 }
 
-static int check_popularity(Model *model, const ModelItems *items, const uint32_t *count, Error *error) {
+static int check_popularity(Model *model, const ModelItems *items, const Popularity *counted, Error *error) {
   Popularity *popularity = NULL;
   int code = model_popularity(model, items, &popularity, error);
-  for (size_t item = 0; item < items->ids.count && code == SQLITE_OK && items->shape.history; item++)
-    if (popularity->count[item] != count[item])
-      code = shadow_damaged(error, model_name(model), "an item has %lld entries, not %lld", (sqlite3_int64)count[item],
-                            (sqlite3_int64)popularity->count[item]);
+  for (size_t item = 0; item < items->ids.count && code == SQLITE_OK && items->shape.history; item++) {
+    if (popularity->count[item] != counted->count[item])
+      code = shadow_damaged(error, model_name(model), "an item has %lld entries, not %lld",
+                            (sqlite3_int64)counted->count[item], (sqlite3_int64)popularity->count[item]);
+    else if (popularity->liked[item] != counted->liked[item])
+      code = shadow_damaged(error, model_name(model), "an item is liked by %lld, not %lld",
+                            (sqlite3_int64)counted->liked[item], (sqlite3_int64)popularity->liked[item]);
+  }
   popularity_release(popularity);
   return code;
 }
@@ -89,18 +100,19 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
   model->observed = NULL;
   int code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  uint32_t *count = memory_alloc_zero(items->ids.count, sizeof *count);
-  code = count ? check_counts(model, items, error) : error_no_memory(error);
+  Popularity *counted = popularity_alloc(items->ids.count);
+  if (counted) memset(counted->count, 0, 2 * items->ids.count * sizeof *counted->count);
+  code = counted ? check_counts(model, items, error) : error_no_memory(error);
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model->users; first += BLOCK) {
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, USERS_WITH_IDS | USERS_WITH_HISTORIES, &users, error);
     if (code == SQLITE_OK) code = check_lookups(model, &users, first, error);
-    if (code == SQLITE_OK) count_entries(&users, shape_is_feedback(&items->shape), count);
+    if (code == SQLITE_OK) count_entries(&items->shape, &users, counted);
     users_free(&users);
     if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
   }
-  if (code == SQLITE_OK) code = check_popularity(model, items, count, error);
-  memory_free(count);
+  if (code == SQLITE_OK) code = check_popularity(model, items, counted, error);
+  popularity_release(counted);
   if (code == SQLITE_OK && items->shape.terms > 0) {
     ModelWords *words = NULL;
     code = words_load(&model->reader, items, &words, error);

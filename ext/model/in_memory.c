@@ -79,10 +79,10 @@ static int make_items(const TrainedModel *trained, ModelItems *items) {
 
 static int make_popularity(const TrainedModel *trained, Popularity **popularity) {
   size_t count = trained->items.count;
-  *popularity = memory_alloc(1, sizeof **popularity + count * sizeof *(*popularity)->count);
+  *popularity = popularity_alloc(count);
   if (!*popularity) return SQLITE_NOMEM;
-  **popularity = (Popularity){.references = 1};
   memcpy((*popularity)->count, trained->item_count, count * sizeof *trained->item_count);
+  memcpy((*popularity)->liked, trained->item_liked, count * sizeof *trained->item_liked);
   return SQLITE_OK;
 }
 

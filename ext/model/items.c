@@ -20,6 +20,7 @@ typedef struct Config {
   int64_t format, users, items;
   int64_t rank[HEADS], biases[HEADS], range;
   double mean[HEADS], minimum, maximum, average, low, high;
+  int64_t rated;
   int64_t cosine, sparse, profile, terms, links, linked, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample, seed; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
@@ -44,6 +45,7 @@ static const ConfigInteger config_integers[] = {
     {"rating_biases", offsetof(Config, biases[HEAD_RATING]), 0, 1},
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
     {"range", offsetof(Config, range), RANGE_NONE, RANGE_MINMAX},
+    {"rated", offsetof(Config, rated), 0, 1},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
     {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
@@ -276,6 +278,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   shape->low = config->low;
   shape->high = config->high;
   shape->average = config->average;
+  shape->rated = (int)config->rated;
   shape->cosine = (int)config->cosine;
   shape->sparse = (int)config->sparse;
   shape->profile = (int)config->profile;

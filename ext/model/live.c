@@ -21,6 +21,7 @@ typedef enum LiveKind {
   LIVE_LIST_DELETE,
   LIVE_LINKED,
   LIVE_ITEM_COUNT,
+  LIVE_ITEM_LIKED,
   LIVE_RATINGS,
   LIVE_USERS,
   LIVE_USER_STAMP,
@@ -64,10 +65,11 @@ static const char *const texts[LIVE_KINDS] = {
     [LIVE_LIST_DELETE] = "DELETE FROM \"%w\".\"%w_neighbor\" WHERE idx = ?1",
     [LIVE_LINKED] = CONFIG("linked", "?2"),
     [LIVE_ITEM_COUNT] = "UPDATE \"%w\".\"%w_item\" SET idx = idx, n = n + ?2 WHERE idx IN (SELECT ?1)",
+    [LIVE_ITEM_LIKED] = "UPDATE \"%w\".\"%w_item\" SET idx = idx, liked = liked + ?2 WHERE idx IN (SELECT ?1)",
     [LIVE_RATINGS] = CONFIG("ratings", "value + ?2"),
     [LIVE_USERS] = CONFIG("users", "?2"),
     [LIVE_USER_STAMP] = CONFIG("user_stamp", "?2"),
-    [LIVE_ITEM_INSERT] = "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) SELECT ?1, ?4, ?2",
+    [LIVE_ITEM_INSERT] = "INSERT INTO \"%w\".\"%w_item\"(idx, id, n, liked) SELECT ?1, ?4, ?2, 0",
     [LIVE_ITEM_CHUNK_INSERT] = "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3",
     [LIVE_ITEM_CHUNK] =
         "UPDATE \"%w\".\"%w_itemfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
@@ -238,6 +240,7 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
                     user->neighbors->start[1], error);
   if (code == SQLITE_OK && user->neighbors && is_new) code = add_number(batch, LIVE_LINKED, 0, model->users + 1, error);
   if (code == SQLITE_OK && user->counted) code = add_number(batch, LIVE_ITEM_COUNT, user->item, user->counted, error);
+  if (code == SQLITE_OK && user->liked) code = add_number(batch, LIVE_ITEM_LIKED, user->item, user->liked, error);
   if (code == SQLITE_OK && user->trained) code = add_number(batch, LIVE_RATINGS, 0, user->trained, error);
   if (code == SQLITE_OK && is_new) code = add_number(batch, LIVE_USERS, 0, model->users + 1, error);
   return code;
@@ -359,6 +362,9 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
     if (!shape_is_feedback(&items->shape) || history_rating(history, i) > 0)
       code = add_number(batch, LIVE_ITEM_COUNT, history->item[i], -1, error);
   }
+  for (size_t i = 0; i < history->count && code == SQLITE_OK; i++)
+    if (shape_likes(&items->shape, history_rating(history, i)))
+      code = add_number(batch, LIVE_ITEM_LIKED, history->item[i], -1, error);
   if (code == SQLITE_OK && trained) code = add_number(batch, LIVE_RATINGS, 0, -trained, error);
   if (code == SQLITE_OK) code = add_number(batch, LIVE_USER_DELETE, user, 0, error);
   if (code == SQLITE_OK && user != last) {

@@ -33,7 +33,7 @@ typedef struct LiveUser {
   const NeighborLists *neighbors; /* her new neighbours, one list, in a model of users' neighbours; else NULL */
   int trained;                    /* how many entries more, or fewer, that were not held out: -1 … 1 */
   uint32_t item;                  /* whose count … */
-  int counted;                    /* … changes by this: -1 … 1 */
+  int counted, liked;             /* … and likes change by this: -1 … 1 */
 } LiveUser;
 
 /* The user's rows and the counts. */

@@ -119,27 +119,38 @@ int model_count_users(Model *model, Error *error) {
 
 /* ---- popularity -------------------------------------------------------------------------------------------------- */
 
+Popularity *popularity_alloc(size_t items) {
+  Popularity *popularity = memory_alloc(1, sizeof *popularity + 2 * items * sizeof *popularity->count);
+  if (!popularity) return NULL;
+  *popularity = (Popularity){.references = 1};
+  popularity->liked = popularity->count + items;
+  return popularity;
+}
+
 static int load_popularity(Model *model, const ModelItems *items, Popularity **loaded, Error *error) {
   size_t items_count = items->ids.count, item = 0;
   sqlite3_stmt *statement = NULL;
-  Popularity *popularity = memory_alloc(1, sizeof *popularity + items_count * sizeof *popularity->count);
+  Popularity *popularity = popularity_alloc(items_count);
   int code =
       popularity ? reader_statement(&model->reader, STATEMENT_COUNTS, &statement, error) : error_no_memory(error);
   while (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
-    int64_t index, n;
+    int64_t index, n, liked;
     code = reader_integer(&model->reader, statement, 0, (int64_t)item, (int64_t)items_count - 1, "the index of an item",
                           &index, error);
     if (code == SQLITE_OK && index != (int64_t)item)
       code = shadow_damaged(error, model_name(model), "an item is missing");
     if (code == SQLITE_OK)
       code = reader_integer(&model->reader, statement, 1, 0, UINT32_MAX, "the count of an item", &n, error);
-    if (code == SQLITE_OK) popularity->count[item++] = (uint32_t)n;
+    if (code == SQLITE_OK)
+      code = reader_integer(&model->reader, statement, 2, 0, n, "the count of an item's likes", &liked, error);
+    if (code != SQLITE_OK) break;
+    popularity->liked[item] = (uint32_t)liked;
+    popularity->count[item++] = (uint32_t)n;
   }
   if (statement) sqlite3_reset(statement);
   if (code == SQLITE_DONE)
     code = item == items_count ? SQLITE_OK : shadow_damaged(error, model_name(model), "items are missing");
   if (code == SQLITE_OK && popularity) {
-    popularity->references = 1;
     popularity->stamp = model->user_stamp;
     *loaded = popularity;
   } else {

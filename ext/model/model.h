@@ -82,12 +82,17 @@ int64_t model_user_stamp(const Model *model); /* as of the last model_begin, lik
 int model_count_users(Model *model, Error *error);
 int64_t model_user_count(const Model *model); /* how many users there are: 0 … of some models of content */
 
-/* How many entries each item has. Counted: kept as long as wanted, though the model may change. */
+/* How many entries each item has, and how many of them like it (shape_likes), which is what is popular. Counted: kept
+ * as long as wanted, though the model may change. */
 typedef struct Popularity {
   int references;
-  int64_t stamp; /* the users', since every rating counts */
+  int64_t stamp;   /* the users', since every rating counts */
+  uint32_t *liked; /* behind: */
   uint32_t count[];
 } Popularity;
+
+/* For model/: room for so many items; NULL where there is no memory. From memory_alloc. */
+Popularity *popularity_alloc(size_t items);
 
 /* That of a model that has begun: read where the cached one is not valid; to be released. */
 int model_popularity(Model *model, const ModelItems *items, Popularity **popularity, Error *error);

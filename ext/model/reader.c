@@ -13,7 +13,7 @@ static const char *const statement_texts[STATEMENTS] = {
                           "WHERE i.key = 'item_stamp' AND u.key = 'user_stamp' AND n.key = 'users'"),
     [STATEMENT_CONFIG] = "SELECT key, value FROM \"%w\".\"%w_config\"",
     [STATEMENT_ITEMS] = "SELECT idx, id FROM \"%w\".\"%w_item\" ORDER BY idx",
-    [STATEMENT_COUNTS] = "SELECT idx, n FROM \"%w\".\"%w_item\" ORDER BY idx",
+    [STATEMENT_COUNTS] = "SELECT idx, n, liked FROM \"%w\".\"%w_item\" ORDER BY idx",
     [STATEMENT_ITEM_CHUNKS] = "SELECT chunk, n, data FROM \"%w\".\"%w_itemfactor\" ORDER BY chunk",
     [STATEMENT_USER_BY_ID] = "SELECT idx FROM \"%w\".\"%w_user\" WHERE id = ?1",
     [STATEMENT_USERS] = "SELECT idx, id, n, history FROM \"%w\".\"%w_user\" WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",

@@ -12,7 +12,7 @@ static const struct {
 } shadow_tables[] = {
     {"config", "key TEXT PRIMARY KEY, value"},
     {"user", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER, history BLOB"},
-    {"item", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER"},
+    {"item", "idx INTEGER PRIMARY KEY, id UNIQUE, n INTEGER, liked INTEGER"},
     {"userfactor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
     {"itemfactor", "chunk INTEGER PRIMARY KEY, n INTEGER, data BLOB"},
     {"neighbor", "idx INTEGER PRIMARY KEY, n INTEGER, data BLOB"},

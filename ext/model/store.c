@@ -11,6 +11,7 @@
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
  *            minimum, maximum, average           of the ratings
+ *            rated                               1 where entries of histories are ratings, and no feedback
  *            range, low, high                    of predictions: see ModelShape
  *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
  *            NeighborShape
@@ -28,7 +29,7 @@
  *            where every rating is 1), then the checksum; NULL where no history is kept
  *
  * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries, dislikes not
- *            counted
+ *            counted; liked: those that like it (shape_likes)
  *
  * m_userfactor, m_itemfactor
  *
@@ -180,14 +181,15 @@ static int write_items(Writer *writer) {
   const TrainedModel *model = writer->model;
   sqlite3_stmt *insert = NULL;
   int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                            "INSERT INTO \"%w\".\"%w_item\"(idx, id, n) SELECT ?1, ?2, ?3", writer->name.schema,
-                            writer->name.name);
+                            "INSERT INTO \"%w\".\"%w_item\"(idx, id, n, liked) SELECT ?1, ?2, ?3, ?4",
+                            writer->name.schema, writer->name.name);
   for (size_t item = 0; code == SQLITE_OK && item < model->items.count; item++) {
     Id id = dictionary_id(&model->items, item);
     hash_id(writer, &id);
     sqlite3_bind_int64(insert, 1, (sqlite3_int64)item);
     code = id_bind(insert, 2, &id);
     if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 3, model->item_count[item]);
+    if (code == SQLITE_OK) code = sqlite3_bind_int64(insert, 4, model->item_liked[item]);
     code = step_bound(writer, insert, code);
   }
   sqlite3_finalize(insert);
@@ -479,6 +481,7 @@ static int write_config(Writer *writer) {
       {"ranking_rank", shape->rank[HEAD_RANKING]},
       {"ranking_biases", shape->biases[HEAD_RANKING]},
       {"range", shape->range},
+      {"rated", shape->rated},
       {"history", model->history.start != NULL},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},

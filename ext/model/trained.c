@@ -21,6 +21,7 @@ void trained_free(TrainedModel *model) {
   memory_free_aligned(model->term_vectors);
   memory_free(model->user_count);
   memory_free(model->item_count);
+  memory_free(model->item_liked);
   neighbor_lists_free(&model->neighbors);
   memory_free(model->weights);
   memory_free(model->cluster);

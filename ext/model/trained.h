@@ -73,6 +73,7 @@ typedef struct ModelShape {
   double minimum, maximum; /* of the ratings */
   double low, high;   /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */
   double average;     /* the mean rating, the estimate for an unknown user and item */
+  int rated;          /* entries of histories are ratings, and no feedback: see shape_likes */
   FoldIn fold[HEADS]; /* how a history is folded in */
   int history;        /* the users' histories are kept */
   /* Of models of content: */
@@ -141,6 +142,12 @@ static inline int shape_is_feedback(const ModelShape *shape) {
 /* … and how often something was done, so that several rows of a pair add up? */
 static inline int shape_is_counts(const ModelShape *shape) { return shape_is_feedback(shape) && !shape->links; }
 
+/* Does an entry of a history speak for its item? A rating from the mean on, what was done at all. Items are popular by
+ * how many like them: the most rated may be the worst. */
+static inline int shape_likes(const ModelShape *shape, float rating) {
+  return shape->rated ? rating >= (float)shape->average : rating > 0;
+}
+
 /* Has each user a stored row, of factors or biases? */
 static inline int shape_has_user_rows(const ModelShape *shape) {
   return shape_has_panel(shape, HEAD_RATING) || shape_has_panel(shape, HEAD_RANKING);
@@ -158,6 +165,7 @@ typedef struct TrainedModel {
   SparseMatrix history;              /* users × items, all entries, held-out ones too; start NULL: not kept */
   uint8_t *held_out;                 /* one an entry of the history: it was not trained on; NULL: none was */
   uint32_t *user_count, *item_count; /* entries of each user; and of each item those that are no dislikes */
+  uint32_t *item_liked;              /* of each item those that like it: shape_likes */
   int64_t ratings;                   /* entries trained on */
   Factors heads[HEADS];              /* of unfitted heads cleared */
   /* Of models of links, else cleared: */

@@ -87,6 +87,12 @@ def trained(rank=4, rows=None, **options):
     return db
 
 
+def liked(rows, items):
+    """What is popular: of each item how many ratings are no lower than the mean of all."""
+    mean = np.mean([row[2] for row in rows])
+    return np.array([sum(1 for row in rows if row[1] == item and row[2] >= mean) for item in items], float)
+
+
 def documents(texts, path=":memory:", encoding=None):
     """A database with a table `documents` of the texts, a list (ids 1, 2, …) or (id, text) pairs."""
     db = connect(path)

@@ -6,7 +6,7 @@ import numpy as np
 
 import reference
 from reference import Matrix, damped_biases, evaluate, row_means
-from support import TestCase, connect, made_up_ratings, rated, train
+from support import TestCase, connect, data_file, liked, made_up_ratings, rated, train
 
 ROWS = made_up_ratings()
 METHODS = ("bias", "global", "user", "item")
@@ -33,7 +33,7 @@ class Baseline(TestCase):
             self.train(db, method=method)
             np.testing.assert_allclose(matrix.of_model(db, "m", "prediction"), np.clip(self.expected(method, matrix), low, high),
                                        atol=2e-6)
-            np.testing.assert_allclose(matrix.of_model(db, "m", "score"), np.repeat(matrix.there.sum(0)[None, :], len(matrix.users), 0))
+            np.testing.assert_allclose(matrix.of_model(db, "m", "score"), np.repeat(liked(ROWS, matrix.items)[None, :], len(matrix.users), 0))
         db = self.closing(rated(ROWS))
         self.train(db, user_regularization=3, item_regularization=0.5, epochs=2)
         np.testing.assert_allclose(matrix.of_model(db, "m", "prediction"), np.clip(self.expected(
@@ -51,10 +51,20 @@ class Baseline(TestCase):
         self.assertEqual(db.execute("SELECT DISTINCT reason FROM recommend(1000, 99, 'm')").fetchall(), [("model",)])
 
     def test_score(self):
-        """By popularity, or by what is predicted."""
+        """By who likes them, by who has them, or by what is predicted."""
         db = self.closing(rated(ROWS))
-        self.train(db, score="prediction")
         matrix = Matrix(ROWS)
+        for options, count in (({}, liked(ROWS, matrix.items)), ({"score": "popularity"}, matrix.there.sum(0)),
+                               ({"method": "popularity"}, matrix.there.sum(0)), ({"method": "popularity", "score": "liked"}, liked(ROWS, matrix.items))):
+            self.train(db, **options)
+            np.testing.assert_allclose(matrix.of_model(db, "m", "score"), np.repeat(count[None, :], len(matrix.users), 0))
+            # A stranger gets what everybody gets.
+            order = np.lexsort((np.arange(len(count)), -count))
+            self.assertEqual(db.execute("SELECT item, score, reason FROM recommend(-1, 99, 'm')").fetchall(),
+                             [(matrix.items[i], float(count[i]), "popular") for i in order])
+        db.execute("CREATE VIEW plays AS SELECT user, item FROM ratings")
+        self.assert_error(db, "SELECT baseline_train('plays', '{\"score\": \"liked\"}')", "no ratings", "score")
+        self.train(db, score="prediction")
         np.testing.assert_allclose(matrix.of_model(db, "m", "score"), self.expected("bias", matrix), atol=2e-6)
         self.assert_error(db, "SELECT baseline_train('ratings', '{\"method\": \"popularity\", \"score\": \"prediction\"}')",
                           "popularity", "score")
@@ -62,7 +72,7 @@ class Baseline(TestCase):
     def test_serving(self):
         matrix = Matrix(ROWS)
         mean, users, items = damped_biases(matrix.values, matrix.there)
-        for score in ("popularity", "prediction"):
+        for score in ("liked", "popularity", "prediction"):
             db = self.closing(rated(ROWS))
             self.train(db, score=score)
             scores = matrix.of_model(db, "m", "score")
@@ -83,7 +93,7 @@ class Baseline(TestCase):
                 np.testing.assert_allclose([row[1] for row in got], [mean + bias + items[matrix.item[row[0]]] for row in got], atol=2e-6)
             for function in ("item_similar(50, 3, 'm')", "item_similar_all(3, 'm')", "user_similar(1000, 3, 'm')"):
                 self.assert_error(db, "SELECT * FROM " + function, "baseline", "knn_train")
-        for side, head, bias in (("user", "rating", users), ("item", "rating", items), ("item", "ranking", matrix.there.sum(0))):
+        for side, head, bias in (("user", "rating", users), ("item", "rating", items), ("item", "ranking", liked(ROWS, matrix.items))):
             got = biases_of(db, side, head)
             np.testing.assert_allclose([row[0] for row in got], bias, atol=2e-6)
             self.assertEqual({row[1] for row in got}, {None})
@@ -152,6 +162,38 @@ class Baseline(TestCase):
         values = [got[name, 10][0] for name in ("precision", "recall", "ndcg")]
         np.testing.assert_allclose(values, [.205044, .107188, .240281], atol=1e-5)
         self.assertAlmostEqual(evaluate(db, "m", "SELECT user, item FROM wanted")["auc", None][0], .850528, delta=1e-5)
+
+
+class Strangers(TestCase):
+    """Somebody of whom nothing is known gets what is liked, which beats what is rated by those who rate: NDCG@10 of ratings
+    that are likes, all that the user has rated before left out."""
+
+    def compare(self, db, like):
+        for score in ("popularity", "liked"):
+            db.execute("SELECT baseline_train('base', ?)", (json.dumps({"score": score, "model": score}),))
+        return {score: evaluate(db, score, "test", json.dumps({"threshold": like}))["ndcg", 10][0] for score in ("popularity", "liked")}
+
+    def test_u1(self):
+        values = self.compare(self.closing(reference.u1_positives()), 4)
+        print("MovieLens 100K, u1, NDCG@10 of ratings >= 4: most rated %(popularity).4f, most liked %(liked).4f" % values)
+        self.assertAlmostEqual(values["popularity"], .245, delta=5e-4)
+        self.assertGreaterEqual(values["liked"], .26)
+
+    def test_jester(self):
+        """Jokes, where nearly everybody has rated the same ones, and these are the worst."""
+        with open(data_file("jester", "ratings.csv")) as file:
+            rows = [(int(user), int(joke), float(rating)) for user, joke, rating in (line.split(",") for line in list(file)[1:])]
+        db = self.closing(connect())
+        db.execute("CREATE TABLE jokes(user, item, rating)")
+        db.executemany("INSERT INTO jokes VALUES(?, ?, ?)", rows)
+        for view, sign in (("base", "<"), ("test", ">=")):
+            db.execute(f"CREATE VIEW {view} AS SELECT * FROM jokes WHERE recommend_split(42, user, item) {sign} 0.8")
+        values = self.compare(db, 5)
+        print("Jester, NDCG@10 of ratings >= 5: most rated %(popularity).4f, most liked %(liked).4f" % values)
+        self.assertGreaterEqual(values["liked"], values["popularity"] + .04)
+        # What a stranger gets is among the best by their mean ratings.
+        place = {row[0]: n for n, row in enumerate(db.execute("SELECT item FROM jokes GROUP BY item ORDER BY avg(rating) DESC"), 1)}
+        self.assertLessEqual(max(place[row[0]] for row in db.execute("SELECT item FROM recommend('a stranger', 5, 'liked')")), 20)
 
 
 def biases_of(db, side, head):

@@ -5,7 +5,7 @@ import unittest
 
 import numpy as np
 
-from support import Numpy, TestCase, add_ratings, connect, made_up_ratings, rated, train
+from support import Numpy, TestCase, add_ratings, connect, liked, made_up_ratings, rated, train
 
 try:
     from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
@@ -23,7 +23,7 @@ class Expected:
 
     def __init__(self, model, rows, threshold=None, exclude_seen=True, estimate=False, known=KNOWN):
         self.model = model
-        counts, seen = model.items.count, model.seen(known)
+        counts, seen = liked(KNOWN, model.items.ids), model.seen(known)
         users = {}
         for user, item, rating in rows:
             relevant, unknown = users.setdefault(user, (set(), [0]))
@@ -37,7 +37,7 @@ class Expected:
             u = model.users.index.get(user)
             if u is None and not estimate:
                 continue
-            score = counts.astype(float) if u is None else model.score[u]
+            score = counts if u is None else model.score[u]
             candidates = np.ones(len(counts), bool) if u is None or not exclude_seen else ~seen[u]
             index = np.nonzero(candidates)[0]
             order = index[np.lexsort((index, -score[index]))]

@@ -6,7 +6,7 @@ import unittest
 
 import numpy as np
 
-from support import TestCase, add_ratings, connect, train, train_text
+from support import TestCase, add_ratings, connect, liked, train, train_text
 
 WORDS = "red blue green fox hen dog cat runs sleeps eats night day house river road war peace love story film".split()
 
@@ -65,9 +65,9 @@ class Expected:
         return unit(a) @ unit(b).T
 
     def popular(self, unseen):
-        """(item, count), the most frequent first."""
-        counts = self.seen.sum(0)
-        return [(self.items[i][0], float(counts[i])) for i in sorted(range(len(counts)), key=lambda i: (-counts[i], i)) if unseen[i]]
+        """(item, count), the most liked first."""
+        counts = liked(self.likes, [item for item, _ in self.items])
+        return [(self.items[i][0], counts[i]) for i in sorted(range(len(counts)), key=lambda i: (-counts[i], i)) if unseen[i]]
 
 
 class Content(TestCase):

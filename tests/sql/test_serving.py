@@ -5,7 +5,7 @@ import unittest
 
 import numpy as np
 
-from support import Numpy, Side, TestCase, add_ratings, connect, made_up_ratings, rated, train, trained
+from support import Numpy, Side, TestCase, add_ratings, connect, liked, made_up_ratings, rated, train, trained
 
 ROWS = made_up_ratings()
 
@@ -67,9 +67,10 @@ class Served(TestCase):
         return [(n + 1, self.model.items.ids[i], self.model.score[u, i]) for n, i in enumerate(best)]
 
     def popular(self, allowed=None):
-        items = self.model.items
-        order = np.lexsort((np.arange(len(items.ids)), -items.count))
-        return [(items.ids[i], float(items.count[i])) for i in order if allowed is None or allowed[i]]
+        ids = self.model.items.ids
+        count = liked(ROWS, ids)
+        order = np.lexsort((np.arange(len(ids)), -count))
+        return [(ids[i], count[i]) for i in order if allowed is None or allowed[i]]
 
     def rows(self, sql, *parameters):
         return self.db.execute(sql, parameters).fetchall()
@@ -100,10 +101,8 @@ class Recommend(Served):
     def test_unknown_user_gets_what_is_popular(self):
         got = self.rows("SELECT rank, item, score, reason FROM recommend(1, 6)")
         self.assertEqual(got, [(n + 1, item, count, "popular") for n, (item, count) in enumerate(self.popular()[:6])])
-        counts = {}
-        for row in ROWS:
-            counts[row[1]] = counts.get(row[1], 0) + 1
-        self.assertEqual([row[1] for row in got], sorted(counts, key=lambda item: (-counts[item], item))[:6])
+        self.assertEqual([row[1] for row in got], [row[0] for row in self.db.execute(
+            "SELECT item, sum(rating >= (SELECT avg(rating) FROM ratings)) AS n FROM ratings GROUP BY item ORDER BY n DESC, item LIMIT 6")])
         self.assertEqual(len(self.rows("SELECT * FROM recommend('nobody')")), len(self.model.items.ids))
 
     def test_null_user_gets_nothing(self):
@@ -366,6 +365,36 @@ class WithoutHistory(Served):
         self.assertEqual(self.rows("SELECT count(*) FROM recommend_users(50, NULL)"), [(60,)])
         self.assertEqual(self.rows("SELECT count(*) FROM ratings_mf_user WHERE history IS NOT NULL"), [(0,)])
         self.db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')")
+
+
+class PopularMeansLiked(TestCase):
+    def test_live(self):
+        """What is liked by the mean of training follows every write; the integrity check counts it anew."""
+        for function, size, options in (("mf_train", 4, {}), ("knn_train", 5, {}), ("knn_train", 5, {"by": "user"}), ("ease_train", 100, {"values": "ratings"})):
+            db = self.closing(rated(ROWS))
+            train(db, "ratings", size, function, model="m", **options)
+            rows = {row[:2]: row[2] for row in ROWS}
+            mean = np.mean(list(rows.values()))
+            changes = [("INSERT INTO m(user, item, rating) VALUES(?, ?, ?)", (user, 164, rating)) for user, rating in ((1000, 5), (1007, 1), (7777, 4))]
+            changes += [("UPDATE m SET rating = ? WHERE user = ? AND item = ?", (rating,) + ROWS[3][:2]) for rating in (1, 5, 4.5, 2)]
+            changes += [("DELETE FROM m WHERE user = ? AND item = ?", ROWS[5][:2]), ("DELETE FROM m WHERE user = ? AND item = ?", ROWS[6][:2])]
+            for sql, values in changes:
+                db.execute(sql, values)
+                if sql.startswith("INSERT"):
+                    rows[values[:2]] = values[2]
+                elif sql.startswith("UPDATE"):
+                    rows[values[1:]] = values[0]
+                else:
+                    del rows[values]
+                count = {item: 0 for item in [row[1] for row in ROWS] + [164]}
+                for (_, item), rating in rows.items():
+                    count[item] += rating >= mean
+                got = db.execute("SELECT item, score FROM recommend(-1, 99, 'm')").fetchall()
+                self.assertEqual(got, [(item, float(n)) for item, n in sorted(count.items(), key=lambda entry: (-entry[1], entry[0]))])
+            db.execute("INSERT INTO m(m, user) VALUES('forget', 1014)")
+            db.execute("INSERT INTO m(m) VALUES('integrity-check')")
+            db.execute("UPDATE m_item SET liked = liked - 1 WHERE idx = 0")
+            self.assert_error(db, "INSERT INTO m(m) VALUES('integrity-check')", "liked")
 
 
 class HeldOutIsSeen(TestCase):

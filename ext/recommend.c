@@ -38,6 +38,7 @@ static int register_everything(sqlite3 *db) {
   int code = source_register(db); /* how sources are read */
   if (code == SQLITE_OK) code = connection_create(db, &connection);
   if (code == SQLITE_OK) code = split_register(db);                  /* recommend_split */
+  if (code == SQLITE_OK) code = vectors_register(db);                /* recommend_vector, recommend_dot … */
   if (code == SQLITE_OK) code = model_table_register(connection);    /* the module recommender */
   if (code == SQLITE_OK) code = train_register(connection);          /* mf_train, tfidf_train */
   if (code == SQLITE_OK) code = retrain_register(connection);        /* recommend_retrain */

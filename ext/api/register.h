@@ -12,6 +12,7 @@ int about_register(sqlite3 *db); /* about.c: recommend_version, recommend_debug 
 int about_loaded(sqlite3 *db, int *loaded, char **why);
 int split_register(sqlite3 *db);                /* split.c: recommend_split */
 int retrain_register(Connection *connection);   /* retrain.c: recommend_retrain */
+int vectors_register(sqlite3 *db);              /* vectors.c: recommend_vector, recommend_dot, _cosine, _normalize */
 int recommend_register(Connection *connection); /* recommend.c, recommend_all.c */
 int recommend_all_register(Connection *connection);
 int recommend_for_register(Connection *connection);  /* recommend_for.c */

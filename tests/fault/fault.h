@@ -149,6 +149,9 @@ static const char *const serving[] = {
     "SELECT * FROM recommend_factors('ratings_mf', 'user')",
     "SELECT * FROM recommend_factors('ratings_mf', 'item', 'rating')",
     "SELECT * FROM recommend_factors('plays_mf', 'item')",
+    "SELECT recommend_vector(vector), recommend_vector(recommend_vector(vector)), recommend_dot(vector, '[1, 2, 3]'), "
+    "recommend_cosine(vector, vector), recommend_normalize(vector) FROM recommend_factors('ratings_mf', 'item')",
+    "SELECT * FROM recommend(3, 4, '\"main\".[ratings_mf]')",
     "SELECT name, schema, family, algorithm, users, items, options, metrics FROM recommend_models",
     "INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')",
     "INSERT INTO plays_mf(plays_mf) VALUES('integrity-check')",

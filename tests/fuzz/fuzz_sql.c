@@ -127,7 +127,9 @@ int FUZZ_ENTRY(const uint8_t *data, size_t size) {
       for (int as_blob = 0; as_blob < 2; as_blob++)
         run_each(db,
                  "UPDATE texts SET text = ?1;SELECT tfidf_train('texts', '{\"threads\":1,\"embedding\":\"text\"}');"
-                 "SELECT * FROM tfidf_search(?1, 2, 'texts_tfidf');SELECT tfidf_cosine(?1, ?1, 'texts_tfidf')",
+                 "SELECT * FROM tfidf_search(?1, 2, 'texts_tfidf');SELECT tfidf_cosine(?1, ?1, 'texts_tfidf');"
+                 "SELECT recommend_vector(?1);SELECT recommend_vector(recommend_vector(?1));"
+                 "SELECT recommend_dot(?1, ?1);SELECT recommend_cosine(?1, '[1,0]');SELECT recommend_normalize(?1)",
                  text, size, as_blob);
       break;
     case 'p': run_each(db, "SELECT * FROM recommend_for(?1, 2, 'texts_tfidf')", text, size, 0); break;

@@ -105,12 +105,17 @@ static int merge_options(const char *caller, ModelName name, const char *more, T
   return code;
 }
 
-static int refuse_query(const char *caller, ModelName name, const Family *family, Error *error) {
+/* Can it be trained again? */
+static int check_origin(const char *caller, ModelName name, const Origin *origin, const Family **family, Error *error) {
+  *family = family_named(origin->family);
+  if (!*family) return shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin->family);
+  if (!origin->is_query) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" was trained from a SELECT, which is not run again, since it comes from the "
                    "database file: make it a view, and train from the view once, as in CREATE VIEW %s_source AS "
                    "SELECT …; SELECT %s('%s_source', %s'{\"model\": \"%s\"}')",
-                   caller, name.name, name.name, family->function, name.name, family->size ? "…, " : "", name.name);
+                   caller, name.name, name.name, (*family)->function, name.name, (*family)->size ? "…, " : "",
+                   name.name);
 }
 
 int retrain_begin(Connection *connection, const char *caller, ModelName name, const char *more, Training **training,
@@ -120,9 +125,7 @@ int retrain_begin(Connection *connection, const char *caller, ModelName name, co
   TrainRequest request = {.model = &name, .from_file = 1, .more = more};
   *training = NULL;
   int code = read_origin(connection->db, name, &origin, error);
-  if (code == SQLITE_OK && !(request.family = family_named(origin.family)))
-    code = shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin.family);
-  if (code == SQLITE_OK && origin.is_query) code = refuse_query(caller, name, request.family, error);
+  if (code == SQLITE_OK) code = check_origin(caller, name, &origin, &request.family, error);
   request.size = origin.size;
   if (code == SQLITE_OK && more) code = merge_options(caller, name, more, &request, &origin, error);
   int elsewhere = origin.source_schema && *origin.source_schema;

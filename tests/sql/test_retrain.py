@@ -278,6 +278,19 @@ class Writers(TestCase):
                 self.assertLess(sum(commanded), 3)  # before it has begun
                 self.db.execute("INSERT INTO ratings_mf(ratings_mf) VALUES('integrity-check')")
 
+    def test_models_made_of_others(self):
+        """Those read ratings and a model before they learn, and hold neither."""
+        self.db.execute("CREATE TABLE texts(item INTEGER PRIMARY KEY, text)")
+        self.db.execute("INSERT INTO texts SELECT DISTINCT item, 'word' || (item % 7) || ' word' || (item % 5) FROM ratings")
+        do_train(self.db, "kmeans_train", "ratings", 20, {"factors": "ratings_mf", "starts": 300, "threads": 1, "model": "groups"})
+        do_train(self.db, "tfidf_train", "texts", None, {"ratings": "ratings", "word2vec": 16, "epochs": 300, "threads": 1, "model": "words"})
+        do_train(self.db, "mf_train", "ratings", 8, {"item_init": "words", "epochs": 300, "threads": 1, "model": "begun"})
+        for model in ("groups", "words", "begun"):
+            with self.subTest(model):
+                outcomes = self.attempts(f"SELECT recommend_retrain('{model}', '{{\"threads\": 1}}')",
+                                         lambda other: other.execute("INSERT INTO log VALUES(1)"))
+                self.assertGreater(max(len(list(run)) for went, run in itertools.groupby(outcomes) if went), 5)
+
     def test_ratings_that_come_meanwhile(self):
         """They are in the table and not in the model, which the summary says; an UPDATE as they are brings them in."""
         self.db.execute("PRAGMA journal_mode = wal")

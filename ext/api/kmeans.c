@@ -259,6 +259,7 @@ const Family kmeans_family = {
     .name = "kmeans",
     .function = "kmeans_train",
     .reads_ratings = 1,
+    .advice = "a table of numbers is read by the options \"id\" and \"columns\"",
     .size_key = "clusters",
     .usage = "kmeans_train(source, k [, options])", /* or among the options */
     .size = "number of clusters",

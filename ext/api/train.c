@@ -269,6 +269,7 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
   if (training->given) return drop_zeros(training, source, error);
   const InteractionOptions reading = {
       .caller = training->family->function,
+      .advice = training->family->advice,
       .user = options->user.name,
       .item = options->item.name,
       .rating = options->rating.name,

@@ -107,6 +107,7 @@ typedef struct Family {
   int size_is_real;                                /* it need not be a whole number */
   const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
   int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
+  const char *advice;   /* how a source is read that has something else than ratings; NULL: there is no such way */
   ValuesRead (*values)(const TrainOptions *options); /* how they are read; NULL: as ratings */
   const Option *options;
   size_t option_count;

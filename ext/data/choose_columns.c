@@ -7,7 +7,7 @@
 
 typedef struct Choice {
   const SourceColumns *columns;
-  const char *caller;
+  const char *caller, *advice;
   int fixed[COLUMN_ROLES];  /* an option says what it is, or that there is none */
   int column[COLUMN_ROLES]; /* so far; -1: none */
   int key;                  /* the column that is the table's primary key; -1: there is none, or more than one */
@@ -83,8 +83,9 @@ static int ask(const Choice *choice, char *problem) {
   char *options = problem ? suggestion(choice) : NULL;
   int code = options ? error_set(choice->error, SQLITE_ERROR,
                                  "%s: %s: name the columns with options, as in %s (\"rating\": null is implicit "
-                                 "feedback)",
-                                 choice->caller, problem, options)
+                                 "feedback)%s%s",
+                                 choice->caller, problem, options, choice->advice ? "; " : "",
+                                 choice->advice ? choice->advice : "")
                      : error_no_memory(choice->error);
   sqlite3_free(problem);
   sqlite3_free(options);
@@ -167,12 +168,13 @@ static void take_positions(Choice *choice) {
   for (int role = 0; role < COLUMN_ROLES; role++)
     if (!choice->fixed[role]) choice->column[role] = role < choice->columns->count ? role : -1;
   if (choice->fixed[COLUMN_TIME]) return;
-  /* Where options name all others no position counts. Else the fourth column, without a name of its own, is a timestamp
-   * if nothing speaks against it. */
-  int named = find_named(choice, COLUMN_TIME, 0), fourth = choice->column[COLUMN_TIME];
-  if (choice->fixed[COLUMN_USER] && choice->fixed[COLUMN_ITEM] && choice->fixed[COLUMN_RATING] && named >= 0)
+  /* A timestamp by name, behind the others, is one wherever it is. Without a name the fourth column is, if its own does
+   * not speak against it. */
+  int others = choice->fixed[COLUMN_USER] && choice->fixed[COLUMN_ITEM] && choice->fixed[COLUMN_RATING];
+  int named = find_named(choice, COLUMN_TIME, others ? 0 : COLUMN_TIME), fourth = choice->column[COLUMN_TIME];
+  if (named >= 0)
     choice->column[COLUMN_TIME] = named;
-  else if (fourth >= 0 && (is_fixed_to(choice, fourth) || (fourth != named && role_of(choice, fourth) != COLUMN_NONE)))
+  else if (fourth >= 0 && (is_fixed_to(choice, fourth) || role_of(choice, fourth) != COLUMN_NONE))
     choice->column[COLUMN_TIME] = -1;
 }
 
@@ -194,7 +196,7 @@ static ColumnRole stands_for(const Choice *choice, int column) {
   return COLUMN_NONE;
 }
 
-static int check_positions(const Choice *choice, int reads_time) {
+static int check_positions(const Choice *choice) {
   for (int role = COLUMN_USER; role <= COLUMN_ITEM; role++)
     if (!choice->fixed[role] && choice->column[role] >= 0 && choice->column[role] == choice->key)
       return ask(choice,
@@ -205,8 +207,7 @@ static int check_positions(const Choice *choice, int reads_time) {
     ColumnRole says = role_of(choice, c), stands = stands_for(choice, c);
     if (says == COLUMN_NONE || says == stands || is_fixed_to(choice, c)) continue;
     /* A name without a place matters where its role is still to be filled. */
-    if (stands == COLUMN_NONE && (says == COLUMN_CHANGED || choice->fixed[says])) continue;
-    if (stands == COLUMN_NONE && says == COLUMN_TIME && !reads_time) continue;
+    if (stands == COLUMN_NONE && (says == COLUMN_CHANGED || says == COLUMN_TIME || choice->fixed[says])) continue;
     return object(choice, c, says, stands);
   }
   return SQLITE_OK;
@@ -231,7 +232,7 @@ static int reads_time(const Choice *choice, const InteractionOptions *options, D
 
 int choose_columns(sqlite3 *db, const Source *source, const SourceColumns *columns, const InteractionOptions *options,
                    ChosenColumns *chosen, Error *error) {
-  Choice choice = {.columns = columns, .caller = options->caller, .error = error};
+  Choice choice = {.columns = columns, .caller = options->caller, .advice = options->advice, .error = error};
   if (columns->count < 2)
     return error_set(error, SQLITE_ERROR, "%s: the source has one column, \"%s\": it needs a user and an item at least",
                      options->caller, columns->names[0]);
@@ -248,7 +249,7 @@ int choose_columns(sqlite3 *db, const Source *source, const SourceColumns *colum
   chosen->reads_time = reads_time(&choice, options, &chosen->rule);
   code = check_distinct(&choice);
   if (code == SQLITE_OK && chosen->reads_time) code = check_one(&choice, COLUMN_TIME);
-  if (code == SQLITE_OK && !by_name) code = check_positions(&choice, chosen->reads_time);
+  if (code == SQLITE_OK && !by_name) code = check_positions(&choice);
   chosen->ratings_missed = by_name && choice.column[COLUMN_RATING] < 0 && !choice.fixed[COLUMN_RATING];
   memcpy(chosen->column, choice.column, sizeof chosen->column);
   return code;

@@ -25,6 +25,7 @@ typedef enum DuplicatesRule {
  * that holds anything else is no timestamp and wholly ignored, but where the option `timestamp` names it: an error. */
 typedef struct InteractionOptions {
   const char *caller;                           /* the function's name, for messages: "mf_train" */
+  const char *advice;                           /* what else a source without users may be meant for; or NULL */
   const char *user, *item, *rating, *timestamp; /* column names; NULL: by name or position */
   int implicit;                                 /* "rating": null, every row counts 1; two columns mean the same */
   DuplicatesRule duplicates;

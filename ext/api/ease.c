@@ -15,6 +15,7 @@ typedef struct EaseTraining {
   TrainOptions common;
   int values; /* 1: the ratings are X, else 1 for each */
   int max_memory;
+  double max_seconds; /* 0: as long as it takes */
 } EaseTraining;
 
 static const Option ease_options[] = {
@@ -26,6 +27,11 @@ static const Option ease_options[] = {
      .type = OPTION_INTEGER,
      .offset = offsetof(EaseTraining, max_memory),
      .minimum = 1,
+     .maximum = 1e9},
+    {.name = "max_seconds",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(EaseTraining, max_seconds),
+     .minimum = 0,
      .maximum = 1e9},
 };
 
@@ -39,30 +45,60 @@ static ValuesRead values_read(const TrainOptions *common) {
   return ((const EaseTraining *)common)->values ? VALUES_RATINGS : VALUES_LIKES;
 }
 
-static int start(Training *training, Error *error) {
+/* "42 s", "7 minutes": as exact as it can be known. */
+static const char *format_seconds(double seconds, char *text, int size) {
+  if (seconds < 100)
+    sqlite3_snprintf(size, text, "%.*f s", seconds < 10 ? 1 : 0, seconds);
+  else if (seconds < 6000)
+    sqlite3_snprintf(size, text, "%.0f minutes", seconds / 60);
+  else
+    sqlite3_snprintf(size, text, "%.1f hours", seconds / 3600);
+  return text;
+}
+
+/* What can be known before anything is computed: whether the memory is enough, and how long it will take. */
+static int check_costs(Training *training, Error *error) {
   const EaseTraining *options = (const EaseTraining *)training->options;
-  EaseState *state = training->state;
   const SparseMatrix *by_user = &training->data.by_user;
-  TrainedModel *trained = &training->trained;
   enum { MEGABYTE = 1 << 20 };
-  clock_gettime(CLOCK_MONOTONIC, &state->began);
-  if (!options->common.history)
-    return error_set(error, SQLITE_ERROR,
-                     "ease_train: the model can't answer without what users did: leave \"history\": false out");
   uint64_t items = by_user->columns, stored = items * items * sizeof(float);
   uint64_t bytes = ease_bytes(items, by_user->start[by_user->rows], by_user->value != NULL);
   bytes = bytes > UINT64_MAX - stored ? UINT64_MAX : bytes + stored;
-  if (bytes / MEGABYTE >= (uint64_t)options->max_memory)
+  int too_large = bytes / MEGABYTE >= (uint64_t)options->max_memory, in_one_piece = stored > (uint64_t)MOST_BYTES;
+  char took[40];
+  double seconds = 0;
+  if (!too_large && !in_one_piece && options->max_seconds <= 0) return SQLITE_OK;
+  int code = interrupt_error(error, ease_seconds(items, &seconds, &training->interrupt.cancel));
+  if (code != SQLITE_OK) return code;
+  format_seconds(seconds, took, sizeof took);
+  if (too_large)
     return error_set(error, SQLITE_ERROR,
                      "ease_train: weights between %lld items take %lld MB of memory to compute, more than "
-                     "\"max_memory\" allows (%d MB): raise it, train on fewer items, or use knn_train",
-                     (int64_t)items, (int64_t)(bytes / MEGABYTE) + 1, options->max_memory);
-  if (stored > (uint64_t)MOST_BYTES)
+                     "\"max_memory\" allows (%d MB), and about %s: raise it, train on fewer items, or use knn_train",
+                     (int64_t)items, (int64_t)(bytes / MEGABYTE) + 1, options->max_memory, took);
+  if (in_one_piece)
     return error_set(
         error, SQLITE_ERROR,
         "ease_train: weights between %lld items would be %lld MB in one piece, and SQLite allocates no more "
         "than %lld MB at once: train on fewer items, or use knn_train",
         (int64_t)items, (int64_t)(stored / MEGABYTE) + 1, MOST_BYTES / MEGABYTE);
+  if (seconds <= options->max_seconds) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "ease_train: weights between %lld items take about %s and %lld MB of memory to compute, longer than "
+                   "\"max_seconds\" allows (%!.3g s): raise it, train on fewer items, or use knn_train",
+                   (int64_t)items, took, (int64_t)(bytes / MEGABYTE) + 1, options->max_seconds);
+}
+
+static int start(Training *training, Error *error) {
+  const EaseTraining *options = (const EaseTraining *)training->options;
+  EaseState *state = training->state;
+  TrainedModel *trained = &training->trained;
+  clock_gettime(CLOCK_MONOTONIC, &state->began);
+  if (!options->common.history)
+    return error_set(error, SQLITE_ERROR,
+                     "ease_train: the model can't answer without what users did: leave \"history\": false out");
+  int code = check_costs(training, error);
+  if (code != SQLITE_OK) return code;
   trained->algorithm = "ease";
   trained->shape = (ModelShape){
       .score_head = HEAD_RANKING,
@@ -76,9 +112,9 @@ static int start(Training *training, Error *error) {
   };
   char *values = options_choice(VALUES, options->values);
   trained->resolved = sqlite3_mprintf(
-      "{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"test\":%!.15g,"
+      "{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"max_seconds\":%!.15g,\"test\":%!.15g,"
       "\"seed\":%llu}",
-      training->size, values, options->max_memory, options->common.test, options->common.seed);
+      training->size, values, options->max_memory, options->max_seconds, options->common.test, options->common.seed);
   int complete = values && trained->resolved;
   sqlite3_free(values);
   return complete ? SQLITE_OK : error_no_memory(error);

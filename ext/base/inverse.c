@@ -15,6 +15,7 @@
 #include <cblas.h>
 #include <f77blas.h>
 #include <string.h>
+#include <time.h>
 
 #include "blas.h"
 #include "memory.h"
@@ -175,13 +176,16 @@ static void negate(const SymmetricMatrix *matrix, size_t panel) {
   for (size_t i = 0; i < count; i++) matrix->panel[panel][i] = -matrix->panel[panel][i];
 }
 
-int symmetric_invert(SymmetricMatrix *matrix, const Cancel *cancel) {
+int symmetric_invert(SymmetricMatrix *matrix, double *share, const Cancel *cancel) {
   Sweep sweep = {.matrix = matrix, .cancel = cancel};
   sweep.column = memory_alloc_aligned(matrix->n, BLOCK * sizeof *sweep.column);
   sweep.solved = memory_alloc_aligned(matrix->n, BLOCK * sizeof *sweep.solved);
   sweep.diagonal = memory_alloc_aligned(BLOCK, BLOCK * sizeof *sweep.diagonal);
   int code = sweep.column && sweep.solved && sweep.diagonal ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t block = 0; block < matrix->panels && code == SQLITE_OK; block++) code = sweep_block(&sweep, block);
+  for (size_t block = 0; block < matrix->panels && code == SQLITE_OK; block++) {
+    if (share) *share = (double)block / (double)matrix->panels; /* each sweep goes over the whole matrix */
+    code = sweep_block(&sweep, block);
+  }
   for (size_t panel = 0; panel < matrix->panels && code == SQLITE_OK; panel++) {
     negate(matrix, panel);
     code = cancel_poll(cancel);
@@ -189,5 +193,31 @@ int symmetric_invert(SymmetricMatrix *matrix, const Cancel *cancel) {
   memory_free_aligned(sweep.column);
   memory_free_aligned(sweep.solved);
   memory_free_aligned(sweep.diagonal);
+  return code;
+}
+
+int symmetric_invert_seconds(size_t n, double *seconds, const Cancel *cancel) {
+  enum { TRIES = 3 };
+  double *left = memory_alloc_aligned(BLOCK, BLOCK * sizeof *left);
+  double *right = memory_alloc_aligned(TILE_COLUMNS, BLOCK * sizeof *right);
+  double *tile = memory_alloc_aligned(BLOCK, TILE_COLUMNS * sizeof *tile);
+  int code = left && right && tile ? SQLITE_OK : SQLITE_NOMEM;
+  double fastest = 0;
+  for (int i = 0; i < TRIES && code == SQLITE_OK; i++) {
+    struct timespec began, ended;
+    code = blas_begin(cancel);
+    if (code != SQLITE_OK) break;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BLOCK, TILE_COLUMNS, BLOCK, -1, left, BLOCK, right, BLOCK, 1,
+                tile, TILE_COLUMNS);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    blas_end();
+    double took = (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec);
+    if (i == 0 || took < fastest) fastest = took;
+  }
+  *seconds = fastest / ((double)BLOCK * BLOCK * TILE_COLUMNS) * 0.5 * (double)n * (double)n * (double)n;
+  memory_free_aligned(left);
+  memory_free_aligned(right);
+  memory_free_aligned(tile);
   return code;
 }

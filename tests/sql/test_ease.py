@@ -90,6 +90,19 @@ class Ease(TestCase):
         self.assertLess(needed, 200)
         db.execute("SELECT ease_train('ratings', 10, ?)", (json.dumps({"max_memory": needed}),)).fetchall()
 
+    def test_seconds(self):
+        """How long it would take is said before, where a limit is given or the memory is too little."""
+        db = self.closing(rated(ROWS))
+        items = len({row[1] for row in ROWS})
+        for options, fragment in (({"max_seconds": 1e-12}, '"max_seconds" allows (1.0e-12 s)'), ({"max_memory": 1, "model": "x"}, '"max_memory" allows')):
+            if "max_memory" in options:
+                db.execute("WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 600) INSERT INTO ratings SELECT 1, 100000 + n, 1 FROM n")
+                items += 600
+            message = self.assert_error(db, "SELECT ease_train('ratings', 10, ?)", f"{items} items", fragment, "MB", "knn_train", parameters=(json.dumps(options),))
+            self.assertRegex(message, r"about [\d.]+ (s|minutes)\b")
+        db.execute("SELECT ease_train('ratings', 10, '{\"max_seconds\": 1000000}')").fetchall()
+        self.assert_error(db, "SELECT * FROM recommend_cross_validate('ease', 'ratings', 3, '{\"lambda\": 2, \"max_seconds\": 1e-9}')", "max_seconds", "about")
+
     def test_options(self):
         db = self.closing(rated(ROWS))
         self.assert_error(db, "SELECT ease_train('ratings', 0)", "ease_train")

@@ -88,7 +88,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = deal(call, state, error);
   if (code == SQLITE_OK && !(state->results = memory_alloc_zero((size_t)state->trial.folds, sizeof *state->results)))
     code = error_no_memory(error);
-  call->rows = state->trial.folds;
+  call->rows = state->trial.wanted = state->trial.folds;
   return code == SQLITE_OK ? advance(call, error) : code;
 }
 

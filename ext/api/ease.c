@@ -141,7 +141,8 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   const Cancel *cancel = &training->interrupt.cancel;
   const SparseMatrix *likes = &training->data.by_user;
   Ease ease = {0};
-  const EaseOptions fit = {.lambda = training->size, .threads = training->threads};
+  const EaseOptions fit = {
+      .lambda = training->size, .threads = training->threads, .share = &training->interrupt.progress.share};
   *done = 1;
   *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
   int code = options->values ? SQLITE_OK : training_likes(training, &likes, error);

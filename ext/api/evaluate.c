@@ -176,6 +176,7 @@ static int start(TableCall *call, Error *error) {
   Model *model = NULL;
   const char *json = NULL;
   interrupt_begin(&interrupt, call->connection->db);
+  progress_say(&interrupt.progress, "%s", call->function->name);
   int code = argument_text(call, 2, &json, error);
   if (code == SQLITE_OK)
     code = options_parse(call->function->name, json, evaluate_options,

@@ -229,6 +229,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK && !(state->rows = memory_alloc_zero(state->grid.count, sizeof *state->rows)))
     code = error_no_memory(error);
   call->rows = (int64_t)state->grid.count;
+  trial->wanted = call->rows * trial->folds;
   do {
     if (code == SQLITE_OK) code = try_next(call, error);
   } while (code == SQLITE_OK && (options->best_first || !options->stream) && state->done < call->rows);

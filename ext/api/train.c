@@ -318,6 +318,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   training->connection = connection;
   training->family = family;
   interrupt_begin(&training->interrupt, connection->db);
+  progress_say(&training->interrupt.progress, "%s", family->function);
   training->from_file = request->from_file;
   training->more = request->more;
   if (request->given) {
@@ -482,6 +483,9 @@ int training_step(Training *training, int *done, Error *error) {
   if (code != SQLITE_OK) error_prefix(error, training->family->function);
   if (code == SQLITE_OK) code = keep_row(training, &row, error);
   if (code == SQLITE_OK && *done) code = complete(training, error);
+  progress_say(&training->interrupt.progress, "%s: %s head, epoch %d", training->family->function, head_names[row.head],
+               row.epoch);
+  progress_hide(&training->interrupt.progress); /* the row may be printed now */
   training->fit_seconds += seconds_since(&began);
   return code;
 }

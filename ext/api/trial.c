@@ -495,6 +495,7 @@ int trial_run(Trial *trial, int fold, const char *options, TrialResult *result, 
   char *rest = NULL;
   clock_gettime(CLOCK_MONOTONIC, &began);
   *result = (TrialResult){0};
+  progress_say(&trial->interrupt.progress, "%s: %lld of %lld", trial->caller, ++trial->begun, trial->wanted);
   int code = tested ? make_request(trial, options, &request, &rest, error) : error_no_memory(error);
   for (size_t e = 0; code == SQLITE_OK && e < entries; e++) {
     tested[e] = trial->fold[e] == fold;
@@ -512,10 +513,12 @@ int trial_run(Trial *trial, int fold, const char *options, TrialResult *result, 
     code = training_begin(trial->connection, &request, &training, error);
   }
   if (code == SQLITE_OK) {
+    training->interrupt.progress.outer = &trial->interrupt.progress;
     training->options->history = 1;
     code = training_run(training, error);
   }
   if (code == SQLITE_OK) code = judge_trained(trial, &training->trained, &test_data, result, error);
+  progress_hide(&trial->interrupt.progress);
   result->seconds = seconds_since(&began);
   training_end(training);
   interactions_free(&training_data);
@@ -556,6 +559,8 @@ int trial_check_model(Trial *trial, const char *model, const char *options, Erro
 int trial_store(Trial *trial, const char *model, const char *options, Error *error) {
   Training *training = NULL;
   int code = begin_on_all(trial, model, options, &training, error);
+  if (code == SQLITE_OK) training->interrupt.progress.outer = &trial->interrupt.progress;
+  progress_say(&trial->interrupt.progress, "%s: the best, on everything", trial->caller);
   if (code == SQLITE_OK) code = training_run(training, error);
   if (code == SQLITE_OK) code = training_store(training, error);
   training_end(training);

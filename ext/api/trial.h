@@ -75,6 +75,7 @@ typedef struct Trial {
   uint8_t *fold;     /* one an entry */
   int folds;
   double label[TRIAL_MOST_FOLDS + 1]; /* of each fold: what the column has, or 1, 2 … */
+  int64_t begun, wanted;              /* calls of trial_run, for who watches: `wanted` is the caller's to set */
   Interrupt interrupt;
 } Trial;
 

@@ -10,6 +10,7 @@ static int poll_database(void *context) {
   long passed = (now.tv_sec - interrupt->last.tv_sec) * 1000 * MILLISECOND + (now.tv_nsec - interrupt->last.tv_nsec);
   if (passed < MILLISECOND) return SQLITE_OK;
   interrupt->last = now;
+  progress_show(&interrupt->progress, &now);
   int code = SQLITE_OK;
   if (!interrupt->tick) code = sqlite3_prepare_v2(interrupt->db, "SELECT 1", -1, &interrupt->tick, NULL);
   if (code == SQLITE_OK) {
@@ -22,9 +23,11 @@ static int poll_database(void *context) {
 void interrupt_begin(Interrupt *interrupt, sqlite3 *db) {
   *interrupt = (Interrupt){.cancel = {poll_database, interrupt}, .db = db};
   clock_gettime(CLOCK_MONOTONIC, &interrupt->last);
+  progress_begin(&interrupt->progress);
 }
 
 void interrupt_end(Interrupt *interrupt) {
+  progress_hide(&interrupt->progress);
   sqlite3_finalize(interrupt->tick);
   interrupt->tick = NULL;
 }

@@ -9,12 +9,14 @@
 
 #include "../base/cancel.h"
 #include "../base/error.h"
+#include "progress.h"
 
 typedef struct Interrupt {
   Cancel cancel; /* hand out &interrupt.cancel */
   sqlite3 *db;
   sqlite3_stmt *tick; /* SELECT 1, prepared at the first millisecond */
   struct timespec last;
+  Progress progress; /* what is shown meanwhile, if anybody has said what it is */
 } Interrupt;
 
 /* `interrupt` must stay where it is, and be ended before the connection closes. */

@@ -6,12 +6,25 @@
 #include "../model/scoring.h"
 
 typedef struct Nearest {
+  const NearestItems *nearest;
   const ModelItems *items;
   uint32_t first;
   size_t k;
   Scored *best;
   size_t *found;
 } Nearest;
+
+/* May it be a neighbour? */
+static int has_support(const NearestItems *nearest, uint32_t item) {
+  return nearest->min_support <= 0 || nearest->popularity->count[item] >= nearest->min_support;
+}
+
+/* What a cosine with this neighbour counts. */
+static float trust(const NearestItems *nearest, uint32_t item) {
+  if (nearest->support <= 0) return 1;
+  double n = (double)nearest->popularity->count[item];
+  return (float)(n / (n + nearest->support));
+}
 
 /* Dense vectors: all products of one item, made cosines. */
 static int nearest_dense(void *context, size_t block, int worker) {
@@ -31,12 +44,38 @@ static int nearest_dense(void *context, size_t block, int worker) {
     top_k_init(&top, work->best + block * work->k, work->k);
     score_panel_get(&unbiased, item, vector);
     score_panel_scores(&unbiased, vector, scores);
-    for (uint32_t other = 0; other < unbiased.count; other++)
-      if (other != item) top_k_offer(&top, cosine(scores[other], items->norm[item], items->norm[other]), other);
+    for (uint32_t other = 0; other < unbiased.count; other++) {
+      if (other == item || !has_support(work->nearest, other)) continue;
+      float similarity = cosine(scores[other], items->norm[item], items->norm[other]);
+      top_k_offer(&top, similarity * trust(work->nearest, other), other);
+    }
     work->found[block] = top_k_sort(&top);
   }
   memory_free_aligned(vector);
   memory_free_aligned(scores);
+  return code;
+}
+
+/* The items that can't be a neighbour of `item`, which is one of them, ascending. Returns how many. */
+static size_t list_excluded(const NearestItems *nearest, uint32_t item, uint32_t *excluded) {
+  size_t count = 0;
+  for (uint32_t other = 0; other < nearest->items->ids.count; other++)
+    if (other == item || !has_support(nearest, other)) excluded[count++] = other;
+  return count;
+}
+
+/* Sparse vectors, of which some may not be neighbours: item by item, since each has a list of these. */
+static int nearest_supported(const Nearest *work, size_t count, int threads, const Cancel *cancel) {
+  uint32_t *list = memory_alloc(work->items->ids.count, sizeof *list);
+  int code = list ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
+    const uint32_t self = work->first + (uint32_t)i;
+    const PostingsQuery query = {.index = &self, .count = 1, .of_items = 1};
+    const Excluded excluded = {list, list_excluded(work->nearest, self, list)};
+    code = postings_top_k(&work->items->postings, &query, 1, &excluded, work->k, work->best + i * work->k,
+                          &work->found[i], threads, cancel);
+  }
+  memory_free(list);
   return code;
 }
 
@@ -70,16 +109,17 @@ static int nearest_linked(void *context, size_t block, int worker) {
   top_k_init(&top, work->best + block * work->k, work->k);
   if (links->dense) {
     for (uint32_t other = 0; other < links->items; other++)
-      if (other != item) top_k_offer(&top, links_weight(links, item, other), other);
+      if (other != item && has_support(work->nearest, other))
+        top_k_offer(&top, links_weight(links, item, other), other);
   } else {
     for (size_t e = links->start[item]; e < links->start[item + 1]; e++)
-      top_k_offer(&top, links->weight[e], links->index[e]);
+      if (has_support(work->nearest, links->index[e])) top_k_offer(&top, links->weight[e], links->index[e]);
   }
   work->found[block] = top_k_sort(&top);
   return SQLITE_OK;
 }
 
-int nearest_items_check(const ModelItems *items, ModelName name, const char *caller, Error *error) {
+static int check(const ModelItems *items, ModelName name, const char *caller, Error *error) {
   const ModelShape *shape = &items->shape;
   if (shape->links == LINK_USER_NEIGHBORS)
     return error_set(error, SQLITE_ERROR,
@@ -93,9 +133,35 @@ int nearest_items_check(const ModelItems *items, ModelName name, const char *cal
                    caller, name.name);
 }
 
-int nearest_items_block(const ModelItems *items, uint32_t first, size_t count, size_t k, Scored *best, size_t *found,
-                        int threads, const Cancel *cancel) {
-  Nearest work = {items, first, k, best, found};
+/* The mean of how many users an item has. */
+static double mean_support(const Popularity *popularity, size_t items) {
+  double sum = 0;
+  for (size_t item = 0; item < items; item++) sum += (double)popularity->count[item];
+  return items > 0 ? sum / (double)items : 0;
+}
+
+int nearest_items_begin(NearestItems *nearest, Model *model, const ModelItems *items, int64_t min_support,
+                        const char *caller, Error *error) {
+  const ModelShape *shape = &items->shape;
+  int learned = !shape_sums(shape) && !shape->cosine && !shape->clusters;
+  *nearest = (NearestItems){.items = items, .min_support = min_support};
+  int code = check(items, model_name(model), caller, error);
+  if (code == SQLITE_OK && (learned || min_support > 0))
+    code = model_popularity(model, items, &nearest->popularity, error);
+  if (code == SQLITE_OK && learned) nearest->support = mean_support(nearest->popularity, items->ids.count);
+  return code;
+}
+
+void nearest_items_end(NearestItems *nearest) {
+  popularity_release(nearest->popularity);
+  *nearest = (NearestItems){0};
+}
+
+int nearest_items_block(const NearestItems *nearest, uint32_t first, size_t count, size_t k, Scored *best,
+                        size_t *found, int threads, const Cancel *cancel) {
+  const ModelItems *items = nearest->items;
+  Nearest work = {nearest, items, first, k, best, found};
+  if (items->shape.sparse && nearest->min_support > 0) return nearest_supported(&work, count, threads, cancel);
   if (items->shape.sparse) return nearest_sparse(&work, count, threads, cancel);
   if (items->shape.links) return parallel_for(threads, count, nearest_linked, &work, cancel);
   return parallel_for(threads, count, nearest_dense, &work, cancel);

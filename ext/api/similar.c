@@ -1,7 +1,7 @@
-/* item_similar(item, k [, model]), user_similar(user, k [, model]): the nearest by the cosine of the score head's
- * factors, itself left out; of models of links see nearest_items.h, and users are compared by the cosine of their
- * histories, or are the neighbours that are stored. recommend_users(item, k [, model]): who would like this and has not
- * seen it.
+/* item_similar(item, k [, model [, min_support]]), user_similar(user, k [, model]): the nearest by the cosine of the
+ * score head's factors, itself left out; items' are shrunk by support, see nearest_items.h, and there for models of
+ * links. Of those users are compared by the cosine of their histories, or are the neighbours that are stored.
+ * recommend_users(item, k [, model]): who would like this and has not seen it.
  *
  * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a bounded heap, so
  * that memory does not grow with their number. */
@@ -56,16 +56,24 @@ static int find_item(const TableCall *call, const ModelItems *items, uint32_t *i
   return there < 0 ? error_no_memory(error) : SQLITE_OK;
 }
 
-static int nearest_items(TableCall *call, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
-  uint32_t item;
+static int nearest_items(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
+  uint32_t item = DICTIONARY_NONE;
+  int64_t min_support = 0;
   TopK top;
-  int code = find_item(call, state->items, &item, error);
-  if (code != SQLITE_OK || item == DICTIONARY_NONE) return code;
-  code = keep_at_most(state, k, state->items->ids.count, &top);
+  NearestItems nearest = {0};
+  int code = argument_count(call, 3, "min_support", 0, &min_support, error);
   if (code == SQLITE_OK)
-    code = nearest_items_block(state->items, item, 1, top.capacity, state->entries, &state->count, parallel_threads(0),
-                               cancel);
-  return interrupt_error(error, code);
+    code = nearest_items_begin(&nearest, model, state->items, min_support, call->function->name, error);
+  if (code == SQLITE_OK) code = find_item(call, state->items, &item, error);
+  if (code == SQLITE_OK && item != DICTIONARY_NONE) {
+    code = keep_at_most(state, k, state->items->ids.count, &top);
+    if (code == SQLITE_OK)
+      code = nearest_items_block(&nearest, item, 1, top.capacity, state->entries, &state->count, parallel_threads(0),
+                                 cancel);
+    code = interrupt_error(error, code);
+  }
+  nearest_items_end(&nearest);
+  return code;
 }
 
 /* ---- users ------------------------------------------------------------------------------------------------------- */
@@ -345,13 +353,12 @@ static int start(TableCall *call, Error *error) {
                             call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  code = of_users ? model_check_users(model, state->items, call->function->name, error)
-                  : nearest_items_check(state->items, model_name(model), call->function->name, error);
+  if (of_users) code = model_check_users(model, state->items, call->function->name, error);
   interrupt_begin(&interrupt, call->connection->db);
   if (code != SQLITE_OK)
     ; /* and nothing can be said */
   else if (!of_users)
-    code = nearest_items(call, state, k, &interrupt.cancel, error);
+    code = nearest_items(call, model, state, k, &interrupt.cancel, error);
   else if (call->function == &functions[1])
     code = nearest_users(call, model, state, k, &interrupt.cancel, error);
   else
@@ -387,19 +394,20 @@ static void end(TableCall *call) {
   *state = (Nearest){0};
 }
 
-#define NEAREST(function_name, argument, id, value)                                                                  \
-  {                                                                                                                  \
-    .name = function_name,                                                                                           \
-    .schema =                                                                                                        \
-        "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, _" argument " BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",    \
-    .usage = function_name "(" argument ", k [, model])", .outputs = 3, .arguments = 3, .required = 1, .ordered = 1, \
-    .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, .column = column, .end = end,           \
+#define NEAREST(function_name, argument, id, value, more, more_usage, count)                              \
+  {                                                                                                       \
+    .name = function_name,                                                                                \
+    .schema = "CREATE TABLE x(rank INTEGER, " id ", " value " REAL, _" argument                           \
+              " BLOB HIDDEN, _k HIDDEN, _model HIDDEN" more ")",                                          \
+    .usage = function_name "(" argument ", k [, model" more_usage "])", .outputs = 3, .arguments = count, \
+    .required = 1, .ordered = 1, .rows = 10, .cost = 1000, .state_size = sizeof(Nearest), .start = start, \
+    .column = column, .end = end,                                                                         \
   }
 
 static const TableFunction functions[3] = {
-    NEAREST("item_similar", "item", "item", "similarity"),
-    NEAREST("user_similar", "user", "user", "similarity"),
-    NEAREST("recommend_users", "item", "user", "score"),
+    NEAREST("item_similar", "item", "item", "similarity", ", _min_support HIDDEN", " [, min_support]", 4),
+    NEAREST("user_similar", "user", "user", "similarity", "", "", 3),
+    NEAREST("recommend_users", "item", "user", "score", "", "", 3),
 };
 
 int similar_register(Connection *connection) {

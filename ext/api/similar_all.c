@@ -1,5 +1,6 @@
-/* item_similar_all(k [, model]): for every item the k nearest others, as item_similar() finds them, in blocks on all
- * cores. A block is computed when its first row is asked for. Nothing is read in between: the items are in memory. */
+/* item_similar_all(k [, model [, min_support]]): for every item the k nearest others, as item_similar() finds them, in
+ * blocks on all cores. A block is computed when its first row is asked for. Nothing is read in between: the items are
+ * in memory. */
 #include <string.h>
 
 #include "../base/memory.h"
@@ -15,6 +16,7 @@ enum { MOST_ENTRIES = 1 << 20, MOST_ITEMS = 4096 };
 
 typedef struct AllSimilar {
   ModelItems *items;
+  NearestItems nearest;
   size_t k, block; /* `block` is how many items a full block has */
   Interrupt interrupt;
   /* the current block */
@@ -29,7 +31,7 @@ static int enter_block(AllSimilar *state, Error *error) {
   size_t items = state->items->ids.count;
   state->count = items - state->first < state->block ? items - state->first : state->block;
   state->item = state->row = 0;
-  return interrupt_error(error, nearest_items_block(state->items, state->first, state->count, state->k, state->best,
+  return interrupt_error(error, nearest_items_block(&state->nearest, state->first, state->count, state->k, state->best,
                                                     state->found, parallel_threads(0), &state->interrupt.cancel));
 }
 
@@ -61,15 +63,16 @@ static int rewind_rows(TableCall *call, Error *error) {
 static int start(TableCall *call, Error *error) {
   AllSimilar *state = call->state;
   Model *model = NULL;
-  int64_t k = 0;
+  int64_t k = 0, min_support = 0;
   interrupt_begin(&state->interrupt, call->connection->db);
   int code = argument_k(call, 0, &k, error);
+  if (code == SQLITE_OK) code = argument_count(call, 2, "min_support", 0, &min_support, error);
   if (code == SQLITE_OK)
     code =
         connection_model(call->connection, call->function->name, NEED_SIMILAR_ITEMS, call->argument[1], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  code = nearest_items_check(state->items, model_name(model), call->function->name, error);
+  code = nearest_items_begin(&state->nearest, model, state->items, min_support, call->function->name, error);
   model_end(model);
   if (code != SQLITE_OK) return code;
   size_t items = state->items->ids.count;
@@ -115,6 +118,7 @@ static void end(TableCall *call) {
   AllSimilar *state = call->state;
   memory_free(state->best);
   memory_free(state->found);
+  nearest_items_end(&state->nearest);
   items_release(state->items);
   interrupt_end(&state->interrupt);
   *state = (AllSimilar){0};
@@ -122,10 +126,11 @@ static void end(TableCall *call) {
 
 static const TableFunction similar_all_function = {
     .name = "item_similar_all",
-    .schema = "CREATE TABLE x(item, rank INTEGER, similar, similarity REAL, _k HIDDEN, _model HIDDEN)",
-    .usage = "item_similar_all(k [, model])",
+    .schema =
+        "CREATE TABLE x(item, rank INTEGER, similar, similarity REAL, _k HIDDEN, _model HIDDEN, _min_support HIDDEN)",
+    .usage = "item_similar_all(k [, model [, min_support]])",
     .outputs = 4,
-    .arguments = 2,
+    .arguments = 3,
     .required = 1,
     .rows = 1e6,
     .cost = 1e8,

@@ -340,12 +340,17 @@ int table_function_register(Connection *connection, const TableFunction *functio
 }
 
 int argument_k(const TableCall *call, int argument, int64_t *k, Error *error) {
+  return argument_count(call, argument, "k", INT64_MAX, k, error);
+}
+
+int argument_count(const TableCall *call, int argument, const char *name, int64_t otherwise, int64_t *count,
+                   Error *error) {
   sqlite3_value *value = call->argument[argument];
-  *k = INT64_MAX;
+  *count = otherwise;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  if (value_is_whole(value, k) && *k >= 0) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "%s: k must be a whole number from 0, not %s: call it as %s",
-                   call->function->name, sqlite3_value_text(value), call->function->usage);
+  if (value_is_whole(value, count) && *count >= 0) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "%s: %s must be a whole number from 0, not %s: call it as %s",
+                   call->function->name, name, sqlite3_value_text(value), call->function->usage);
 }
 
 int argument_text(const TableCall *call, int argument, const char **text, Error *error) {

@@ -246,6 +246,7 @@ static const char *const content_serving[] = {
     "SELECT * FROM item_similar(3, 3, 'vectors_tfidf')",
     "SELECT * FROM item_similar('song 2', 3, 'songs_tfidf')",
     "SELECT * FROM item_similar_all(3, 'articles_tfidf')",
+    "SELECT * FROM item_similar_all(3, 'articles_tfidf', 1)",
     "SELECT * FROM item_similar_all(3, 'latent')",
     "SELECT * FROM user_similar(2, 3, 'articles_tfidf')",
     "SELECT * FROM user_similar(2, 3, 'vectors_tfidf')",

@@ -196,8 +196,9 @@ class RecommendAll(Served):
 
 class Similar(Served):
     def cosines(self, side):
+        """Those of items shrunk by how many have the neighbour, beside the mean of that."""
         vectors = side.vector / np.linalg.norm(side.vector, axis=1)[:, None]
-        return vectors @ vectors.T
+        return vectors @ vectors.T * (side.count / (side.count + side.count.mean()) if side is self.model.items else 1)
 
     def check(self, function, column, side):
         cosines = self.cosines(side)
@@ -216,6 +217,30 @@ class Similar(Served):
 
     def test_users(self):
         self.check("user_similar", "user", self.model.users)
+
+    def test_all_items(self):
+        """item_similar_all says what item_similar does, with a least support or without."""
+        items = self.model.items
+        for least in (None, 0, 9, 15, 10 ** 12):
+            expected = []
+            for item in items.ids:
+                rows = self.rows("SELECT rank, item, similarity FROM item_similar(?, 4, NULL, ?)", item, least)
+                self.assertTrue(all(items.count[items.index[row[1]]] >= (least or 0) for row in rows))
+                expected += [(item,) + row for row in rows]
+            self.assertEqual(self.rows("SELECT * FROM item_similar_all(4, NULL, ?)", least), expected)
+            self.assertEqual(len(expected) > 0, (least or 0) < 1000)
+
+    def test_least_support(self):
+        items, cosines = self.model.items, self.cosines(self.model.items)
+        for one in (0, 7):
+            others = [j for j in np.lexsort((np.arange(len(items.ids)), -cosines[one])) if j != one and items.count[j] >= 15]
+            self.assert_same_rows(self.rows("SELECT rank, item, similarity FROM item_similar(?, NULL, 'ratings_mf', 15.0)", items.ids[one]),
+                                  [(n + 1, items.ids[j], cosines[one, j]) for n, j in enumerate(others)])
+        self.assertEqual(self.rows("SELECT count(*), min(_min_support) FROM item_similar WHERE _item = 50 AND _min_support = 15"),
+                         [(int((items.count >= 15).sum() - (items.count[0] >= 15)), 15)])
+        for least in (-1, 2.5, "many"):
+            for call in ("item_similar(50, 3, NULL, ?)", "item_similar_all(3, NULL, ?)"):
+                self.assert_error(self.db, f"SELECT * FROM {call}", "min_support must be a whole number", "[, min_support]", parameters=(least,))
 
     def test_recommend_users(self):
         for i in range(0, len(self.model.items.ids), 3):
@@ -395,6 +420,50 @@ class PopularMeansLiked(TestCase):
             db.execute("INSERT INTO m(m) VALUES('integrity-check')")
             db.execute("UPDATE m_item SET liked = liked - 1 WHERE idx = 0")
             self.assert_error(db, "INSERT INTO m(m) VALUES('integrity-check')", "liked")
+
+
+class LeastSupport(TestCase):
+    def test_whatever_the_kind_of_model(self):
+        """Only neighbours that so many have."""
+        db = self.closing(rated(ROWS))
+        db.execute("CREATE TABLE films AS SELECT DISTINCT item AS id, 'film' || (item % 4) || ' made in 19' || (item % 5) || ' by hand' || (item % 2) AS text FROM ratings")
+        count = dict(db.execute("SELECT item, count(*) FROM ratings GROUP BY item"))
+        for train_it in ("knn_train('ratings', 30, '{\"model\": \"m\"}')", "ease_train('ratings', 10, '{\"model\": \"m\"}')",
+                         "tfidf_train('films', '{\"model\": \"m\", \"ratings\": \"ratings\"}')",
+                         "tfidf_train('films', '{\"model\": \"m\", \"ratings\": \"ratings\", \"lsa\": 3}')"):
+            db.execute("SELECT " + train_it)
+            everything = db.execute("SELECT item, similar, similarity FROM item_similar_all(NULL, 'm')").fetchall()
+            expected = [row for row in everything if count[row[1]] >= 15]
+            self.assertTrue(0 < len(expected) < len(everything))
+            self.assertEqual(db.execute("SELECT item, similar, similarity FROM item_similar_all(NULL, 'm', 15)").fetchall(), expected)
+            self.assertEqual(db.execute("SELECT item, similarity FROM item_similar(50, NULL, 'm', 15)").fetchall(),
+                             [row[1:] for row in expected if row[0] == 50])
+
+
+class Scores(TestCase):
+    def test_scale(self):
+        """A score is on the ratings' own scale: unobserved_rating + p q, which an entry of a history is near to. Products of
+        recommend_factors' vectors order a user's items as the score does: it is one of them and a constant of the user."""
+        for options in ({}, {"unobserved_rating": -3}, {"objective": "rating"}, {"algorithm": "ials"}, {"algorithm": "svd"},
+                        {"algorithm": "bpr"}, {"algorithm": "sgd"}):
+            db = self.closing(trained(rank=4, **options))
+            config = dict(db.execute("SELECT key, value FROM ratings_mf_config"))
+            users, items = Side(db, "ratings_mf", "user"), Side(db, "ratings_mf", "item")
+            score = dict(((row[0], row[1]), row[2]) for row in db.execute("SELECT user, item, score FROM ratings_mf"))
+            # Biases of items, where the head has them, belong to the items' side: a vector of one number more.
+            left = np.hstack([users.vector, np.ones((len(users.ids), 1))])
+            right = np.hstack([items.vector, items.bias[:, None]])
+            if config["score_head"] == "ranking" and options.get("algorithm") not in ("svd", "bpr"):
+                self.assertFalse(items.bias.any())
+            off = np.array([[score[u, i] for i in items.ids] for u in users.ids]) - left @ right.T
+            np.testing.assert_allclose(off, np.repeat(off[:, :1], len(items.ids), 1), atol=2e-5)
+            if not options:
+                np.testing.assert_allclose(off, 0, atol=2e-5)  # of one to five stars a missing cell counts as 0
+                seen = db.execute("SELECT avg(score), avg(rating) FROM ratings_mf WHERE seen = 1").fetchone()
+                unseen = db.execute("SELECT avg(score) FROM ratings_mf WHERE seen = 0").fetchone()[0]
+                self.assertTrue(0 < unseen < seen[0] <= seen[1], (unseen, seen))
+            if "unobserved_rating" in options:
+                np.testing.assert_allclose(off, -3, atol=2e-5)
 
 
 class HeldOutIsSeen(TestCase):

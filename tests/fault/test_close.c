@@ -223,12 +223,12 @@ static void two_connections(const char *path) {
     CHECK(sqlite3_step(kept) == SQLITE_ROW && sqlite3_reset(kept) == SQLITE_OK);
     must(other, others[i]);
     int stepped = sqlite3_step(kept);
-    CHECK(i < 2 ? stepped == SQLITE_ROW : stepped == SQLITE_ERROR);
+    CHECK(stepped == (strstr(others[i], "train") ? SQLITE_ROW : SQLITE_ERROR));
     sqlite3_finalize(kept);
     Outcome mine = run(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')");
     Outcome theirs = run(other, "SELECT * FROM recommend(3, 4, 'ratings_mf')");
     CHECK(mine.code == theirs.code && mine.hash == theirs.hash);
-    if (i == 3) must(db, "SELECT * FROM recommend(3, 4, 'other')");
+    if (strstr(others[i], "RENAME")) must(db, "SELECT * FROM recommend(3, 4, 'other')");
     closes(db, others[i]);
     closes(other, others[i]);
   }

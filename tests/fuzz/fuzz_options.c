@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "data/option_objects.h"
 #include "data/options.h"
 
 #ifndef FUZZ_ENTRY
@@ -40,6 +41,20 @@ static void must_hold(int condition) {
   if (!condition) abort(); /* what libFuzzer understands */
 }
 
+/* What recommend_retrain does with the options it is given: a text that can be parsed can be put over others. */
+static void merge(const char *text, int parsed) {
+  Error error = {0};
+  char *none = NULL, *all = NULL;
+  int code = options_part("fuzz", text, NULL, 0, "", &none, &all, &error);
+  must_hold(parsed != SQLITE_OK || code == SQLITE_OK);
+  char *merged = code == SQLITE_OK ? options_merge("{\"seed\":7,\"epochs\":3}", all) : NULL;
+  if (code == SQLITE_OK) must_hold(merged && options_have(merged, "seed") == 1 && options_have(merged, "epochs") == 1);
+  error_clear(&error);
+  sqlite3_free(none);
+  sqlite3_free(all);
+  sqlite3_free(merged);
+}
+
 int FUZZ_ENTRY(const uint8_t *data, size_t size) {
   char *text = malloc(size + 1);
   if (!text) return 0;
@@ -63,6 +78,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t size) {
     must_hold(rest != NULL);
     sqlite3_free(rest);
   }
+  merge(text, code);
   error_clear(&error);
   sqlite3_free(options.text);
   sqlite3_free(options.column.name);

@@ -42,7 +42,8 @@ static void close_everything(Connection *connection) {
   }
   sqlite3_finalize(connection->databases);
   connection->databases = NULL;
-  connection->anchored = 0;
+  tick_end(&connection->tick);
+  connection->anchored = connection->tick.kept = 0;
 }
 
 static int anchor_connect(sqlite3 *db, void *context, int count, const char *const *arguments, sqlite3_vtab **table,
@@ -54,7 +55,7 @@ static int anchor_connect(sqlite3 *db, void *context, int count, const char *con
   int code = anchor ? sqlite3_declare_vtab(db, "CREATE TABLE x(unused)") : SQLITE_NOMEM;
   if (code == SQLITE_OK) {
     anchor->connection = context;
-    anchor->connection->anchored = 1;
+    anchor->connection->anchored = anchor->connection->tick.kept = 1;
     connection_retain(anchor->connection); /* loading the extension again ends the module before its table */
     *table = &anchor->base;
   } else {
@@ -142,6 +143,14 @@ static int make_anchored(Connection *connection, Error *error) {
       "loaded twice, open the database anew");
 }
 
+/* Without the anchor the statement lasts as long as the interrupt. */
+void connection_interrupt(Connection *connection, Interrupt *interrupt) {
+  Error ignored = {0};
+  make_anchored(connection, &ignored);
+  error_clear(&ignored);
+  interrupt_begin(interrupt, &connection->tick);
+}
+
 /* ---- the state itself -------------------------------------------------------------------------------------------- */
 
 int connection_create(sqlite3 *db, Connection **created) {
@@ -149,6 +158,7 @@ int connection_create(sqlite3 *db, Connection **created) {
   *created = connection;
   if (!connection) return SQLITE_NOMEM;
   connection->db = db;
+  connection->tick = (Tick){.db = db};
   connection->references = 2; /* the caller's and the module's, which is released even where registering fails */
   return sqlite3_create_module_v2(db, "recommend_connection", &anchor_module, connection, connection_release);
 }

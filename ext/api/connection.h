@@ -6,6 +6,7 @@
 #ifndef RECOMMEND_API_CONNECTION_H
 #define RECOMMEND_API_CONNECTION_H
 
+#include "../data/interrupt.h"
 #include "../model/model.h"
 
 struct TrainedModel;
@@ -14,6 +15,7 @@ typedef struct Connection {
   sqlite3 *db;
   int references;                     /* functions and modules that were registered with it */
   int anchored;                       /* recommend_connection is connected */
+  Tick tick;                          /* for all that takes long */
   struct OpenModel *models;           /* those read so far */
   sqlite3_stmt *databases;            /* PRAGMA database_list */
   struct SchemaList *lists;           /* the statement that lists the virtual tables of a schema */
@@ -25,6 +27,9 @@ typedef struct Connection {
 int connection_create(sqlite3 *db, Connection **connection);
 void connection_retain(Connection *connection);
 void connection_release(void *connection); /* a destructor for sqlite3_create_module_v2 and _function_v2 */
+
+/* interrupt_begin() with the connection's tick. */
+void connection_interrupt(Connection *connection, Interrupt *interrupt);
 
 /* What a model must have to answer a question. */
 typedef enum ModelNeed {

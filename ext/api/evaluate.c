@@ -175,7 +175,7 @@ static int start(TableCall *call, Error *error) {
   Judge judge = {.options = &options.judge, .data = &data, .cancel = &interrupt.cancel};
   Model *model = NULL;
   const char *json = NULL;
-  interrupt_begin(&interrupt, call->connection->db);
+  connection_interrupt(call->connection, &interrupt);
   progress_say(&interrupt.progress, "%s", call->function->name);
   int code = argument_text(call, 2, &json, error);
   if (code == SQLITE_OK)

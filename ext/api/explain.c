@@ -114,7 +114,7 @@ static int start(TableCall *call, Error *error) {
     code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[3], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  interrupt_begin(&interrupt, call->connection->db);
+  connection_interrupt(call->connection, &interrupt);
   code = check(call, model, state->items, error);
   if (code == SQLITE_OK) code = explain(call, model, k, &interrupt.cancel, error);
   interrupt_end(&interrupt);
@@ -154,7 +154,8 @@ static void end(TableCall *call) {
 static const TableFunction explain_function = {
     .name = "recommend_explain",
     .schema =
-        "CREATE TABLE x(item, rating REAL, contribution REAL, share REAL, _user BLOB HIDDEN, _item BLOB HIDDEN, _k HIDDEN, "
+        "CREATE TABLE x(item, rating REAL, contribution REAL, share REAL, _user BLOB HIDDEN, _item BLOB HIDDEN, _k "
+        "HIDDEN, "
         "_model HIDDEN)",
     .usage = "recommend_explain(user, item, k [, model])",
     .outputs = 4,

@@ -88,7 +88,7 @@ static char *options_of(const GridState *state, size_t combination) {
 /* Adds to an error which combination it was. */
 static int blame(const GridState *state, size_t combination, int code, Error *error) {
   char *message = NULL;
-  if (code != SQLITE_OK && error->message)
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_INTERRUPT && error->message)
     message = sqlite3_mprintf("%s (with %s)", error->message, state->grid.combination[combination]);
   if (message) {
     sqlite3_free(error->message);

@@ -40,7 +40,7 @@ typedef struct Change {
 
 static int change_begin(Change *change, Connection *connection, ModelName name, Error *error) {
   *change = (Change){.connection = connection, .name = name};
-  interrupt_begin(&change->interrupt, connection->db);
+  connection_interrupt(connection, &change->interrupt);
   int code = connection_open(connection, name, &change->model, error);
   if (code == SQLITE_OK) code = model_begin(change->model, &change->items, error);
   if (code == SQLITE_OK && !change->items->shape.history)

@@ -17,7 +17,7 @@
 int model_integrity(ModelTable *table, Error *error) {
   Model *model = NULL;
   Interrupt interrupt;
-  interrupt_begin(&interrupt, table->connection->db);
+  connection_interrupt(table->connection, &interrupt);
   int code = connection_open(table->connection, table_name(table), &model, error);
   if (code == SQLITE_OK) code = model_check(model, &interrupt.cancel, error);
   interrupt_end(&interrupt);

@@ -277,7 +277,7 @@ int model_cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letters
   Model *model = NULL;
   end_scan(cursor);
   cursor->at_end = 0;
-  interrupt_begin(&cursor->interrupt, table->connection->db);
+  connection_interrupt(table->connection, &cursor->interrupt);
   int code = connection_open(table->connection, table_name(table), &model, &error);
   if (code == SQLITE_OK) code = reading_start(&cursor->reading, table->connection, model, &error);
   if (code == SQLITE_OK) {

@@ -87,7 +87,7 @@ static int check(const TableCall *call, const Neighborhoods *state, Error *error
 static int start(TableCall *call, Error *error) {
   Neighborhoods *state = call->state;
   Model *model = NULL;
-  interrupt_begin(&state->interrupt, call->connection->db);
+  connection_interrupt(call->connection, &state->interrupt);
   int code = connection_model(call->connection, call->function->name, NEED_NEIGHBORS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = reading_start(&state->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;

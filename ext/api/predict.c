@@ -29,7 +29,7 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
     code = model_user(model, items, &user_id, &user, items->shape.links ? &history : NULL, &found, error);
   if (code == SQLITE_OK && found) {
     const PredictorUser who = {.single = &user, .history = &history};
-    interrupt_begin(&interrupt, connection->db);
+    connection_interrupt(connection, &interrupt);
     code = predictor_begin(&predictor, model, items, &interrupt.cancel, error);
     interrupt_end(&interrupt);
     if (code == SQLITE_OK) code = predictor_user(&predictor, model, &who, error);

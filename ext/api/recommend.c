@@ -36,7 +36,7 @@ static int start(TableCall *call, Error *error) {
     code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  interrupt_begin(&interrupt, call->connection->db);
+  connection_interrupt(call->connection, &interrupt);
   code = model_check_users(model, state->items, call->function->name, error);
   if (code == SQLITE_OK) code = rank(call, model, state, &interrupt.cancel, error);
   interrupt_end(&interrupt);

@@ -120,7 +120,7 @@ static int start(TableCall *call, Error *error) {
   Everyone *state = call->state;
   int64_t k = 0;
   Model *model = NULL;
-  interrupt_begin(&state->interrupt, call->connection->db);
+  connection_interrupt(call->connection, &state->interrupt);
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK)
     code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[1], &model, error);

@@ -219,7 +219,7 @@ static int start(TableCall *call, Error *error) {
     model_end(model);
   }
   if (code == SQLITE_OK) {
-    interrupt_begin(&interrupt, call->connection->db);
+    connection_interrupt(call->connection, &interrupt);
     code = rank(call, &reading, state, &interrupt.cancel, error);
     interrupt_end(&interrupt);
   }

@@ -21,8 +21,8 @@ static int search(TableCall *call, Model *model, Search *state, int64_t k, Error
   ContentQuery query = {0};
   Interrupt interrupt;
   size_t most = k < (int64_t)items->ids.count ? (size_t)k : items->ids.count, found = 0;
-  interrupt_begin(&interrupt, call->connection->db);
-  int code = content_query(call->connection->db, model, items, call->function->name, call->argument[0], &query, error);
+  connection_interrupt(call->connection, &interrupt);
+  int code = content_query(call->connection, model, items, call->function->name, call->argument[0], &query, error);
   state->entries = memory_alloc(most, sizeof *state->entries);
   if (code == SQLITE_OK && !state->entries) code = error_no_memory(error);
   if (code == SQLITE_OK && query.norm > 0) {

@@ -354,7 +354,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   if (of_users) code = model_check_users(model, state->items, call->function->name, error);
-  interrupt_begin(&interrupt, call->connection->db);
+  connection_interrupt(call->connection, &interrupt);
   if (code != SQLITE_OK)
     ; /* and nothing can be said */
   else if (!of_users)

@@ -64,7 +64,7 @@ static int start(TableCall *call, Error *error) {
   AllSimilar *state = call->state;
   Model *model = NULL;
   int64_t k = 0, min_support = 0;
-  interrupt_begin(&state->interrupt, call->connection->db);
+  connection_interrupt(call->connection, &state->interrupt);
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK) code = argument_count(call, 2, "min_support", 0, &min_support, error);
   if (code == SQLITE_OK)

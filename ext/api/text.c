@@ -101,7 +101,7 @@ static int counts_of(sqlite3_context *context, TextFunctions *functions, sqlite3
   if (sqlite3_value_type(values[which]) != SQLITE_NULL) {
     const char *text = (const char *)sqlite3_value_text(values[which]);
     Interrupt interrupt;
-    interrupt_begin(&interrupt, functions->connection->db);
+    connection_interrupt(functions->connection, &interrupt);
     counts->cancel = &interrupt.cancel;
     code = text ? flatten_json(text, (size_t)sqlite3_value_bytes(values[which]), count_text, counts) : SQLITE_NOMEM;
     interrupt_end(&interrupt);
@@ -155,13 +155,14 @@ static void query_free(void *kept) {
 
 static int query_of(sqlite3_context *context, Model *model, const ModelItems *items, sqlite3_value **values, int which,
                     ContentQuery **made, int *kept, Error *error) {
-  sqlite3 *db = sqlite3_context_db_handle(context);
+  Connection *connection = ((TextFunctions *)sqlite3_user_data(context))->connection;
   ContentQuery *query = sqlite3_get_auxdata(context, which);
   *kept = query && query->stamp == items->stamp;
   *made = query;
   if (*kept) return SQLITE_OK;
   query = *made = memory_alloc_zero(1, sizeof *query);
-  return query ? content_query(db, model, items, "tfidf_cosine", values[which], query, error) : error_no_memory(error);
+  return query ? content_query(connection, model, items, "tfidf_cosine", values[which], query, error)
+               : error_no_memory(error);
 }
 
 static void cosine_in_model(sqlite3_context *context, int count, sqlite3_value **values) {
@@ -225,7 +226,6 @@ static char *vector_as_json(const ModelWords *words, const TextVector *vector) {
 
 static void vector_of_text(sqlite3_context *context, int count, sqlite3_value **values) {
   TextFunctions *functions = sqlite3_user_data(context);
-  sqlite3 *db = functions->connection->db;
   Error error = {0};
   Model *model = NULL;
   ModelItems *items = NULL;
@@ -238,7 +238,8 @@ static void vector_of_text(sqlite3_context *context, int count, sqlite3_value **
   if (code == SQLITE_OK) code = model_begin(model, &items, &error);
   if (code == SQLITE_OK) {
     code = model_words(model, items, &words, &error);
-    if (code == SQLITE_OK) code = text_vector(db, model, items, words, "tfidf_vector", values[0], &vector, &error);
+    if (code == SQLITE_OK)
+      code = text_vector(functions->connection, model, items, words, "tfidf_vector", values[0], &vector, &error);
     if (code == SQLITE_OK && !(json = vector_as_json(words, &vector))) code = error_no_memory(&error);
     model_end(model);
   }

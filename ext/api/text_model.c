@@ -131,19 +131,19 @@ static int weigh_terms(const Analysis *analysis, const ModelWords *words, Collec
   return SQLITE_OK;
 }
 
-int text_vector(sqlite3 *db, Model *model, const ModelItems *items, ModelWords *words, const char *caller,
+int text_vector(Connection *connection, Model *model, const ModelItems *items, ModelWords *words, const char *caller,
                 sqlite3_value *text, TextVector *vector, Error *error) {
   Analysis *analysis = NULL;
   *vector = (TextVector){0};
   if (items->shape.terms == 0)
     return error_set(error, SQLITE_ERROR, "%s: model \"%s\" was made of vectors, and knows no words", caller,
                      model_name(model).name);
-  int code = analyse(db, model, words, caller, &analysis, error);
+  int code = analyse(connection->db, model, words, caller, &analysis, error);
   if (code != SQLITE_OK || sqlite3_value_type(text) == SQLITE_NULL) return code;
   const char *bytes = (const char *)sqlite3_value_text(text);
   if (!bytes) return error_no_memory(error);
   Interrupt interrupt;
-  interrupt_begin(&interrupt, db);
+  connection_interrupt(connection, &interrupt);
   Collecting collecting = {.known = &words->terms, .reader = analysis->reader, .cancel = &interrupt.cancel};
   code = flatten_json(bytes, (size_t)sqlite3_value_bytes(text), read_text, &collecting);
   if (code == SQLITE_OK) code = weigh_terms(analysis, words, &collecting, vector);
@@ -211,8 +211,8 @@ static int given_vector(const char *caller, Model *model, const ModelItems *item
   return code;
 }
 
-int content_query(sqlite3 *db, Model *model, const ModelItems *items, const char *caller, sqlite3_value *value,
-                  ContentQuery *query, Error *error) {
+int content_query(Connection *connection, Model *model, const ModelItems *items, const char *caller,
+                  sqlite3_value *value, ContentQuery *query, Error *error) {
   ModelWords *words = NULL;
   TextVector text = {0};
   int rank = items->shape.rank[HEAD_RANKING];
@@ -227,7 +227,7 @@ int content_query(sqlite3 *db, Model *model, const ModelItems *items, const char
     code = given_vector(caller, model, items, value, sum, error);
   } else if (code == SQLITE_OK) {
     code = model_words(model, items, &words, error);
-    if (code == SQLITE_OK) code = text_vector(db, model, items, words, caller, value, &text, error);
+    if (code == SQLITE_OK) code = text_vector(connection, model, items, words, caller, value, &text, error);
     if (code == SQLITE_OK && items->shape.sparse && sparse_query(&text, query) != SQLITE_OK)
       code = error_no_memory(error);
     if (code == SQLITE_OK && !items->shape.sparse) sum_terms(items, words, &text, sum);

@@ -14,7 +14,7 @@ typedef struct TextVector {
 } TextVector;
 
 /* SQLITE_ERROR where the model was not made of words. `model` must have begun, `words` be its words. */
-int text_vector(sqlite3 *db, Model *model, const ModelItems *items, ModelWords *words, const char *caller,
+int text_vector(Connection *connection, Model *model, const ModelItems *items, ModelWords *words, const char *caller,
                 sqlite3_value *text, TextVector *vector, Error *error);
 /* Records what reading a text failed with. */
 int text_error(Error *error, int code, const char *caller);
@@ -33,8 +33,8 @@ typedef struct ContentQuery {
 } ContentQuery;
 
 /* NULL and '' are queries of norm 0. */
-int content_query(sqlite3 *db, Model *model, const ModelItems *items, const char *caller, sqlite3_value *value,
-                  ContentQuery *query, Error *error);
+int content_query(Connection *connection, Model *model, const ModelItems *items, const char *caller,
+                  sqlite3_value *value, ContentQuery *query, Error *error);
 void content_query_free(ContentQuery *query); /* cleared is fine; leaves it cleared */
 
 /* The cosine of two queries of one model. */

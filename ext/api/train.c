@@ -317,7 +317,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   clock_gettime(CLOCK_MONOTONIC, &began);
   training->connection = connection;
   training->family = family;
-  interrupt_begin(&training->interrupt, connection->db);
+  connection_interrupt(connection, &training->interrupt);
   progress_say(&training->interrupt.progress, "%s", family->function);
   training->from_file = request->from_file;
   training->more = request->more;

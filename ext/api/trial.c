@@ -79,7 +79,7 @@ int trial_begin(Trial *trial, const TableCall *call, const TrialOptions *options
   sqlite3_value *source = call->argument[1];
   const char *caller = call->function->name, *text = NULL;
   *trial = (Trial){.connection = call->connection, .caller = caller, .options = options, .values = -1};
-  interrupt_begin(&trial->interrupt, call->connection->db);
+  connection_interrupt(call->connection, &trial->interrupt);
   int code = choose_trainer(trial, call->argument[0], error);
   if (code == SQLITE_OK && sqlite3_value_type(source) != SQLITE_TEXT)
     code = error_set(error, SQLITE_ERROR, "%s: the source must be the name of a table or view, or a SELECT, in quotes",

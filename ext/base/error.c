@@ -9,7 +9,9 @@ int error_set(Error *error, int code, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   error->code = code;
-  error->message = sqlite3_vmprintf(format, arguments);
+  /* SQLite's own word, alone: hosts that set a limit of time compare it. */
+  error->message =
+      (code & 0xff) == SQLITE_INTERRUPT ? sqlite3_mprintf("interrupted") : sqlite3_vmprintf(format, arguments);
   va_end(arguments);
   return code;
 }
@@ -22,7 +24,7 @@ int error_from_database(Error *error, sqlite3 *db, int code, const char *what) {
 }
 
 void error_prefix(Error *error, const char *who) {
-  if (!error->message) return;
+  if (!error->message || (error->code & 0xff) == SQLITE_INTERRUPT) return;
   char *longer = sqlite3_mprintf("%s: %s", who, error->message);
   sqlite3_free(error->message);
   error->message = longer;

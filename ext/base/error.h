@@ -12,7 +12,8 @@ typedef struct Error {
   char *message; /* owned, from sqlite3_mprintf; NULL when memory ran out or there is none */
 } Error;
 
-/* Records code and message unless an error is recorded already; returns the recorded code.
+/* Records code and message unless an error is recorded already; returns the recorded code. That of SQLITE_INTERRUPT is
+ * "interrupted", whatever is given.
  * `format` is sqlite3_mprintf's (%q, %Q and %w included). */
 int error_set(Error *error, int code, const char *format, ...);
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/interrupt.h"
 #include "recommend.h"
 
 #ifndef FUZZ_ENTRY
@@ -59,7 +60,7 @@ static int stop_late(void *steps) { return --*(long *)steps < 0; }
 static int count_tick(unsigned event, void *steps, void *statement, void *text) {
   (void)event;
   (void)text;
-  if (sqlite3_stricmp(sqlite3_sql(statement), "SELECT 1") == 0) *(long *)steps -= 50;
+  if (strncmp(sqlite3_sql(statement), INTERRUPT_TICK, sizeof INTERRUPT_TICK - 1) == 0) *(long *)steps -= 50;
   return 0;
 }
 

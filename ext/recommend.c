@@ -46,6 +46,7 @@ static int register_everything(sqlite3 *db) {
   if (code == SQLITE_OK) code = recommend_for_register(connection);  /* recommend_for */
   if (code == SQLITE_OK) code = similar_register(connection);        /* item_similar, user_similar, recommend_users */
   if (code == SQLITE_OK) code = neighbors_register(connection);      /* recommend_neighbors */
+  if (code == SQLITE_OK) code = forget_register(connection);         /* recommend_forget */
   if (code == SQLITE_OK) code = explain_register(connection);        /* recommend_explain */
   if (code == SQLITE_OK) code = similar_all_register(connection);    /* item_similar_all */
   if (code == SQLITE_OK) code = predict_register(connection);        /* predict */

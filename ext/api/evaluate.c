@@ -99,7 +99,7 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
   };
   const RankingScores *scores = &judge->scores;
   const RankingProtocol *protocol = &judge->protocol;
-  size_t items = judge->items->ids.count;
+  size_t items = judge->items->ids.count, known = items_known(judge->items);
   for (int slot = 0; slot < protocol->ks; slot++) {
     for (size_t i = 0; i < sizeof described / sizeof *described; i++) {
       const char *definition = described[i].definition;
@@ -110,7 +110,7 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
     }
     size_t covered = 0;
     for (size_t item = 0; item < items; item++) covered += judge->recommended[item] >> slot & 1;
-    add_row(evaluation, "coverage", protocol->k[slot], (double)covered / (double)items, (int64_t)items,
+    add_row(evaluation, "coverage", protocol->k[slot], (double)covered / (double)known, (int64_t)known,
             "share of the model's items that are among the first k of some user");
   }
   add_row(evaluation, "auc", 0, scores->auc / (double)scores->auc_users, scores->auc_users,

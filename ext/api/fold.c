@@ -132,7 +132,7 @@ static int gather(ModelItems *items, int head, const float *new_item, const Hist
                                    .factors = gathered->factors,
                                    .bias = gathered->bias,
                                    .value = gathered->value,
-                                   .others = items->ids.count + (new_item != NULL),
+                                   .others = items_known(items) + (new_item != NULL),
                                    .gram = gathered->gram ? gathered->gram : items->gram[head]};
   return code;
 }

@@ -11,7 +11,7 @@
 
 /* ---- recommend_models -------------------------------------------------------------------------------------------- */
 
-enum { MODEL_SOURCE = 7 };
+enum { MODEL_ITEMS = 3, MODEL_SOURCE = 7 };
 /* The keys of m_config behind the columns from MODEL_TEXTS_FROM on; the source takes several. */
 static const char *const model_keys[] = {"family",     "algorithm",           "users",  "items", "resolved", "metrics",
                                          "trained_at", [MODEL_SOURCE] = NULL, "options"};
@@ -38,6 +38,23 @@ static int read_value(sqlite3 *db, sqlite3_stmt *statement, int i, ModelRow *row
     code = error_no_memory(error);
   int reset = sqlite3_reset(statement);
   return code == SQLITE_OK && reset != SQLITE_OK ? error_from_database(error, db, reset, NULL) : code;
+}
+
+/* How many items there are: m_config counts the places, of which those of items that were forgotten have no id. */
+static int count_items(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = shadow_prepare(db, name, &statement, error,
+                            "SELECT CASE WHEN typeof(value) = 'integer' THEN value - (SELECT count(*) FROM "
+                            "\"%w\".\"%w_item\" WHERE id IS NULL) ELSE value END FROM \"%w\".\"%w_config\" "
+                            "WHERE key = 'items'",
+                            name.schema, name.name, name.schema, name.name);
+  if (code == SQLITE_OK) {
+    sqlite3_value_free(row->value[MODEL_ITEMS]);
+    row->value[MODEL_ITEMS] = NULL;
+    code = read_value(db, statement, MODEL_ITEMS, row, error);
+  }
+  sqlite3_finalize(statement);
+  return code;
 }
 
 static int read_config(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
@@ -79,6 +96,7 @@ static int add_model(void *context, ModelName name, Error *error) {
   *row = (ModelRow){sqlite3_mprintf("%s", name.name), sqlite3_mprintf("%s", name.schema), {0}};
   if (!row->name || !row->schema) return error_no_memory(error);
   int code = read_config(list->connection->db, name, row, error);
+  if (code == SQLITE_OK) code = count_items(list->connection->db, name, row, error);
   if (code == SQLITE_OK) code = read_source(list->connection->db, name, row, error);
   if ((code & 0xff) != SQLITE_CORRUPT) return code;
   error_clear(error); /* a damaged model is listed too, with what can be read of it */
@@ -137,6 +155,7 @@ enum { FACTOR_ID, FACTOR_BIAS, FACTOR_COUNT, FACTOR_VECTOR };
 typedef struct FactorList {
   Reading reading;
   int of_users, head;
+  size_t item; /* the current one, of items */
   /* the current row of users; items are in the cache */
   ModelUser user;
   sqlite3_value *id;
@@ -145,10 +164,18 @@ typedef struct FactorList {
   float *vector;          /* scratch */
 } FactorList;
 
-/* What is needed of the current row, if it is a user's. */
-static int read_user(TableCall *call, Error *error) {
+/* To the item of the current row, which is the next: places of items that were forgotten have none. */
+static void find_item(TableCall *call) {
+  FactorList *list = call->state;
+  list->item = call->row ? list->item + 1 : 0;
+  while (call->row < call->rows && items_is_forgotten(list->reading.items, list->item)) list->item++;
+}
+
+/* What is needed of the current row. */
+static int read_row(TableCall *call, Error *error) {
   FactorList *list = call->state;
   Model *model = NULL;
+  if (!list->of_users) find_item(call);
   user_free(&list->user);
   sqlite3_value_free(list->id);
   list->id = NULL;
@@ -206,8 +233,8 @@ static int factors_start(TableCall *call, Error *error) {
   const ModelItems *items = list->reading.items;
   list->vector = memory_alloc_aligned((size_t)shape_stride(&items->shape, list->head), sizeof(float));
   if (!list->vector) return error_no_memory(error);
-  call->rows = list->of_users ? list->reading.users : (int64_t)items->ids.count;
-  return read_user(call, error);
+  call->rows = list->of_users ? list->reading.users : (int64_t)items_known(items);
+  return read_row(call, error);
 }
 
 static void result_vector(const TableCall *call, sqlite3_context *context) {
@@ -217,7 +244,7 @@ static void result_vector(const TableCall *call, sqlite3_context *context) {
   if (list->of_users)
     memcpy(list->vector, list->user.vector[list->head], (size_t)rank * sizeof(float));
   else
-    score_panel_get(&list->reading.items->panel[list->head], (size_t)call->row, list->vector);
+    score_panel_get(&list->reading.items->panel[list->head], list->item, list->vector);
   bytes_to_little_endian(list->vector, (size_t)rank);
   sqlite3_result_blob(context, list->vector, rank * (int)sizeof(float), SQLITE_TRANSIENT);
 }
@@ -230,17 +257,17 @@ static void factors_column(const TableCall *call, sqlite3_context *context, int 
       if (list->of_users) {
         sqlite3_result_value(context, list->id);
       } else {
-        Id id = dictionary_id(&list->reading.items->ids, (size_t)call->row);
+        Id id = dictionary_id(&list->reading.items->ids, list->item);
         id_result(context, &id);
       }
       break;
     case FACTOR_BIAS:
       if (!shape->biases[list->head]) break;
       sqlite3_result_double(context, list->of_users ? list->user.offset[list->head] - shape->mean[list->head]
-                                                    : (double)list->reading.items->panel[list->head].bias[call->row]);
+                                                    : (double)list->reading.items->panel[list->head].bias[list->item]);
       break;
     case FACTOR_COUNT:
-      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->popularity->count[call->row]);
+      sqlite3_result_int64(context, list->of_users ? list->n : (int64_t)list->popularity->count[list->item]);
       break;
     case FACTOR_VECTOR: result_vector(call, context); break;
   }
@@ -267,8 +294,8 @@ static const TableFunction factors_function = {
     .cost = 5000,
     .state_size = sizeof(FactorList),
     .start = factors_start,
-    .rewind = read_user,
-    .next = read_user,
+    .rewind = read_row,
+    .next = read_row,
     .column = factors_column,
     .end = factors_end,
 };

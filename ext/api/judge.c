@@ -96,7 +96,9 @@ static int judge_block(Judge *judge, const Block *block, Scorer scorer) {
              : SQLITE_OK;
 }
 
-static Scorer popularity_scorer(const Judge *judge) { return (Scorer){.panel = &judge->popularity}; }
+static Scorer popularity_scorer(const Judge *judge) {
+  return (Scorer){.panel = &judge->popularity, .gone = items_forgotten(judge->items)};
+}
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 

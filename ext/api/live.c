@@ -35,7 +35,6 @@ typedef struct Change {
   int user_is_new, item_is_new;
   ModelUser before; /* the user as she was */
   History history;
-  sqlite3_value *last; /* the id of the user who moves */
 } Change;
 
 static int change_begin(Change *change, Connection *connection, ModelName name, Error *error) {
@@ -62,7 +61,6 @@ static int change_end(Change *change, int code, Error *error) {
   user_free(&change->before);
   history_free(&change->history);
   items_release(change->items);
-  sqlite3_value_free(change->last);
   interrupt_end(&change->interrupt);
   return code;
 }
@@ -105,7 +103,8 @@ static int find_cell(Change *change, sqlite3_value *user, sqlite3_value *item, E
 
 static int find_rowid(Change *change, int64_t rowid, int *found, Error *error) {
   int64_t user = rowid >> 32, item = rowid & UINT32_MAX;
-  *found = rowid >= 0 && user < model_user_count(change->model) && item < (int64_t)change->items->ids.count;
+  *found = rowid >= 0 && user < model_user_count(change->model) && item < (int64_t)change->items->ids.count &&
+           !items_is_forgotten(change->items, (size_t)item);
   if (!*found) return SQLITE_OK;
   change->user = (uint32_t)user;
   change->item = (uint32_t)item;
@@ -263,15 +262,5 @@ int live_remove_at(Connection *connection, ModelName name, int64_t rowid, Error 
   int found = 0, code = change_begin(&change, connection, name, error);
   if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
   if (code == SQLITE_OK && found) code = take_out(&change, error);
-  return change_end(&change, code, error);
-}
-
-int live_remove_user(Connection *connection, ModelName name, sqlite3_value *user, Error *error) {
-  Change change;
-  int code = change_begin(&change, connection, name, error);
-  if (code == SQLITE_OK) code = take_id(&change, user, change.items->user_affinity, "user", &change.user_id, error);
-  if (code == SQLITE_OK) code = find_user(&change, error);
-  if (code == SQLITE_OK && !change.user_is_new)
-    code = live_forget(change.model, change.items, change.user, &change.history, &change.last, &change.batch, error);
   return change_end(&change, code, error);
 }

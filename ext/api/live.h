@@ -21,7 +21,4 @@ int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_v
 /* Takes the rating at a rowid of the model table away; nothing where there is none. */
 int live_remove_at(Connection *connection, ModelName name, int64_t rowid, Error *error);
 
-/* Removes a user; nothing where she is not known. */
-int live_remove_user(Connection *connection, ModelName name, sqlite3_value *user, Error *error);
-
 #endif

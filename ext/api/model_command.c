@@ -7,6 +7,7 @@
 #include "../base/memory.h"
 #include "../data/interrupt.h"
 #include "../model/store.h"
+#include "forget.h"
 #include "live.h"
 #include "model_module.h"
 #include "model_store.h"
@@ -22,6 +23,28 @@ int model_integrity(ModelTable *table, Error *error) {
   if (code == SQLITE_OK) code = model_check(model, &interrupt.cancel, error);
   interrupt_end(&interrupt);
   return code;
+}
+
+/* Of a user or an item. An id that the model does not know is SQLITE_CONSTRAINT: INSERT OR IGNORE passes over it. */
+static int command_forget(ModelTable *table, sqlite3_value **values, Error *error) {
+  int has_user = sqlite3_value_type(values[COLUMN_USER]) != SQLITE_NULL;
+  int has_item = sqlite3_value_type(values[COLUMN_ITEM]) != SQLITE_NULL;
+  ForgetSide side = has_item ? FORGET_ITEM : FORGET_USER;
+  sqlite3_value *value = values[has_item ? COLUMN_ITEM : COLUMN_USER];
+  char text[ID_FORMAT_SIZE];
+  Id id;
+  int known = 0;
+  if (has_user == has_item)
+    return error_set(
+        error, SQLITE_CONSTRAINT,
+        "model \"%s\": 'forget' takes a user or an item, not %s: INSERT INTO m(m, user) VALUES('forget', 42), "
+        "or INSERT INTO m(m, item) VALUES('forget', 7)",
+        table->name, has_user ? "both" : "NULL");
+  int code = forget(table->connection, table_name(table), side, value, &known, error);
+  if (code != SQLITE_OK || known) return code;
+  if (id_from_value(value, &id) <= 0) return error_no_memory(error);
+  return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" knows no %s %s: there is nothing to forget", table->name,
+                   forget_sides[side], id_format(&id, text));
 }
 
 static int write_trained(ModelTable *table, const TrainedModel *trained, Error *error) {
@@ -40,7 +63,6 @@ static int write_batch(ModelTable *table, const LiveBatch *batch, Error *error) 
 
 /* INSERT INTO m(m, …) VALUES('…', …): `values` are the columns. */
 static int run_command(ModelTable *table, const char *command, sqlite3_value **values, Error *error) {
-  ModelName name = table_name(table);
   sqlite3_value *payload = values[COLUMN_PAYLOAD];
   if (sqlite3_stricmp(command, "store") == 0) {
     const TrainedModel *trained = sqlite3_value_pointer(payload, PAYLOAD_TYPE);
@@ -50,9 +72,8 @@ static int run_command(ModelTable *table, const char *command, sqlite3_value **v
     const LiveBatch *batch = sqlite3_value_pointer(payload, LIVE_TYPE);
     if (batch) return write_batch(table, batch, error);
   }
-  if (sqlite3_stricmp(command, "forget") == 0)
-    return live_remove_user(table->connection, name, values[COLUMN_USER], error);
-  if (sqlite3_stricmp(command, "retrain") == 0) return retrain_command(table->connection, name, error);
+  if (sqlite3_stricmp(command, "forget") == 0) return command_forget(table, values, error);
+  if (sqlite3_stricmp(command, "retrain") == 0) return retrain_command(table->connection, table_name(table), error);
   if (sqlite3_stricmp(command, "integrity-check") == 0) return model_integrity(table, error);
   return error_set(error, SQLITE_ERROR,
                    "model \"%s\": there is no command '%s'; there are 'retrain', 'integrity-check' and 'forget'",

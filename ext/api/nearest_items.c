@@ -16,6 +16,7 @@ typedef struct Nearest {
 
 /* May it be a neighbour? */
 static int has_support(const NearestItems *nearest, uint32_t item) {
+  if (items_is_forgotten(nearest->items, item)) return 0;
   return nearest->min_support <= 0 || nearest->popularity->count[item] >= nearest->min_support;
 }
 
@@ -84,6 +85,8 @@ static int nearest_sparse(const Nearest *work, size_t count, int threads, const 
   uint32_t *self = memory_alloc(count, sizeof *self);
   PostingsQuery *query = memory_alloc(count, sizeof *query);
   Excluded *excluded = memory_alloc(count, sizeof *excluded);
+  const Scorer scorer = items_scorer(work->items);
+  const Queries queries = {.count = count, .sparse = query};
   int code = self && query && excluded ? SQLITE_OK : SQLITE_NOMEM;
   for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
     self[i] = work->first + (uint32_t)i;
@@ -91,8 +94,7 @@ static int nearest_sparse(const Nearest *work, size_t count, int threads, const 
     excluded[i] = (Excluded){&self[i], 1};
   }
   if (code == SQLITE_OK)
-    code = postings_top_k(&work->items->postings, query, count, excluded, work->k, work->best, work->found, threads,
-                          cancel);
+    code = scorer_top_k(&scorer, &queries, excluded, work->k, work->best, work->found, threads, cancel);
   memory_free(self);
   memory_free(query);
   memory_free(excluded);
@@ -134,10 +136,10 @@ static int check(const ModelItems *items, ModelName name, const char *caller, Er
 }
 
 /* The mean of how many users an item has. */
-static double mean_support(const Popularity *popularity, size_t items) {
+static double mean_support(const Popularity *popularity, const ModelItems *items) {
   double sum = 0;
-  for (size_t item = 0; item < items; item++) sum += (double)popularity->count[item];
-  return items > 0 ? sum / (double)items : 0;
+  for (size_t item = 0; item < items->ids.count; item++) sum += (double)popularity->count[item];
+  return items_known(items) > 0 ? sum / (double)items_known(items) : 0;
 }
 
 int nearest_items_begin(NearestItems *nearest, Model *model, const ModelItems *items, int64_t min_support,
@@ -148,7 +150,7 @@ int nearest_items_begin(NearestItems *nearest, Model *model, const ModelItems *i
   int code = check(items, model_name(model), caller, error);
   if (code == SQLITE_OK && (learned || min_support > 0))
     code = model_popularity(model, items, &nearest->popularity, error);
-  if (code == SQLITE_OK && learned) nearest->support = mean_support(nearest->popularity, items->ids.count);
+  if (code == SQLITE_OK && learned) nearest->support = mean_support(nearest->popularity, items);
   return code;
 }
 
@@ -161,8 +163,14 @@ int nearest_items_block(const NearestItems *nearest, uint32_t first, size_t coun
                         size_t *found, int threads, const Cancel *cancel) {
   const ModelItems *items = nearest->items;
   Nearest work = {nearest, items, first, k, best, found};
-  if (items->shape.sparse && nearest->min_support > 0) return nearest_supported(&work, count, threads, cancel);
-  if (items->shape.sparse) return nearest_sparse(&work, count, threads, cancel);
-  if (items->shape.links) return parallel_for(threads, count, nearest_linked, &work, cancel);
-  return parallel_for(threads, count, nearest_dense, &work, cancel);
+  int code;
+  if (items->shape.sparse && nearest->min_support > 0)
+    code = nearest_supported(&work, count, threads, cancel);
+  else if (items->shape.sparse)
+    code = nearest_sparse(&work, count, threads, cancel);
+  else
+    code = parallel_for(threads, count, items->shape.links ? nearest_linked : nearest_dense, &work, cancel);
+  for (size_t i = 0; i < count && items->forgotten_count; i++)
+    if (items_is_forgotten(items, first + i)) found[i] = 0;
+  return code;
 }

@@ -110,3 +110,69 @@ int neighborhood_user(Model *model, const ModelItems *items, const History *hist
   neighbor_lists_free(&lists);
   return code;
 }
+
+/* ---- of many users, without an item ------------------------------------------------------------------------------ */
+
+struct Neighborhood {
+  SparseMatrix rows, features;
+  NeighborOptions options;
+  NeighborSearch *search;
+  float *similarity;
+  uint32_t *support;
+};
+
+static int copy_without(const SparseMatrix *all, uint32_t item, SparseMatrix *matrix) {
+  int code = sparse_alloc(matrix, all->rows, all->columns, all->start[all->rows], all->value != NULL);
+  size_t to = 0;
+  for (size_t row = 0; code == SQLITE_OK && row < all->rows; row++) {
+    for (size_t e = all->start[row]; e < all->start[row + 1]; e++) {
+      if (all->index[e] == item) continue;
+      matrix->index[to] = all->index[e];
+      if (matrix->value) matrix->value[to] = all->value[e];
+      to++;
+    }
+    matrix->start[row + 1] = to;
+  }
+  return code;
+}
+
+int neighborhood_without(Model *model, const ModelItems *items, uint32_t item, Neighborhood **made,
+                         const Cancel *cancel, Error *error) {
+  Observed *observed = NULL;
+  Neighborhood *neighborhood = *made = memory_alloc_zero(1, sizeof *neighborhood);
+  if (!neighborhood) return error_no_memory(error);
+  int code = model_observed(model, items, &observed, error);
+  if (code != SQLITE_OK) return code;
+  size_t users = observed->by_user.rows;
+  neighborhood->options = predictor_search_options(&items->shape, parallel_threads(0));
+  neighborhood->similarity = memory_alloc(users, sizeof *neighborhood->similarity);
+  neighborhood->support = memory_alloc(users, sizeof *neighborhood->support);
+  if (!neighborhood->similarity || !neighborhood->support) code = SQLITE_NOMEM;
+  if (code == SQLITE_OK) code = copy_without(&observed->by_user, item, &neighborhood->rows);
+  if (code == SQLITE_OK)
+    code = sparse_transpose(&neighborhood->rows, &neighborhood->features, neighborhood->options.threads, cancel);
+  if (code == SQLITE_OK)
+    code = neighbors_create(&neighborhood->search, &neighborhood->rows, &neighborhood->features, &neighborhood->options,
+                            cancel, error);
+  observed_release(observed);
+  return code == SQLITE_NOMEM ? error_no_memory(error) : interrupt_error(error, code);
+}
+
+int neighborhood_of(Neighborhood *neighborhood, uint32_t user, NeighborLists *lists, Error *error) {
+  *lists = (NeighborLists){0};
+  int code = neighbors_row(neighborhood->search, user, neighborhood->similarity, neighborhood->support);
+  if (code == SQLITE_OK)
+    code =
+        choose(&neighborhood->options, neighborhood->similarity, neighborhood->support, neighborhood->rows.rows, lists);
+  return code == SQLITE_NOMEM ? error_no_memory(error) : interrupt_error(error, code);
+}
+
+void neighborhood_end(Neighborhood *neighborhood) {
+  if (!neighborhood) return;
+  neighbors_destroy(neighborhood->search);
+  sparse_free(&neighborhood->rows);
+  sparse_free(&neighborhood->features);
+  memory_free(neighborhood->similarity);
+  memory_free(neighborhood->support);
+  memory_free(neighborhood);
+}

@@ -15,4 +15,12 @@ int neighborhood_find(Model *model, const ModelItems *items, uint32_t user, cons
 int neighborhood_user(Model *model, const ModelItems *items, const History *history, ModelUser *user,
                       const Cancel *cancel, Error *error);
 
+/* The neighbours of many users, as training would find them if nobody had the item. The model has begun, and what it
+ * observed is kept until the end. SQLITE_OK, or an error; to be ended in either case. */
+typedef struct Neighborhood Neighborhood;
+int neighborhood_without(Model *model, const ModelItems *items, uint32_t item, Neighborhood **made,
+                         const Cancel *cancel, Error *error);
+int neighborhood_of(Neighborhood *neighborhood, uint32_t user, NeighborLists *lists, Error *error); /* one list */
+void neighborhood_end(Neighborhood *neighborhood);                                                  /* NULL is fine */
+
 #endif

@@ -10,6 +10,7 @@
 
 /* Is the item wanted, by what the user has seen? */
 static int passes(const RankingRequest *request, uint32_t item) {
+  if (items_is_forgotten(request->items, item)) return 0;
   if (request->seen == SEEN_OR_NOT) return 1;
   if (request->seen == SEEN_NEITHER) return 0;
   int seen = request->history && history_find(request->history, item, NULL);

@@ -46,7 +46,8 @@ static void rank_popular(const ModelItems *items, const Popularity *popularity, 
   TopK top;
   top_k_init(&top, best, k);
   for (uint32_t item = 0; item < items->ids.count; item++)
-    if (!history_find(history, item, NULL)) top_k_offer(&top, (float)popularity->liked[item], item);
+    if (!items_is_forgotten(items, item) && !history_find(history, item, NULL))
+      top_k_offer(&top, (float)popularity->liked[item], item);
   *found = top_k_sort(&top);
 }
 

@@ -17,6 +17,7 @@ int recommend_register(Connection *connection); /* recommend.c, recommend_all.c 
 int recommend_all_register(Connection *connection);
 int recommend_for_register(Connection *connection);  /* recommend_for.c */
 int similar_register(Connection *connection);        /* similar.c: item_similar, user_similar, recommend_users */
+int forget_register(Connection *connection);         /* recommend_forget.c */
 int explain_register(Connection *connection);        /* explain.c: recommend_explain */
 int similar_all_register(Connection *connection);    /* similar_all.c: item_similar_all */
 int predict_register(Connection *connection);        /* predict.c */

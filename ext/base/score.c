@@ -32,6 +32,15 @@ int score_panel_alloc(ScorePanel *panel, size_t count, int stride, int biases) {
   return SQLITE_NOMEM;
 }
 
+int score_panel_copy(const ScorePanel *from, ScorePanel *to) {
+  int code = score_panel_alloc(to, from->count, from->stride, from->bias != NULL);
+  size_t padded = panel_blocks(from) * SCORE_BLOCK;
+  if (code != SQLITE_OK) return code;
+  memcpy(to->packed, from->packed, padded * (size_t)from->stride * sizeof *to->packed);
+  if (to->bias) memcpy(to->bias, from->bias, padded * sizeof *to->bias);
+  return SQLITE_OK;
+}
+
 void score_panel_free(ScorePanel *panel) {
   memory_free_aligned(panel->packed);
   memory_free_aligned(panel->bias);

@@ -27,7 +27,8 @@ typedef struct ScorePanel {
 
 /* Allocates a panel of `count` zero vectors. SQLITE_OK or SQLITE_NOMEM (nothing is kept). */
 int score_panel_alloc(ScorePanel *panel, size_t count, int stride, int biases);
-void score_panel_free(ScorePanel *panel); /* a cleared panel is fine; leaves it cleared */
+int score_panel_copy(const ScorePanel *from, ScorePanel *to); /* the same */
+void score_panel_free(ScorePanel *panel);                     /* a cleared panel is fine; leaves it cleared */
 
 void score_panel_set(ScorePanel *panel, size_t index, const float *vector, int length); /* length ≤ stride; rest 0 */
 void score_panel_get(const ScorePanel *panel, size_t index, float *vector);             /* stride floats */

@@ -12,6 +12,7 @@ typedef struct Scorer {
   const ScorePanel *panel;
   const Postings *postings;
   const Links *links;
+  Excluded gone; /* items that nobody is to get: places that are there no more */
 } Scorer;
 
 /* What fits the scorer; the other is NULL. */
@@ -33,7 +34,7 @@ static inline size_t scorer_room(const Scorer *scorer) {
 /* score_panel_scores, postings_scores or links_scores of query number `query`. SQLITE_OK or SQLITE_NOMEM. */
 int scorer_scores(const Scorer *scorer, const Queries *queries, size_t query, float *scores);
 
-/* score_panel_top_k, postings_top_k or links_top_k. */
+/* score_panel_top_k, postings_top_k or links_top_k, without what is gone. */
 int scorer_top_k(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k, Scored *best,
                  size_t *found, int threads, const Cancel *cancel);
 

@@ -62,7 +62,7 @@ static inline Slot *find_slot(const Dictionary *dictionary, const Id *id, uint32
 }
 
 uint32_t dictionary_find(const Dictionary *dictionary, const Id *id) {
-  if (dictionary->count == 0) return DICTIONARY_NONE;
+  if (dictionary->count == 0 || id->kind == ID_NONE) return DICTIONARY_NONE;
   const Slot *slot = find_slot(dictionary, id, (uint32_t)(id_hash(id) >> 32));
   return slot->number ? slot->number - 1 : DICTIONARY_NONE;
 }
@@ -74,7 +74,7 @@ Id dictionary_id(const Dictionary *dictionary, size_t index) {
     id.as.integer = entry->as.integer;
   else if (id.kind == ID_REAL)
     id.as.real = entry->as.real;
-  else
+  else if (id.kind != ID_NONE)
     id.as.bytes = dictionary->bytes + entry->as.offset;
   return id;
 }
@@ -144,6 +144,16 @@ static int append(Dictionary *dictionary, const Id *id, uint32_t hash) {
   slot->hash = hash;
   slot->number = (uint32_t)++dictionary->count;
   return SQLITE_OK;
+}
+
+int dictionary_add_none(Dictionary *dictionary) {
+  int code = make_room(dictionary, 0);
+  if (code == SQLITE_OK) dictionary->entries[dictionary->count++] = (Entry){.kind = (uint32_t)ID_NONE};
+  return code;
+}
+
+int dictionary_is_none(const Dictionary *dictionary, size_t index) {
+  return dictionary->entries[index].kind == (uint32_t)ID_NONE;
 }
 
 static int add_hashed(Dictionary *dictionary, const Id *id, uint32_t hash, uint32_t *index) {

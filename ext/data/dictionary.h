@@ -28,6 +28,11 @@ int dictionary_add(Dictionary *dictionary, const Id *id, uint32_t *index);
 #define DICTIONARY_BATCH 64 /* a good n, and the most */
 int dictionary_add_batch(Dictionary *dictionary, const Id *ids, size_t n, uint32_t *indexes);
 
+/* Appends a place without an id (ID_NONE), which nothing finds. SQLITE_OK, SQLITE_NOMEM or SQLITE_TOOBIG. Not before
+ * dictionary_sort. */
+int dictionary_add_none(Dictionary *dictionary);
+int dictionary_is_none(const Dictionary *dictionary, size_t index);
+
 /* DICTIONARY_NONE where it is not there. Does not change the dictionary: threads may share it. */
 uint32_t dictionary_find(const Dictionary *dictionary, const Id *id);
 

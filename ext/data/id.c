@@ -133,6 +133,7 @@ int id_bind(sqlite3_stmt *statement, int parameter, const Id *id) {
     case ID_REAL: return sqlite3_bind_double(statement, parameter, id->as.real);
     case ID_TEXT: return sqlite3_bind_text64(statement, parameter, id->as.bytes, id->size, SQLITE_STATIC, SQLITE_UTF8);
     case ID_BLOB: break;
+    case ID_NONE: return sqlite3_bind_null(statement, parameter);
   }
   return sqlite3_bind_blob64(statement, parameter, id->as.bytes, id->size, SQLITE_STATIC);
 }
@@ -143,6 +144,7 @@ void id_result(sqlite3_context *context, const Id *id) {
     case ID_REAL: sqlite3_result_double(context, id->as.real); break;
     case ID_TEXT: sqlite3_result_text64(context, id->as.bytes, id->size, SQLITE_TRANSIENT, SQLITE_UTF8); break;
     case ID_BLOB: sqlite3_result_blob64(context, id->as.bytes, id->size, SQLITE_TRANSIENT); break;
+    case ID_NONE: sqlite3_result_null(context); break;
   }
 }
 
@@ -167,6 +169,7 @@ char *id_format(const Id *id, char text[ID_FORMAT_SIZE]) {
       sqlite3_snprintf(8, text + 2 + 2 * shown, "%s'", shown < id->size ? "…" : "");
       break;
     }
+    case ID_NONE: sqlite3_snprintf(ID_FORMAT_SIZE, text, "NULL"); break;
   }
   return text;
 }

@@ -8,7 +8,13 @@
 
 #include "../base/sqlite.h"
 
-typedef enum IdKind { ID_INTEGER, ID_REAL, ID_TEXT, ID_BLOB } IdKind;
+typedef enum IdKind {
+  ID_INTEGER,
+  ID_REAL,
+  ID_TEXT,
+  ID_BLOB,
+  ID_NONE /* no id: the place of an item that was forgotten, equal to no id that is looked for; NULL in SQL */
+} IdKind;
 
 /* A view of a value: text and blobs are borrowed. */
 typedef struct Id {

@@ -81,17 +81,18 @@ static size_t relevant_before(const Scored *relevant, size_t count, float score,
 
 /* Turns the sorted relevant entries into ranks. before[j] counts the other candidates that fall just before relevant
  * entry j (and after entry j-1). Returns the AUC's numerator, and the number of other candidates. */
-static double rank_relevant(const float *scores, size_t items, const Excluded *excluded, const Scored *relevant,
+static double rank_relevant(const float *scores, const Scorer *scorer, const Excluded *excluded, const Scored *relevant,
                             size_t count, size_t *before, size_t *others) {
-  size_t next_excluded = 0;
+  size_t items = scorer_count(scorer), next_excluded = 0, next_gone = 0;
   double ties = 0;
   memset(before, 0, (count + 1) * sizeof *before);
   *others = 0;
   for (uint32_t item = 0; item < items; item++) {
-    if (excluded && next_excluded < excluded->count && excluded->index[next_excluded] == item) {
-      next_excluded++;
-      continue;
-    }
+    int is_gone = next_gone < scorer->gone.count && scorer->gone.index[next_gone] == item;
+    int is_seen = excluded && next_excluded < excluded->count && excluded->index[next_excluded] == item;
+    next_gone += (size_t)is_gone;
+    next_excluded += (size_t)is_seen;
+    if (is_gone || is_seen) continue;
     size_t place = relevant_before(relevant, count, scores[item], item);
     if (place < count && relevant[place].index == item) continue;
     before[place]++;
@@ -161,7 +162,7 @@ static int judge_user(void *context, size_t index, int worker) {
       if (!is_excluded(excluded, relevant->index[i]))
         ranked[count++] = (Scored){scores[relevant->index[i]], relevant->index[i]};
     scored_sort(ranked, count);
-    double right = rank_relevant(scores, scorer_count(judging->scorer), excluded, ranked, count, rank, &others);
+    double right = rank_relevant(scores, judging->scorer, excluded, ranked, count, rank, &others);
     for (size_t j = 0; j < count; j++) {
       above += rank[j];
       rank[j] = above + j + 1;

@@ -309,22 +309,38 @@ static void shape_from_config(const Config *config, ModelItems *items) {
 
 /* ---- m_item and m_itemfactor ------------------------------------------------------------------------------------ */
 
+/* An item that was forgotten: its place has no id. Members of clusters can't be. */
+static int add_forgotten(Reader *reader, ModelItems *items, Error *error) {
+  size_t count = items->forgotten_count;
+  if (items->shape.clusters) return shadow_damaged(error, reader->name, "an item has no id");
+  if ((count & (count - 1)) == 0) { /* full at every power of two */
+    uint32_t *grown = memory_resize(items->forgotten, count ? 2 * count : 1, sizeof *grown);
+    if (!grown) return error_no_memory(error);
+    items->forgotten = grown;
+  }
+  items->forgotten[items->forgotten_count++] = (uint32_t)items->ids.count;
+  return dictionary_add_none(&items->ids) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+static int add_id(Reader *reader, sqlite3_stmt *statement, size_t item, ModelItems *items, Error *error) {
+  Id id;
+  uint32_t added = 0;
+  int there = id_from_column(statement, 1, &id);
+  if (there < 0) return error_no_memory(error);
+  if (there == 0) return add_forgotten(reader, items, error);
+  if (dictionary_add(&items->ids, &id, &added) != SQLITE_OK) return error_no_memory(error);
+  return added == item ? SQLITE_OK : shadow_damaged(error, reader->name, "two items share an id");
+}
+
 static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *error) {
   sqlite3_stmt *statement = NULL;
   size_t item = 0;
   int code = reader_statement(reader, STATEMENT_ITEMS, &statement, error);
   while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
     int64_t index;
-    Id id;
-    uint32_t added = 0;
     code = reader_integer(reader, statement, 0, (int64_t)item, (int64_t)item, "the index of an item", &index, error);
     if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, reader->name, "it has too many items");
-    if (code != SQLITE_OK) break;
-    int there = id_from_column(statement, 1, &id);
-    if (there < 0) code = error_no_memory(error);
-    if (there == 0) code = shadow_damaged(error, reader->name, "an item has no id");
-    if (code == SQLITE_OK && dictionary_add(&items->ids, &id, &added) != SQLITE_OK) code = error_no_memory(error);
-    if (code == SQLITE_OK && added != item) code = shadow_damaged(error, reader->name, "two items share an id");
+    if (code == SQLITE_OK) code = add_id(reader, statement, item, items, error);
     if (code == SQLITE_OK) item++;
   }
   sqlite3_reset(statement);
@@ -355,7 +371,10 @@ void items_set(ModelItems *items, size_t item, const float *row) {
 
 /* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
 static int unpack_item(Reader *reader, ModelItems *items, size_t item, const char *from, float *row, Error *error) {
-  int code = reader_floats(reader, from, store_row_floats(&items->shape), "an item's factor", row, error);
+  size_t floats = store_row_floats(&items->shape);
+  int code = reader_floats(reader, from, floats, "an item's factor", row, error);
+  for (size_t i = 0; i < floats && code == SQLITE_OK && items_is_forgotten(items, item); i++)
+    if (row[i] != 0) code = shadow_damaged(error, reader->name, "an item without an id has factors");
   if (code == SQLITE_OK) items_set(items, item, row);
   return code;
 }
@@ -438,6 +457,9 @@ static int load_vectors(Reader *reader, size_t count, ModelItems *items, Error *
     if (code == SQLITE_OK) code = unpack_vectors(reader, statement, item, n, &vectors, &capacity, items->norm, error);
     item += n;
   }
+  for (size_t i = 0; i < items->forgotten_count && code == SQLITE_DONE; i++)
+    if (items->forgotten[i] < item && sparse_row_length(&vectors, items->forgotten[i]))
+      code = shadow_damaged(error, reader->name, "an item without an id has words");
   if (statement) sqlite3_reset(statement);
   if (code == SQLITE_DONE)
     code = item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item vectors are missing");
@@ -521,6 +543,7 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
 void items_release(ModelItems *items) {
   if (!items || --items->references > 0) return;
   dictionary_free(&items->ids);
+  memory_free(items->forgotten);
   memory_free(items->norm);
   for (int head = 0; head < HEADS; head++) score_panel_free(&items->panel[head]);
   postings_free(&items->postings);
@@ -528,4 +551,30 @@ void items_release(ModelItems *items) {
   memory_free(items->weights);
   for (int head = 0; head < HEADS; head++) memory_free(items->gram[head]);
   memory_free(items);
+}
+
+int items_without(const ModelItems *items, size_t item, ModelItems *without) {
+  const float nothing = 0;
+  int code = SQLITE_OK;
+  *without = *items;
+  without->forgotten_count++;
+  for (int head = 0; head < HEADS; head++) {
+    without->panel[head] = (ScorePanel){0};
+    without->gram[head] = NULL;
+  }
+  for (int head = 0; head < HEADS && code == SQLITE_OK; head++) {
+    if (!shape_has_panel(&items->shape, head)) continue;
+    code = score_panel_copy(&items->panel[head], &without->panel[head]);
+    if (code == SQLITE_OK) score_panel_set(&without->panel[head], item, &nothing, 0);
+    if (code == SQLITE_OK && without->panel[head].bias) without->panel[head].bias[item] = 0;
+  }
+  return code;
+}
+
+void items_without_free(ModelItems *without) {
+  for (int head = 0; head < HEADS; head++) {
+    score_panel_free(&without->panel[head]);
+    memory_free(without->gram[head]);
+    without->gram[head] = NULL;
+  }
 }

@@ -30,6 +30,9 @@ typedef enum LiveKind {
   LIVE_ITEM_CHUNK_INSERT,
   LIVE_ITEM_CHUNK,
   LIVE_ITEMS,
+  LIVE_ITEM_FORGET,
+  LIVE_WEIGHTS,
+  LIVE_TERM,
   LIVE_ITEM_STAMP,
   LIVE_KINDS
 } LiveKind;
@@ -74,6 +77,13 @@ static const char *const texts[LIVE_KINDS] = {
     [LIVE_ITEM_CHUNK] =
         "UPDATE \"%w\".\"%w_itemfactor\" SET chunk = chunk, n = ?2, data = ?3 WHERE chunk IN (SELECT ?1)",
     [LIVE_ITEMS] = CONFIG("items", "?2"),
+    [LIVE_ITEM_FORGET] =
+        "UPDATE \"%w\".\"%w_item\" SET idx = idx, id = NULL, n = 0, liked = 0 WHERE idx IN (SELECT ?1)",
+    [LIVE_WEIGHTS] =
+        "UPDATE \"%w\".\"%w_weight\" SET name = name, data = ?3 WHERE name IN (SELECT 'link/' || CAST(?1 AS TEXT))",
+    [LIVE_TERM] =
+        "UPDATE \"%w\".\"%w_term\" SET idx = idx, term = CASE WHEN df > 1 THEN term END, df = max(df - 1, 0) "
+        "WHERE idx IN (SELECT ?1)",
     [LIVE_ITEM_STAMP] = CONFIG("item_stamp", "?2"),
 };
 
@@ -248,6 +258,29 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
 
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 
+/* Items first … end - 1 as they are stored, but for `without`, which becomes zeros. */
+static int pack_items(const ModelItems *items, size_t first, size_t end, size_t without, char *blob) {
+  const ModelShape *shape = &items->shape;
+  size_t floats = store_row_floats(shape);
+  float *vector = memory_alloc_aligned(
+      1, (size_t)(shape_stride(shape, HEAD_RATING) + shape_stride(shape, HEAD_RANKING)) * sizeof *vector);
+  float *stored = memory_alloc(floats, sizeof *stored);
+  int complete = vector && stored;
+  for (size_t i = first; i < end && complete; i++) {
+    for (int head = 0; head < HEADS; head++) {
+      if (!shape_has_panel(shape, head)) continue;
+      score_panel_get(&items->panel[head], i, vector);
+      memcpy(stored + store_factors_place(shape, head), vector, (size_t)shape->rank[head] * sizeof *stored);
+      if (shape->biases[head]) stored[store_bias_place(shape, head)] = items->panel[head].bias[i];
+    }
+    if (i == without) memset(stored, 0, floats * sizeof *stored);
+    bytes_copy_words(blob + (i - first) * floats * sizeof(float), stored, floats);
+  }
+  memory_free_aligned(vector);
+  memory_free(stored);
+  return complete ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 /* The last chunk of items, with one more. */
 static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *batch, Error *error) {
   const ModelShape *shape = &items->shape;
@@ -256,26 +289,10 @@ static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *
   LiveKind kind = item > first ? LIVE_ITEM_CHUNK : LIVE_ITEM_CHUNK_INSERT;
   LiveRow *added = add_row(batch, kind, (int64_t)(item / STORE_CHUNK), (int64_t)(item - first + 1));
   char *blob = added ? add_blob(added, (item - first + 1) * floats * sizeof(float)) : NULL;
-  float *vector = memory_alloc_aligned(
-      1, (size_t)(shape_stride(shape, HEAD_RATING) + shape_stride(shape, HEAD_RANKING)) * sizeof *vector);
-  float *stored = memory_alloc(floats, sizeof *stored);
-  int code = blob && vector && stored ? SQLITE_OK : error_no_memory(error);
-  for (size_t i = first; i < item && code == SQLITE_OK; i++) {
-    for (int head = 0; head < HEADS; head++) {
-      if (!shape_has_panel(shape, head)) continue;
-      score_panel_get(&items->panel[head], i, vector);
-      memcpy(stored + store_factors_place(shape, head), vector, (size_t)shape->rank[head] * sizeof *stored);
-      if (shape->biases[head]) stored[store_bias_place(shape, head)] = items->panel[head].bias[i];
-    }
-    bytes_copy_words(blob + (i - first) * floats * sizeof(float), stored, floats);
-  }
-  if (code == SQLITE_OK) {
-    bytes_copy_words(blob + (item - first) * floats * sizeof(float), row, floats);
-    seal(added);
-  }
-  memory_free_aligned(vector);
-  memory_free(stored);
-  return code;
+  if (!blob || pack_items(items, first, item, SIZE_MAX, blob) != SQLITE_OK) return error_no_memory(error);
+  bytes_copy_words(blob + (item - first) * floats * sizeof(float), row, floats);
+  seal(added);
+  return SQLITE_OK;
 }
 
 int live_add_item(Model *model, const ModelItems *items, const Id *id, const float *row, LiveBatch *batch,
@@ -292,7 +309,7 @@ int live_add_item(Model *model, const ModelItems *items, const Id *id, const flo
   return code == SQLITE_OK ? add_number(batch, LIVE_ITEMS, 0, count + 1, error) : code;
 }
 
-/* ---- forgetting -------------------------------------------------------------------------------------------------- */
+/* ---- forgetting a user ------------------------------------------------------------------------------------------- */
 
 /* The last user's vector goes into the hole, and the last chunk becomes shorter. */
 static int move_vector(Model *model, const ModelItems *items, uint32_t user, uint32_t last, LiveBatch *batch,
@@ -385,6 +402,121 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
   return code == SQLITE_OK ? add_number(batch, LIVE_USERS, 0, model->users - 1, error) : code;
 }
 
+/* ---- forgetting an item ------------------------------------------------------------------------------------------ */
+
+int live_reduce_user(uint32_t user, const History *history, LiveBatch *batch, Error *error) {
+  return add_user(batch, LIVE_USER_UPDATE, user, NULL, history, error);
+}
+
+int live_new_list(uint32_t user, const NeighborLists *lists, LiveBatch *batch, Error *error) {
+  return add_list(batch, LIVE_LIST, user, lists, 0, lists->start[1], error);
+}
+
+int live_new_rows(Model *model, const ModelItems *items, int64_t chunk, const uint8_t *changed, const float *rows,
+                  LiveBatch *batch, Error *error) {
+  size_t floats = store_row_floats(&items->shape), count = users_chunk_length(model, chunk);
+  LiveRow *added = add_row(batch, LIVE_USER_CHUNK, chunk, (int64_t)count);
+  char *blob = added ? add_blob(added, count * floats * sizeof(float)) : NULL;
+  int code = blob ? read_chunk(model, items, chunk, count, blob, error) : error_no_memory(error);
+  if (code != SQLITE_OK) return code;
+  for (size_t place = 0; place < count; place++)
+    if (changed[place]) bytes_copy_words(blob + place * floats * sizeof(float), rows + place * floats, floats);
+  seal(added);
+  return SQLITE_OK;
+}
+
+/* The item's own list becomes empty, and it is in nobody's. */
+static int forget_lists(Model *model, size_t linked, uint32_t item, LiveBatch *batch, Error *error) {
+  enum { BLOCK = 64 * STORE_CHUNK };
+  int code = SQLITE_OK;
+  for (size_t first = 0; first < linked && code == SQLITE_OK; first += BLOCK) {
+    NeighborLists lists = {0};
+    size_t count = linked - first < BLOCK ? linked - first : BLOCK;
+    code = neighbors_read(&model->reader, first, count, linked, &lists, error);
+    for (size_t row = 0; row < count && code == SQLITE_OK; row++) {
+      uint32_t index = (uint32_t)(first + row);
+      int changed = index == item;
+      size_t n = edit_list(&lists, row, item, item, &changed);
+      if (changed) code = add_list(batch, LIVE_LIST, index, &lists, lists.start[row], index == item ? 0 : n, error);
+    }
+    neighbor_lists_free(&lists);
+  }
+  return code;
+}
+
+/* Its chunk of factors. */
+static int forget_factors(const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
+  size_t first = item / STORE_CHUNK * STORE_CHUNK, left = items->ids.count - first;
+  size_t n = left < STORE_CHUNK ? left : STORE_CHUNK;
+  LiveRow *row = add_row(batch, LIVE_ITEM_CHUNK, item / STORE_CHUNK, (int64_t)n);
+  char *blob = row ? add_blob(row, n * store_row_floats(&items->shape) * sizeof(float)) : NULL;
+  if (!blob || pack_items(items, first, first + n, item, blob) != SQLITE_OK) return error_no_memory(error);
+  seal(row);
+  return SQLITE_OK;
+}
+
+/* Its chunk of sparse vectors, and its words, of which those that no other item has are forgotten too. */
+static int forget_words(const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
+  const SparseMatrix *vectors = &items->postings.vectors;
+  size_t first = item / STORE_CHUNK * STORE_CHUNK, left = items->ids.count - first, entries = 0;
+  size_t n = left < STORE_CHUNK ? left : STORE_CHUNK, own = sparse_row_length(vectors, item);
+  size_t all = vectors->start[first + n] - vectors->start[first] - own;
+  LiveRow *row = add_row(batch, LIVE_ITEM_CHUNK, item / STORE_CHUNK, (int64_t)n);
+  char *blob = row ? add_blob(row, 8 * (n + all)) : NULL;
+  if (!blob) return error_no_memory(error);
+  for (size_t i = 0; i < n; i++) {
+    uint32_t count = first + i == item ? 0 : (uint32_t)sparse_row_length(vectors, first + i);
+    float length = first + i == item ? 0 : items->norm[first + i];
+    const size_t start = vectors->start[first + i];
+    bytes_copy_words(blob + 4 * i, &count, 1);
+    bytes_copy_words(blob + 4 * (n + i), &length, 1);
+    bytes_copy_words(blob + 8 * n + 4 * entries, vectors->index + start, count);
+    bytes_copy_words(blob + 8 * n + 4 * (all + entries), vectors->value + start, count);
+    entries += count;
+  }
+  seal(row);
+  int code = SQLITE_OK;
+  for (size_t e = vectors->start[item]; e < vectors->start[item + 1] && code == SQLITE_OK; e++)
+    code = add_number(batch, LIVE_TERM, vectors->index[e], 0, error);
+  return code;
+}
+
+int live_forget_item(Model *model, const ModelItems *items, uint32_t item, int64_t trained, LiveBatch *batch,
+                     Error *error) {
+  const ModelShape *shape = &items->shape;
+  size_t linked = item < (size_t)shape->linked ? (size_t)shape->linked : 0;
+  int code = SQLITE_OK;
+  batch->secure = 1;
+  if (shape->links == LINK_ITEM_NEIGHBORS) code = forget_lists(model, linked, item, batch, error);
+  if (code == SQLITE_OK && trained) code = add_number(batch, LIVE_RATINGS, 0, -trained, error);
+  if (code == SQLITE_OK) code = add_number(batch, LIVE_ITEM_FORGET, item, 0, error);
+  if (code == SQLITE_OK && store_row_floats(shape)) code = forget_factors(items, item, batch, error);
+  if (code == SQLITE_OK && shape->sparse) code = forget_words(items, item, batch, error);
+  /* As large as all weights are: they are made when they are written. */
+  batch->items = items;
+  batch->without = item;
+  for (size_t row = 0; shape->links == LINK_ITEM_WEIGHTS && row < linked && code == SQLITE_OK; row += STORE_CHUNK)
+    code = add_number(batch, LIVE_WEIGHTS, (int64_t)(row / STORE_CHUNK), 0, error);
+  return code;
+}
+
+/* A chunk of weights without the item's row and column. */
+static int make_weights(const LiveBatch *batch, LiveRow *row) {
+  const ModelItems *items = batch->items;
+  size_t linked = (size_t)items->shape.linked, first = (size_t)row->key * STORE_CHUNK;
+  size_t n = linked - first < STORE_CHUNK ? linked - first : STORE_CHUNK;
+  const float nothing = 0;
+  char *blob = add_blob(row, n * linked * sizeof(float));
+  if (!blob) return SQLITE_NOMEM;
+  bytes_copy_words(blob, items->weights + first * linked, n * linked);
+  for (size_t i = 0; i < n; i++) {
+    if (first + i == batch->without) memset(blob + i * linked * sizeof(float), 0, linked * sizeof(float));
+    bytes_copy_words(blob + (i * linked + batch->without) * sizeof(float), &nothing, 1);
+  }
+  seal(row);
+  return SQLITE_OK;
+}
+
 /* ---- stamps and writing ------------------------------------------------------------------------------------------ */
 
 static uint64_t hash_row(uint64_t hash, const LiveRow *row) {
@@ -424,13 +556,18 @@ static int write_rows(sqlite3 *db, ModelName name, const LiveBatch *batch, Error
   sqlite3_stmt *statement = NULL;
   int code = SQLITE_OK;
   for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++) {
-    const LiveRow *row = &batch->rows[i];
+    LiveRow *row = &batch->rows[i];
     if (i == 0 || row->kind != batch->rows[i - 1].kind) {
       sqlite3_finalize(statement);
       statement = NULL;
       code = shadow_prepare(db, name, &statement, error, texts[row->kind], name.schema, name.name);
     }
+    if (code == SQLITE_OK && row->kind == LIVE_WEIGHTS && make_weights(batch, row) != SQLITE_OK)
+      code = error_no_memory(error);
     if (code == SQLITE_OK) code = write_row(db, statement, row, error);
+    if (row->kind != LIVE_WEIGHTS) continue;
+    memory_free(row->blob);
+    row->blob = NULL;
   }
   sqlite3_finalize(statement);
   return code;

@@ -1,5 +1,6 @@
 /* Changing a few rows of a stored model: a rating that comes or goes, a user who is forgotten. First the rows are
- * worked out (live_rate, live_unrate, live_forget), with the model begun; then live_write writes them, at one stroke.
+ * worked out (live_rate, live_forget, live_forget_item), with the model begun; then live_write writes them, at one
+ * stroke.
  *
  * The stamps that they end with are hashes of the last ones and of all that is written: the same changes give the same
  * bytes, and a change of users' rows alone leaves the item stamp as it was. */
@@ -13,8 +14,10 @@ typedef struct LiveRow LiveRow; /* private to live.c */
 /* The rows to be written, in order. Borrows the ids it was given. */
 typedef struct LiveBatch {
   size_t count;
-  LiveRow *rows; /* owned */
-  int secure;    /* what is deleted must be overwritten in the file */
+  LiveRow *rows;           /* owned */
+  int secure;              /* what is deleted must be overwritten in the file */
+  const ModelItems *items; /* borrowed: the weights that go … */
+  uint32_t without;        /* … without this item */
 } LiveBatch;
 
 /* A history with one entry more, or with another rating; held-out entries stay what they are. `history` and the new
@@ -47,6 +50,21 @@ int live_add_item(Model *model, const ModelItems *items, const Id *id, const flo
  * sqlite3_value_free. */
 int live_forget(Model *model, const ModelItems *items, uint32_t user, const History *history, sqlite3_value **last,
                 LiveBatch *batch, Error *error);
+
+/* Removes an item, which keeps its place: no id, zeros for its factors and weights, in nobody's list. `trained`: how
+ * many of its entries were trained on. What becomes of its users comes before: */
+int live_forget_item(Model *model, const ModelItems *items, uint32_t item, int64_t trained, LiveBatch *batch,
+                     Error *error);
+
+/* … their histories without it, which the batch does not keep; */
+int live_reduce_user(uint32_t user, const History *history, LiveBatch *batch, Error *error);
+
+/* … their new neighbours, one list; */
+int live_new_list(uint32_t user, const NeighborLists *lists, LiveBatch *batch, Error *error);
+
+/* … and their new rows, chunk by chunk: a row each, store_row_floats, looked at where `changed` says so. */
+int live_new_rows(Model *model, const ModelItems *items, int64_t chunk, const uint8_t *changed, const float *rows,
+                  LiveBatch *batch, Error *error);
 
 /* The new stamps: last, with what is in the batch. */
 int live_stamp(const Model *model, const ModelItems *items, LiveBatch *batch, Error *error);

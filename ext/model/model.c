@@ -141,6 +141,8 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
       code = shadow_damaged(error, model_name(model), "an item is missing");
     if (code == SQLITE_OK)
       code = reader_integer(&model->reader, statement, 1, 0, UINT32_MAX, "the count of an item", &n, error);
+    if (code == SQLITE_OK && n && items_is_forgotten(items, item))
+      code = shadow_damaged(error, model_name(model), "an item without an id is counted");
     if (code == SQLITE_OK)
       code = reader_integer(&model->reader, statement, 2, 0, n, "the count of an item's likes", &liked, error);
     if (code != SQLITE_OK) break;

@@ -111,10 +111,28 @@ static int load_neighbors(Reader *reader, ModelItems *items, Error *error) {
   return SQLITE_OK;
 }
 
+/* Is an item that was forgotten linked to anything, or anything to it? */
+static int links_to_forgotten(const ModelItems *items) {
+  const NeighborLists *lists = &items->neighbors;
+  size_t linked = (size_t)items->shape.linked, entries = lists->start ? lists->start[items->ids.count] : 0;
+  if (!items->forgotten_count) return 0;
+  for (size_t e = 0; e < entries; e++)
+    if (items_is_forgotten(items, lists->neighbor[e])) return 1;
+  for (size_t i = 0; i < items->forgotten_count; i++) {
+    size_t item = items->forgotten[i];
+    if (lists->start && lists->start[item] < lists->start[item + 1]) return 1;
+    for (size_t other = 0; items->weights && item < linked && other < linked; other++)
+      if (items->weights[item * linked + other] != 0 || items->weights[other * linked + item] != 0) return 1;
+  }
+  return 0;
+}
+
 int links_load(Reader *reader, ModelItems *items, Error *error) {
   int code = SQLITE_OK;
   if (items->shape.links == LINK_ITEM_NEIGHBORS) code = load_neighbors(reader, items, error);
   if (items->shape.links == LINK_ITEM_WEIGHTS) code = load_weights(reader, items, error);
+  if (code == SQLITE_OK && links_to_forgotten(items))
+    code = shadow_damaged(error, reader->name, "an item without an id is linked to others");
   items_link(items);
   return code;
 }

@@ -2,9 +2,10 @@
 #include "scoring.h"
 
 Scorer items_scorer(const ModelItems *items) {
-  if (items->shape.sparse) return (Scorer){.postings = &items->postings};
-  if (items->shape.links) return (Scorer){.links = &items->links};
-  return (Scorer){.panel = &items->panel[items->shape.score_head]};
+  const Excluded gone = items_forgotten(items);
+  if (items->shape.sparse) return (Scorer){.postings = &items->postings, .gone = gone};
+  if (items->shape.links) return (Scorer){.links = &items->links, .gone = gone};
+  return (Scorer){.panel = &items->panel[items->shape.score_head], .gone = gone};
 }
 
 float items_score(const ModelItems *items, int head, uint32_t item, const ModelUser *user) {

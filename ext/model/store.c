@@ -29,7 +29,8 @@
  *            where every rating is 1), then the checksum; NULL where no history is kept
  *
  * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries, dislikes not
- *            counted; liked: those that like it (shape_likes)
+ *            counted; liked: those that like it (shape_likes). An item that was forgotten keeps its place: id NULL, n and
+ *            liked 0, zeros for its factors and weights, an empty list of neighbours, no terms
  *
  * m_userfactor, m_itemfactor
  *
@@ -40,7 +41,8 @@
  *            was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their weights
  *            (float32); then the checksum
  *
- * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by
+ * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by.
+ *            term NULL, df 0: only an item that was forgotten had it
  *
  * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
  *            the checksum; shape: [vectors, rank]

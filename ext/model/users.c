@@ -296,7 +296,8 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   bytes_copy_words(history->item, blob, history->count);
   if (take_held_out(history) != SQLITE_OK) return error_no_memory(error);
   for (size_t i = 0; i < history->count; i++)
-    if (history->item[i] >= items->ids.count || (i && history->item[i] <= history->item[i - 1]))
+    if (history->item[i] >= items->ids.count || items_is_forgotten(items, history->item[i]) ||
+        (i && history->item[i] <= history->item[i - 1]))
       return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
   return with_ratings ? reader_floats(&model->reader, (const char *)blob + 4 * history->count, history->count,
                                       "a rating in a user's history", history->rating, error)

@@ -32,17 +32,25 @@ static int load_term(Reader *reader, sqlite3_stmt *statement, const ModelItems *
   Id id;
   if ((int64_t)term >= items->shape.terms) return shadow_damaged(error, reader->name, "it has too many terms");
   int code = reader_integer(reader, statement, 0, (int64_t)term, (int64_t)term, "the index of a term", &value, error);
+  int gone = sqlite3_column_type(statement, 1) == SQLITE_NULL; /* of an item that was forgotten, and of no other */
   if (code == SQLITE_OK)
-    code = reader_integer(reader, statement, 2, 1, (int64_t)items->ids.count, "the items of a term", &value, error);
+    code = reader_integer(reader, statement, 2, !gone, gone ? 0 : (int64_t)items->ids.count, "the items of a term",
+                          &value, error);
   if (code != SQLITE_OK) return code;
+  if (gone) {
+    words->idf[term] = 1;
+    return dictionary_add_none(&words->terms) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  }
   if (id_from_column(statement, 1, &id) < 0) return error_no_memory(error);
   if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return shadow_damaged(error, reader->name, "a term is no text");
   if (dictionary_add(&words->terms, &id, &added) != SQLITE_OK) return error_no_memory(error);
   if (added != term) return shadow_damaged(error, reader->name, "a term is there twice");
+  while (term > 0 && dictionary_is_none(&words->terms, term - 1)) term--;
   if (term > 0) {
     Id before = dictionary_id(&words->terms, term - 1);
     if (id_compare(&before, &id) > 0) return shadow_damaged(error, reader->name, "its terms are not in order");
   }
+  term = added;
   words->idf[term] = sqlite3_column_double(statement, 3);
   if (isfinite(words->idf[term]) && words->idf[term] > 0) return SQLITE_OK;
   return shadow_damaged(error, reader->name, "a term's idf is no positive number");

@@ -194,6 +194,8 @@ static const Step rating_changes[] = {
     {"DELETE FROM ratings_mf WHERE user = 5 AND seen = 1", 0},
     {"INSERT INTO ratings_mf(ratings_mf, user) VALUES('forget', 4)", 0},
     {"INSERT INTO plays_mf(plays_mf, user) VALUES('forget', 'person 9')", 0},
+    {"INSERT INTO ratings_mf(ratings_mf, item) VALUES('forget', 4)", 0},
+    {"SELECT recommend_forget('item', 'song 3')", 0},
     {"INSERT INTO plays_mf(user, item, rating) VALUES('somebody', 'song 99', NULL)", 0},
 };
 enum { CHANGES = sizeof rating_changes / sizeof *rating_changes };
@@ -398,6 +400,8 @@ static const Step content_training[] = {
     {"INSERT INTO latent(user, item, rating) VALUES(33, 5, 2)", 0},
     {"DELETE FROM vectors_tfidf WHERE user = 2 AND seen = 1 AND item < 5", 0},
     {"INSERT INTO latent(latent, user) VALUES('forget', 2)", 0},
+    {"INSERT INTO latent(latent, item) VALUES('forget', 2)", 0},
+    {"INSERT INTO articles_tfidf(articles_tfidf, item) VALUES('forget', 2)", 0},
     {"ALTER TABLE articles_tfidf RENAME TO other", 0},
     {"DROP TABLE vectors_tfidf", 0},
 };
@@ -498,6 +502,10 @@ static const Step link_changes[] = {
     {"INSERT INTO users_knn(user, item, rating) VALUES(3, 77, 5)", 0},
     {"INSERT INTO users_knn(user, item, rating) VALUES(99, 4, 5)", 0},
     {"INSERT INTO users_knn(users_knn, user) VALUES('forget', 3)", 0},
+    {"INSERT INTO users_knn(users_knn, item) VALUES('forget', 2)", 0},
+    {"INSERT INTO ratings_knn(ratings_knn, item) VALUES('forget', 2)", 0},
+    {"INSERT INTO plays_ease(plays_ease, item) VALUES('forget', 'song 2')", 0},
+    {"INSERT INTO ratings_baseline(ratings_baseline, item) VALUES('forget', 2)", 0},
 };
 enum { LINK_CHANGES = sizeof link_changes / sizeof *link_changes };
 
@@ -518,8 +526,8 @@ static inline Image take_image(sqlite3 *db) {
   return image;
 }
 
-/* PRAGMA secure_delete as SQLite has it by default, and Debian's has not: what writes to a model turns it on for as long
- * as that takes. */
+/* PRAGMA secure_delete as SQLite has it by default, and Debian's has not: what writes to a model turns it on for as
+ * long as that takes. */
 static inline void leave_deleted(sqlite3 *db) { must(db, "PRAGMA secure_delete = OFF"); }
 
 /* It must be as it was, whatever has happened. */

@@ -46,9 +46,41 @@ static void damage_ratings(long full) {
   discharge();
 }
 
+/* Of an item that was forgotten there is a place, and nothing else: see items.c. */
+static void damage_forgotten(long full) {
+  static const Damaged rows[] = {{"ratings_mf_item", "idx", {"idx", "id", "n"}, DETECTED},
+                                 {"plays_mf_item", "idx", {"idx", "id", "n"}, DETECTED}};
+  sqlite3 *db = empty_database();
+  must(db, make_data);
+  must(db, train_ratings);
+  must(db, train_plays);
+  must(db, "INSERT INTO ratings_mf(ratings_mf, item) VALUES('forget', 10)");
+  must(db, "INSERT INTO ratings_mf(ratings_mf, item) VALUES('forget', 1)");
+  must(db, "INSERT INTO plays_mf(plays_mf, item) VALUES('forget', 'song 5')");
+  patient = (Patient){.serving = serving,
+                      .servings = SERVING,
+                      .changes = rating_changes,
+                      .changes_count = CHANGES,
+                      .models = rating_models,
+                      .model_count = 2,
+                      .retrain = "ratings_mf",
+                      .train = train_ratings};
+  take_in(db);
+  WITH_DAMAGE(FOUND, "UPDATE ratings_mf_item SET id = NULL WHERE idx = 3");
+  WITH_DAMAGE(FOUND, "UPDATE ratings_mf_item SET id = NULL");
+  WITH_DAMAGE(FOUND, "UPDATE ratings_mf_item SET n = 1 WHERE id IS NULL");
+  WITH_DAMAGE(DETECTED, "DELETE FROM plays_mf_item WHERE id IS NULL");
+  damage_words((Cell){"ratings_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
+  damage_words((Cell){"plays_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
+  damage_words((Cell){"ratings_mf_user", "history", "idx"}, full ? 1 : 29 * FAULT_SLOW);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) damage_rows(&rows[i], full ? 1 : 3 * FAULT_SLOW);
+  discharge();
+}
+
 int main(void) {
   begin_damage();
   long full = getenv("FAULT_FULL") != NULL;
   damage_ratings(full);
+  damage_forgotten(full);
   return damage_report();
 }

@@ -361,12 +361,15 @@ class Delete(Live):
         self.assertEqual(self.db.execute("SELECT reason FROM recommend(1007, 1)").fetchone(), ("popular",))
 
     def test_forget(self):
-        for user in (1007, 1000, 1000 + 7 * 59, 12345):  # amid, first, last, unknown
+        for user in (1007, 1000, 1000 + 7 * 59):  # amid, first, last
             left = [row for row in self.db.execute("SELECT user, item, score, prediction, rating FROM ratings_mf") if row[0] != user]
             self.db.execute(FORGET, (user,))
             self.check()
             self.assertEqual(sorted(self.db.execute("SELECT user, item, score, prediction, rating FROM ratings_mf")), sorted(left))
             self.assertEqual(self.db.execute("SELECT reason FROM recommend(?, 1)", (user,)).fetchone(), ("popular",))
+        before = shadow_bytes(self.db)
+        self.assert_error(self.db, FORGET, "knows no user 12345", parameters=(12345,))
+        self.assertEqual(shadow_bytes(self.db), before)
         indexes = [row[0] for row in self.db.execute("SELECT idx FROM ratings_mf_user ORDER BY 1")]
         self.assertEqual(indexes, list(range(57)))
 

@@ -130,16 +130,20 @@ endif
 
 # Programs linked with the extension and SQLite, one a file.
 PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
+FUZZERS  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 define link_program
 @mkdir -p $(@D)
-$(CC) $(FLAGS) -DSQLITE_CORE -I. -Iext -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(CORE) $(OPENBLAS) $(LIBRARIES) \
+$(CC) $(FLAGS) -DSQLITE_CORE -I. -Iext -Itests/unit -MMD -MP -MF $@.d $(PROGRAM_FLAGS) -o $@ $< $(CORE) $(OPENBLAS) $(LIBRARIES) \
   $(SQLITE_LIBRARY)
 endef
 $(BUILD)/tests/%: tests/%.c $(CORE) | ready
 	$(link_program)
 $(BUILD)/bench/%: tests/bench/%.c $(CORE) | ready
+	$(link_program)
+$(FUZZERS): PROGRAM_FLAGS := -fsanitize=fuzzer
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(CORE) | ready
 	$(link_program)
 
 # This one is linked with SQLite alone, and loads the extension as users do.
@@ -148,9 +152,10 @@ $(BUILD)/tests/fault/test_loading: tests/fault/test_loading.c $(SHARED) | ready
 	$(CC) $(FLAGS) -DRECOMMEND_LIBRARY='"$(abspath $(basename $(SHARED)))"' -I. -Iext -Itests/unit -MMD -MP -MF $@.d \
 	  -o $@ $< $(SQLITE_LIBRARY)
 
-.PHONY: programs benches
+.PHONY: programs benches fuzzers
 programs: $(PROGRAMS)
 benches: $(BENCHES)
+fuzzers: $(FUZZERS)
 
 # A Python whose sqlite3 can load extensions: Debian's and Homebrew's can, Apple's can't.
 PYTHON = $(shell for p in /usr/bin/python3 "$(BREW)/bin/python3" python3; do \
@@ -192,6 +197,19 @@ coverage: ## line coverage of ext/ by all tests; fails below 90 %
 	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
 	-@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O1 -g --coverage -fprofile-update=atomic' SANITIZE=0 run
 	@gcovr --root . --filter ext/ --sort-uncovered --fail-under-line 90 $(BUILD)/coverage
+
+# ---- fuzzing -------------------------------------------------------------------------------------------------------
+
+# Clang's libFuzzer, ASan and UBSan; Homebrew's clang on macOS, since Apple's has no libFuzzer.
+FUZZ_CC    ?= $(firstword $(wildcard $(BREW)/opt/llvm/bin/clang) clang)
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,float-cast-overflow,fuzzer-no-link
+SECONDS    ?= 60
+
+.PHONY: fuzz
+fuzz: ## libFuzzer on files, SQL and options, SECONDS=60 each; new inputs stay in build/fuzz
+	@sh tests/install.sh build clang
+	@$(MAKE) --no-print-directory -s -j$(JOBS) BUILD=$(BUILD)/fuzz CC='$(FUZZ_CC)' CFLAGS='$(FUZZ_FLAGS)' fuzzers
+	@sh tests/fuzz/fuzz.sh $(BUILD)/fuzz/fuzz $(SECONDS)
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------
 
@@ -238,4 +256,4 @@ help: ## this list
 	@echo "sqlite-recommend $(VERSION)"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
--include $(OBJECTS:.o=.d) $(CORE:.o=.d) $(PROGRAMS:%=%.d) $(BENCHES:%=%.d)
+-include $(OBJECTS:.o=.d) $(CORE:.o=.d) $(PROGRAMS:%=%.d) $(BENCHES:%=%.d) $(FUZZERS:%=%.d)

@@ -18,7 +18,7 @@ for purpose in "$@"; do
     Linux:test)      packages="$packages python3 python3-numpy python3-scipy python3-sklearn" ;;
     Linux:coverage)  packages="$packages gcovr" ;;
     Linux:lint)      packages="$packages clang-format clang-tidy cppcheck" ;;
-    Linux:clang)     packages="$packages clang libclang-rt-dev" ;;
+    Linux:clang)     packages="$packages clang llvm libclang-rt-dev" ;;
     Linux:peers)     packages="$packages python3-venv python3-dev g++" ;;
   esac
 done

@@ -1,6 +1,6 @@
-/* The fuzz targets over a built-in corpus and its mutations, the same every time: what libFuzzer does without knowing
- * where to look, for some seconds in every run of the tests. */
-#include <string.h>
+/* The fuzz targets of tests/fuzz over the inputs that are kept there and changes of these, the same every time: what
+ * libFuzzer does (`make fuzz`) without knowing where to look, for some seconds in every run of the tests. */
+#include <dirent.h>
 
 #include "base/random.h"
 #include "fault.h"
@@ -10,53 +10,14 @@
 #undef FUZZ_ENTRY
 #define FUZZ_ENTRY fuzz_sql_once
 #include "../fuzz/fuzz_sql.c"
-
-static const char *const json[] = {
-    "{\"epochs\": 20, \"seed\": 7, \"alpha\": 1.5, \"biases\": true, \"solver\": \"cg\"}",
-    "{\"nu\": {\"rating\": 1, \"ranking\": 0.5}, \"k\": [1, 5, 10], \"model\": \"main.taste\", \"rating\": null}",
-    "{\"epochs\": 1e999, \"seed\": -0, \"k\": [], \"nu\": {}}",
-    "{\"text\": [\"title\", \"body\"], \"stop_words\": [\"the\", \"a\"], \"k\": [1, 2]}",
-    "{\"text\": \"title\", \"stop_words\": \"english\"}",
-    "[{\"\\u00e9\\ud83d\\ude00\": [[[[[[[[1]]]]]]]]}]",
-};
-
-static const char *const sql[] = {
-    "sratings",
-    "s\"main\".\"seen\"",
-    "sSELECT user, item, rating FROM ratings -- all of them",
-    "s/* a comment */ WITH r AS (SELECT * FROM ratings) SELECT user, item FROM r ORDER BY 1;",
-    "s(VALUES(1, 2), ('a', x'00'), (NULL, 3.5))",
-    "o{\"epochs\": 2, \"threads\": 1, \"rank\": 3, \"test\": 0.5}",
-    "o{\"algorithm\": \"als\", \"objective\": \"both\", \"regularization\": {\"rating\": 0.1}, \"nonnegative\": true}",
-    "o{\"algorithm\": \"svd\", \"center\": \"user\", \"missing\": \"zero\", \"range\": \"minmax\"}",
-    "o{\"algorithm\": \"logistic\", \"negatives\": 2, \"alpha\": 0.5, \"biases\": false}",
-    "o{\"algorithm\": \"sgd\", \"schedule\": \"constant\", \"learning_rate\": 0.01, \"init\": \"uniform\", \"decay\": "
-    "0.9}",
-    "o{\"user\": \"item\", \"item\": \"user\", \"rating\": null, \"model\": \"temp.x\", \"duplicates\": \"sum\"}",
-    "atrain=mf, source=ratings, size=2, options='{\"epochs\": 1}'",
-    "atrain = mf, source=(SELECT * FROM ratings), size=2",
-    "atrain=\"mf\", source=[seen], size=2, options=''",
-    "mratings_mf",
-    "mmain.\"ratings_mf\"",
-    "ta red fox, and the \xc3\xa9t\xc3\xa9 of 42 foxes_1",
-    "t\xff\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe6\x9d\xb1\xe4\xba\xac \xf0\x9f\x98\x80 a\xcc\x81",
-    "t[\"red fox\", {\"deep\": [[\"blue \\u00e9\\ud83d\\ude00\"], 7, null]}]",
-    "w{\"ngram_range\": [1, 2], \"stop_words\": \"english\", \"min_df\": 0.5, \"max_df\": 1.0, \"threads\": 1}",
-    "w{\"tokenize\": \"porter unicode61 remove_diacritics 2 tokenchars '_'\", \"norm\": \"l1\", \"max_features\": 2}",
-    "w{\"ratings\": \"ratings\", \"profile\": \"weighted\", \"test\": 0.5, \"weighting\": \"count\", \"threads\": 1}",
-    "w{\"text\": [\"text\"], \"id\": \"item\", \"same_id\": \"join\", \"stop_words\": [\"red\"], \"sublinear_tf\": "
-    "true}",
-    "v[1, 2.5, -3e10]",
-    "v\x01\x02\x03\x04",
-    "p[1, 2, 2.0, \"3\", null]",
-    "p{\"1\": 5, \"2\": 1.5}",
-    "pSELECT item, rating FROM ratings WHERE user = 2",
-    "e{\"k\": [1, 2], \"threshold\": 3, \"exclude_seen\": false}",
-};
-
-static long runs;
+#undef FUZZ_ENTRY
+#define FUZZ_ENTRY fuzz_model_once
+#include "../fuzz/fuzz_model.c"
 
 typedef int (*Target)(const uint8_t *data, size_t size);
+
+enum { LONGEST = 4096 };
+static long runs;
 
 /* Changes, drops, doubles or inserts up to eight bytes of the input, or splices it with itself. */
 static size_t mutate(uint8_t *bytes, size_t size, size_t room, uint64_t seed) {
@@ -90,48 +51,44 @@ static size_t mutate(uint8_t *bytes, size_t size, size_t room, uint64_t seed) {
   return size;
 }
 
-static void fuzz(Target target, const void *input, size_t size, long times) {
-  uint8_t bytes[2048];
+static void fuzz(Target target, const uint8_t *input, size_t size, long times, uint64_t seed) {
+  uint8_t bytes[LONGEST];
   for (long turn = 0; turn < times; turn++) {
     memcpy(bytes, input, size);
-    size_t mutated = turn ? mutate(bytes, size, sizeof bytes, (uint64_t)turn) : size;
+    size_t mutated = turn ? mutate(bytes, size, sizeof bytes, seed + (uint64_t)turn) : size;
     CHECK(target(bytes, mutated) == 0);
     runs++;
   }
 }
 
-/* Blobs as they are stored, but for what is changed. */
-static void fuzz_blobs(long times) {
-  sqlite3 *db = NULL;
-  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK && sqlite3_recommend_init(db, NULL, NULL) == SQLITE_OK);
-  must(db, fuzz_setup);
-  for (int i = 0; i < 2; i++) must(db, fuzz_training[i]);
-  static const char *const blobs[][2] = {{"u", "SELECT data FROM ratings_mf_userfactor"},
-                                         {"i", "SELECT data FROM ratings_mf_itemfactor"},
-                                         {"h", "SELECT history FROM ratings_mf_user WHERE idx = 0"},
-                                         {"x", "SELECT data FROM texts_tfidf_itemfactor"}};
-  for (size_t i = 0; i < sizeof blobs / sizeof *blobs; i++) {
-    uint8_t input[1024];
-    sqlite3_stmt *statement = NULL;
-    CHECK(sqlite3_prepare_v2(db, blobs[i][1], -1, &statement, NULL) == SQLITE_OK &&
-          sqlite3_step(statement) == SQLITE_ROW);
-    size_t size = (size_t)sqlite3_column_bytes(statement, 0);
-    if (CHECK(size > 0 && size < sizeof input)) {
-      input[0] = (uint8_t)*blobs[i][0];
-      memcpy(input + 1, sqlite3_column_blob(statement, 0), size);
-      fuzz(fuzz_sql_once, input, size + 1, times);
-    }
-    sqlite3_finalize(statement);
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+/* Every file of tests/fuzz/corpus/<name>. */
+static void fuzz_corpus(Target target, const char *name, long times) {
+  struct dirent **files = NULL;
+  char path[512];
+  snprintf(path, sizeof path, "tests/fuzz/corpus/%s", name);
+  int count = scandir(path, &files, NULL, by_name), read = 0;
+  for (int i = 0; i < count; i++) {
+    uint8_t input[LONGEST];
+    snprintf(path, sizeof path, "tests/fuzz/corpus/%s/%s", name, files[i]->d_name);
+    FILE *file = files[i]->d_name[0] == '.' ? NULL : fopen(path, "rb");
+    free(files[i]);
+    if (!file) continue;
+    size_t size = fread(input, 1, sizeof input, file);
+    fclose(file);
+    fuzz(target, input, size, times, (uint64_t)i << 32);
+    read++;
   }
-  CHECK(sqlite3_close(db) == SQLITE_OK);
+  free(files);
+  if (!CHECK(read > 10)) printf("  no inputs in tests/fuzz/corpus/%s: run from the top of the repository\n", name);
 }
 
 int main(void) {
-  long times = getenv("FAULT_FULL") ? 20000 : 150 / FAULT_SLOW;
-  for (size_t i = 0; i < sizeof json / sizeof *json; i++)
-    fuzz(fuzz_options_once, json[i], strlen(json[i]), 100 * times);
-  for (size_t i = 0; i < sizeof sql / sizeof *sql; i++) fuzz(fuzz_sql_once, sql[i], strlen(sql[i]), times);
-  fuzz_blobs(times);
+  int slow = FAULT_SLOW, full = getenv("FAULT_FULL") != NULL;
+  fuzz_corpus(fuzz_options_once, "options", full ? 200000 : 10000 / slow);
+  fuzz_corpus(fuzz_sql_once, "sql", full ? 2000 / slow : 28 / slow);
+  fuzz_corpus(fuzz_model_once, "model", full ? 1000 / slow : 14 / slow);
   sqlite3_hard_heap_limit64(0);
   CHECK(sqlite3_memory_used() == 0);
   printf("%ld runs\n", runs);

@@ -211,7 +211,7 @@ static int prepare(Forgetting *forgetting, ForgetSide side, sqlite3_value *value
 int forget(Connection *connection, ModelName name, ForgetSide side, sqlite3_value *id, int *known, Error *error) {
   Forgetting forgetting = {.connection = connection, .name = name};
   *known = 0;
-  interrupt_begin(&forgetting.interrupt, connection->db);
+  interrupt_begin(&forgetting.interrupt, &connection->tick);
   int code = connection_open(connection, name, &forgetting.model, error);
   if (code == SQLITE_OK) code = model_begin(forgetting.model, &forgetting.items, error);
   if (code == SQLITE_OK) code = prepare(&forgetting, side, id, known, error);

@@ -26,6 +26,7 @@ typedef struct BaselineTraining {
 
 static const Option baseline_options[] = {
     TRAIN_OPTIONS(BaselineTraining),
+    COLD_START_OPTION(BaselineTraining),
     {.name = "method", .type = OPTION_CHOICE, .offset = offsetof(BaselineTraining, method), .choices = METHODS},
     {.name = "score", .type = OPTION_CHOICE, .offset = offsetof(BaselineTraining, score), .choices = SCORES},
     {.name = "user_regularization",

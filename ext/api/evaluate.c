@@ -169,7 +169,8 @@ static void options_free(EvaluateOptions *options) {
 
 static int start(TableCall *call, Error *error) {
   Evaluation *evaluation = call->state;
-  EvaluateOptions options = {.judge = {.k = {1, {10}}, .threshold = NAN, .exclude_seen = 1, .lists = 1}};
+  EvaluateOptions options = {
+      .judge = {.k = {1, {10}}, .threshold = NAN, .exclude_seen = 1, .lists = 1, .cold_start = -1}};
   Interrupt interrupt;
   Interactions data = {0};
   Judge judge = {.options = &options.judge, .data = &data, .cancel = &interrupt.cancel};
@@ -186,6 +187,7 @@ static int start(TableCall *call, Error *error) {
     code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &judge.items, error);
   if (code == SQLITE_OK) {
+    if (options.judge.cold_start < 0) options.judge.cold_start = judge.items->shape.estimate;
     code = judge_run(&judge, model, error);
     model_end(model);
   }

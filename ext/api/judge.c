@@ -102,16 +102,6 @@ static Scorer popularity_scorer(const Judge *judge) {
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
-/* The estimate where the user or the item is unknown: the constant and the biases that are known. */
-static double estimate(const ModelItems *items, double user_offset, int user_known, uint32_t item) {
-  const ModelShape *shape = &items->shape;
-  int head = shape->prediction_head;
-  if (!shape->biases[head]) return shape->average; /* a rating */
-  double sum = user_known ? user_offset : shape->mean[head];
-  if (item != DICTIONARY_NONE) sum += (double)items->panel[head].bias[item];
-  return shape_prediction(shape, sum);
-}
-
 int judge_predicts(const Judge *judge) {
   const ModelShape *shape = &judge->items->shape;
   return shape->prediction_head >= 0 && !shape->cosine && judge->data->explicit_ratings;
@@ -133,7 +123,7 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
     if (known)
       code = predictor_rate(&judge->predictor, item, &prediction, error);
     else
-      prediction = estimate(items, user ? user->offset : 0, user != NULL, item);
+      prediction = predictor_estimate(items, user ? user->offset : NAN, item);
     rating_errors_add(&judge->errors, prediction, (double)sparse_value(cells, e));
     /* The nearest raters of a cell are searched for among all users or items. */
     if ((judge->predictor.search || e % 256 == 0) && code == SQLITE_OK)

@@ -20,6 +20,7 @@
 
 static const Option kmeans_options[] = {
     TRAIN_OPTIONS(KmeansTraining),
+    COLD_START_OPTION(KmeansTraining),
     SIZE_OPTION(KmeansTraining, "clusters"),
     SIZE_OPTION(KmeansTraining, "k"),
     SIZE_OPTION(KmeansTraining, "size"),

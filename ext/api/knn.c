@@ -30,6 +30,7 @@ typedef struct KnnOptions {
 
 static const Option knn_options[] = {
     TRAIN_OPTIONS(KnnOptions),
+    COLD_START_OPTION(KnnOptions),
     SIZE_OPTION(KnnOptions, "k"),
     SIZE_OPTION(KnnOptions, "size"),
     {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, by), .choices = SIDES},

@@ -8,6 +8,7 @@ enum {
   ALTERNATING = BIT(MF_ALS) | BIT(MF_IALS),
   DESCENT = BIT(MF_SGD) | BIT(MF_ADAM) | BIT(MF_GRADIENT) | BIT(MF_SVDPP),
   SAMPLED = BIT(MF_BPR) | BIT(MF_LOGISTIC),
+  PREDICTING = BIT(MF_ALS) | DESCENT | BIT(MF_NMF) | BIT(MF_SVD),
   ITERATIVE = ALTERNATING | DESCENT | SAMPLED | BIT(MF_NMF),
 };
 
@@ -22,6 +23,11 @@ const Option mf_options[] = {
     {.name = "epochs", .type = OPTION_INTEGER, HERE(epochs), .minimum = 1, .maximum = 100000},
     {.name = "tolerance", .type = OPTION_NUMBER, HERE(tolerance), .maximum = 1},
     {.name = "range", .type = OPTION_CHOICE, HERE(range), .choices = MF_RANGES},
+    {.name = "cold_start",
+     .type = OPTION_CHOICE,
+     HERE(common.cold_start),
+     .choices = "null|estimate",
+     .readers = PREDICTING},
     {.name = "regularization", .type = OPTION_BY_HEAD, HERE(regularization), .maximum = 1e9, .readers = ITERATIVE},
     {.name = "init_scale",
      .type = OPTION_NUMBER,

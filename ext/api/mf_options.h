@@ -51,7 +51,7 @@ typedef struct MfOptions {
   int negatives;       /* 0: the default */
 } MfOptions;
 
-enum { MF_OPTION_COUNT = 40 };
+enum { MF_OPTION_COUNT = 41 };
 extern const Option mf_options[]; /* MF_OPTION_COUNT */
 
 void mf_set_defaults(TrainOptions *options);

@@ -1,5 +1,8 @@
 /* predict(user, item [, model]): the rating to be expected, on the scale of the ratings. NULL for an unknown user or
- * item, and for a model of implicit feedback, which has no such scale. */
+ * item, unless the model was trained with "cold_start": "estimate", and for a model of implicit feedback, which has no
+ * such scale. */
+#include <math.h>
+
 #include "../data/interrupt.h"
 #include "predictor.h"
 #include "register.h"
@@ -25,9 +28,13 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   int item_there = id_from_value_as(values[1], items->item_affinity, &item_id);
   if (user_there < 0 || item_there < 0) code = error_no_memory(error);
   uint32_t item = item_there > 0 ? dictionary_find(&items->ids, &item_id) : DICTIONARY_NONE;
-  if (code == SQLITE_OK && head >= 0 && user_there && item != DICTIONARY_NONE)
+  int estimate = items->shape.estimate && user_there && item_there;
+  if (code == SQLITE_OK && head >= 0 && user_there && (item != DICTIONARY_NONE || estimate))
     code = model_user(model, items, &user_id, &user, items->shape.links ? &history : NULL, &found, error);
-  if (code == SQLITE_OK && found) {
+  if (code == SQLITE_OK && estimate && (!found || item == DICTIONARY_NONE)) {
+    *prediction = predictor_estimate(items, found ? user.offset[head] : NAN, item);
+    *known = 1;
+  } else if (code == SQLITE_OK && found) {
     const PredictorUser who = {.single = &user, .history = &history};
     connection_interrupt(connection, &interrupt);
     code = predictor_begin(&predictor, model, items, &interrupt.cancel, error);

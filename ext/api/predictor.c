@@ -258,3 +258,12 @@ int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Erro
   *prediction = shape_prediction(&items->shape, score);
   return SQLITE_OK;
 }
+
+double predictor_estimate(const ModelItems *items, double user_offset, uint32_t item) {
+  const ModelShape *shape = &items->shape;
+  int head = shape->prediction_head;
+  if (!shape->biases[head]) return shape->average; /* a rating */
+  double sum = isnan(user_offset) ? shape->mean[head] : user_offset;
+  if (item != DICTIONARY_NONE) sum += (double)items->panel[head].bias[item];
+  return shape_prediction(shape, sum);
+}

@@ -308,6 +308,17 @@ int training_check(const TrainRequest *request, ValuesRead *values, Error *error
   return code;
 }
 
+/* The shape is known. */
+static int take_cold_start(Training *training, Error *error) {
+  ModelShape *shape = &training->trained.shape;
+  shape->estimate = training->options->cold_start;
+  if (!shape->estimate || shape_is_explicit(shape)) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "%s: there are no ratings to be estimated: leave \"cold_start\" out, or name their column with the "
+                   "option \"rating\"",
+                   training->family->function);
+}
+
 int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {
   const Family *family = request->family;
   Training *training = memory_alloc_zero(1, sizeof *training);
@@ -336,6 +347,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
   if (code == SQLITE_OK) code = family->start(training, error);
+  if (code == SQLITE_OK) code = take_cold_start(training, error);
   if (code == SQLITE_OK) code = hint_data(training, error);
   training->fit_seconds = seconds_since(&began);
   training->more = NULL;

@@ -22,8 +22,9 @@ typedef struct TrainOptions {
   uint64_t seed;
   int threads;
   int history;
-  int stream;  /* the table form hands each epoch out as it is computed */
-  double size; /* what may stand here in place of the second argument; NaN: it does not */
+  int cold_start; /* 1: what is unknown is estimated */
+  int stream;     /* the table form hands each epoch out as it is computed */
+  double size;    /* what may stand here in place of the second argument; NaN: it does not */
 } TrainOptions;
 
 void train_options_free(TrainOptions *options); /* what the common ones own */
@@ -44,6 +45,13 @@ void train_options_free(TrainOptions *options); /* what the common ones own */
       {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
       {.name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history)}, {               \
     .name = "stream", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.stream)                        \
+  }
+
+/* For those that predict ratings. */
+#define COLD_START_OPTION(Options)                                                               \
+  {                                                                                              \
+    .name = "cold_start", .type = OPTION_CHOICE, .offset = offsetof(Options, common.cold_start), \
+    .choices = "null|estimate"                                                                   \
   }
 
 /* The names of the size among the options, for a family that has one; train.c checks it. */

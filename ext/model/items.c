@@ -20,7 +20,7 @@ typedef struct Config {
   int64_t format, users, items;
   int64_t rank[HEADS], biases[HEADS], range;
   double mean[HEADS], minimum, maximum, average, low, high;
-  int64_t rated;
+  int64_t rated, estimate;
   int64_t cosine, sparse, profile, terms, links, linked, history;
   int64_t size, centering, raters, similarity, weighting, min_support, sample, seed; /* of neighbours */
   double shrinkage, threshold, bm25_k1, bm25_b;
@@ -46,6 +46,7 @@ static const ConfigInteger config_integers[] = {
     {"ranking_biases", offsetof(Config, biases[HEAD_RANKING]), 0, 1},
     {"range", offsetof(Config, range), RANGE_NONE, RANGE_MINMAX},
     {"rated", offsetof(Config, rated), 0, 1},
+    {"cold_start", offsetof(Config, estimate), 0, 1},
     {"cosine", offsetof(Config, cosine), 0, 1},
     {"sparse", offsetof(Config, sparse), 0, 1},
     {"profile", offsetof(Config, profile), PROFILE_MEAN, PROFILE_RATING},
@@ -193,7 +194,7 @@ static int config_has(const Config *config, int head) {
 
 /* Could neighbours have been found by these numbers? */
 static int check_search(Reader *reader, const Config *config, Error *error) {
-  if (config->threshold >= 0 && config->threshold <= 1 && config->shrinkage >= 0 && config->bm25_k1 >= 0 &&
+  if (config->threshold >= -1 && config->threshold <= 1 && config->shrinkage >= 0 && config->bm25_k1 >= 0 &&
       config->bm25_b >= 0 && config->bm25_b <= 1)
     return SQLITE_OK;
   return shadow_damaged(error, reader->name, "neighbours can't be found by what it says of that");
@@ -243,6 +244,8 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
       (config->score_head != HEAD_RANKING || config->prediction_head == HEAD_RANKING || config->biases[HEAD_RANKING] ||
        (config->links == LINK_ITEM_WEIGHTS && config->prediction_head >= 0)))
     return shadow_damaged(error, name, "its configuration has both links and heads");
+  if (config->estimate && (config->cosine || config->prediction_head < 0))
+    return shadow_damaged(error, name, "its configuration has estimates of ratings that it does not predict");
   int64_t rows = config->links == LINK_USER_NEIGHBORS ? config->users : config->items;
   if (config->links ? config->linked > rows || (config->links == LINK_USER_NEIGHBORS && config->linked < rows)
                     : config->linked != 0)
@@ -279,6 +282,7 @@ static void shape_from_config(const Config *config, ModelItems *items) {
   shape->high = config->high;
   shape->average = config->average;
   shape->rated = (int)config->rated;
+  shape->estimate = (int)config->estimate;
   shape->cosine = (int)config->cosine;
   shape->sparse = (int)config->sparse;
   shape->profile = (int)config->profile;

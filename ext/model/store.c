@@ -11,6 +11,7 @@
  *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
  *            score_head, prediction_head         "rating", "ranking" or ""
  *            minimum, maximum, average           of the ratings
+ *            cold_start                          1 where predictions for unknown ids are estimated
  *            rated                               1 where entries of histories are ratings, and no feedback
  *            range, low, high                    of predictions: see ModelShape
  *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
@@ -484,6 +485,7 @@ static int write_config(Writer *writer) {
       {"ranking_biases", shape->biases[HEAD_RANKING]},
       {"range", shape->range},
       {"rated", shape->rated},
+      {"cold_start", shape->estimate},
       {"history", model->history.start != NULL},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},

@@ -73,6 +73,7 @@ typedef struct ModelShape {
   double minimum, maximum; /* of the ratings */
   double low, high;   /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */
   double average;     /* the mean rating, the estimate for an unknown user and item */
+  int estimate;       /* a prediction where the user or the item is unknown is made of what is known, and not NULL */
   int rated;          /* entries of histories are ratings, and no feedback: see shape_likes */
   FoldIn fold[HEADS]; /* how a history is folded in */
   int history;        /* the users' histories are kept */

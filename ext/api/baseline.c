@@ -74,6 +74,10 @@ static int start(Training *training, Error *error) {
   if (options->method == METHOD_POPULARITY && options->score == SCORE_PREDICTION)
     return error_set(error, SQLITE_ERROR,
                      "baseline_train: \"popularity\" predicts no ratings for the option \"score\" to rank by");
+  const OptionUse use = {"user_regularization|item_regularization|epochs", options->method == BASELINE_BIAS,
+                         "with \"method\": \"bias\""};
+  int code = training_check_uses(training, &use, 1, error);
+  if (code != SQLITE_OK) return code;
   int predicts = options->method != METHOD_POPULARITY;
   if (options->score < 0) options->score = predicts ? SCORE_LIKED : SCORE_POPULARITY;
   TrainedModel *trained = &training->trained;

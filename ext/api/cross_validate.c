@@ -79,6 +79,7 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK)
     code = options_part(name, json, cross_options, CROSS_OPTIONS, TRIAL_SHARED, &own, &state->trainer_options, error);
   if (code == SQLITE_OK) code = options_parse(name, own, cross_options, CROSS_OPTIONS, &state->options, error);
+  if (code == SQLITE_OK) code = trial_check_uses(name, own, &state->options.trial, error);
   sqlite3_free(own);
   if (code == SQLITE_OK) code = trial_begin(&state->trial, call, &state->options.trial, error);
   if (code == SQLITE_OK)

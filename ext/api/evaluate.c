@@ -182,6 +182,8 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK)
     code = options_parse(call->function->name, json, evaluate_options,
                          sizeof evaluate_options / sizeof *evaluate_options, &options, error);
+  const OptionUse use = {"k|threshold|exclude_seen|recall", options.judge.lists, "of lists, not with \"lists\": false"};
+  if (code == SQLITE_OK) code = options_check_uses(call->function->name, json, &use, 1, error);
   if (code == SQLITE_OK) code = read_source(call, &options, &interrupt.cancel, &data, error);
   if (code == SQLITE_OK)
     code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);

@@ -203,6 +203,10 @@ static int read_options(TableCall *call, GridState *state, Error *error) {
   if (code == SQLITE_OK)
     code = options_part(name, json, grid_options, GRID_OPTIONS, TRIAL_SHARED, &own, &state->trainer_options, error);
   if (code == SQLITE_OK) code = options_parse(name, own, grid_options, GRID_OPTIONS, &state->options, error);
+  const OptionUse use = {"metric", state->options.best_first || state->options.model,
+                         "with \"best_first\" or \"model\""};
+  if (code == SQLITE_OK) code = options_check_uses(name, own, &use, 1, error);
+  if (code == SQLITE_OK) code = trial_check_uses(name, own, &state->options.trial, error);
   sqlite3_free(own);
   if (code == SQLITE_OK && state->options.folds && !isnan(state->options.validation))
     code = error_set(error, SQLITE_ERROR, "%s: choose between \"validation\" and \"folds\"", name);

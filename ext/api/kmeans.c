@@ -82,7 +82,14 @@ static int check(const Training *training, Error *error) {
                      function);
   if (options->factors && options->center)
     return error_set(error, SQLITE_ERROR, "%s: \"center\" is for rows of ratings, not for \"factors\"", function);
-  return SQLITE_OK;
+  int table = kmeans_is_table(options);
+  const OptionUse uses[] = {
+      {"factors|by|center|test|user|item|rating|timestamp|duplicates|min_support|history", !table,
+       "of ratings, not of a table of numbers"},
+      {"center", !options->factors, "of rows of ratings, not with \"factors\""},
+      {"scale", table || options->factors, "with \"factors\", or of a table of numbers"},
+  };
+  return training_check_uses(training, uses, sizeof uses / sizeof *uses, error);
 }
 
 static int read(Training *training, Error *error) {
@@ -127,7 +134,9 @@ static int start(Training *training, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   KmeansState *state = training->state;
   clock_gettime(CLOCK_MONOTONIC, &state->began);
-  int code = describe(training, error);
+  const OptionUse use = {"min_support", training->data.explicit_ratings, "where there are ratings to take means of"};
+  int code = training_check_uses(training, &use, 1, error);
+  if (code == SQLITE_OK) code = describe(training, error);
   if (code == SQLITE_OK) code = kmeans_points(training, error);
   if (code != SQLITE_OK) return code;
   const KmeansOptions fit = {

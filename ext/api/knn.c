@@ -86,7 +86,8 @@ static int check(const Training *training, Error *error) {
                      "knn_train: without a number of neighbours (k = 0) the option \"threshold\" must be above 0");
   if (options->weighting && options->similarity != SIMILARITY_COSINE)
     return error_set(error, SQLITE_ERROR, "knn_train: \"weighting\" goes with the similarity \"cosine\" only");
-  return SQLITE_OK;
+  const OptionUse use = {"bm25_k1|bm25_b", options->weighting == WEIGHTING_BM25, "with \"weighting\": \"bm25\""};
+  return training_check_uses(training, &use, 1, error);
 }
 
 static int describe_options(Training *training, const KnnOptions *options, Error *error) {
@@ -126,6 +127,14 @@ static int start(Training *training, Error *error) {
     return error_set(error, SQLITE_ERROR,
                      "knn_train: the source has no ratings to be centred: leave \"center\" out, or name the column of "
                      "ratings with the option \"rating\"");
+  const OptionUse uses[] = {
+      {"neighbors|range", data->explicit_ratings, "where there are ratings to be predicted"},
+      {"user_regularization|item_regularization",
+       data->explicit_ratings && (options->center < 0 || options->center == CENTERING_BIAS),
+       "with \"center\": \"bias\", of ratings"},
+  };
+  int code = training_check_uses(training, uses, sizeof uses / sizeof *uses, error);
+  if (code != SQLITE_OK) return code;
   if (options->center < 0) options->center = data->explicit_ratings ? CENTERING_BIAS : CENTERING_NONE;
   trained->algorithm = options->by ? "user" : "item";
   trained->shape = (ModelShape){

@@ -164,6 +164,28 @@ static int check_regularization(const MfLearner *learner, const MfOptions *optio
   return SQLITE_OK;
 }
 
+/* Options that the algorithm reads, but not with these others. Before the source is read (data NULL) the objective is
+ * as it was given. */
+static int check_uses(const Training *training, const MfLearner *learner, const MfOptions *options,
+                      const Interactions *data, Error *error) {
+  int als = options->algorithm == MF_ALS, rates = options->objective != OBJECTIVE_RANKING;
+  int ranks = options->objective != OBJECTIVE_RATING;
+  const OptionUse uses[] = {
+      {"biases", !als || rates, "by the rating head, not with \"objective\": \"ranking\""},
+      {"unobserved_weight|unobserved_rating|unobserved", !als || ranks,
+       "by the ranking head, not with \"objective\": \"rating\""},
+      {"alpha", options->algorithm != MF_IALS || !options->unobserved, "with \"unobserved\": \"missing\""},
+      {"solver", !options->nonnegative, "without \"nonnegative\""},
+      {"bias_regularization", options->biases, "with \"biases\""},
+      {"range", !data || data->explicit_ratings, "where there are ratings to be predicted"},
+  };
+  int fitted[HEADS] = {learner->fits[HEAD_RATING] && rates, learner->fits[HEAD_RANKING] && ranks};
+  int code = training_check_uses(training, uses, sizeof uses / sizeof *uses, error);
+  if (code == SQLITE_OK)
+    code = options_check_heads("mf_train", training->trained.options, "regularization", fitted, error);
+  return code == SQLITE_OK ? options_check_heads("mf_train", training->trained.options, "nu", fitted, error) : code;
+}
+
 int mf_choose(const Training *training, MfOptions *options, const Interactions *data, Error *error) {
   int given = options->algorithm >= 0;
   if (!given && !data) return SQLITE_OK;
@@ -175,6 +197,7 @@ int mf_choose(const Training *training, MfOptions *options, const Interactions *
   if (code == SQLITE_OK)
     code = options_check_readers("mf_train", training->trained.options, mf_options, MF_OPTION_COUNT, MF_ALGORITHMS,
                                  options->algorithm, error);
+  if (code == SQLITE_OK) code = check_uses(training, learner, options, data, error);
   if (code == SQLITE_OK) code = check_regularization(learner, options, error);
   if (code != SQLITE_OK || !data) return code;
   code = choose_objective(learner, data, &options->objective, error);

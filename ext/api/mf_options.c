@@ -22,7 +22,7 @@ const Option mf_options[] = {
     {.name = "objective", .type = OPTION_CHOICE, HERE(objective), .choices = MF_OBJECTIVES},
     {.name = "epochs", .type = OPTION_INTEGER, HERE(epochs), .minimum = 1, .maximum = 100000},
     {.name = "tolerance", .type = OPTION_NUMBER, HERE(tolerance), .maximum = 1},
-    {.name = "range", .type = OPTION_CHOICE, HERE(range), .choices = MF_RANGES},
+    {.name = "range", .type = OPTION_CHOICE, HERE(range), .choices = MF_RANGES, .readers = PREDICTING},
     {.name = "cold_start",
      .type = OPTION_CHOICE,
      HERE(common.cold_start),

@@ -48,7 +48,20 @@ static int check(const Training *training, Error *error) {
   else if (!options->ratings && options->common.test > 0)
     wrong = "option \"test\" holds out ratings: name their table with the option \"ratings\"";
   if (wrong) return error_set(error, SQLITE_ERROR, "tfidf_train: %s", wrong);
-  int code = check_frequency("min_df", options->min_df, error);
+  const OptionUse uses[] = {
+      {"epochs", state->kind == CONTENT_WORD2VEC || state->kind == CONTENT_LSA, "with \"word2vec\" or \"lsa\""},
+      {"window|negatives|learning_rate|subsample", state->kind == CONTENT_WORD2VEC, "with \"word2vec\""},
+      {"user|item|rating|timestamp|duplicates|profile|history", options->ratings != NULL, "with \"ratings\""},
+      {"lowercase|min_token_length|ngram_range|stop_words|tokenize|weighting|sublinear_tf|smooth_idf|norm|min_df|max_"
+       "df|"
+       "max_features",
+       state->kind != CONTENT_EMBEDDING, "of words, not with \"embedding\""},
+      {"smooth_idf", options->weighting == TFIDF_TFIDF, "with \"weighting\": \"tfidf\""},
+      {"sublinear_tf", options->weighting != TFIDF_BINARY,
+       "where words are counted, not with \"weighting\": \"binary\""},
+  };
+  int code = training_check_uses(training, uses, sizeof uses / sizeof *uses, error);
+  if (code == SQLITE_OK) code = check_frequency("min_df", options->min_df, error);
   if (code == SQLITE_OK) code = check_frequency("max_df", options->max_df, error);
   if (code != SQLITE_OK) return code;
   return content_rules(options, "tfidf_train", &state->rules, &state->stop_words, error);

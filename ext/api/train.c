@@ -121,6 +121,10 @@ static int choose_size(Training *training, double given, Error *error) {
   return family_check_size(family, training->size, error);
 }
 
+int training_check_uses(const Training *training, const OptionUse *uses, size_t count, Error *error) {
+  return options_check_uses(training->family->function, training->trained.options, uses, count, error);
+}
+
 /* All that can be checked before the source is looked at. */
 static int take_options(Training *training, const TrainRequest *request, Error *error) {
   const Family *family = training->family;

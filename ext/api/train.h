@@ -174,6 +174,9 @@ int training_option_is_stored(const Training *training, const char *key);
 int training_model(const Training *training, const char *key, const char *name, ModelNeed need, Model **model,
                    Error *error);
 
+/* options_check_uses() of the options as they were given. */
+int training_check_uses(const Training *training, const OptionUse *uses, size_t count, Error *error);
+
 /* Reads (user, item, rating) from `source` into training->data, ids of items as in a column of affinity `item_as`.
  * Where there are none at all, that is an error. */
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error);

@@ -27,6 +27,11 @@ void trial_options_free(TrialOptions *options) {
   sqlite3_free(options->timestamp.name);
 }
 
+int trial_check_uses(const char *caller, const char *json, const TrialOptions *options, Error *error) {
+  const OptionUse use = {"k|recall|relevance", options->lists, "of lists, not with \"lists\": false"};
+  return options_check_uses(caller, json, &use, 1, error);
+}
+
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
 /* "mf" or "mf_train". */

@@ -54,6 +54,9 @@ enum { TRIAL_BY_ROWS, TRIAL_BY_USERS };
   }
 
 void trial_set_defaults(TrialOptions *options);
+
+/* An error where an option of `json`, the function's own, is not read. */
+int trial_check_uses(const char *caller, const char *json, const TrialOptions *options, Error *error);
 void trial_options_free(TrialOptions *options);
 
 /* Options that the trainer has too, for options_part: a model that is stored keeps them, since 'retrain' needs them. */

@@ -90,15 +90,16 @@ static int take_text(const cJSON *value, char **text, Error *error) {
   return *text ? SQLITE_OK : error_no_memory(error);
 }
 
+static const char *const by_head_names[] = {"rating", "ranking"};
+
 static int take_by_head(const char *caller, const Option *option, const cJSON *value, double heads[2], Error *error) {
-  static const char *const names[] = {"rating", "ranking"};
   if (in_range(option, value)) {
     heads[0] = heads[1] = value->valuedouble;
     return SQLITE_OK;
   }
   int taken = 0;
   for (int head = 0; head < 2; head++) {
-    const cJSON *one = cJSON_GetObjectItemCaseSensitive(value, names[head]);
+    const cJSON *one = cJSON_GetObjectItemCaseSensitive(value, by_head_names[head]);
     if (!one) continue;
     if (!in_range(option, one)) return refuse_number(caller, option, "a number", one, error);
     heads[head] = one->valuedouble;
@@ -304,6 +305,33 @@ int options_check_readers(const char *caller, const char *json, const Option *op
     if (option && option->readers && !(option->readers >> method & 1))
       code = refuse_reader(caller, option, methods, method, error);
   }
+  cJSON_Delete(object);
+  return code;
+}
+
+int options_check_uses(const char *caller, const char *json, const OptionUse *uses, size_t count, Error *error) {
+  if (!json || !*json) return SQLITE_OK;
+  cJSON *object = cJSON_Parse(json);
+  int code = object ? SQLITE_OK : error_no_memory(error);
+  for (const cJSON *value = object ? object->child : NULL; value && code == SQLITE_OK; value = value->next)
+    for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+      if (!uses[i].read && find_choice(uses[i].names, value->string) >= 0)
+        code = error_set(error, SQLITE_ERROR, "%s: option \"%s\" is read only %s: leave it out", caller, value->string,
+                         uses[i].when);
+  cJSON_Delete(object);
+  return code;
+}
+
+int options_check_heads(const char *caller, const char *json, const char *name, const int read[2], Error *error) {
+  if (!json || !*json) return SQLITE_OK;
+  cJSON *object = cJSON_Parse(json);
+  int code = object ? SQLITE_OK : error_no_memory(error);
+  const cJSON *heads = cJSON_GetObjectItemCaseSensitive(object, name);
+  for (int head = 0; head < 2 && code == SQLITE_OK && cJSON_IsObject(heads); head++)
+    if (!read[head] && cJSON_GetObjectItemCaseSensitive(heads, by_head_names[head]))
+      code =
+          error_set(error, SQLITE_ERROR, "%s: option \"%s\" has a number for the head \"%s\", which is not fitted here",
+                    caller, name, by_head_names[head]);
   cJSON_Delete(object);
   return code;
 }

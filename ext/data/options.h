@@ -74,6 +74,20 @@ int options_check_names(const char *caller, const char *json, const Option *opti
 int options_check_readers(const char *caller, const char *json, const Option *options, size_t count,
                           const char *methods, int method, Error *error);
 
+/* Options that are read only with others, or with some data. */
+typedef struct OptionUse {
+  const char *names; /* "bm25_k1|bm25_b" */
+  int read;          /* they are */
+  const char *when;  /* "with \"weighting\": \"bm25\"" */
+} OptionUse;
+
+/* An error that names the option and when it is read, where the object, which must have been parsed without one, has an
+ * option that is not. */
+int options_check_uses(const char *caller, const char *json, const OptionUse *uses, size_t count, Error *error);
+
+/* The same where a number by head, {"rating": number, "ranking": number}, has one for a head that is not read. */
+int options_check_heads(const char *caller, const char *json, const char *name, const int read[2], Error *error);
+
 /* A parsed object as text, its whole numbers (seeds) exactly; NULL where memory ran out, or the object is. From
  * sqlite3_malloc. */
 struct cJSON;

@@ -74,13 +74,15 @@ class Dispatch(TestCase):
         self.refused({"algorithm": "als", "regularization": 0}, '"regularization" must be at least 1e-06')
 
     def test_options_are_taken(self):
-        given = {"regularization": 0.5, "bias_regularization": 0.25, "learning_rate": 0.125, "decay": 0.75, "init": "uniform", "biases": False}
+        given = {"regularization": 0.5, "bias_regularization": 0.25, "learning_rate": 0.125, "decay": 0.75, "init": "uniform", "biases": True}
         own = {"sgd": {"schedule": "constant"}, "adam": {"batch_size": 7}, "gradient": {"momentum": 0.5}}
         for algorithm in DESCENTS:
             train(self.db, algorithm=algorithm, epochs=1, init_scale=0.5, **given, **own[algorithm])
             resolved = json.loads(self.db.execute("SELECT options FROM recommend_models").fetchone()[0])
             self.assertEqual(resolved["rating"], {**given, **own[algorithm]})
             self.assertEqual((resolved["algorithm"], resolved["objective"], resolved["epochs"], resolved["init_scale"]), (algorithm, "rating", 1, 0.5))
+            train(self.db, algorithm=algorithm, epochs=1, biases=False)
+            self.assertEqual(json.loads(self.db.execute("SELECT options FROM recommend_models").fetchone()[0])["rating"]["biases"], False)
 
     def test_every_option_changes_the_model(self):
         options = {"all": ({"regularization": 0.3}, {"bias_regularization": 0.9}, {"learning_rate": 0.004}, {"decay": 0.7}, {"init": "uniform"},

@@ -202,10 +202,14 @@ class SameAsScikitLearn(TestCase):
                     transformer = TfidfTransformer(norm=None if norm == "none" else norm, use_idf=weighting == "tfidf",
                                                    smooth_idf=smooth_idf, sublinear_tf=sublinear_tf)
                     expected = transformer.fit_transform(counts)
-                    options = dict(weighting=weighting, sublinear_tf=sublinear_tf, smooth_idf=smooth_idf, norm=norm, lowercase=lowercase,
+                    options = dict(weighting=weighting, norm=norm, lowercase=lowercase,
                                    ngram_range=ngram_range, stop_words=stop_words, min_df=min_df, max_df=max_df, threads=1)
                     if max_features:
                         options["max_features"] = limit
+                    if weighting == "tfidf":  # what is not read is an error
+                        options["smooth_idf"] = smooth_idf
+                    if weighting != "binary":
+                        options["sublinear_tf"] = sublinear_tf
                     self.assertEqual(train_text(db, **options)["terms"], len(vocabulary), options)
                     compared += 1
                     self.compare(db, "text", expected, vocabulary, transformer.idf_ if weighting == "tfidf" else None,

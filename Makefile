@@ -213,13 +213,22 @@ fuzz: ## libFuzzer on files, SQL and options, SECONDS=60 each; new inputs stay i
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------
 
+# The peers at their best: what has loops of its own in C is compiled for this machine, LIBMF with its AVX and OpenMP code,
+# which its wheel leaves out. $(BUILD)/peers/flags keeps what was built how.
+PEER_FLAGS  := -O3 -march=native
+LIBMF_FLAGS := $(PEER_FLAGS) $(if $(filter x86_64%,$(MACHINE)),-DUSEAVX) -DUSEOMP -fopenmp
+
 .PHONY: bench
 bench: ## how fast it is, each figure beside its floor; PEERS=1 adds other libraries, BENCH_SIZE=25m more data
 	@sh tests/install.sh build test $(if $(PEERS),peers) $(COMPILER)
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all benches
 ifdef PEERS
 	@test -e $(BUILD)/peers/ready || { $(PYTHON) -m venv $(BUILD)/peers && \
-	  $(BUILD)/peers/bin/pip install --quiet implicit cmfrec libmf scikit-learn && touch $(BUILD)/peers/ready; }
+	  $(BUILD)/peers/bin/pip install --quiet implicit scikit-learn && \
+	  CFLAGS='$(PEER_FLAGS)' $(BUILD)/peers/bin/pip install --quiet --no-binary cmfrec cmfrec && \
+	  CFLAGS='$(LIBMF_FLAGS)' LDFLAGS=-fopenmp $(BUILD)/peers/bin/pip install --quiet --no-binary libmf libmf && \
+	  echo 'cmfrec $(PEER_FLAGS); LIBMF $(LIBMF_FLAGS); implicit and scikit-learn as on PyPI' > $(BUILD)/peers/flags && \
+	  touch $(BUILD)/peers/ready; }
 endif
 	@RECOMMEND_DATA='$(abspath $(wildcard $(DATA_DIR)))' $(if $(PEERS),$(BUILD)/peers/bin/python,$(PYTHON)) \
 	  tests/bench/bench.py --extension $(abspath $(basename $(SHARED))) --build $(abspath $(BUILD)) $(if $(PEERS),--peers)

@@ -333,6 +333,10 @@ def describe_machine(bench):
         print("load %.2f" % os.getloadavg()[0])
     except (OSError, StopIteration):
         pass
+    flags = os.path.join(bench.build, "peers", "flags")
+    if os.path.exists(flags):
+        with open(flags) as built:
+            print("peers: " + built.read().strip())
 
 
 def main():

@@ -41,6 +41,22 @@ class Names(TestCase):
         for wrong in ('"open', '"a"b', "", '""', 'main.'):
             self.assert_error(db, "SELECT mf_train('my table', 3, ?)", "mf_train", parameters=(json.dumps({"model": wrong}),))
 
+    def test_views_of_a_database_that_is_not_trusted(self):
+        """A view on the model table works; one on a function that takes a model's name would reach other schemas."""
+        db = trained()
+        db.executescript("""
+            CREATE VIEW of_table AS SELECT item, score FROM ratings_mf WHERE user = 1007 AND seen = 0 ORDER BY score DESC LIMIT 3;
+            CREATE VIEW of_list AS SELECT item, score FROM recommend(1007, 3, 'ratings_mf') ORDER BY rank;
+            CREATE VIEW of_similar AS SELECT item FROM item_similar(50, 3, 'ratings_mf');
+            CREATE VIEW of_prediction AS SELECT predict(1007, 50, 'ratings_mf');
+        """)
+        expected = db.execute("SELECT * FROM of_list").fetchall()
+        self.assertEqual(db.execute("SELECT * FROM of_table").fetchall(), expected)
+        db.execute("PRAGMA trusted_schema = OFF")
+        self.assertEqual(db.execute("SELECT * FROM of_table").fetchall(), expected)
+        for view in ("of_list", "of_similar", "of_prediction"):
+            self.assert_error(db, f"SELECT * FROM {view}", "unsafe use of")
+
     def test_a_model_that_has_quotes_in_its_name_comes_first(self):
         db = rated()
         train(db, model='"""x"""')

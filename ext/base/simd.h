@@ -40,4 +40,17 @@ typedef float Float16Unaligned __attribute__((vector_size(64), aligned(4)));
 #define FLOAT16_LOAD(pointer) (*(const Float16 *)(const void *)(pointer))
 #define FLOAT16_STORE(pointer, v) (*(Float16 *)(void *)(pointer) = (v))
 
+/* As many as a register holds, which 16 is a multiple of. A vector that is multiplied by a number had better be such a
+ * one: GCC spreads the number over more lanes through memory, one by one. */
+#if defined(__AVX512F__)
+typedef Float16 FloatRegister;
+#elif defined(__AVX__)
+typedef float FloatRegister __attribute__((vector_size(32)));
+#else
+typedef float FloatRegister __attribute__((vector_size(16)));
+#endif
+#define REGISTER_LANES (sizeof(FloatRegister) / sizeof(float))
+#define REGISTER_LOAD(pointer) (*(const FloatRegister *)(const void *)(pointer))
+#define REGISTER_STORE(pointer, v) (*(FloatRegister *)(void *)(pointer) = (v))
+
 #endif

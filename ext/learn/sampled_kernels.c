@@ -92,11 +92,11 @@ SIMD_INLINE double pairs_of(const int vectors, const Sample *samples, size_t cou
       move_bias(items, i, slope, step);
       move_bias(items, j, -slope, step);
     }
-    for (size_t lane = 0; lane < stride; lane += 16) {
-      Float16 a = FLOAT16_LOAD(p + lane), b = FLOAT16_LOAD(q + lane), c = FLOAT16_LOAD(r + lane);
-      FLOAT16_STORE(p + lane, (1 - rate_p * shrink) * a + rate_p * slope * (b - c));
-      FLOAT16_STORE(q + lane, (1 - rate_q * shrink) * b + rate_q * slope * a);
-      FLOAT16_STORE(r + lane, (1 - rate_r * shrink) * c - rate_r * slope * a);
+    for (size_t lane = 0; lane < stride; lane += REGISTER_LANES) {
+      FloatRegister a = REGISTER_LOAD(p + lane), b = REGISTER_LOAD(q + lane), c = REGISTER_LOAD(r + lane);
+      REGISTER_STORE(p + lane, (1 - rate_p * shrink) * a + rate_p * slope * (b - c));
+      REGISTER_STORE(q + lane, (1 - rate_q * shrink) * b + rate_q * slope * a);
+      REGISTER_STORE(r + lane, (1 - rate_r * shrink) * c - rate_r * slope * a);
     }
   }
   return loss;
@@ -130,10 +130,10 @@ SIMD_INLINE double cells_of(const int vectors, const Sample *samples, size_t cou
       move_bias(users, u, slope, step);
       move_bias(items, i, slope, step);
     }
-    for (size_t lane = 0; lane < stride; lane += 16) {
-      Float16 a = FLOAT16_LOAD(p + lane), b = FLOAT16_LOAD(q + lane);
-      FLOAT16_STORE(p + lane, (1 - rate_p * shrink) * a + rate_p * slope * b);
-      FLOAT16_STORE(q + lane, (1 - rate_q * shrink) * b + rate_q * slope * a);
+    for (size_t lane = 0; lane < stride; lane += REGISTER_LANES) {
+      FloatRegister a = REGISTER_LOAD(p + lane), b = REGISTER_LOAD(q + lane);
+      REGISTER_STORE(p + lane, (1 - rate_p * shrink) * a + rate_p * slope * b);
+      REGISTER_STORE(q + lane, (1 - rate_q * shrink) * b + rate_q * slope * a);
     }
   }
   return loss;

@@ -75,11 +75,11 @@ SIMD_INLINE float learn_one(const int vectors, const int adaptive, const SgdBloc
   item->bias += bias_item * (wrong - step->bias_regularization * item->bias);
   float keep_user = 1 - rate_user * regularization, keep_item = 1 - rate_item * regularization;
   float step_user = rate_user * wrong, step_item = rate_item * wrong;
-#pragma GCC unroll 8
-  for (size_t lane = 0; lane < stride; lane += 16) {
-    Float16 a = FLOAT16_LOAD(p + lane), b = FLOAT16_LOAD(q + lane);
-    FLOAT16_STORE(p + lane, keep_user * a + step_user * b);
-    FLOAT16_STORE(q + lane, keep_item * b + step_item * a);
+#pragma GCC unroll 32
+  for (size_t lane = 0; lane < stride; lane += REGISTER_LANES) {
+    FloatRegister a = REGISTER_LOAD(p + lane), b = REGISTER_LOAD(q + lane);
+    REGISTER_STORE(p + lane, keep_user * a + step_user * b);
+    REGISTER_STORE(q + lane, keep_item * b + step_item * a);
   }
   return wrong;
 }

@@ -35,10 +35,10 @@ static double learn(SvdppUser *user, const SvdppStep *step) {
     }
     squared += (double)wrong * (double)wrong;
     float move = step->rate * wrong;
-    for (size_t lane = 0; lane < stride; lane += 16) {
-      Float16 a = FLOAT16_LOAD(w + lane), b = FLOAT16_LOAD(q + lane);
-      FLOAT16_STORE(w + lane, keep * a + 2 * move * b);
-      FLOAT16_STORE(q + lane, keep * b + move * a);
+    for (size_t lane = 0; lane < stride; lane += REGISTER_LANES) {
+      FloatRegister a = REGISTER_LOAD(w + lane), b = REGISTER_LOAD(q + lane);
+      REGISTER_STORE(w + lane, keep * a + 2 * move * b);
+      REGISTER_STORE(q + lane, keep * b + move * a);
     }
   }
   return squared;
@@ -59,8 +59,8 @@ static void scatter(size_t count, const uint32_t *index, float keep, float scale
   for (size_t k = 0; k < count; k++) {
     float *row = rows + index[k] * stride;
     fetch(index, k, count, rows, stride);
-    for (size_t lane = 0; lane < stride; lane += 16)
-      FLOAT16_STORE(row + lane, keep * FLOAT16_LOAD(row + lane) + scale * FLOAT16_LOAD(x + lane));
+    for (size_t lane = 0; lane < stride; lane += REGISTER_LANES)
+      REGISTER_STORE(row + lane, keep * REGISTER_LOAD(row + lane) + scale * REGISTER_LOAD(x + lane));
   }
 }
 

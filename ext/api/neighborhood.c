@@ -128,7 +128,7 @@ static int copy_without(const SparseMatrix *all, uint32_t item, SparseMatrix *ma
     for (size_t e = all->start[row]; e < all->start[row + 1]; e++) {
       if (all->index[e] == item) continue;
       matrix->index[to] = all->index[e];
-      if (matrix->value) matrix->value[to] = all->value[e];
+      if (matrix->value) matrix->value[to] = sparse_value(all, e);
       to++;
     }
     matrix->start[row + 1] = to;

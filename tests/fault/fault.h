@@ -158,6 +158,7 @@ static const char *const serving[] = {
     "SELECT * FROM recommend_for('{\"2\": 5, \"7\": 1.5, \"99\": 1}', 4, 'ratings_mf')",
     "SELECT * FROM recommend_for('[\"song 2\", \"song 4\"]', 3, 'plays_mf')",
     "SELECT * FROM recommend_for('[]', 3, 'plays_mf')",
+    "SELECT * FROM recommend_for('SELECT ''song '' || item, rating - 3 FROM ratings WHERE user < 4', 3, 'plays_mf')",
     "SELECT * FROM recommend_explain(3, 4, 5, 'ratings_mf')",
     "SELECT * FROM recommend_explain('person 2', 'song 3', NULL, 'plays_mf')",
     "SELECT * FROM recommend_evaluate('ratings_mf', 'ratings', '{\"k\": 3, \"exclude_seen\": false}')",
@@ -197,6 +198,10 @@ static const Step rating_changes[] = {
     {"INSERT INTO ratings_mf(ratings_mf, item) VALUES('forget', 4)", 0},
     {"SELECT recommend_forget('item', 'song 3')", 0},
     {"INSERT INTO plays_mf(user, item, rating) VALUES('somebody', 'song 99', NULL)", 0},
+    {"INSERT INTO plays_mf(user, item, rating) SELECT 'person 2', 'song ' || item, item % 3 - 1 FROM (SELECT DISTINCT "
+     "item "
+     "FROM ratings)",
+     0},
 };
 enum { CHANGES = sizeof rating_changes / sizeof *rating_changes };
 
@@ -319,6 +324,19 @@ static const Step algorithm_training[] = {
     {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"logistic\"}')",
      0},
+    /* Feedback of all signs; users and items that have only zeros; and systems that floats can't solve. */
+    {"SELECT epoch, loss, test FROM mf_train('SELECT user, item, rating - 3 FROM ratings UNION ALL SELECT 50, item + "
+     "50, 0 "
+     "FROM ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.3,\"model\":\"new\",\"algorithm\":\"bpr\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM mf_train('SELECT user, item, rating - 3 FROM ratings', 14, "
+     "'{\"threads\":1,\"epochs\":2,"
+     "\"test\":0.3,\"model\":\"new\",\"algorithm\":\"ials\",\"regularization\":1e-6,\"solver\":\"cholesky\"}')",
+     0},
+    {"SELECT epoch, loss, test FROM ease_train('SELECT user, item, rating - 3 FROM ratings', 3, "
+     "'{\"threads\":1,\"test\":0.3,"
+     "\"model\":\"new\"}')",
+     0},
     {"SELECT epoch, loss FROM mf_train('ratings', '{\"threads\":1,\"epochs\":2,\"rank\":3,\"stream\":false,"
      "\"objective\":\"rating\",\"model\":\"new\"}')",
      0},
@@ -359,6 +377,9 @@ static const Step trials[] = {
     {"SELECT combination, rmse FROM recommend_grid_search('mf', 'ratings', "
      "'{\"rank\":[2,3],\"regularization\":[1,3]}', "
      "'{\"threads\":1,\"epochs\":1,\"folds\":2}')",
+     0},
+    {"SELECT combination, ndcg FROM recommend_grid_search('mf', 'SELECT user, item, rating - 3 FROM ratings', "
+     "'{\"algorithm\":[\"als\",\"ials\"]}', '{\"threads\":1,\"rank\":2,\"epochs\":1}')",
      0},
     {"SELECT combination, rmse FROM recommend_grid_search('baseline', 'ratings', '{\"method\":[\"user\",\"bias\"]}', "
      "'{\"threads\":1,\"best_first\":true,\"model\":\"best\"}')",

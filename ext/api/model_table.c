@@ -29,20 +29,25 @@
 
 /* The affinities of the id columns, for the declaration. A damaged model must still connect, or it could not be
  * dropped. */
-static void read_affinities(sqlite3 *db, ModelName name, IdAffinity *user, IdAffinity *item) {
-  *user = *item = ID_AFFINITY_BLOB;
-  char *sql =
-      sqlite3_mprintf("SELECT key, value FROM \"%w\".\"%w_config\" WHERE key IN ('user_affinity', 'item_affinity')",
-                      name.schema, name.name);
+static int read_affinities(sqlite3 *db, ModelName name, IdAffinity *user, IdAffinity *item, Error *error) {
   sqlite3_stmt *statement = NULL;
-  if (sql && sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)
-    while (sqlite3_step(statement) == SQLITE_ROW) {
+  *user = *item = ID_AFFINITY_BLOB;
+  int code =
+      shadow_prepare(db, name, &statement, error,
+                     "SELECT key, value FROM \"%w\".\"%w_config\" WHERE key IN ('user_affinity', 'item_affinity')",
+                     name.schema, name.name);
+  if (code == SQLITE_OK) {
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
       const char *key = (const char *)sqlite3_column_text(statement, 0);
       IdAffinity affinity = id_affinity_of((const char *)sqlite3_column_text(statement, 1));
       if (key) *(*key == 'u' ? user : item) = affinity;
     }
+    code = code == SQLITE_DONE ? SQLITE_OK : shadow_failed(db, name, sqlite3_sql(statement), code, error);
+  }
   sqlite3_finalize(statement);
-  sqlite3_free(sql);
+  if ((code & 0xff) != SQLITE_CORRUPT) return code;
+  error_clear(error);
+  return SQLITE_OK;
 }
 
 static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item, Error *error) {
@@ -96,12 +101,10 @@ static int table_connect(sqlite3 *db, void *context, int count, const char *cons
   (void)count;
   ModelTable *table = NULL;
   Error error = {0};
-  IdAffinity user, item;
+  IdAffinity user = ID_AFFINITY_BLOB, item = ID_AFFINITY_BLOB;
   int code = table_new(context, arguments, &table, &error);
-  if (code == SQLITE_OK) {
-    read_affinities(db, table_name(table), &user, &item);
-    code = declare(db, table_name(table), user, item, &error);
-  }
+  if (code == SQLITE_OK) code = read_affinities(db, table_name(table), &user, &item, &error);
+  if (code == SQLITE_OK) code = declare(db, table_name(table), user, item, &error);
   return finish_connect(table, code, &error, vtab, message);
 }
 

@@ -18,7 +18,8 @@ static int find_fts5(sqlite3 *db, fts5_api **api, const char *caller, Error *err
   int finalized = sqlite3_finalize(statement);
   if (code == SQLITE_OK) code = finalized;
   if (code == SQLITE_OK && *api) return SQLITE_OK;
-  if (code != SQLITE_OK && code != SQLITE_ERROR) return error_from_database(error, db, code, caller);
+  if (code != SQLITE_OK && strncmp(sqlite3_errmsg(db), "no such function", 16) != 0)
+    return error_from_database(error, db, code, caller);
   return error_set(error, SQLITE_ERROR,
                    "%s: words are told apart by the tokenizers of FTS5, which this SQLite was built without: load or "
                    "build one that has it",

@@ -57,8 +57,7 @@ int reader_statement(Reader *reader, ReaderStatement which, sqlite3_stmt **state
 int reader_step(Reader *reader, sqlite3_stmt *statement, Error *error) {
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW || code == SQLITE_DONE) return code;
-  if (code == SQLITE_ERROR) return shadow_damaged(error, reader->name, "%s", sqlite3_errmsg(reader->db));
-  return error_from_database(error, reader->db, code, NULL);
+  return shadow_failed(reader->db, reader->name, sqlite3_sql(statement), code, error);
 }
 
 int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t minimum, int64_t maximum,

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #define SHADOW_TABLES (sizeof shadow_tables / sizeof *shadow_tables)
 
@@ -45,6 +46,51 @@ int shadow_damaged(Error *error, ModelName model, const char *format, ...) {
   return code;
 }
 
+/* Does a table lack one of these columns, or is it missing? -1 where memory ran out. SQLite's limits on statements
+ * don't matter here. */
+static int lacks_columns(sqlite3 *db, ModelName model, const char *table, const char *columns) {
+  char column[32];
+  for (const char *at = columns; *at;) {
+    size_t length = strcspn(at, " ,");
+    sqlite3_snprintf((int)sizeof column, column, "%.*s", (int)length, at);
+    int code = sqlite3_table_column_metadata(db, model.schema, table, column, NULL, NULL, NULL, NULL, NULL);
+    if (code != SQLITE_OK) return code == SQLITE_NOMEM ? -1 : 1;
+    at += strcspn(at, ",");
+    at += strspn(at, ", ");
+  }
+  return 0;
+}
+
+/* Is one of the tables that `sql` names missing, or one of its columns? -1 where memory ran out. */
+static int lacks_something(sqlite3 *db, ModelName model, const char *sql) {
+  int lacks = 0;
+  for (size_t i = 0; i < SHADOW_TABLES && lacks == 0; i++) {
+    char *table = sqlite3_mprintf("%s_%s", model.name, shadow_tables[i].suffix);
+    char *quoted = sqlite3_mprintf("\"%w\"", table);
+    if (!table || !quoted)
+      lacks = -1;
+    else if (strstr(sql, quoted))
+      lacks = lacks_columns(db, model, table, shadow_tables[i].columns);
+    sqlite3_free(table);
+    sqlite3_free(quoted);
+  }
+  return lacks;
+}
+
+int shadow_failed(sqlite3 *db, ModelName model, const char *sql, int code, Error *error) {
+  if (code != SQLITE_ERROR) return error_from_database(error, db, code, NULL);
+  char *said = sqlite3_mprintf("%s", sqlite3_errmsg(db));
+  int lacks = said ? lacks_something(db, model, sql) : -1;
+  if (lacks < 0)
+    code = error_no_memory(error);
+  else if (lacks)
+    code = shadow_damaged(error, model, "%s", said);
+  else
+    code = error_set(error, code, "%s", said);
+  sqlite3_free(said);
+  return code;
+}
+
 int shadow_prepare(sqlite3 *db, ModelName model, sqlite3_stmt **statement, Error *error, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -52,10 +98,9 @@ int shadow_prepare(sqlite3 *db, ModelName model, sqlite3_stmt **statement, Error
   va_end(arguments);
   if (!sql) return error_no_memory(error);
   int code = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+  if (code != SQLITE_OK) code = shadow_failed(db, model, sql, code, error);
   sqlite3_free(sql);
-  if (code == SQLITE_ERROR) return shadow_damaged(error, model, "%s", sqlite3_errmsg(db));
-  if (code != SQLITE_OK) return error_from_database(error, db, code, NULL);
-  return SQLITE_OK;
+  return code;
 }
 
 int shadow_is_suffix(const char *suffix) {

@@ -22,8 +22,12 @@ typedef struct ModelName {
 /* Runs one or more statements. `format` is sqlite3_mprintf's. */
 int shadow_execute(sqlite3 *db, Error *error, const char *format, ...);
 
-/* Prepares a statement whose text names shadow tables; a missing table or column is SQLITE_CORRUPT_VTAB. */
+/* Prepares a statement whose text names shadow tables; a missing table or column is SQLITE_CORRUPT_VTAB. Whatever else
+ * SQLite finds wrong, a limit or an authorizer say, it says itself. */
 int shadow_prepare(sqlite3 *db, ModelName model, sqlite3_stmt **statement, Error *error, const char *format, ...);
+
+/* Records what such a statement, whose text is `sql`, failed with when it was prepared or stepped. */
+int shadow_failed(sqlite3 *db, ModelName model, const char *sql, int code, Error *error);
 
 /* SQLITE_CORRUPT_VTAB and: model "m" is damaged: <format>. */
 int shadow_damaged(Error *error, ModelName model, const char *format, ...);

@@ -34,7 +34,7 @@ class Names(TestCase):
                 self.assertEqual(len(db.execute("SELECT * FROM item_similar(50, 3, ?)", (spelling,)).fetchall()), 3)
                 self.assertIsNotNone(db.execute("SELECT predict(1007, 50, ?)", (spelling,)).fetchone()[0])
                 self.assertEqual(len(db.execute("SELECT * FROM recommend_factors(?, 'item')", (spelling,)).fetchall()), 40)
-                self.assertEqual(len(db.execute("SELECT * FROM recommend_evaluate(?, 'SELECT user, item, rating FROM [my table]', '{\"exclude_seen\": false, \"lists\": false}')", (spelling,)).fetchall()), 4)
+                self.assertEqual(len(db.execute("SELECT * FROM recommend_evaluate(?, 'SELECT user, item, rating FROM [my table]', '{\"lists\": false}')", (spelling,)).fetchall()), 4)
         train(db, "my table", 3, "kmeans_train", factors='"my table_mf"', model="grouped")
         for wrong in ('"my table_mf', '"nothing"', 'main."plain"', '"main"."a.b ""c"""', '""', '"my table_mf".x.y'):
             self.assert_error(db, "SELECT * FROM recommend(1007, 3, ?)", "there is no model", "main.my table_mf", parameters=(wrong,))

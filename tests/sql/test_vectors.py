@@ -92,14 +92,14 @@ class Vectors(TestCase):
         self.assert_error(self.db, "INSERT INTO t(v) VALUES(x'00000000')", "CHECK")
 
     def test_factors(self):
-        """The score is the dot product of the factors, but for a constant of the user; item_similar is their cosine."""
+        """The score is the dot product of the factors, but for a constant of the user; item_similar is their cosine, less where few have the other."""
         db = rated()
         train(db)
         scores = db.execute("""SELECT m.score - recommend_dot(u.vector, i.vector) - ifnull(i.bias, 0) FROM recommend_factors('ratings_mf', 'user') u, recommend_factors('ratings_mf', 'item') i
                                JOIN ratings_mf m ON m.user = u.id AND m.item = i.id WHERE u.id = 1007""").fetchall()
         self.assertEqual(len(scores), 40)
         self.assertLess(max(scores)[0] - min(scores)[0], 1e-4)
-        with_sql = db.execute("""SELECT b.id, recommend_cosine(a.vector, b.vector) FROM recommend_factors('ratings_mf', 'item') a, recommend_factors('ratings_mf', 'item') b
+        with_sql = db.execute("""SELECT b.id, recommend_cosine(a.vector, b.vector) * b.count / (b.count + (SELECT avg(count) FROM recommend_factors('ratings_mf', 'item'))) FROM recommend_factors('ratings_mf', 'item') a, recommend_factors('ratings_mf', 'item') b
                                  WHERE a.id = 50 AND b.id <> 50 ORDER BY 2 DESC, 1 LIMIT 5""").fetchall()
         self.assert_same_rows(db.execute("SELECT item, similarity FROM item_similar(50, 5) ORDER BY rank").fetchall(), with_sql)
 

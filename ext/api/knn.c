@@ -19,12 +19,13 @@
 #define CENTERING_NAMES "none|mean|zscore|bias"
 #define VOTERS "stored|raters"
 #define RANGES "clip|none"
+#define DEFAULT_MEMORY 4096 /* MB, of all neighbours (k = 0) */
 
 typedef struct KnnOptions {
   TrainOptions common;
   int by, similarity, weighting, center, neighbors, range; /* which of the choices above; center -1: by the data */
   double threshold, shrinkage, bm25_k1, bm25_b;
-  int min_support, max_interactions;
+  int min_support, max_interactions, max_memory;
   double user_regularization, item_regularization;
 } KnnOptions;
 
@@ -41,7 +42,11 @@ static const Option knn_options[] = {
     {.name = "weighting", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, weighting), .choices = WEIGHTING_NAMES},
     {.name = "center", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, center), .choices = CENTERING_NAMES},
     {.name = "neighbors", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, neighbors), .choices = VOTERS},
-    {.name = "threshold", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, threshold), .maximum = 1},
+    {.name = "threshold",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(KnnOptions, threshold),
+     .minimum = -1,
+     .maximum = 1},
     {.name = "shrinkage", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, shrinkage), .maximum = 1e9},
     {.name = "min_support",
      .type = OPTION_INTEGER,
@@ -51,6 +56,11 @@ static const Option knn_options[] = {
     {.name = "max_interactions",
      .type = OPTION_INTEGER,
      .offset = offsetof(KnnOptions, max_interactions),
+     .maximum = 1e9},
+    {.name = "max_memory",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(KnnOptions, max_memory),
+     .minimum = 1,
      .maximum = 1e9},
     {.name = "bm25_k1", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, bm25_k1), .maximum = 1e6},
     {.name = "bm25_b", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, bm25_b), .maximum = 1},
@@ -73,6 +83,7 @@ static void set_defaults(TrainOptions *common) {
   KnnOptions *options = (KnnOptions *)common;
   options->center = -1;
   options->min_support = 1;
+  options->max_memory = DEFAULT_MEMORY;
   options->bm25_k1 = 1.2;
   options->bm25_b = 0.75;
   options->user_regularization = 15;
@@ -81,9 +92,6 @@ static void set_defaults(TrainOptions *common) {
 
 static int check(const Training *training, Error *error) {
   const KnnOptions *options = (const KnnOptions *)training->options;
-  if (training->size == 0 && options->threshold <= 0)
-    return error_set(error, SQLITE_ERROR,
-                     "knn_train: without a number of neighbours (k = 0) the option \"threshold\" must be above 0");
   if (options->weighting && options->similarity != SIMILARITY_COSINE)
     return error_set(error, SQLITE_ERROR, "knn_train: \"weighting\" goes with the similarity \"cosine\" only");
   const OptionUse use = {"bm25_k1|bm25_b", options->weighting == WEIGHTING_BM25, "with \"weighting\": \"bm25\""};
@@ -99,10 +107,11 @@ static int describe_options(Training *training, const KnnOptions *options, Error
     complete &= (names[i] = options_choice(choices[i], chosen[i])) != NULL;
   training->trained.resolved = sqlite3_mprintf(
       "{\"k\":%d,\"by\":\"%s\",\"similarity\":\"%s\",\"weighting\":\"%s\",\"center\":\"%s\",\"neighbors\":\"%s\","
-      "\"threshold\":%!.15g,\"shrinkage\":%!.15g,\"min_support\":%d,\"max_interactions\":%d,\"test\":%!.15g,"
+      "\"threshold\":%!.15g,\"shrinkage\":%!.15g,\"min_support\":%d,\"max_interactions\":%d,\"max_memory\":%d,\"test\":"
+      "%!.15g,"
       "\"seed\":%llu}",
       (int)training->size, names[0], names[1], names[2], names[3], names[4], options->threshold, options->shrinkage,
-      options->min_support, options->max_interactions, options->common.test, options->common.seed);
+      options->min_support, options->max_interactions, options->max_memory, options->common.test, options->common.seed);
   for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++) sqlite3_free(names[i]);
   return complete && training->trained.resolved ? SQLITE_OK : error_no_memory(error);
 }
@@ -179,6 +188,24 @@ static int fit_bases(Training *training, const KnnOptions *options, const Cancel
   return code;
 }
 
+/* All neighbours, and not so many of each row: where all that may be kept are kept, whether they fit is known before.
+ */
+static int limit_all(const Training *training, NeighborOptions *find, Error *error) {
+  enum { MEGABYTE = 1 << 20, BYTES = 20 }; /* of a neighbour, while they are found and put together */
+  const KnnOptions *options = (const KnnOptions *)training->options;
+  const SparseMatrix *by_user = &training->data.by_user, *by_item = &training->by_item;
+  if (training->size > 0) return SQLITE_OK;
+  size_t bound = neighbors_bound(options->by ? by_user : by_item, options->by ? by_item : by_user);
+  find->most = (size_t)options->max_memory * MEGABYTE / BYTES;
+  if (bound <= find->most || options->threshold > 0) return SQLITE_OK;
+  return error_set(
+      error, SQLITE_ERROR,
+      "all neighbours of %lld %s may take %lld MB of memory, more than \"max_memory\" allows (%d MB): raise "
+      "it, give a number of neighbours above 0, or a \"threshold\"",
+      (int64_t)(options->by ? by_user : by_item)->rows, options->by ? "users" : "items",
+      (int64_t)(bound / MEGABYTE * BYTES + bound % MEGABYTE * BYTES / MEGABYTE + 1), options->max_memory);
+}
+
 static int step(Training *training, FitRow *row, int *done, Error *error) {
   const KnnOptions *options = (const KnnOptions *)training->options;
   KnnState *state = training->state;
@@ -186,10 +213,11 @@ static int step(Training *training, FitRow *row, int *done, Error *error) {
   const Cancel *cancel = &training->interrupt.cancel;
   const SparseMatrix *by_user = &training->data.by_user, *by_item = &training->by_item;
   NeighborSearch *search = NULL;
-  const NeighborOptions find = predictor_search_options(&trained->shape, training->threads);
+  NeighborOptions find = predictor_search_options(&trained->shape, training->threads);
   *done = 1;
   *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
-  int code = fit_bases(training, options, cancel, error);
+  int code = limit_all(training, &find, error);
+  if (code == SQLITE_OK) code = fit_bases(training, options, cancel, error);
   if (code == SQLITE_OK)
     code = neighbors_create(&search, options->by ? by_user : by_item, options->by ? by_item : by_user, &find, cancel,
                             error);

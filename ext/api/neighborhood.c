@@ -55,9 +55,9 @@ static int choose(const NeighborOptions *options, const float *similarity, const
   int complete = best && lists->start && lists->neighbor && lists->similarity && lists->support;
   if (complete) {
     top_k_init(&top, best, k);
+    const float least = neighbors_least(options->threshold);
     for (size_t row = 0; row < rows; row++)
-      if (similarity[row] > 0 && (double)similarity[row] > options->threshold)
-        top_k_offer(&top, similarity[row], (uint32_t)row);
+      if (similarity[row] >= least && similarity[row] != 0) top_k_offer(&top, similarity[row], (uint32_t)row);
     lists->start[1] = top_k_sort(&top);
     for (size_t i = 0; i < lists->start[1]; i++) {
       lists->neighbor[i] = best[i].index;

@@ -111,6 +111,7 @@ int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items,
   predictor->by_user = shape->links == LINK_USER_NEIGHBORS;
   predictor->of_neighbors = predictor->by_user || shape->links == LINK_ITEM_NEIGHBORS;
   if (!predictor->of_neighbors) return SQLITE_OK;
+  predictor->least = neighbors_least(neighbors->threshold);
   int code = predictor->by_user ? model_count_users(model, error) : SQLITE_OK;
   if (code != SQLITE_OK) return code;
   size_t rows = predictor->by_user ? (size_t)model_user_count(model) : items->ids.count;
@@ -167,7 +168,7 @@ int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user
 /* Adds a vote. `base` is what the neighbour's rating is expected to be. */
 static void vote(Predictor *predictor, size_t *count, float similarity, double rating, double base, size_t row) {
   double deviation = rating - base;
-  if (similarity <= 0) return;
+  if (similarity < predictor->least || similarity == 0) return;
   if (predictor->spread) deviation /= (double)predictor->spread[row];
   predictor->votes[(*count)++] = (NeighborVote){similarity, (float)deviation};
 }

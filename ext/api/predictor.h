@@ -29,6 +29,7 @@ typedef struct Predictor {
   Observed *observed;     /* NULL: not needed */
   NeighborSearch *search; /* of the nearest raters; kept with `observed`, like: */
   NeighborLists list;     /* a user's own neighbours */
+  float least;            /* the lowest similarity that counts; 0 never does */
   float *similarity;      /* of the row searched last, one a row */
   uint32_t *support, searched;
   const float *spread; /* σ of every row, for zscore; NULL: none */

@@ -27,29 +27,30 @@ static int start_best(Ranking *ranking, const RankingRequest *request, size_t k)
                      request->cancel);
 }
 
-/* All scores at once, if there are many items to score; NULL in *scores where not. */
-static int score_all(const ModelItems *items, const ModelUser *user, size_t candidates, float **scores) {
+/* The user's scores: of all items, at their places, if many are wanted; else of the candidates, in their order. */
+static int score(const RankingRequest *request, int all, float **scores) {
+  const ModelItems *items = request->items;
   Scorer scorer = items_scorer(items);
   *scores = NULL;
-  if (!user || candidates < items->ids.count / 8) return SQLITE_OK;
-  *scores = memory_alloc_aligned(scorer_room(&scorer), sizeof **scores);
-  return *scores ? items_scores(items, user, *scores) : SQLITE_NOMEM;
+  if (!request->user) return SQLITE_OK;
+  *scores = memory_alloc_aligned(all ? scorer_room(&scorer) : request->candidate_count, sizeof **scores);
+  if (!*scores) return SQLITE_NOMEM;
+  if (all) return items_scores(items, request->user, *scores);
+  return items_scores_of(items, request->user, request->candidates, request->candidate_count, *scores);
 }
 
 static int start_each(Ranking *ranking, const RankingRequest *request) {
-  const ModelItems *items = request->items;
-  const ModelUser *user = request->user;
-  size_t candidates = request->has_candidates ? request->candidate_count : items->ids.count;
+  size_t count = request->items->ids.count;
+  size_t candidates = request->has_candidates ? request->candidate_count : count;
+  int all = candidates >= count / 8 || !request->has_candidates;
   float *scores = NULL;
   ranking->entries = memory_alloc(candidates, sizeof *ranking->entries);
-  int code = ranking->entries ? score_all(items, user, candidates, &scores) : SQLITE_NOMEM;
+  int code = ranking->entries ? score(request, all, &scores) : SQLITE_NOMEM;
   for (size_t i = 0; i < candidates && code == SQLITE_OK; i++) {
     uint32_t item = request->has_candidates ? request->candidates[i] : (uint32_t)i;
     if (!passes(request, item)) continue;
-    float score = scores ? scores[item]
-                  : user ? items_score(items, items->shape.score_head, item, user)
-                         : (float)request->popularity->liked[item];
-    ranking->entries[ranking->count++] = (Scored){score, item};
+    float value = scores ? scores[all ? item : i] : (float)request->popularity->liked[item];
+    ranking->entries[ranking->count++] = (Scored){value, item};
     if (i % 4096 == 0) code = cancel_poll(request->cancel);
   }
   memory_free_aligned(scores);

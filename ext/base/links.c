@@ -50,6 +50,36 @@ void links_scores(const Links *links, const PostingsQuery *query, float *scores)
   }
 }
 
+/* Of lists, walked once, whatever the items are: to look for each in all lists would take as long as all of them do. */
+static int listed_scores_of(const Links *links, const PostingsQuery *query, const uint32_t *item, size_t count,
+                            float *scores) {
+  float *all = memory_alloc(links->items, sizeof *all);
+  if (!all) return SQLITE_NOMEM;
+  links_scores(links, query, all);
+  for (size_t i = 0; i < count; i++) scores[i] = all[item[i]];
+  memory_free(all);
+  return SQLITE_OK;
+}
+
+int links_scores_of(const Links *links, const PostingsQuery *query, const uint32_t *item, size_t count, float *scores) {
+  enum { FEW = 4 };
+  if (links->start && count > FEW) return listed_scores_of(links, query, item, count, scores);
+  memset(scores, 0, count * sizeof *scores);
+  if (links->dense) {
+    for (size_t place = 0; place < query->count; place++)
+      for (size_t i = 0; i < count; i++)
+        scores[i] += weight_of(query, place) * links_weight(links, query->index[place], item[i]);
+  } else if (links->start) {
+    for (size_t i = 0; i < count; i++) scores[i] = links_score(links, query, item[i]);
+  } else {
+    for (size_t i = 0, place = 0; i < count; i++) {
+      while (place < query->count && query->index[place] < item[i]) place++;
+      if (place < query->count && query->index[place] == item[i]) scores[i] = weight_of(query, place);
+    }
+  }
+  return SQLITE_OK;
+}
+
 typedef struct TopKWork {
   const Links *links;
   const PostingsQuery *queries;

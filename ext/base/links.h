@@ -41,6 +41,9 @@ float links_weight(const Links *links, uint32_t from, uint32_t to);
 /* The score of one item. `query` has the items of the history, ascending, and their weights. */
 float links_score(const Links *links, const PostingsQuery *query, uint32_t item);
 
+/* The scores of some items, ascending: scores[i] is that of item[i]. SQLITE_OK or SQLITE_NOMEM. */
+int links_scores_of(const Links *links, const PostingsQuery *query, const uint32_t *item, size_t count, float *scores);
+
 /* All scores: scores[0 … items - 1]. */
 void links_scores(const Links *links, const PostingsQuery *query, float *scores);
 

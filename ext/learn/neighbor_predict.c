@@ -12,11 +12,12 @@
 
 #define DIGITS 256
 
-/* The bits of positive floats order as the floats do. */
+/* Bits that order as floats do: those of positive ones do, those of negative ones the other way. */
 static uint32_t bits_of(float similarity) {
+  const uint32_t sign = UINT32_C(1) << 31;
   uint32_t bits;
   memcpy(&bits, &similarity, sizeof bits);
-  return bits;
+  return bits & sign ? ~bits : bits | sign;
 }
 
 /* The bits of the size-th largest similarity, 0 < size ≤ n, found digit by digit from the highest; *ties receives how
@@ -47,7 +48,7 @@ double neighbor_vote(const NeighborVote *votes, size_t n, size_t size) {
     if (bits < least || (bits == least && ties == 0)) continue;
     ties -= bits == least;
     sum += (double)votes[i].similarity * (double)votes[i].deviation;
-    weight += (double)votes[i].similarity;
+    weight += fabs((double)votes[i].similarity);
   }
   return weight > 0 ? sum / weight : 0;
 }

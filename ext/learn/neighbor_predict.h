@@ -17,7 +17,7 @@ typedef enum NeighborCentering {
 
 /* One neighbour who has a rating to offer. */
 typedef struct NeighborVote {
-  float similarity; /* > 0 */
+  float similarity; /* not 0 */
   float deviation;  /* r − b, divided by σ_v for zscore */
 } NeighborVote;
 

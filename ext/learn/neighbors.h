@@ -36,13 +36,20 @@ typedef struct NeighborOptions {
   double bm25_k1, bm25_b;
   int rows_are_users; /* for adjusted cosine: whose mean it is */
   size_t size;        /* neighbours a row at most; SIZE_MAX: all above the threshold */
-  double threshold;   /* only similarities above it; 0: positive ones. Those of 0 or below are no neighbours */
+  double threshold;   /* -1 … 1, only similarities above it; -1: all. Of 0 none, since it says nothing */
+  size_t most;        /* neighbours of all rows together; 0: any number */
   double shrinkage;   /* β ≥ 0: s becomes s n / (n + β), n the support */
   size_t min_support; /* common features at least; 0 counts as 1 */
   size_t sample;      /* of a feature that more rows have than this, so many are drawn (max_interactions); 0: all */
   uint64_t seed;      /* of that */
   int threads;        /* already resolved: ≥ 1 */
 } NeighborOptions;
+
+/* The lowest similarity that is above a threshold: kept are those that are no lower, but 0. */
+float neighbors_least(double threshold);
+
+/* How many neighbours all rows together may have at most, whatever the features. */
+size_t neighbors_bound(const SparseMatrix *rows, const SparseMatrix *features);
 
 /* What is worked out once for a matrix: weighted values, norms, means. */
 typedef struct NeighborSearch NeighborSearch;
@@ -53,7 +60,7 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
                      const NeighborOptions *options, const Cancel *cancel, Error *error);
 
 /* The neighbours of every row, best first (ties: the lower index), itself left out; to be freed by
- * neighbor_lists_free. */
+ * neighbor_lists_free. SQLITE_ERROR where they are more than `most`. */
 int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *cancel, Error *error);
 
 /* The similarities of one row with all others, before `size` and `threshold` cut them (but by min_support): similarity

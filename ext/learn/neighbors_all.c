@@ -9,6 +9,7 @@
  * The sums of a row are turned into similarities from the first label to the last, or, where it meets few others, by
  * walking its features a second time. */
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "../base/memory.h"
@@ -45,8 +46,9 @@ typedef struct Work {
   const NeighborSearch *search;
   const NeighborKernels *kernels;
   size_t n, k;
-  int shared;  /* pairs are worked out once */
-  float least; /* the lowest similarity that counts */
+  int shared;          /* pairs are worked out once */
+  float least;         /* the lowest similarity that counts; 0 never does */
+  atomic_size_t *kept; /* by rows that keep their own, so far */
   Keeper *keeper;
   int keepers;
   Found *found;
@@ -58,7 +60,7 @@ typedef struct Work {
 /* ---- one row ----------------------------------------------------------------------------------------------------- */
 
 static void keep(const Work *work, Scored *heap, uint32_t *count, float *bar, float similarity, size_t other) {
-  if (!(similarity >= *bar)) return;
+  if (!(similarity >= *bar) || similarity == 0) return;
   TopK top = {heap, work->k, *count};
   top_k_offer(&top, similarity, work->search->order[other]);
   *count = (uint32_t)top.count;
@@ -126,7 +128,9 @@ static size_t entries_met(const Work *work, size_t label, size_t most) {
 
 static int keep_own(const Work *work, Keeper *keeper, size_t label) {
   Found *found = &work->found[label];
+  size_t before = atomic_fetch_add(work->kept, keeper->count[0]), most = work->search->options.most;
   found->count = keeper->count[0];
+  if (most > 0 && before + found->count > most) return SQLITE_TOOBIG;
   found->scored = memory_alloc(found->count, sizeof *found->scored);
   if (!found->scored) return SQLITE_NOMEM;
   if (found->count > 0) memcpy(found->scored, keeper->heap, found->count * sizeof *found->scored);
@@ -247,6 +251,7 @@ static int collect(Work *work, const Cancel *cancel) {
   for (size_t row = 0; row < work->n; row++)
     lists->start[row + 1] = lists->start[row] + work->found[work->search->label[row]].count;
   size_t total = lists->start[work->n];
+  if (work->search->options.most > 0 && total > work->search->options.most) return SQLITE_TOOBIG;
   lists->neighbor = memory_alloc(total, sizeof *lists->neighbor);
   lists->similarity = memory_alloc(total, sizeof *lists->similarity);
   lists->support = memory_alloc(total, sizeof *lists->support);
@@ -263,10 +268,21 @@ static int can_share(const NeighborSearch *search, size_t k) {
   return (double)search->rows->rows * (double)k * sizeof(Scored) * search->options.threads <= room;
 }
 
-/* The smallest float above a threshold, and above 0. */
-static float least_above(double threshold) {
-  float least = threshold > 0 ? (float)threshold : 0;
-  return (double)least > threshold && least > 0 ? least : nextafterf(least, INFINITY);
+float neighbors_least(double threshold) {
+  float least = (float)threshold;
+  if (threshold <= -1) return -INFINITY;
+  return (double)least > threshold ? least : nextafterf(least, INFINITY);
+}
+
+size_t neighbors_bound(const SparseMatrix *rows, const SparseMatrix *features) {
+  size_t all = 0;
+  for (size_t row = 0; row < rows->rows; row++) {
+    size_t met = 0;
+    for (size_t e = rows->start[row]; e < rows->start[row + 1] && met < rows->rows; e++)
+      met += sparse_row_length(features, rows->index[e]) - 1;
+    all += met < rows->rows ? met : rows->rows - 1;
+  }
+  return all;
 }
 
 static int keeper_alloc(Keeper *keeper, const Work *work) {
@@ -310,16 +326,22 @@ static int find_all(Work *work, const Cancel *cancel) {
 int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *cancel, Error *error) {
   size_t n = search->rows->rows, k = search->options.size < n ? search->options.size : n;
   *lists = (NeighborLists){0};
+  atomic_size_t kept = 0;
   Work work = {.search = search,
+               .kept = &kept,
                .kernels = neighbor_kernels(),
                .n = n,
                .k = k,
                .shared = can_share(search, k),
-               .least = least_above(search->options.threshold),
+               .least = neighbors_least(search->options.threshold),
                .keepers = search->options.threads,
                .lists = lists};
   int code = find_all(&work, cancel);
   if (code == SQLITE_OK) return SQLITE_OK;
   neighbor_lists_free(lists);
+  if (code == SQLITE_TOOBIG)
+    return error_set(error, SQLITE_ERROR,
+                     "there are more neighbours than memory is allowed for: raise \"max_memory\", give a "
+                     "number of neighbours, or a higher \"threshold\"");
   return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
 }

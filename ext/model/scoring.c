@@ -17,6 +17,15 @@ float items_score(const ModelItems *items, int head, uint32_t item, const ModelU
   return score_panel_score(&items->panel[head], item, user->vector[head]);
 }
 
+int items_scores_of(const ModelItems *items, const ModelUser *user, const uint32_t *item, size_t count, float *scores) {
+  if (items->shape.links) {
+    const PostingsQuery query = item_sum_query(&user->sum);
+    return links_scores_of(&items->links, &query, item, count, scores);
+  }
+  for (size_t i = 0; i < count; i++) scores[i] = items_score(items, items->shape.score_head, item[i], user);
+  return SQLITE_OK;
+}
+
 int items_scores(const ModelItems *items, const ModelUser *user, float *scores) {
   if (items->shape.sparse) return postings_scores(&items->postings, &user->spread, scores, 1, NULL);
   if (items->shape.links) {

@@ -11,6 +11,9 @@ Scorer items_scorer(const ModelItems *items);
 /* One cell of a head that the model has, less the user's offset. */
 float items_score(const ModelItems *items, int head, uint32_t item, const ModelUser *user);
 
+/* Some items, ascending, behind `score`: scores[i] is that of item[i]. SQLITE_OK or SQLITE_NOMEM. */
+int items_scores_of(const ModelItems *items, const ModelUser *user, const uint32_t *item, size_t count, float *scores);
+
 /* All items behind `score`, less the offset: `scores` has scorer_room. SQLITE_OK or SQLITE_NOMEM. */
 int items_scores(const ModelItems *items, const ModelUser *user, float *scores);
 

@@ -150,24 +150,24 @@ def nearest(s, k=None, threshold=0.0):
     lists = []
     for row in s:
         order = np.argsort(-row, kind="stable")
-        order = order[(row[order] > 0) & (row[order] > threshold)]
+        order = order[(row[order] != 0) & (row[order] > (threshold if threshold > -1 else -2))]
         lists.append(order[:k] if k else order)
     return lists
 
 
-def neighbor_predictions(values, there, s, lists, base, spread, size, otherwise):
-    """b + σ Σ s (r − b') / σ' / Σ s of every cell of rows × features, unclipped: rows vote on a feature by what they gave
+def neighbor_predictions(values, there, s, lists, base, spread, size, otherwise, threshold=0.0):
+    """b + σ Σ s (r − b') / σ' / Σ |s| of every cell of rows × features, unclipped: rows vote on a feature by what they gave
     it. `lists`: who votes for each row; None: whoever gave it anything, the `size` most similar of them. `otherwise` where
     nobody votes; None: b."""
     result = np.zeros(values.shape)
     for row in range(len(values)):
         for feature in range(values.shape[1]):
             voters = np.arange(len(values)) if lists is None else np.sort(lists[row])
-            voters = voters[there[voters, feature] & (s[row, voters] > 0)]
+            voters = voters[there[voters, feature] & (s[row, voters] != 0) & (s[row, voters] > (threshold if threshold > -1 else -2))]
             voters = voters[np.argsort(-s[row, voters], kind="stable")][:size]
             if len(voters):
                 off = (values[voters, feature] - base[voters, feature]) / spread[voters]
-                result[row, feature] = base[row, feature] + spread[row] * (s[row, voters] * off).sum() / s[row, voters].sum()
+                result[row, feature] = base[row, feature] + spread[row] * (s[row, voters] * off).sum() / np.abs(s[row, voters]).sum()
             else:
                 result[row, feature] = base[row, feature] if otherwise is None else otherwise
     return result

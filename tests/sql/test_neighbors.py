@@ -46,8 +46,8 @@ class Neighbors(TestCase):
         place = {id: row for row, id in enumerate(ids)}
         self.assertLessEqual(lists.keys(), place.keys())
         for row, id in enumerate(ids):
-            got, expected = lists.get(id, []), np.sort(s[row])[::-1]
-            surely, perhaps = ((expected > max(threshold, 0) + off).sum() for off in (1e-6, -1e-6))
+            got, expected = lists.get(id, []), np.sort(s[row][s[row] != 0])[::-1]
+            surely, perhaps = ((expected > (threshold if threshold > -1 else -2) + off).sum() for off in (1e-6, -1e-6))
             self.assertGreaterEqual(len(got), min(surely, k or len(ids)))
             self.assertLessEqual(len(got), min(perhaps, k or len(ids)))
             np.testing.assert_allclose([entry[1] for entry in got], expected[:len(got)], atol=1e-6)
@@ -77,6 +77,47 @@ class Neighbors(TestCase):
                 self.assert_neighbors(ROWS, 4, "user", 0.5, sql={"similarity": kind}, kind=kind)
                 self.assert_neighbors(ROWS, 6, "item", sql={"similarity": kind, "shrinkage": 20, "min_support": 4}, kind=kind,
                                       shrinkage=20, min_support=4)
+
+    def test_those_who_differ(self):
+        """A threshold below 0 keeps negative similarities; 0 says nothing and is never kept; -1 keeps what is -1."""
+        rows = without_ties(ROWS)
+        for kind, by, (k, threshold) in itertools.product(("pearson", "adjusted_cosine"), ("item", "user"), ((0, -0.3), (0, -1), (7, -1), (0, 0))):
+            with self.subTest(similarity=kind, by=by, k=k, threshold=threshold):
+                self.assert_neighbors(rows, k, by, threshold, sql={"similarity": kind, "min_support": 3}, kind=kind, min_support=3)
+        db = self.closing(rated([(user, item, rating) for user, ratings in enumerate(((1, 2), (2, 1), (3, 0))) for item, rating in enumerate(ratings)]))
+        for threshold, lists in ((0, {}), (-0.99, {}), (-1, {0: [(1, -1.0, 3)], 1: [(0, -1.0, 3)]})):
+            self.train(db, 5, similarity="pearson", threshold=threshold)
+            self.assertEqual(self.lists(db), lists)
+        for threshold in (-1.1, 1.1):
+            self.assert_error(db, "SELECT knn_train('ratings', 5, ?)", "threshold", "-1", parameters=(json.dumps({"threshold": threshold}),))
+
+    def test_all_neighbours_where_memory_allows(self):
+        rows = made_up_ratings(users=120, items=300, density=0.5)
+        db = self.closing(rated(rows))
+        message = self.assert_error(db, "SELECT knn_train('ratings', 0, '{\"max_memory\": 1}')", "knn_train", "max_memory", "300 items", "(1 MB)", "threshold")
+        self.assertIn(" 2 MB", message)  # 300 · 299 · 20 bytes
+        self.assert_error(db, "SELECT knn_train('ratings', 0, '{\"max_memory\": 1, \"threshold\": 0.01}')", "knn_train", "max_memory", "threshold")
+        self.train(db, 0, max_memory=1, threshold=0.9)
+        self.train(db, 5, max_memory=1)
+        self.train(db, 0)
+        support = (Matrix(rows).there.T.astype(int) @ Matrix(rows).there.astype(int))
+        self.assertEqual(db.execute("SELECT count(*) FROM recommend_neighbors('m')").fetchone()[0], (support > 0).sum() - 300)
+
+    def test_sets_of_items(self):
+        """Of a few items, or many, each model's rows are those of the whole table, to the bit."""
+        rows = made_up_ratings(users=30, items=120, density=0.2)
+        db = self.closing(rated(rows))
+        items = sorted({row[1] for row in rows})
+        fits = [("knn_train", 9, {}), ("knn_train", 9, {"by": "user"}), ("knn_train", 0, {"threshold": -1, "similarity": "pearson"}),
+                ("ease_train", 20, {}), ("ease_train", 20, {"values": "ratings"}), ("mf_train", 4, {}), ("kmeans_train", 3, {})]
+        for function, size, options in fits:
+            train(db, "ratings", size, function, model="m", **options)
+            db.execute("INSERT INTO m(user, item, rating) VALUES(7777, 9999, 4)" if function in ("knn_train", "ease_train") else "SELECT 1")
+            whole = {row[:2]: row[2] for row in db.execute("SELECT user, item, score FROM m")}
+            for count in (1, 3, 6, 12, 60):
+                chosen = items[::len(items) // count][:count] + [9999] * (count > 6)
+                got = db.execute(f"SELECT user, item, score FROM m WHERE item IN ({','.join(map(str, chosen))}, -5)").fetchall()
+                self.assertEqual({row[:2]: row[2] for row in got}, {cell: score for cell, score in whole.items() if cell[1] in chosen})
 
     def test_implicit(self):
         rows = [row[:2] for row in ROWS]
@@ -136,16 +177,16 @@ class Neighbors(TestCase):
     # ---- scores and predictions ----
 
     # With two in common Pearson's coefficient is 1 or -1, and many are alike: hence the support.
-    def check_cells(self, by, neighbors, center, k=4, kind="pearson"):
+    def check_cells(self, by, neighbors, center, k=4, kind="pearson", threshold=0.0):
         rows = without_ties(ROWS)
         db = self.closing(rated(rows))
-        self.train(db, k, by=by, neighbors=neighbors, center=center, similarity=kind, shrinkage=2, min_support=3)
+        self.train(db, k, by=by, neighbors=neighbors, center=center, similarity=kind, shrinkage=2, min_support=3, threshold=threshold)
         matrix, by_item = Matrix(rows), by == "item"
         values, there = (matrix.values.T, matrix.there.T) if by_item else (matrix.values, matrix.there)
         s, _ = similarities(values, there, kind, rows_are_users=not by_item, shrinkage=2, min_support=3)
-        lists = nearest(s, k)
+        lists = nearest(s, k, threshold)
         base, spread, otherwise = centering(matrix, center, by_item)
-        expected = neighbor_predictions(values, there, s, None if neighbors == "raters" else lists, base, spread, k, otherwise)
+        expected = neighbor_predictions(values, there, s, None if neighbors == "raters" else lists, base, spread, k, otherwise, threshold)
         expected = np.clip(expected.T if by_item else expected, values[there].min(), values[there].max())
         np.testing.assert_allclose(matrix.of_model(db, "m", "prediction"), expected, atol=2e-5)
         kept = np.zeros(s.shape)
@@ -162,6 +203,12 @@ class Neighbors(TestCase):
         for by, neighbors, center in itertools.product(("item", "user"), ("stored", "raters"), CENTERS):
             with self.subTest(by=by, neighbors=neighbors, center=center):
                 self.check_cells(by, neighbors, center)
+
+    def test_predictions_by_those_who_differ(self):
+        for by, neighbors in itertools.product(("item", "user"), ("stored", "raters")):
+            for center, k, threshold in (("mean", 30, -1), ("zscore", 12, -0.2), ("bias", 3, 0.25)):
+                with self.subTest(by=by, neighbors=neighbors, center=center):
+                    self.check_cells(by, neighbors, center, k, threshold=threshold)
 
     def test_predictions_by_other_similarities(self):
         self.check_cells("item", "stored", "bias", kind="adjusted_cosine")

@@ -154,20 +154,25 @@ static void check_rows(const Data *data, const NeighborOptions *options, float *
   free(x);
 }
 
+static int is_kept(float similarity, double threshold) {
+  return similarity != 0 && (threshold <= -1 || (double)similarity > threshold);
+}
+
 /* Whether a row's list is the best of `all`, to the bit. */
 static void check_list(const NeighborLists *lists, size_t row, const NeighborOptions *options, const float *all,
                        const uint32_t *supports) {
   size_t n = lists->rows, length = lists->start[row + 1] - lists->start[row], candidates = 0;
-  for (size_t other = 0; other < n; other++) candidates += all[other] > 0 && (double)all[other] > options->threshold;
+  for (size_t other = 0; other < n; other++) candidates += is_kept(all[other], options->threshold);
   CHECK(length == (candidates < options->size ? candidates : options->size));
   for (size_t place = 0; place < length; place++) {
     size_t e = lists->start[row] + place, better = 0;
     uint32_t neighbor = lists->neighbor[e];
     if (!CHECK(neighbor < n)) continue;
     CHECK(lists->similarity[e] == all[neighbor] && lists->support[e] == supports[neighbor]);
-    CHECK(all[neighbor] > 0 && (double)all[neighbor] > options->threshold);
+    CHECK(is_kept(all[neighbor], options->threshold));
     for (size_t other = 0; other < n; other++)
-      better += all[other] > all[neighbor] || (all[other] == all[neighbor] && other < neighbor);
+      better += is_kept(all[other], options->threshold) &&
+                (all[other] > all[neighbor] || (all[other] == all[neighbor] && other < neighbor));
     CHECK(better == place);
   }
 }
@@ -186,7 +191,7 @@ static int find_all(const Data *data, const NeighborOptions *options, NeighborLi
 
 static void check_lists(const Data *data, NeighborOptions options, const float *all, const uint32_t *supports) {
   const size_t sizes[] = {0, 1, 5, 1000, SIZE_MAX};
-  const double thresholds[] = {0, .2, -1};
+  const double thresholds[] = {0, .2, -1, -.1};
   size_t n = data->rows.rows;
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
     for (size_t t = 0; t < sizeof thresholds / sizeof *thresholds; t++) {
@@ -367,6 +372,7 @@ static void test_votes(void) {
   for (size_t n = 1; n < MOST; n++) {
     for (size_t i = 0; i < n; i++) {
       float similarity = n % 2 ? (float)random_uniform(n, i) + 1e-6f : (float)(1 + random_bits(n, i) % 4) / 4;
+      if (n % 3 == 0 && i % 2) similarity = -similarity;
       votes[i] = (NeighborVote){similarity, (float)random_normal(n + 100, i)};
     }
     for (size_t size = 0; size <= n + 1; size++) {
@@ -377,7 +383,7 @@ static void test_votes(void) {
           better += votes[j].similarity > votes[i].similarity || (votes[j].similarity == votes[i].similarity && j < i);
         if (better >= size) continue;
         sum += (double)votes[i].similarity * (double)votes[i].deviation;
-        weight += (double)votes[i].similarity;
+        weight += fabs((double)votes[i].similarity);
       }
       CHECK_NEAR(neighbor_vote(votes, n, size), weight > 0 ? sum / weight : 0, 1e-12);
     }

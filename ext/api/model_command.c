@@ -124,5 +124,10 @@ int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_
       code = live_put_at(table->connection, table_name(table), sqlite3_value_int64(values[0]), columns[COLUMN_RATING],
                          &error);
   }
+  /* SQLite passes over the row and keeps the message, which would hide what it says of an interrupt later. */
+  if (code == SQLITE_CONSTRAINT && conflict == SQLITE_IGNORE) {
+    error_clear(&error);
+    return SQLITE_CONSTRAINT;
+  }
   return code == SQLITE_OK ? SQLITE_OK : vtab_report(vtab, &error);
 }

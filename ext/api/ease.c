@@ -68,7 +68,7 @@ static int check_costs(Training *training, Error *error) {
   char took[40];
   double seconds = 0;
   if (!too_large && !in_one_piece && options->max_seconds <= 0) return SQLITE_OK;
-  int code = interrupt_error(error, ease_seconds(items, &seconds, &training->interrupt.cancel));
+  int code = interrupt_error(error, ease_seconds(items, training->threads, &seconds, &training->interrupt.cancel));
   if (code != SQLITE_OK) return code;
   format_seconds(seconds, took, sizeof took);
   if (too_large)

@@ -6,21 +6,28 @@
 typedef double Double8 __attribute__((vector_size(64)));
 typedef double Double8Unaligned __attribute__((vector_size(64), aligned(8)));
 
-/* The tile: rows × vectors of 64 bytes, which are one, two or four registers. */
+/* The tile: rows × vectors of one register each, 64 bytes a row or a multiple. (Of a vector of several registers gcc
+ * makes moves between registers and the stack, ten times as slow.) */
 #if defined(__AVX512F__)
+#define REGISTER 64
 #define TILE_ROWS 8
 #define TILE_VECTORS 2
 #elif defined(__AVX2__)
+#define REGISTER 32
 #define TILE_ROWS 6
-#define TILE_VECTORS 1
+#define TILE_VECTORS 2
 #else
+#define REGISTER 16
 #define TILE_ROWS 3
-#define TILE_VECTORS 1
+#define TILE_VECTORS 4
 #endif
+
+typedef float Floats __attribute__((vector_size(REGISTER)));
+typedef double Doubles __attribute__((vector_size(REGISTER)));
 
 #define DEFINE_MULTIPLY(NAME, PRODUCT, SCALAR, VECTOR)                                                                 \
   SIMD_INLINE void NAME##_tile(const int rows, const int vectors, const PRODUCT *p, size_t row, size_t lane) {         \
-    const size_t lanes = 64 / sizeof(SCALAR);                                                                          \
+    const size_t lanes = REGISTER / sizeof(SCALAR);                                                                    \
     const SCALAR *a = p->a + row * p->a_row, *b = p->b + lane;                                                         \
     VECTOR sum[TILE_ROWS][TILE_VECTORS];                                                                               \
     SIMD_UNROLL                                                                                                        \
@@ -29,11 +36,14 @@ typedef double Double8Unaligned __attribute__((vector_size(64), aligned(8)));
       for (int v = 0; v < vectors; v++) sum[i][v] = (VECTOR){0};                                                       \
     }                                                                                                                  \
     for (size_t k = 0; k < p->depth; k++, a += p->a_depth, b += p->b_stride) {                                         \
+      VECTOR of_b[TILE_VECTORS];                                                                                       \
       SIMD_UNROLL                                                                                                      \
-      for (int v = 0; v < vectors; v++) {                                                                              \
-        VECTOR of_b = *(const VECTOR *)(const void *)(b + v * lanes);                                                  \
+      for (int v = 0; v < vectors; v++) of_b[v] = *(const VECTOR *)(const void *)(b + v * lanes);                      \
+      SIMD_UNROLL                                                                                                      \
+      for (int i = 0; i < rows; i++) {                                                                                 \
+        SCALAR of_a = a[i * p->a_row];                                                                                 \
         SIMD_UNROLL                                                                                                    \
-        for (int i = 0; i < rows; i++) sum[i][v] += a[i * p->a_row] * of_b;                                            \
+        for (int v = 0; v < vectors; v++) sum[i][v] += of_a * of_b[v];                                                 \
       }                                                                                                                \
     }                                                                                                                  \
     SIMD_UNROLL                                                                                                        \
@@ -48,17 +58,18 @@ typedef double Double8Unaligned __attribute__((vector_size(64), aligned(8)));
   SIMD_INLINE void NAME##_lanes(const int vectors, const PRODUCT *p, size_t lane) {                                    \
     size_t row = 0;                                                                                                    \
     for (; row + TILE_ROWS <= p->rows; row += TILE_ROWS) NAME##_tile(TILE_ROWS, vectors, p, row, lane);                \
+    for (; row + 2 <= p->rows; row += 2) NAME##_tile(2, vectors, p, row, lane);                                        \
     for (; row < p->rows; row++) NAME##_tile(1, vectors, p, row, lane);                                                \
   }                                                                                                                    \
   static void NAME(const PRODUCT *p) {                                                                                 \
-    const size_t lanes = 64 / sizeof(SCALAR);                                                                          \
+    const size_t lanes = REGISTER / sizeof(SCALAR);                                                                    \
     size_t lane = 0;                                                                                                   \
     for (; lane + TILE_VECTORS * lanes <= p->width; lane += TILE_VECTORS * lanes) NAME##_lanes(TILE_VECTORS, p, lane); \
     for (; lane < p->width; lane += lanes) NAME##_lanes(1, p, lane);                                                   \
   }
 
-DEFINE_MULTIPLY(multiply, FloatProduct, float, Float16)
-DEFINE_MULTIPLY(multiply_double, DoubleProduct, double, Double8)
+DEFINE_MULTIPLY(multiply, FloatProduct, float, Floats)
+DEFINE_MULTIPLY(multiply_double, DoubleProduct, double, Doubles)
 
 #define LOAD(pointer) (*(const Double8Unaligned *)(const void *)(pointer))
 #define STORE(pointer, v) (*(Double8Unaligned *)(void *)(pointer) = (v))

@@ -9,7 +9,7 @@
  * yet swept is a Schur complement, so every A_KK is positive definite. Without pivoting that is as accurate as
  * Cholesky's method on such matrices (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., §14.4), takes
  * as many operations, and all but n · BLOCK² of them are in products of large blocks. LAPACK inverts the blocks of the
- * diagonal, OpenBLAS multiplies, in tiles of a few milliseconds. */
+ * diagonal; the products are shared among threads, for which OpenBLAS can't be had (blas.c), in strips of rows. */
 #include "inverse.h"
 
 #include <cblas.h>
@@ -18,12 +18,15 @@
 #include <time.h>
 
 #include "blas.h"
+#include "dense_kernels.h"
 #include "memory.h"
+#include "parallel.h"
 #include "sqlite.h"
 
 #define BLOCK SYMMETRIC_BLOCK
-#define LINE 8            /* numbers a cache line; divides BLOCK */
-#define TILE_COLUMNS 2048 /* a tile of a product: BLOCK × so many, summed over BLOCK */
+#define LINE 8   /* numbers a cache line; divides BLOCK */
+#define STRIP 32 /* rows of a product that one thread does at a time; divides BLOCK */
+#define LANES 16 /* columns of a product that lie together; a multiple of LINE */
 
 /* ---- the matrix -------------------------------------------------------------------------------------------------- */
 
@@ -63,7 +66,7 @@ uint64_t symmetric_bytes(size_t n) {
 
 uint64_t symmetric_invert_bytes(size_t n) {
   uint64_t bytes;
-  return __builtin_mul_overflow((uint64_t)n + BLOCK, 2 * BLOCK * sizeof(double), &bytes) ? UINT64_MAX : bytes;
+  return __builtin_mul_overflow((uint64_t)n + BLOCK, 3 * BLOCK * sizeof(double), &bytes) ? UINT64_MAX : bytes;
 }
 
 /* ---- sweeping a block -------------------------------------------------------------------------------------------- */
@@ -72,8 +75,10 @@ uint64_t symmetric_invert_bytes(size_t n) {
 typedef struct Sweep {
   SymmetricMatrix *matrix;
   const Cancel *cancel;
+  int threads;
   size_t first, width; /* the first row of K, and how many there are */
   double *column;      /* n × BLOCK: A_RK, zeros in the rows of K */
+  double *packed;      /* its negative, transposed: LANES of its rows, and of those its columns one after the other */
   double *solved;      /* n × BLOCK: A_RK A_KK⁻¹ */
   double *diagonal;    /* BLOCK × BLOCK: A_KK, then its inverse, both halves */
 } Sweep;
@@ -114,34 +119,57 @@ static int invert_diagonal(const Sweep *sweep) {
   return SQLITE_OK;
 }
 
-static int solve_column(const Sweep *sweep) {
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < sweep->matrix->n && code == SQLITE_OK; i += TILE_COLUMNS) {
-    size_t rows = sweep->matrix->n - i < TILE_COLUMNS ? sweep->matrix->n - i : TILE_COLUMNS;
-    code = blas_begin(sweep->cancel);
-    if (code != SQLITE_OK) break;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)rows, (blasint)sweep->width, (blasint)sweep->width,
-                1, sweep->column + i * BLOCK, BLOCK, sweep->diagonal, BLOCK, 0, sweep->solved + i * BLOCK, BLOCK);
-    blas_end();
-  }
-  return code;
+static size_t strips_of(size_t rows) { return (rows + STRIP - 1) / STRIP; }
+
+static size_t strip_rows(const Sweep *sweep, size_t first) {
+  size_t rest = sweep->matrix->n - first;
+  return rest < STRIP ? rest : STRIP;
 }
 
-/* A_RR −= solved columnᵀ, for the rows of one panel. In the rows and columns of K nothing changes: zeros there. */
-static int update_panel(const Sweep *sweep, size_t panel) {
-  const SymmetricMatrix *matrix = sweep->matrix;
-  size_t width = symmetric_width(matrix, panel), rows = panel_rows(matrix, panel);
-  int code = SQLITE_OK;
-  for (size_t j = 0; j < width && code == SQLITE_OK; j += TILE_COLUMNS) {
-    size_t columns = width - j < TILE_COLUMNS ? width - j : TILE_COLUMNS;
-    code = blas_begin(sweep->cancel);
-    if (code != SQLITE_OK) break;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)columns, (blasint)sweep->width, -1,
-                sweep->solved + panel * BLOCK * BLOCK, BLOCK, sweep->column + j * BLOCK, BLOCK, 1,
-                matrix->panel[panel] + j, (blasint)width);
-    blas_end();
+/* Some rows of solved, and the same rows of the column packed. */
+static int solve_strip(void *context, size_t strip, int worker) {
+  (void)worker;
+  const Sweep *sweep = context;
+  size_t first = strip * STRIP, rows = strip_rows(sweep, first);
+  dense_kernels()->multiply_double(&(DoubleProduct){.a = sweep->column + first * BLOCK,
+                                                    .a_row = BLOCK,
+                                                    .a_depth = 1,
+                                                    .rows = rows,
+                                                    .depth = sweep->width,
+                                                    .b = sweep->diagonal,
+                                                    .b_stride = BLOCK,
+                                                    .width = BLOCK,
+                                                    .c = sweep->solved + first * BLOCK,
+                                                    .c_stride = BLOCK});
+  for (size_t row = first; row < first + STRIP; row++) {
+    double *to = sweep->packed + row / LANES * LANES * BLOCK + row % LANES;
+    for (size_t k = 0; k < sweep->width; k++) to[k * LANES] = row < first + rows ? -sweep->column[row * BLOCK + k] : 0;
   }
-  return code;
+  return SQLITE_OK;
+}
+
+/* A_RR −= solved columnᵀ, for some rows of one panel. In the rows and columns of K nothing changes: zeros there. */
+static int update_strip(void *context, size_t strip, int worker) {
+  (void)worker;
+  const Sweep *sweep = context;
+  const SymmetricMatrix *matrix = sweep->matrix;
+  size_t first = strip * STRIP, panel = first / BLOCK, width = symmetric_width(matrix, panel);
+  if (panel == sweep->first / BLOCK) return SQLITE_OK;
+  DoubleProduct product = {.a = sweep->solved + first * BLOCK,
+                           .a_row = BLOCK,
+                           .a_depth = 1,
+                           .rows = strip_rows(sweep, first),
+                           .depth = sweep->width,
+                           .b_stride = LANES,
+                           .c_stride = width,
+                           .add = 1};
+  for (size_t j = 0; j < width; j += LANES) {
+    product.b = sweep->packed + j * BLOCK;
+    product.width = width - j < LANES ? width - j : LANES;
+    product.c = symmetric_row(matrix, first) + j;
+    dense_kernels()->multiply_double(&product);
+  }
+  return SQLITE_OK;
 }
 
 static void store_column(const Sweep *sweep) {
@@ -164,9 +192,9 @@ static int sweep_block(Sweep *sweep, size_t block) {
   sweep->width = panel_rows(sweep->matrix, block);
   gather_column(sweep);
   int code = invert_diagonal(sweep);
-  if (code == SQLITE_OK) code = solve_column(sweep);
-  for (size_t panel = 0; panel < sweep->matrix->panels && code == SQLITE_OK; panel++)
-    if (panel != block) code = update_panel(sweep, panel);
+  size_t strips = strips_of(sweep->matrix->n);
+  if (code == SQLITE_OK) code = parallel_for(sweep->threads, strips, solve_strip, sweep, sweep->cancel);
+  if (code == SQLITE_OK) code = parallel_for(sweep->threads, strips, update_strip, sweep, sweep->cancel);
   if (code == SQLITE_OK) store_column(sweep);
   return code;
 }
@@ -176,12 +204,13 @@ static void negate(const SymmetricMatrix *matrix, size_t panel) {
   for (size_t i = 0; i < count; i++) matrix->panel[panel][i] = -matrix->panel[panel][i];
 }
 
-int symmetric_invert(SymmetricMatrix *matrix, double *share, const Cancel *cancel) {
-  Sweep sweep = {.matrix = matrix, .cancel = cancel};
+int symmetric_invert(SymmetricMatrix *matrix, int threads, double *share, const Cancel *cancel) {
+  Sweep sweep = {.matrix = matrix, .cancel = cancel, .threads = threads};
   sweep.column = memory_alloc_aligned(matrix->n, BLOCK * sizeof *sweep.column);
   sweep.solved = memory_alloc_aligned(matrix->n, BLOCK * sizeof *sweep.solved);
+  sweep.packed = memory_alloc_aligned(strips_of(matrix->n) * STRIP, BLOCK * sizeof *sweep.packed);
   sweep.diagonal = memory_alloc_aligned(BLOCK, BLOCK * sizeof *sweep.diagonal);
-  int code = sweep.column && sweep.solved && sweep.diagonal ? SQLITE_OK : SQLITE_NOMEM;
+  int code = sweep.column && sweep.solved && sweep.packed && sweep.diagonal ? SQLITE_OK : SQLITE_NOMEM;
   for (size_t block = 0; block < matrix->panels && code == SQLITE_OK; block++) {
     if (share) *share = (double)block / (double)matrix->panels; /* each sweep goes over the whole matrix */
     code = sweep_block(&sweep, block);
@@ -192,32 +221,29 @@ int symmetric_invert(SymmetricMatrix *matrix, double *share, const Cancel *cance
   }
   memory_free_aligned(sweep.column);
   memory_free_aligned(sweep.solved);
+  memory_free_aligned(sweep.packed);
   memory_free_aligned(sweep.diagonal);
   return code;
 }
 
-int symmetric_invert_seconds(size_t n, double *seconds, const Cancel *cancel) {
-  enum { TRIES = 3 };
-  double *left = memory_alloc_aligned(BLOCK, BLOCK * sizeof *left);
-  double *right = memory_alloc_aligned(TILE_COLUMNS, BLOCK * sizeof *right);
-  double *tile = memory_alloc_aligned(BLOCK, TILE_COLUMNS * sizeof *tile);
-  int code = left && right && tile ? SQLITE_OK : SQLITE_NOMEM;
-  double fastest = 0;
+/* By the same product on a small matrix, the fastest of a few. */
+int symmetric_invert_seconds(size_t n, int threads, double *seconds, const Cancel *cancel) {
+  enum { TRIES = 3, WIDTH = 4 * BLOCK };
+  double *memory = memory_alloc_aligned(3 * WIDTH, BLOCK * sizeof *memory), fastest = 0;
+  int code = memory ? SQLITE_OK : SQLITE_NOMEM;
+  SymmetricMatrix matrix = {.n = WIDTH, .panels = 1, .panel = &memory};
+  Sweep sweep = {.matrix = &matrix, .first = BLOCK, .width = BLOCK};
+  if (memory) sweep.packed = memory + WIDTH * BLOCK, sweep.solved = memory + 2 * WIDTH * BLOCK;
   for (int i = 0; i < TRIES && code == SQLITE_OK; i++) {
     struct timespec began, ended;
-    code = blas_begin(cancel);
-    if (code != SQLITE_OK) break;
     clock_gettime(CLOCK_MONOTONIC, &began);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BLOCK, TILE_COLUMNS, BLOCK, -1, left, BLOCK, right, BLOCK, 1,
-                tile, TILE_COLUMNS);
+    for (size_t strip = 0; strip < BLOCK / STRIP; strip++) update_strip(&sweep, strip, 0);
     clock_gettime(CLOCK_MONOTONIC, &ended);
-    blas_end();
     double took = (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec);
     if (i == 0 || took < fastest) fastest = took;
+    code = cancel_poll(cancel);
   }
-  *seconds = fastest / ((double)BLOCK * BLOCK * TILE_COLUMNS) * 0.5 * (double)n * (double)n * (double)n;
-  memory_free_aligned(left);
-  memory_free_aligned(right);
-  memory_free_aligned(tile);
+  *seconds = fastest / ((double)BLOCK * BLOCK * BLOCK) * 0.5 * (double)n * (double)n * (double)n / threads;
+  memory_free_aligned(memory);
   return code;
 }

@@ -13,7 +13,8 @@
 #define SYMMETRIC_BLOCK 256 /* rows a panel */
 
 /* Element (i, j), j ≤ i: panel[i / BLOCK][(i % BLOCK) * width + j], where width is symmetric_width of the panel. Right
- * of the diagonal a panel has room to the end of its last row; what is there has no meaning. */
+ * of the diagonal a panel has room to the end of its last row, and to the next multiple of 64 bytes; what is there has
+ * no meaning. */
 typedef struct SymmetricMatrix {
   size_t n, panels;
   double **panel; /* from memory_alloc_aligned; owned */
@@ -29,8 +30,8 @@ uint64_t symmetric_bytes(size_t n);
 uint64_t symmetric_invert_bytes(size_t n);
 
 static inline size_t symmetric_width(const SymmetricMatrix *matrix, size_t panel) {
-  size_t end = (panel + 1) * SYMMETRIC_BLOCK;
-  return end < matrix->n ? end : matrix->n;
+  size_t end = (panel + 1) * SYMMETRIC_BLOCK, all = (matrix->n + 7) / 8 * 8;
+  return end < all ? end : all;
 }
 
 /* The row in its panel: elements 0 … row of it. */
@@ -40,12 +41,13 @@ static inline double *symmetric_row(const SymmetricMatrix *matrix, size_t row) {
 }
 
 /* The matrix becomes its inverse. It must be positive definite: else SQLITE_ERROR. SQLITE_NOMEM, or what cancel says,
- * which is polled about every 10 ms. After an error the matrix holds nothing of use. n³ / 2 multiply-adds. *share is
+ * which is polled about every 10 ms. After an error the matrix holds nothing of use. n³ / 2 multiply-adds, and
+ * the same bytes for any number of threads. *share is
  * how much of the work is done, 0 … 1, at every poll; NULL: nobody asks. */
-int symmetric_invert(SymmetricMatrix *matrix, double *share, const Cancel *cancel);
+int symmetric_invert(SymmetricMatrix *matrix, int threads, double *share, const Cancel *cancel);
 
 /* About how many seconds that takes here and now, by what one tile of it takes: 10 ms are spent on finding out.
  * SQLITE_OK, SQLITE_NOMEM or what cancel says. */
-int symmetric_invert_seconds(size_t n, double *seconds, const Cancel *cancel);
+int symmetric_invert_seconds(size_t n, int threads, double *seconds, const Cancel *cancel);
 
 #endif

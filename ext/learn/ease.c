@@ -26,8 +26,8 @@ uint64_t ease_bytes(size_t items, size_t entries, int with_values) {
 }
 
 /* All but the inverse is little. */
-int ease_seconds(size_t items, double *seconds, const Cancel *cancel) {
-  return symmetric_invert_seconds(items, seconds, cancel);
+int ease_seconds(size_t items, int threads, double *seconds, const Cancel *cancel) {
+  return symmetric_invert_seconds(items, threads, seconds, cancel);
 }
 
 /* ---- the Gram matrix --------------------------------------------------------------------------------------------- */
@@ -69,7 +69,7 @@ static int gram_fill(const SymmetricMatrix *matrix, const SparseMatrix *by_user,
 
 static int invert(Ease *ease, const EaseOptions *options, const Cancel *cancel, Error *error) {
   for (size_t i = 0; i < ease->items; i++) ease->diagonal[i] = symmetric_row(&ease->inverse, i)[i];
-  int code = symmetric_invert(&ease->inverse, options->share, cancel);
+  int code = symmetric_invert(&ease->inverse, options->threads, options->share, cancel);
   for (size_t i = 0; i < ease->items && code == SQLITE_OK; i++) {
     double gram = ease->diagonal[i];
     ease->diagonal[i] = symmetric_row(&ease->inverse, i)[i];

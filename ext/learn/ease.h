@@ -13,7 +13,7 @@
 
 typedef struct EaseOptions {
   double lambda; /* λ > 0 */
-  int threads;   /* already resolved: ≥ 1. The inverse takes one, the Gram matrix all of them */
+  int threads;   /* already resolved: ≥ 1 */
   double *share; /* how much of the work is done, 0 … 1, whenever cancel is polled; NULL: nobody asks */
 } EaseOptions;
 
@@ -28,7 +28,7 @@ typedef struct Ease {
 uint64_t ease_bytes(size_t items, size_t entries, int with_values);
 
 /* About how many seconds ease_fit takes here and now, on so many items. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
-int ease_seconds(size_t items, double *seconds, const Cancel *cancel);
+int ease_seconds(size_t items, int threads, double *seconds, const Cancel *cancel);
 
 /* Fits. `by_user` is X, users × items (value NULL: ones). SQLITE_ERROR with a message where λ is too small for the
  * matrix to be positive definite in double precision, SQLITE_NOMEM, or what cancel says: nothing is kept then. The same

@@ -45,7 +45,7 @@ static int copy_entries(const Interactions *all, const uint8_t *wanted, uint8_t 
     for (size_t e = from->start[user]; e < from->start[user + 1]; e++) {
       if (wanted[e] != mark) continue;
       to->index[at] = item_index[from->index[e]];
-      if (to->value) to->value[at] = from->value[e];
+      if (to->value) to->value[at] = sparse_value(from, e);
       at++;
     }
     if (at > first) to->start[++row] = at;
@@ -184,7 +184,7 @@ int interactions_likes(const SparseMatrix *matrix, SparseMatrix *likes, const Ca
     if (row % POLL_EVERY == 0) code = cancel_poll(cancel);
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
       if (!(sparse_value(matrix, e) > 0)) continue;
-      if (likes->value) likes->value[to] = matrix->value[e];
+      if (likes->value) likes->value[to] = sparse_value(matrix, e);
       likes->index[to++] = matrix->index[e];
     }
     likes->start[row + 1] = to;

@@ -63,6 +63,15 @@ class LeastSquares(TestCase):
             parts = [row[0] for row in db.execute("SELECT contribution FROM recommend_explain(99, 5, 100) WHERE item IS NOT NULL")]
             self.assertAlmostEqual(sum(parts), score, delta=1e-3)
 
+    def test_any_number_of_threads(self):
+        stored = []
+        for threads in (1, 2, 3):
+            db = self.closing(rated(made_up_ratings(120, 50)))
+            train(db, rank=64, algorithm="ials", regularization=1e-6, solver="cholesky", epochs=3, threads=threads)
+            stored.append(shadow_bytes(db))
+        self.assertEqual(stored[0], stored[1])
+        self.assertEqual(stored[0], stored[2])
+
     def test_ratings(self):
         """Of both heads, with biases."""
         for rank in (8, 32, 70):

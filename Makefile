@@ -214,7 +214,7 @@ fuzz: ## libFuzzer on files, SQL and options, SECONDS=60 each; new inputs stay i
 # ---- benchmarks ----------------------------------------------------------------------------------------------------
 
 # The peers at their best: what has loops of its own in C is compiled for this machine, LIBMF with its AVX and OpenMP code,
-# which its wheel leaves out. $(BUILD)/peers/flags keeps what was built how.
+# which its own set-up leaves out. $(BUILD)/peers/flags keeps what was built how.
 PEER_FLAGS  := -O3 -march=native
 LIBMF_FLAGS := $(PEER_FLAGS) $(if $(filter x86_64%,$(MACHINE)),-DUSEAVX) -DUSEOMP -fopenmp
 

@@ -134,7 +134,7 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
   int code =
       popularity ? reader_statement(&model->reader, STATEMENT_COUNTS, &statement, error) : error_no_memory(error);
   while (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
-    int64_t index, n, liked;
+    int64_t index = 0, n = 0, liked = 0;
     code = reader_integer(&model->reader, statement, 0, (int64_t)item, (int64_t)items_count - 1, "the index of an item",
                           &index, error);
     if (code == SQLITE_OK && index != (int64_t)item)

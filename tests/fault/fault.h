@@ -135,6 +135,7 @@ static const char *const serving[] = {
     "SELECT * FROM recommend_users(2, 3, 'ratings_mf')",
     "SELECT * FROM recommend_users('song 3', 3, 'plays_mf')",
     "SELECT * FROM item_similar(2, 3, 'ratings_mf')",
+    "SELECT * FROM item_similar(2, 3, 'ratings_mf', 2)",
     "SELECT * FROM item_similar('song 2', 3, 'plays_mf')",
     "SELECT * FROM user_similar(2, 3, 'ratings_mf')",
     "SELECT * FROM user_similar('person 5', 3, 'plays_mf')",
@@ -461,6 +462,7 @@ static const char *const link_serving[] = {
     "SELECT * FROM recommend_neighbors('ratings_knn')",
     "SELECT * FROM recommend_neighbors('users_knn')",
     "SELECT * FROM item_similar(2, 3, 'ratings_knn')",
+    "SELECT * FROM item_similar(2, 3, 'ratings_knn', 2)",
     "SELECT * FROM item_similar('song 2', 3, 'plays_ease')",
     "SELECT * FROM item_similar_all(2, 'ratings_knn')",
     "SELECT * FROM item_similar_all(2, 'plays_ease')",
@@ -496,6 +498,9 @@ enum { LINK_SERVING = sizeof link_serving / sizeof *link_serving };
 
 static const Step link_training[] = {
     {"SELECT knn_train('ratings', 2, '{\"threads\":1}')", 1}, /* in the place of one */
+    {"SELECT epoch, test FROM knn_train('ratings', 0, '{\"threads\":1,\"similarity\":\"pearson\",\"threshold\":-1,"
+     "\"cold_start\":\"estimate\",\"model\":\"new\"}')",
+     0},
     {"SELECT epoch, head, test FROM knn_train('plays', 3, '{\"threads\":1,\"weighting\":\"bm25\",\"test\":0.3,"
      "\"max_interactions\":4}')",
      0},

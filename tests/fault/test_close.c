@@ -319,7 +319,7 @@ static void after_links(void) {
       closes(db, sql);
     }
   static const char *const refused[] = {
-      "SELECT ease_train('ratings', 1, '{\"max_memory\":0}')", "SELECT knn_train('ratings', 0)",
+      "SELECT ease_train('ratings', 1, '{\"max_memory\":0}')", "SELECT knn_train('ratings', 0, '{\"threshold\":2}')",
       "SELECT knn_train('plays', 3, '{\"center\":\"bias\"}')", "SELECT * FROM recommend_neighbors('plays_ease')",
       "SELECT * FROM recommend_explain(3, 4, 9, 'users_knn')", "SELECT * FROM item_similar(2, 3, 'users_knn')",
       "SELECT * FROM user_similar(2, 3, 'ratings_baseline')",  "SELECT * FROM recommend_factors('ratings_knn', 'item')",

@@ -86,9 +86,10 @@ static int read_text(const Place *place, sqlite3_value *value, Vector *vector, E
   if (!text) return error_no_memory(error);
   /* A NUL within would end it early; with the one at its end it must be parsed to there. */
   cJSON *array = strlen(text) == size ? cJSON_ParseWithOpts(text, NULL, 1) : NULL;
-  int code = cJSON_IsArray(array) ? read_numbers(place, array, vector, error)
-                                  : error_set(error, SQLITE_ERROR, "%s: the %svector is '%!.40s%s': %s",
-                                              place->function, place->which, text, size > 40 ? "…" : "", wanted);
+  int code = array && cJSON_IsArray(array)
+                 ? read_numbers(place, array, vector, error)
+                 : error_set(error, SQLITE_ERROR, "%s: the %svector is '%!.40s%s': %s", place->function, place->which,
+                             text, size > 40 ? "…" : "", wanted);
   cJSON_Delete(array);
   return code;
 }

@@ -18,8 +18,9 @@ static int prepare(Tick *tick) {
   size_t length = sizeof INTERRUPT_TICK - 1;
   memcpy(sql, INTERRUPT_TICK, length);
   for (int term = 0; term < TICK_TERMS; term++) {
-    memcpy(sql + length, term ? "+?1" : " ?1", 3);
-    length += 3;
+    sql[length++] = term ? '+' : ' ';
+    sql[length++] = '?';
+    sql[length++] = '1';
   }
   tick->times = 1;
   int code = sqlite3_prepare_v3(tick->db, sql, (int)length, SQLITE_PREPARE_PERSISTENT, &tick->statement, NULL);

@@ -17,6 +17,9 @@ static const struct {
 };
 enum { LIMITS = sizeof limits / sizeof *limits, EVERY = FAULT_SLOW > 1 ? 5 : 1 };
 
+/* It answers with a row of what each model said, a refusal too. */
+static int answers_all_the_same(const char *sql) { return strstr(sql, "recommend_forget") != NULL; }
+
 /* Limits of the user's own statement are met as it is prepared: it is, before they are lowered. */
 static Outcome run_limited(sqlite3 *db, const char *sql, int limit, int value) {
   sqlite3_stmt *statement = NULL;

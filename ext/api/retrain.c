@@ -64,20 +64,6 @@ static int read_origin(sqlite3 *db, ModelName name, Origin *origin, Error *error
   return code;
 }
 
-/* The stamps, which tell whether the model has changed. */
-static int read_stamps(sqlite3 *db, ModelName name, int64_t stamps[2], Error *error) {
-  sqlite3_stmt *statement = NULL;
-  int code = shadow_prepare(db, name, &statement, error,
-                            "SELECT max(value) FILTER (WHERE key = 'item_stamp'), max(value) FILTER (WHERE key = "
-                            "'user_stamp') FROM \"%w\".\"%w_config\"",
-                            name.schema, name.name);
-  if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
-    for (int i = 0; i < 2; i++) stamps[i] = sqlite3_column_int64(statement, i);
-  int finalized = sqlite3_finalize(statement);
-  if (code == SQLITE_OK && finalized != SQLITE_OK) code = error_from_database(error, db, finalized, NULL);
-  return code;
-}
-
 /* ---- training ---------------------------------------------------------------------------------------------------- */
 
 /* `more` before the options that the model keeps; the size stands among them too, under its own name or as "size". */
@@ -155,10 +141,10 @@ int retrain_command(Connection *connection, ModelName name, Error *error) {
 /* ---- recommend_retrain(model [, options]) ------------------------------------------------------------------------ */
 
 /* Others could write while the model was learned; what they wrote to the model is lost with it. */
-static int hint_at_changes(Training *training, const int64_t before[2], Error *error) {
-  int64_t now[2] = {before[0], before[1]};
-  int code = read_stamps(training->connection->db, (ModelName){training->schema, training->name}, now, error);
-  if (code != SQLITE_OK || (now[0] == before[0] && now[1] == before[1])) return code;
+static int hint_at_changes(Training *training, Error *error) {
+  int changed = 0, code = known_changed(training->connection->db, (ModelName){training->schema, training->name},
+                                        &training->known, &changed, error);
+  if (code != SQLITE_OK || !changed) return code;
   return training_hint(training, error,
                        "the model was written to while it was trained, and what came then is not in it: write those "
                        "rows again (where triggers keep it up to date, UPDATE them as they are)");
@@ -178,7 +164,6 @@ static int retrain(Connection *connection, sqlite3_value *model, sqlite3_value *
   static const char caller[] = "recommend_retrain";
   const char *name = NULL, *more = NULL;
   Model *found = NULL;
-  int64_t stamps[2] = {0};
   int code = take_text(model, "letters of the model's name", &name, error);
   if (code == SQLITE_OK && !name)
     code = error_set(error, SQLITE_ERROR, "%s: name a model, as in SELECT recommend_retrain('ratings_mf')", caller);
@@ -186,10 +171,9 @@ static int retrain(Connection *connection, sqlite3_value *model, sqlite3_value *
   if (code == SQLITE_OK) code = connection_find(connection, caller, NEED_ITEMS, name, &found, error);
   if (code != SQLITE_OK) return code;
   ModelName known = model_name(found);
-  code = read_stamps(connection->db, known, stamps, error);
-  if (code == SQLITE_OK) code = retrain_begin(connection, caller, known, more, training, error);
+  code = retrain_begin(connection, caller, known, more, training, error);
   if (code == SQLITE_OK) code = training_run(*training, error);
-  if (code == SQLITE_OK) code = hint_at_changes(*training, stamps, error);
+  if (code == SQLITE_OK) code = hint_at_changes(*training, error);
   if (code == SQLITE_OK) code = training_summary(*training, summary, error);
   if (code == SQLITE_OK) code = training_store(*training, error); /* last: nothing may fail once a model is stored */
   if (code == SQLITE_OK) training_summary_end(*training, *summary);

@@ -347,6 +347,9 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);
   if (code == SQLITE_OK) code = check_writable(training, error);
   if (code == SQLITE_OK && !request->model) code = check_name(training, error);
+  if (code == SQLITE_OK && (training->replaces || request->from_file))
+    code = known_read(connection->db, (ModelName){training->schema, training->name}, &training->known,
+                      &training->interrupt.cancel, error);
   if (code == SQLITE_OK) code = read_source(training, error);
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
@@ -518,7 +521,10 @@ int training_store(Training *training, Error *error) {
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
   ModelName name = {training->schema, training->name};
-  int code = model_store(training->connection, name, &training->trained, training->replaces, error);
+  int code = SQLITE_OK;
+  if (training->known.is_read)
+    code = known_check(training->connection->db, name, &training->known, training->family->function, error);
+  if (code == SQLITE_OK) code = model_store(training->connection, name, &training->trained, training->replaces, error);
   training->store_seconds = seconds_since(&began);
   return code;
 }
@@ -535,6 +541,7 @@ void training_end(Training *training) {
   if (!training) return;
   if (training->state && training->family->end) training->family->end(training);
   interrupt_end(&training->interrupt);
+  known_free(&training->known);
   source_free(&training->source);
   interactions_free(&training->data);
   sparse_free(&training->by_item);

@@ -12,6 +12,7 @@
 #include "../data/interrupt.h"
 #include "../data/options.h"
 #include "connection.h"
+#include "known.h"
 
 /* The options that every family has; the first member of a family's own options. */
 typedef struct TrainOptions {
@@ -86,7 +87,8 @@ typedef struct Training {
   double size;           /* the second argument: a rank, a number of neighbours … */
   TrainOptions *options; /* the family's struct */
   char *schema, *name;   /* of the model to be */
-  int replaces;          /* a model of that name exists */
+  int replaces;          /* a model of that name exists … */
+  Known known;           /* … and knew these when the training began */
   int from_file;         /* the options come from the database file: nothing in them may be run … */
   const char *more;      /* … but these, while the training begins: see TrainRequest */
   Interactions data;

@@ -205,7 +205,7 @@ static const Step rating_changes[] = {
     {"INSERT INTO ratings_mf(ratings_mf, user) VALUES('forget', 4)", 0},
     {"INSERT INTO plays_mf(plays_mf, user) VALUES('forget', 'person 9')", 0},
     {"INSERT INTO ratings_mf(ratings_mf, item) VALUES('forget', 4)", 0},
-    {"SELECT recommend_forget('item', 'song 3')", 0},
+    {"INSERT INTO plays_mf(plays_mf, item) VALUES('forget', 'song 3')", 0},
     {"INSERT INTO plays_mf(user, item, rating) VALUES('somebody', 'song 99', NULL)", 0},
     {"INSERT INTO plays_mf(user, item, rating) SELECT 'person 2', 'song ' || item, item % 3 - 1 FROM (SELECT DISTINCT "
      "item "

@@ -46,7 +46,7 @@ QUESTIONS = [
 # The rows that bear a lie out: the last of a dictionary.
 LAST_ROW = {
     "users": "INSERT INTO m_user(idx, id, n) VALUES({last}, 'last', 0)",
-    "items": "INSERT INTO m_item(idx, id, n) VALUES({last}, 'last', 0)",
+    "items": "INSERT INTO m_item(idx, id, n, liked) VALUES({last}, 'last', 0, 0)",
     "terms": "INSERT INTO m_term(idx, term, df, idf) VALUES({last}, 'zzz', 1, 1.5)",
 }
 
@@ -115,7 +115,7 @@ class Counts(unittest.TestCase):
         db = hostile(self.sound["ease"])
         items = db.execute("SELECT count(*) FROM m_item").fetchone()[0]
         db.execute("WITH RECURSIVE n(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM n WHERE n < 99999) "
-                   "INSERT INTO m_item SELECT n, 'new ' || n, 0 FROM n", (items,))
+                   "INSERT INTO m_item SELECT n, 'new ' || n, 0, 0 FROM n", (items,))
         db.execute("UPDATE m_config SET value = 100000 WHERE key = 'items'")
         expected = hostile(self.sound["ease"]).execute(
             "SELECT item, round(score, 6) FROM recommend(?, 3, 'm')", (self.user,)).fetchall()

@@ -159,11 +159,11 @@ static void fail(sqlite3_context *context, int count, sqlite3_value **arguments)
  */
 static void test_without_fts5(void) {
   static void (*const instead[])(sqlite3_context *, int, sqlite3_value **) = {do_nothing, fail};
-  static const char *const said[] = {"FTS5|built without", "caller: no"};
+  static const char *const messages[] = {"FTS5|built without", "caller: no"};
   for (size_t i = 0; i < sizeof instead / sizeof *instead; i++) {
     open_database();
     CHECK(sqlite3_create_function(db, "fts5", 1, SQLITE_UTF8, NULL, instead[i], NULL, NULL) == SQLITE_OK);
-    refuses(plain, said[i]);
+    refuses(plain, messages[i]);
     close_database();
   }
 }

@@ -47,10 +47,13 @@ static int command_forget(ModelTable *table, sqlite3_value **values, Error *erro
                    forget_sides[side], id_format(&id, text));
 }
 
-static int write_trained(ModelTable *table, const TrainedModel *trained, Error *error) {
+static int replace(ModelTable *table, const Replacement *replacement, Error *error) {
+  sqlite3 *db = table->connection->db;
+  ModelName name = table_name(table);
   Writing writing;
-  int code = writing_begin(&writing, table->connection, table_name(table), 0, error);
-  if (code == SQLITE_OK) code = store_write(table->connection->db, table_name(table), trained, error);
+  int code = writing_begin(&writing, table->connection, name, 0, error);
+  if (code == SQLITE_OK) code = known_check(db, name, replacement->known, replacement->caller, error);
+  if (code == SQLITE_OK) code = store_write(db, name, replacement->trained, error);
   return writing_end(&writing, code, error);
 }
 
@@ -65,8 +68,8 @@ static int write_batch(ModelTable *table, const LiveBatch *batch, Error *error) 
 static int run_command(ModelTable *table, const char *command, sqlite3_value **values, Error *error) {
   sqlite3_value *payload = values[COLUMN_PAYLOAD];
   if (sqlite3_stricmp(command, "store") == 0) {
-    const TrainedModel *trained = sqlite3_value_pointer(payload, PAYLOAD_TYPE);
-    if (trained) return write_trained(table, trained, error);
+    const Replacement *replacement = sqlite3_value_pointer(payload, PAYLOAD_TYPE);
+    if (replacement) return replace(table, replacement, error);
   }
   if (sqlite3_stricmp(command, "fold") == 0) {
     const LiveBatch *batch = sqlite3_value_pointer(payload, LIVE_TYPE);

@@ -59,8 +59,9 @@ int model_store_payload(Connection *connection, ModelName name, const char *comm
   return (code & 0xff) == SQLITE_CONSTRAINT ? refused_by_tables(name, error) : code;
 }
 
-int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error) {
-  if (replaces) return model_store_payload(connection, name, "store", trained, PAYLOAD_TYPE, error);
+int model_store(Connection *connection, ModelName name, const Replacement *replacement, int replaces, Error *error) {
+  const TrainedModel *trained = replacement->trained;
+  if (replaces) return model_store_payload(connection, name, "store", replacement, PAYLOAD_TYPE, error);
   char size[32] = ""; /* a family without a size has 0 */
   if (trained->sized) sqlite3_snprintf(sizeof size, size, "size=%.15g, ", trained->size);
   char *sql = sqlite3_mprintf(

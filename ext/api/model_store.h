@@ -3,13 +3,22 @@
 #define RECOMMEND_API_MODEL_STORE_H
 
 #include "connection.h"
+#include "known.h"
 
-/* The type under which a TrainedModel is bound to the model table's column _payload. */
-#define PAYLOAD_TYPE "recommend_trained_model"
+/* What takes a model's place. */
+typedef struct Replacement {
+  const TrainedModel *trained;
+  const Known *known; /* whom the model that is replaced knew when training began */
+  const char *caller; /* "mf_train", for messages */
+} Replacement;
 
-/* SQLite rolls the statement back as a whole where it fails: INSERT … SELECT 'store' where a model of that name exists
+/* The type under which a Replacement is bound to the model table's column _payload. */
+#define PAYLOAD_TYPE "recommend_replacement"
+
+/* SQLITE_ABORT where somebody was forgotten since `known`, which is looked at under the lock of the write. SQLite rolls
+ * the statement back as a whole where it fails: INSERT … SELECT 'store' where a model of that name exists
  * (`replaces`), else CREATE VIRTUAL TABLE. (INSERT … VALUES would have no statement journal.) */
-int model_store(Connection *connection, ModelName name, const TrainedModel *trained, int replaces, Error *error);
+int model_store(Connection *connection, ModelName name, const Replacement *replacement, int replaces, Error *error);
 
 /* The nested statement itself: INSERT INTO m(m, _payload) SELECT <command>, <pointer of that type>. */
 int model_store_payload(Connection *connection, ModelName name, const char *command, const void *payload,

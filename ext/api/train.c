@@ -521,10 +521,8 @@ int training_store(Training *training, Error *error) {
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
   ModelName name = {training->schema, training->name};
-  int code = SQLITE_OK;
-  if (training->known.is_read)
-    code = known_check(training->connection->db, name, &training->known, training->family->function, error);
-  if (code == SQLITE_OK) code = model_store(training->connection, name, &training->trained, training->replaces, error);
+  const Replacement replacement = {&training->trained, &training->known, training->family->function};
+  int code = model_store(training->connection, name, &replacement, training->replaces, error);
   training->store_seconds = seconds_since(&began);
   return code;
 }

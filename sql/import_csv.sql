@@ -61,7 +61,7 @@ SELECT count(*) AS "rows read",
        count(*) FILTER (WHERE NOT id) AS "without a user or item",
        count(*) FILTER (WHERE id AND NOT rated) AS "without a rating",
        count(*) FILTER (WHERE id AND rated) - (SELECT count(*) FROM ratings) AS duplicates,
-       (SELECT count(*) FROM ratings) AS ratings
+       (SELECT count(*) FROM ratings) AS kept
   FROM (SELECT ifnull(user <> '' AND item <> '', 0) AS id, typeof(rating) = 'real' AS rated FROM csv_typed);
 
 DROP TABLE csv_rows;

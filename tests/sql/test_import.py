@@ -160,7 +160,7 @@ class AnyCsv(ImportCase):
         for end, begin in (("\n", ""), ("\r\n", "\ufeff")):
             self.read("csv", self.files(ratings_csv=begin + "".join(row + end for row in rows)))
             self.assert_table("ratings", [(1, 5, 2.0, 20), (1, 7, 1.0, 1704164645), (2, 5, 4.5, 30), (3, 2, 3.0, 9)])
-            self.assert_counts(rows_read=10, without_a_user_or_item=2, without_a_rating=2, duplicates=2, ratings=4)
+            self.assert_counts(rows_read=10, without_a_user_or_item=2, without_a_rating=2, duplicates=2, kept=4)
             path = self.db.execute("PRAGMA database_list").fetchone()[2]
             summary = support.train(self.closing(support.connect(path)))
             self.assertEqual((summary["ratings"], summary["columns"]["timestamp"]), (4, "timestamp"))
@@ -560,9 +560,22 @@ class MovieLens(ImportCase):
         self.assertEqual([list(row.values()) for row in self.counts],
                          [["links.csv", 3, 1, "", 0, 2], ["tags.csv", 6, 1, 1, 1, 3]])
 
+    def test_damaged_csv(self):
+        self.read("movielens", self.files(
+            movies_csv='movieId,title,genres\r\n1,"A, The (1999)",Drama\r\nx,B,Drama\r\n\r\n1,D,War\r\n2\r\n',
+            ratings_csv="userId,movieId,rating,timestamp\r\n1,1,4.0,9\r\n1,1,5.0,5\r\n2,1,good,9\r\n2,3,,9\r\n,1,3,9\r\n"
+                        "3,2,0.5,\r\n4\r\n"))
+        self.assert_table("movies", [(1, "D", None, "War")])
+        self.assert_table("ratings", [(1, 1, 4.0, 9), (3, 2, 0.5, None)])
+        self.assert_table("users", [(1, "viewer 1"), (3, "viewer 3")])
+        self.assertEqual([list(row.values()) for row in self.counts],
+                         [["movies.csv", 5, 3, "", 1, 1], ["ratings.csv", 7, 2, 2, 1, 2]])
+
     def test_real_latest_small(self):
         folder = os.path.dirname(support.data_file("ml-latest-small", "movies.csv"))
         self.read("movielens", folder)
+        self.assertEqual([list(row.values()) for row in self.counts],
+                         [["movies.csv", 9742, 0, "", 0, 9742], ["ratings.csv", 100836, 0, 0, 0, 100836]])
         def rows(name):
             with open(os.path.join(folder, name), newline="", encoding="utf-8") as file:
                 return list(csv.reader(file))[1:]

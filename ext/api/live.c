@@ -125,9 +125,13 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
   if (type == SQLITE_NULL)
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" was trained on ratings: the rating can't be NULL",
                      change->name.name);
-  if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
-    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": a rating must be a number, not '%s'", change->name.name,
-                     sqlite3_value_text(value));
+  if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) {
+    Id shown;
+    char text[ID_FORMAT_SIZE];
+    if (id_from_value(value, &shown) < 0) return error_no_memory(error);
+    return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": a rating must be a number, not %s", change->name.name,
+                     id_format(&shown, text));
+  }
   if (!(fabs(number) < 1e30) || (shape->links && fabs(number) > MOST_COMPARED))
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": the rating %s is too large a number", change->name.name,
                      sqlite3_value_text(value));

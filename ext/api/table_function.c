@@ -68,6 +68,15 @@ static void use(sqlite3_index_info *info, Plan *plan, int constraint, char lette
   plan->letters[plan->values++] = letter;
 }
 
+/* LIMIT and OFFSET are none: they say nothing of a row. */
+static int has_conditions(const sqlite3_index_info *info) {
+  for (int i = 0; i < info->nConstraint; i++)
+    if (info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_LIMIT &&
+        info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_OFFSET)
+      return 1;
+  return 0;
+}
+
 /* Arguments first. SQLITE_CONSTRAINT: this order of the join can't give them all. */
 static int plan_arguments(const TableFunction *function, sqlite3_index_info *info, Plan *plan, int *given) {
   for (int i = 0; i < info->nConstraint; i++) {
@@ -118,8 +127,8 @@ static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   if (code != SQLITE_OK) return code;
   for (int argument = 0; argument < function->required; argument++) {
     if (given & 1 << argument) continue;
-    /* Not even the first, but other constraints: the planner is trying one arm of an OR by itself. */
-    if (!(given & 1) && info->nConstraint) return SQLITE_CONSTRAINT;
+    /* Not even the first, but other conditions: the planner is trying one arm of an OR by itself. */
+    if (!(given & 1) && has_conditions(info)) return SQLITE_CONSTRAINT;
     sqlite3_free(vtab->zErrMsg);
     vtab->zErrMsg = sqlite3_mprintf("%s: an argument is missing: call it as %s", function->name, function->usage);
     return SQLITE_ERROR;
@@ -349,8 +358,11 @@ int argument_count(const TableCall *call, int argument, const char *name, int64_
   *count = otherwise;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
   if (value_is_whole(value, count) && *count >= 0) return SQLITE_OK;
+  Id shown;
+  char text[ID_FORMAT_SIZE];
+  if (id_from_value(value, &shown) < 0) return error_no_memory(error);
   return error_set(error, SQLITE_ERROR, "%s: %s must be a whole number from 0, not %s: call it as %s",
-                   call->function->name, name, sqlite3_value_text(value), call->function->usage);
+                   call->function->name, name, id_format(&shown, text), call->function->usage);
 }
 
 int argument_text(const TableCall *call, int argument, const char **text, Error *error) {

@@ -68,6 +68,8 @@ class WholeNumbers(TestCase):
                 continue
             self.assert_error(self.db, sql, "k must be a whole number from 0, not 3.5", parameters=(3.5,))
             self.assert_error(self.db, sql, "k must be a whole number from 0", parameters=(-3.0,))
+            # NumPy's integers come as their bytes.
+            self.assert_error(self.db, sql, "k must be a whole number from 0, not x'03000000'", parameters=(b"\3\0\0\0",))
         self.assert_error(self.db, "SELECT recommend_split(0.5, 1)", "the seed must be a whole number")
 
     def test_seeds_are_the_same(self):

@@ -551,6 +551,7 @@ class Triggers(Live):
             self.db.execute("SELECT count(*) FROM ratings_mf WHERE item = 9997 AND seen = 1").fetchone(), (0,))
         self.assert_error(self.db, "INSERT INTO ratings VALUES(1, 9996, 1e300, 0)", "the rating 1.0e+300 is too large")
         self.assert_error(self.db, "INSERT INTO ratings VALUES(1, 9996, 'x', 0)", "a rating must be a number, not 'x'")
+        self.assert_error(self.db, "INSERT INTO ratings VALUES(1, 9996, x'0300', 0)", "must be a number, not x'0300'")
 
     def test_temporary(self):
         self.db.executescript(self.script)

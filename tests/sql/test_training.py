@@ -467,7 +467,8 @@ class Options(TestCase):
                 self.assert_error(self.db, sql, "rank", "from 1 to 4096", "mf_train(source [, rank]", parameters=(rank,))
         for call in ("mf_train()", "mf_train(1, 2, 3, 4)", "mf_train('ratings', 2, '{}', 3)"):
             self.assert_error(self.db, "SELECT " + call, "call it as mf_train(source [, rank] [, options])")
-        self.assert_error(self.db, "SELECT * FROM mf_train()", "an argument is missing", "mf_train(source [, rank] [, options])")
+        for sql in ("SELECT * FROM mf_train()", "SELECT * FROM mf_train LIMIT 2", "SELECT * FROM mf_train LIMIT 2 OFFSET 1"):
+            self.assert_error(self.db, sql, "an argument is missing", "mf_train(source [, rank] [, options])")
         self.assertEqual(json.loads(self.db.execute("SELECT mf_train('ratings', '3')").fetchone()[0])["users"], 60)
 
     def test_the_size_may_be_left_out(self):

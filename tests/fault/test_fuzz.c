@@ -84,11 +84,13 @@ static void fuzz_corpus(Target target, const char *name, long times) {
   if (!CHECK(read > 10)) printf("  no inputs in tests/fuzz/corpus/%s: run from the top of the repository\n", name);
 }
 
+/* Seconds of it for a person, minutes where more is asked for. */
 int main(void) {
-  int slow = FAULT_SLOW, full = getenv("FAULT_FULL") != NULL;
-  fuzz_corpus(fuzz_options_once, "options", full ? 200000 : 10000 / slow);
-  fuzz_corpus(fuzz_sql_once, "sql", full ? 2000 / slow : 28 / slow);
-  fuzz_corpus(fuzz_model_once, "model", full ? 1000 / slow : 14 / slow);
+  long more = fault_more() > 1 ? 4 * fault_more() : 1;
+  if (getenv("FAULT_FULL")) more = 64;
+  fuzz_corpus(fuzz_options_once, "options", 10000 * more / FAULT_SLOW);
+  fuzz_corpus(fuzz_sql_once, "sql", 28 * more / FAULT_SLOW);
+  fuzz_corpus(fuzz_model_once, "model", 14 * more / FAULT_SLOW);
   sqlite3_hard_heap_limit64(0);
   CHECK(sqlite3_memory_used() == 0);
   printf("%ld runs\n", runs);

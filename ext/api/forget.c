@@ -1,6 +1,6 @@
 /* Forgetting a user or an item: see forget.h.
  *
- * A user goes with her row and history, and the last one takes the place. An item keeps its place, since histories,
+ * A user goes with row and history, and the last one takes the place. An item keeps its place, since histories,
  * neighbours and the rows of the model table are numbered by places: it has no id any more and zeros for its factors,
  * weights and words; nothing finds or recommends it, and the same id coming back is a new item. Its users are folded in
  * again, as if they had never had it:
@@ -211,7 +211,7 @@ static int prepare(Forgetting *forgetting, ForgetSide side, sqlite3_value *value
 int forget(Connection *connection, ModelName name, ForgetSide side, sqlite3_value *id, int *known, Error *error) {
   Forgetting forgetting = {.connection = connection, .name = name};
   *known = 0;
-  interrupt_begin(&forgetting.interrupt, &connection->tick);
+  connection_interrupt(connection, &forgetting.interrupt);
   int code = connection_open(connection, name, &forgetting.model, error);
   if (code == SQLITE_OK) code = model_begin(forgetting.model, &forgetting.items, error);
   if (code == SQLITE_OK) code = prepare(&forgetting, side, id, known, error);

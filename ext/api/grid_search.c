@@ -125,10 +125,13 @@ static int check_combinations(GridState *state, Error *error) {
   return code;
 }
 
-/* Which is done before any is tried, lest the name turn out to be taken after hours. */
-static int check_model(GridState *state, Error *error) {
+typedef int (*ModelCheck)(Trial *trial, const char *model, const char *options, Error *error);
+
+/* trial_know before the source is read; and trial_check_model before any combination is tried, lest the name turn out
+ * to be taken after hours. */
+static int check_model(GridState *state, ModelCheck check, Error *error) {
   char *options = options_of(state, 0);
-  int code = options ? trial_check_model(&state->trial, state->options.model, options, error) : error_no_memory(error);
+  int code = options ? check(&state->trial, state->options.model, options, error) : error_no_memory(error);
   sqlite3_free(options);
   return blame(state, 0, code, error);
 }
@@ -225,11 +228,12 @@ static int start(TableCall *call, Error *error) {
   if (code == SQLITE_OK)
     code = trial_check_names(trial, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
   if (code == SQLITE_OK) code = check_combinations(state, error);
+  if (code == SQLITE_OK && options->model) code = check_model(state, trial_know, error);
   if (code == SQLITE_OK) code = trial_read(trial, error);
   if (code == SQLITE_OK)
     code = options->folds ? trial_deal(trial, options->folds, 1, error)
                           : trial_deal(trial, 1, isnan(options->validation) ? 0.2 : options->validation, error);
-  if (code == SQLITE_OK && options->model) code = check_model(state, error);
+  if (code == SQLITE_OK && options->model) code = check_model(state, trial_check_model, error);
   if (code == SQLITE_OK && !(state->rows = memory_alloc_zero(state->grid.count, sizeof *state->rows)))
     code = error_no_memory(error);
   call->rows = (int64_t)state->grid.count;

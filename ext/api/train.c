@@ -199,6 +199,19 @@ static int check_name(Training *training, Error *error) {
   return code;
 }
 
+/* Where the model is to be, and whom it knows, if there is one. */
+static int find_model(Training *training, const TrainRequest *request, Error *error) {
+  Connection *connection = training->connection;
+  int code = source_resolve(connection->db, request->source, training->family->function, &training->source, error);
+  if (code == SQLITE_OK) code = choose_name(training, request->model, error);
+  if (code == SQLITE_OK) code = check_writable(training, error);
+  if (code == SQLITE_OK && !request->model) code = check_name(training, error);
+  if (code == SQLITE_OK && (training->replaces || request->from_file))
+    code = known_read(connection->db, (ModelName){training->schema, training->name}, &training->known,
+                      &training->interrupt.cancel, error);
+  return code;
+}
+
 /* Nothing is left to train on: why. */
 static int refuse_empty(const Training *training, const char *source, Error *error) {
   const Interactions *data = &training->data;
@@ -312,6 +325,22 @@ int training_check(const TrainRequest *request, ValuesRead *values, Error *error
   return code;
 }
 
+int training_known(Connection *connection, const TrainRequest *request, Known *known, Error *error) {
+  Training *training = memory_alloc_zero(1, sizeof *training);
+  *known = (Known){0};
+  if (!training) return error_no_memory(error);
+  training->connection = connection;
+  training->family = request->family;
+  training->given = 1;
+  connection_interrupt(connection, &training->interrupt);
+  int code = take_options(training, request, error);
+  if (code == SQLITE_OK) code = find_model(training, request, error);
+  *known = training->known;
+  training->known = (Known){0};
+  training_end(training);
+  return code;
+}
+
 /* The shape is known. */
 static int take_cold_start(Training *training, Error *error) {
   ModelShape *shape = &training->trained.shape;
@@ -342,14 +371,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
     training->given = 1;
   }
   int code = take_options(training, request, error);
-  if (code == SQLITE_OK)
-    code = source_resolve(connection->db, request->source, family->function, &training->source, error);
-  if (code == SQLITE_OK) code = choose_name(training, request->model, error);
-  if (code == SQLITE_OK) code = check_writable(training, error);
-  if (code == SQLITE_OK && !request->model) code = check_name(training, error);
-  if (code == SQLITE_OK && (training->replaces || request->from_file))
-    code = known_read(connection->db, (ModelName){training->schema, training->name}, &training->known,
-                      &training->interrupt.cancel, error);
+  if (code == SQLITE_OK) code = find_model(training, request, error);
   if (code == SQLITE_OK) code = read_source(training, error);
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);

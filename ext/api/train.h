@@ -165,6 +165,10 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
  * receives how the source will be read. */
 int training_check(const TrainRequest *request, ValuesRead *values, Error *error);
 
+/* Whom the model that a training is to replace knows now: before a source is read that will be given to the training
+ * much later. To be freed by known_free in either case. */
+int training_known(Connection *connection, const TrainRequest *request, Known *known, Error *error);
+
 /* What is trained on less the dislikes: data.by_user itself where there are none. Lives as long as the training. */
 int training_likes(Training *training, const SparseMatrix **likes, Error *error);
 

@@ -213,6 +213,7 @@ int trial_read(Trial *trial, Error *error) {
 void trial_end(Trial *trial) {
   sqlite3_free(trial->source);
   interactions_free(&trial->data);
+  known_free(&trial->known);
   memory_free(trial->fold);
   interrupt_end(&trial->interrupt);
   *trial = (Trial){0};
@@ -532,15 +533,33 @@ int trial_run(Trial *trial, int fold, const char *options, TrialResult *result, 
   return code;
 }
 
+/* make_request() with the name of the model that is to be stored. */
+static int make_named_request(const Trial *trial, const char *model, const char *options, TrainRequest *request,
+                              char **rest, Error *error) {
+  char *name = options_object("model", model), *named = name ? options_merge(options, name) : NULL;
+  int code = named ? make_request(trial, named, request, rest, error) : error_no_memory(error);
+  sqlite3_free(named);
+  sqlite3_free(name);
+  return code;
+}
+
+int trial_know(Trial *trial, const char *model, const char *options, Error *error) {
+  TrainRequest request;
+  char *rest = NULL;
+  int code = make_named_request(trial, model, options, &request, &rest, error);
+  if (code == SQLITE_OK) code = training_known(trial->connection, &request, &trial->known, error);
+  sqlite3_free(rest);
+  return code;
+}
+
 /* The training of the model on everything, begun. */
 static int begin_on_all(Trial *trial, const char *model, const char *options, Training **training, Error *error) {
   TrainRequest request;
   Interactions all = {0};
-  char *rest = NULL, *named = NULL, *name = options_object("model", model);
+  char *rest = NULL;
   size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
   uint8_t *wanted = memory_alloc_zero(entries, 1);
-  int code = wanted && name && (named = options_merge(options, name)) ? SQLITE_OK : error_no_memory(error);
-  if (code == SQLITE_OK) code = make_request(trial, named, &request, &rest, error);
+  int code = wanted ? make_named_request(trial, model, options, &request, &rest, error) : error_no_memory(error);
   if (code == SQLITE_OK) code = take(trial, wanted, 0, &all, error);
   if (code == SQLITE_OK) {
     request.given = &all;
@@ -549,8 +568,6 @@ static int begin_on_all(Trial *trial, const char *model, const char *options, Tr
   interactions_free(&all);
   memory_free(wanted);
   sqlite3_free(rest);
-  sqlite3_free(named);
-  sqlite3_free(name);
   return code;
 }
 
@@ -564,6 +581,11 @@ int trial_check_model(Trial *trial, const char *model, const char *options, Erro
 int trial_store(Trial *trial, const char *model, const char *options, Error *error) {
   Training *training = NULL;
   int code = begin_on_all(trial, model, options, &training, error);
+  if (code == SQLITE_OK && trial->known.is_read) { /* what is trained on is as old as that */
+    known_free(&training->known);
+    training->known = trial->known;
+    trial->known = (Known){0};
+  }
   if (code == SQLITE_OK) training->interrupt.progress.outer = &trial->interrupt.progress;
   progress_say(&trial->interrupt.progress, "%s: the best, on everything", trial->caller);
   if (code == SQLITE_OK) code = training_run(training, error);

@@ -75,6 +75,7 @@ typedef struct Trial {
   Interactions data; /* all of it */
   int values;        /* ValuesRead: how the source is read; -1 before a combination of options has been checked */
   int mixed;         /* … by some of them as counts and by others not */
+  Known known;       /* whom the model that is to be stored knew before the source was read: see trial_know */
   uint8_t *fold;     /* one an entry */
   int folds;
   double label[TRIAL_MOST_FOLDS + 1]; /* of each fold: what the column has, or 1, 2 … */
@@ -117,6 +118,10 @@ int trial_check_names(const Trial *trial, const char *options, const Option *own
 
 /* Checks a combination of the trainer's options, each before the source is read: it is read as they want it. */
 int trial_check_options(Trial *trial, const char *options, Error *error);
+
+/* Before the source is read: looks whom the model that is to be stored knows, if it is there. Who is forgotten after
+ * that must not come back with what has been read: trial_store then is an error. */
+int trial_know(Trial *trial, const char *model, const char *options, Error *error);
 
 /* Reads the source. */
 int trial_read(Trial *trial, Error *error);

@@ -354,6 +354,22 @@ class Writers(TestCase):
                         self.assertIn("was forgotten while it was trained", str(caught.exception))
                     self.assertEqual(self.db.execute(f"SELECT count(*) FROM ratings_mf_{side} WHERE id = ?", (id,)).fetchone(), (0,))
 
+    def test_somebody_is_forgotten_between_rows(self):
+        """By the connection that trains: a grid search stores what it has read before its first row."""
+        train(self.db, "ratings", rank=4, epochs=2)
+        for sql in ("SELECT * FROM mf_train('ratings', 4, '{\"epochs\": 3}')",
+                    "SELECT * FROM recommend_grid_search('mf_train', 'ratings', '{\"rank\": [2, 3, 4]}', '{\"model\": \"ratings_mf\"}')"):
+            for side, id in (("user", ROWS[0][0]), ("item", ROWS[0][1])):
+                with self.subTest((sql, side)):
+                    self.db.execute(RETRAIN, ("ratings_mf",))
+                    rows = self.db.execute(sql)
+                    rows.fetchone()
+                    self.db.execute("SELECT recommend_forget(?, ?)", (side, id)).fetchall()
+                    with self.assertRaises(sqlite3.Error) as caught:
+                        rows.fetchall()
+                    self.assertIn("was forgotten while it was trained", str(caught.exception))
+                    self.assertEqual(self.db.execute(f"SELECT count(*) FROM ratings_mf_{side} WHERE id = ?", (id,)).fetchone(), (0,))
+
     def test_a_model_that_goes_meanwhile(self):
         self.db.execute("PRAGMA journal_mode = wal")
         other, left = self.closing(connect(self.path, timeout=0)), [3]

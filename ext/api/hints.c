@@ -120,6 +120,11 @@ static int hint_ratings(Training *training, Error *error) {
                          "with the option \"rating\".",
                          data->unread);
   if (!data->explicit_ratings) return SQLITE_OK;
+  if (training->values != VALUES_RATINGS && data->maximum < 0)
+    return training_hint(
+        training, error,
+        "All values are below 0, which are dislikes here, so that nobody likes anything: mf_train with "
+        "the option \"algorithm\": \"als\" takes them as ratings.");
   if (are_times(data))
     return training_hint(training, error,
                          "The ratings look like Unix times: with the option \"rating\": null every row counts 1.");

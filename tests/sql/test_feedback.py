@@ -379,6 +379,15 @@ class Counts(Feedback):
             self.assertEqual(hinted(counts, **options), [])
             self.assertEqual(hinted(list({row[:2]: row for row in stars}.values()), **options), [])
 
+    def test_dislikes_alone_are_hinted_at(self):
+        dislikes = [(user, item, -1.0) for user in range(4) for item in range(4) if user != item]
+        for algorithm in ("ials", "bpr", "logistic"):
+            with self.subTest(algorithm):
+                hints = self.hints(dislikes, algorithm=algorithm, epochs=2)
+                self.assertIn("nobody likes anything", hints[0])
+                self.assertEqual(self.hints(dislikes + [(0, 0, 1.0)], algorithm=algorithm, epochs=2), [])
+        self.assertNotIn("likes", str(self.hints(dislikes, algorithm="als", epochs=2)))
+
     def hints(self, rows, **options):
         return train(self.closing(source(rows)), "ratings", 2, **options)["hints"]
 

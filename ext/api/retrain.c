@@ -146,8 +146,8 @@ static int hint_at_changes(Training *training, Error *error) {
                                         &training->known, &changed, error);
   if (code != SQLITE_OK || !changed) return code;
   return training_hint(training, error,
-                       "the model was written to while it was trained, and what came then is not in it: write those "
-                       "rows again (where triggers keep it up to date, UPDATE them as they are)");
+                       "The model was written to while it was trained, and what came then is not in it: write those "
+                       "rows again (where triggers keep it up to date, UPDATE them as they are).");
 }
 
 static int take_text(sqlite3_value *value, const char *what, const char **text, Error *error) {
@@ -199,7 +199,7 @@ int retrain_register(Connection *connection) {
   for (int arguments = 1; arguments <= 2 && code == SQLITE_OK; arguments++) {
     connection_retain(connection);
     code = sqlite3_create_function_v2(connection->db, "recommend_retrain", arguments,
-                                      SQLITE_UTF8 | SQLITE_DIRECTONLY | TRAINING_RESULT_SUBTYPE, connection,
+                                      SQLITE_UTF8 | SQLITE_DIRECTONLY | FUNCTION_RESULT_SUBTYPE, connection,
                                       retrain_function, NULL, NULL, connection_release);
   }
   return code;

@@ -257,7 +257,6 @@ static void vector_of_text(sqlite3_context *context, int count, sqlite3_value **
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 
 int text_register(Connection *connection) {
-  enum { RESULT_SUBTYPE = 0x1000000 }; /* SQLite 3.45 and newer want to be told; older ones ignore the flag */
   static const struct {
     const char *name;
     int arguments, flags;
@@ -265,8 +264,8 @@ int text_register(Connection *connection) {
   } functions[] = {
       {"tfidf_cosine", 2, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, cosine_of_texts},
       {"tfidf_cosine", 3, 0, cosine_in_model},
-      {"tfidf_vector", 1, RESULT_SUBTYPE, vector_of_text},
-      {"tfidf_vector", 2, RESULT_SUBTYPE, vector_of_text},
+      {"tfidf_vector", 1, FUNCTION_RESULT_SUBTYPE, vector_of_text},
+      {"tfidf_vector", 2, FUNCTION_RESULT_SUBTYPE, vector_of_text},
   };
   TextFunctions *shared = memory_alloc_zero(1, sizeof *shared);
   if (!shared) return SQLITE_NOMEM;

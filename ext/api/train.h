@@ -209,9 +209,7 @@ int training_store(Training *training, Error *error);
 int training_summary(const Training *training, char **json, Error *error);
 void training_summary_end(const Training *training, char *json);
 
-/* Returns a summary from an SQL function; it is SQLite's then. SQLite 3.45 and newer want to be told of a subtype;
- * older ones ignore the flag, and their headers lack it. */
-enum { TRAINING_RESULT_SUBTYPE = 0x1000000 };
+/* Returns a summary from an SQL function (FUNCTION_RESULT_SUBTYPE); it is SQLite's then. */
 void training_result_summary(sqlite3_context *context, char *json);
 
 void training_end(Training *training); /* NULL is fine */

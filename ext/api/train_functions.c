@@ -177,7 +177,7 @@ static int register_scalar(Connection *connection, const Family *family, int arg
   *context = (ScalarContext){connection, family};
   connection_retain(connection);
   return sqlite3_create_function_v2(connection->db, family->function, arguments,
-                                    SQLITE_UTF8 | SQLITE_DIRECTONLY | TRAINING_RESULT_SUBTYPE, context, train_scalar,
+                                    SQLITE_UTF8 | SQLITE_DIRECTONLY | FUNCTION_RESULT_SUBTYPE, context, train_scalar,
                                     NULL, NULL, scalar_context_free);
 }
 

@@ -235,17 +235,16 @@ static void cosine(sqlite3_context *context, int count, sqlite3_value **values) 
 }
 
 int vectors_register(sqlite3 *db) {
-  enum { RESULT_SUBTYPE = 0x1000000 }; /* SQLite 3.45 and newer want to be told; older ones ignore the flag */
   enum { PURE = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS };
   static const struct {
     const char *name;
     int arguments, flags;
     void (*function)(sqlite3_context *context, int count, sqlite3_value **values);
   } functions[] = {
-      {"recommend_vector", 1, PURE | RESULT_SUBTYPE, convert},
+      {"recommend_vector", 1, PURE | FUNCTION_RESULT_SUBTYPE, convert},
       {"recommend_dot", 2, PURE, dot_product},
       {"recommend_cosine", 2, PURE, cosine},
-      {"recommend_normalize", 1, PURE | RESULT_SUBTYPE, normalize},
+      {"recommend_normalize", 1, PURE | FUNCTION_RESULT_SUBTYPE, normalize},
   };
   int code = SQLITE_OK;
   for (size_t i = 0; i < sizeof functions / sizeof *functions && code == SQLITE_OK; i++)

@@ -12,6 +12,10 @@
  * the code: */
 int vtab_report(sqlite3_vtab *vtab, Error *error);
 
+/* A flag for scalar functions that give a subtype: SQLite 3.45 and newer want to be told. Older ones ignore it, and
+ * their headers lack it. */
+enum { FUNCTION_RESULT_SUBTYPE = 0x1000000 };
+
 /* From a scalar function: */
 void scalar_report(sqlite3_context *context, Error *error);
 

@@ -56,9 +56,10 @@ static int module_is_there(sqlite3 *db, const char *name, int *there) {
 int about_loaded(sqlite3 *db, int *loaded, char **why) {
   sqlite3_stmt *statement = NULL;
   int code = module_is_there(db, "recommend_connection", loaded), asked = code & 0xff;
+  /* Where an authorizer hides the list, say, loading goes on as if nothing were there; running no statement at all
+   * takes the error off the connection again. */
   if (asked != SQLITE_OK && asked != SQLITE_NOMEM && asked != SQLITE_INTERRUPT)
-    return sqlite3_exec(db, "", NULL, NULL,
-                        NULL); /* an authorizer hides it, say: no error, and as if none were there */
+    return sqlite3_exec(db, "", NULL, NULL, NULL);
   if (code != SQLITE_OK || !*loaded) return code;
   code = sqlite3_prepare_v2(db, "SELECT recommend_version()", -1, &statement, NULL);
   if (code == SQLITE_ERROR)

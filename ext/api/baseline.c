@@ -1,6 +1,6 @@
 /* The family baseline: what any recommender must beat. Ratings are predicted by means or by damped biases (Koren,
- * "Factor in the neighbors", TKDD 2010); items are ranked by how many like
- * or have them, or by their predicted ratings. */
+ * "Factor in the neighbors", TKDD 2010); items are ranked by how many like or have them, or by their predicted ratings.
+ */
 #include "baseline.h"
 
 #include <math.h>

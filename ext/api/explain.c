@@ -150,13 +150,12 @@ static void end(TableCall *call) {
   *state = (Explanation){0};
 }
 
-/* The item that is explained is called `of`, since `item` is what comes out. */
+/* `_item` is explained; `item` is what its score is owed to. */
 static const TableFunction explain_function = {
     .name = "recommend_explain",
     .schema =
-        "CREATE TABLE x(item, rating REAL, contribution REAL, share REAL, _user BLOB HIDDEN, _item BLOB HIDDEN, _k "
-        "HIDDEN, "
-        "_model HIDDEN)",
+        "CREATE TABLE x(item, rating REAL, contribution REAL, share REAL, _user BLOB HIDDEN, _item BLOB HIDDEN, "
+        "_k HIDDEN, _model HIDDEN)",
     .usage = "recommend_explain(user, item, k [, model])",
     .outputs = 4,
     .arguments = 4,

@@ -2,9 +2,9 @@
  * it came to on what was held out: a part of the source ("validation"), or the mean over "folds".
  *
  * With "best_first" the rows come in that order, all being computed before the first. With "model" the best combination
- * is trained on everything and stored under that name as the last one has been computed, and with "stream": false
- * that is before the first row. What is no option of this
- * function is the trainer's, and the same in all combinations but for what the grid says. */
+ * is trained on everything and stored under that name as the last one has been computed, and with "stream": false that
+ * is before the first row. What is no option of this function is the trainer's, and the same in all combinations but
+ * for what the grid says. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

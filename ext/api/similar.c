@@ -3,8 +3,9 @@
  * links. Of those users are compared by the cosine of their histories, or are the neighbours that are stored.
  * recommend_users(item, k [, model]): who would like this and has not seen it.
  *
- * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a bounded heap, so
- * that memory does not grow with their number. */
+ * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a heap of those
+ * that are wanted, so that memory does not grow with their number (but in recommend_users() of feedback: see fans_of).
+ */
 #include <math.h>
 #include <string.h>
 

@@ -41,9 +41,8 @@ static inline double *symmetric_row(const SymmetricMatrix *matrix, size_t row) {
 }
 
 /* The matrix becomes its inverse. It must be positive definite: else SQLITE_ERROR. SQLITE_NOMEM, or what cancel says,
- * which is polled about every 10 ms. After an error the matrix holds nothing of use. n³ / 2 multiply-adds, and
- * the same bytes for any number of threads. *share is
- * how much of the work is done, 0 … 1, at every poll; NULL: nobody asks. */
+ * which is polled about every 10 ms. After an error the matrix holds nothing of use. n³ / 2 multiply-adds, and the same
+ * bytes for any number of threads. *share is how much of the work is done, 0 … 1, at every poll; NULL: nobody asks. */
 int symmetric_invert(SymmetricMatrix *matrix, int threads, double *share, const Cancel *cancel);
 
 /* About how many seconds that takes here and now, by what one tile of it takes: 10 ms are spent on finding out.

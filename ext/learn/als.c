@@ -263,7 +263,7 @@ static int make_gram(Als *als, AlsSide *side) {
   if (!als_exact_is_needed(side, largest)) return SQLITE_OK;
   if (!als->exact_gram && !(als->exact_gram = memory_alloc(n, n * sizeof(double)))) return SQLITE_NOMEM;
   code = dense_gram(&others, als->exact_gram, als->options.threads, side->cancel);
-  for (size_t i = 0; i < n * n; i++) als->exact_gram[i] *= als->options.missing_weight;
+  for (size_t i = 0; i < n * n && code == SQLITE_OK; i++) als->exact_gram[i] *= als->options.missing_weight;
   side->exact_gram = als->exact_gram;
   return code;
 }

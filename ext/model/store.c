@@ -31,7 +31,7 @@
  *
  * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries, dislikes not
  *            counted; liked: those that like it (shape_likes). An item that was forgotten keeps its place: id NULL, n
- * and liked 0, zeros for its factors and weights, an empty list of neighbours, no terms
+ *            and liked 0, zeros for its factors and weights, an empty list of neighbours, no terms
  *
  * m_userfactor, m_itemfactor
  *

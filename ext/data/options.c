@@ -153,8 +153,10 @@ static int take_words(const char *caller, const Option *option, const cJSON *val
   return code;
 }
 
+/* JSON's null is the choice "null", where there is one. */
 static int take_choice(const char *caller, const Option *option, const cJSON *value, int *choice, Error *error) {
-  int index = cJSON_IsString(value) ? find_choice(option->choices, value->valuestring) : -1;
+  const char *text = cJSON_IsNull(value) ? "null" : cJSON_IsString(value) ? value->valuestring : NULL;
+  int index = text ? find_choice(option->choices, text) : -1;
   if (index >= 0) {
     *choice = index;
     return SQLITE_OK;

@@ -75,6 +75,11 @@ class ColdStart(TestCase):
         self.assertEqual(other.execute("SELECT predict(-1, 50)").fetchone()[0], before)
         db.execute("INSERT INTO n(n) VALUES('retrain')")
         self.assertEqual(other.execute("SELECT predict(-1, 50)").fetchone()[0], before)
+        for unknown in ("null", '"null"'):  # JSON's, and the text
+            db.execute("SELECT recommend_retrain('n', '{\"cold_start\": \"estimate\"}')")
+            self.assertEqual(other.execute("SELECT predict(-1, 50)").fetchone()[0], before)
+            db.execute("SELECT recommend_retrain('n', ?)", ('{"cold_start": %s}' % unknown,))
+            self.assertEqual(other.execute("SELECT predict(-1, 50)").fetchone(), (None,))
 
     def test_wrong(self):
         db = self.closing(rated(ROWS))

@@ -23,12 +23,12 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
                   Error *error);
 
 /* The stored row of a new item that one user has rated; in a head of biases alone it has none until it is trained.
- * `user` is she as the model has her, NULL: nobody yet. The model has begun. Reads all users where the missing cells
- * count. */
+ * `user` is the user as the model has them, NULL: nobody yet. The model has begun. Reads all users where the missing
+ * cells count. */
 int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, float rating, float *row,
                   const Cancel *cancel, Error *error);
 
-/* What each entry of a user's history adds to her score of an item: history->count numbers; 0 for what was held out.
+/* What each entry of a user's history adds to their score of an item: history->count numbers; 0 for what was held out.
  * What they do not add up to is not due to them: mean, biases, and what training made of the user besides. */
 int fold_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                        double *contribution, const Cancel *cancel, Error *error);

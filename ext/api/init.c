@@ -90,7 +90,7 @@ static void take_items(Init *init) {
   }
 }
 
-/* A user of a sparse model: the sum of her items. Of a dense one: her vector times V. */
+/* A user of a sparse model: the sum of their items. Of a dense one: their vector times V. */
 static void project_user(const Init *init, const ModelUsers *users, size_t user, float *to) {
   size_t stride = (size_t)init->stride, width = (size_t)shape_stride(&init->items->shape, HEAD_RANKING);
   const ItemSum *sum = users->sum ? &users->sum[user] : NULL;

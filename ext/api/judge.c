@@ -54,8 +54,8 @@ static int block_alloc(Block *block, size_t users, int stride, size_t items) {
 
 static void block_clear(Block *block) { block->count = block->item_count = 0; }
 
-/* Puts a user of the source into a block, with her vector or the sum of her items, if she has one. `history` is NULL
- * for users that the model does not know. */
+/* Puts a user of the source into a block, with their vector or the sum of their items, if there is one. `history` is
+ * NULL for users that the model does not know. */
 static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const float *vector,
                       int stride, const ItemSum *sum) {
   const SparseMatrix *cells = &judge->data->by_user;
@@ -107,7 +107,7 @@ int judge_predicts(const Judge *judge) {
   return shape->prediction_head >= 0 && !shape->cosine && judge->data->explicit_ratings;
 }
 
-/* `user` is NULL where the model does not know her. */
+/* `user` is NULL where the model does not know them. */
 static int judge_ratings(Judge *judge, Model *model, size_t source_user, const PredictorUser *user, Error *error) {
   const ModelItems *items = judge->items;
   const SparseMatrix *cells = &judge->data->by_user;

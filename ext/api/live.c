@@ -1,9 +1,9 @@
 /* Ratings that come and go: see live.h.
  *
- * A rating changes its user alone: her row is solved again, the items being what they are, which is what a half-step
+ * A rating changes its user alone: that row is solved again, the items being what they are, which is what a half-step
  * of a training would do. So the items drift from what a training would make of them, and "retrain" puts that right.
  * A new item is solved for once, from the one who brought it; in a model of links it has none until it is trained anew.
- * In a model of users' neighbours hers are looked for again, but nobody's else.
+ * In a model of users' neighbours those of the user are looked for again, and nobody else's.
  *
  * A value that can't be used is SQLITE_CONSTRAINT, and so is a pair that is there where the statement's conflict clause
  * says so: found before anything is written, so that SQLite can skip the row (OR IGNORE), keep the rows before it (OR
@@ -33,7 +33,7 @@ typedef struct Change {
   uint32_t user, item;
   Id user_id, item_id; /* borrowed from values */
   int user_is_new, item_is_new;
-  ModelUser before; /* the user as she was */
+  ModelUser before; /* the user as they were */
   History history;
 } Change;
 
@@ -75,7 +75,7 @@ static int take_id(Change *change, sqlite3_value *value, IdAffinity affinity, co
                            change->name.name, what);
 }
 
-/* Reads the user and her history, if she is known. */
+/* Reads the user and the history, if they are known. */
 static int find_user(Change *change, Error *error) {
   int found = 0;
   int code =

@@ -246,8 +246,8 @@ static void hold_out(Trial *trial, size_t user, size_t count, uint8_t fold, Draw
   for (size_t i = 0; i < count; i++) trial->fold[drawn[i].entry] = fold;
 }
 
-/* How many entries of a user of n are held out: she keeps one to be known by, and has one to be tested by, if she has
- * two and not all are to be held out. */
+/* How many entries of a user of n are held out: they keep one to be known by, and have one to be tested by, if they
+ * have two and not all are to be held out. */
 static size_t held_out_of(const Trial *trial, size_t n) {
   double part = isnan(trial->options->held_out) ? 0.2 : trial->options->held_out;
   size_t count = (size_t)(part * (double)n + 0.5);

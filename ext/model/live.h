@@ -31,9 +31,9 @@ int history_without(const History *history, uint32_t item, History *reduced);
 typedef struct LiveUser {
   uint32_t index;                 /* model_user_count: a new one … */
   const Id *id;                   /* … who is called that; else not looked at */
-  const History *history;         /* her new one */
-  const float *row;               /* her factors as they are stored; NULL in a model whose users have none */
-  const NeighborLists *neighbors; /* her new neighbours, one list, in a model of users' neighbours; else NULL */
+  const History *history;         /* the new one */
+  const float *row;               /* the factors as they are stored; NULL in a model whose users have none */
+  const NeighborLists *neighbors; /* the new neighbours, one list, in a model of users' neighbours; else NULL */
   int trained;                    /* how many entries more, or fewer, that were not held out: -1 … 1 */
   uint32_t item;                  /* whose count … */
   int counted, liked;             /* … and likes change by this: -1 … 1 */
@@ -46,7 +46,7 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
 int live_add_item(Model *model, const ModelItems *items, const Id *id, const float *row, LiveBatch *batch,
                   Error *error);
 
-/* Removes a user; the last one takes the place. `last` receives her id, which the batch borrows, for
+/* Removes a user; the last one takes the place. `last` receives the id of that one, which the batch borrows, for
  * sqlite3_value_free. */
 int live_forget(Model *model, const ModelItems *items, uint32_t user, const History *history, sqlite3_value **last,
                 LiveBatch *batch, Error *error);

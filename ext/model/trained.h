@@ -7,7 +7,7 @@
 #include "../base/sparse.h"
 #include "../data/dictionary.h"
 
-/* The heads of a model: how would she rate it, and what would she pick next. */
+/* The heads of a model: how would the user rate it, and what would they pick next. */
 typedef enum Head { HEAD_RATING, HEAD_RANKING, HEADS } Head;
 
 extern const char *const head_names[HEADS]; /* "rating", "ranking" */
@@ -100,10 +100,10 @@ static inline size_t cluster_members(const ModelShape *shape, size_t users, size
   return shape->cluster_side == CLUSTER_ITEMS ? items : users;
 }
 
-/* A user's vector is the mean of the vectors of her items, each weighed by: */
+/* A user's vector is the mean of the vectors of their items, each weighed by: */
 typedef enum Profile {
   PROFILE_MEAN,     /* 1 */
-  PROFILE_WEIGHTED, /* its rating less the mean of hers */
+  PROFILE_WEIGHTED, /* its rating less the mean of theirs */
   PROFILE_RATING    /* its rating. Of models that predict no ratings it says that histories hold some */
 } Profile;
 

@@ -204,7 +204,7 @@ static int find_model(Training *training, const TrainRequest *request, Error *er
   Connection *connection = training->connection;
   int code = source_resolve(connection->db, request->source, training->family->function, &training->source, error);
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);
-  if (code == SQLITE_OK) code = check_writable(training, error);
+  if (code == SQLITE_OK && *training->name) code = check_writable(training, error);
   if (code == SQLITE_OK && !request->model) code = check_name(training, error);
   if (code == SQLITE_OK && (training->replaces || request->from_file))
     code = known_read(connection->db, (ModelName){training->schema, training->name}, &training->known,

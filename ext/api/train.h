@@ -142,7 +142,7 @@ typedef struct TrainRequest {
   const char *source;
   double size;            /* NaN: not given */
   const char *options;    /* may be NULL */
-  const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain), or NULL */
+  const ModelName *model; /* the name is given already (CREATE VIRTUAL TABLE, retrain; "": never stored), or NULL */
   int from_file;          /* the options come from the database file (retrain) … */
   const char *more;       /* … but those of this object, which are among them: the caller's own; may be NULL */
   Interactions *given;    /* the ratings, read already: taken over; NULL: to be read from the source */

@@ -2,6 +2,7 @@
 NumPy; against published errors on MovieLens 100K."""
 import json
 import math
+import os
 import unittest
 
 import numpy as np
@@ -148,6 +149,13 @@ class AgainstStoredModels(CrossTestCase):
         changes = self.db.total_changes
         cross(self.db, "mf", "folded", 3, rank=3)
         self.assertEqual((self.db.execute(schema).fetchall(), self.db.total_changes), (before, changes))
+
+    def test_a_database_that_is_read_only(self):
+        path = os.path.join(self.folder(), "read.db")
+        self.db.execute("VACUUM INTO ?", (path,))
+        db = self.closing(connect(f"file:{path}?mode=ro", uri=True))
+        for trainer, size in (("baseline", {}), ("mf", {"rank": 3}), ("knn", {}), ("ease", {})):
+            self.assertEqual(cross(db, trainer, "folded", 3, **size), cross(self.db, trainer, "folded", 3, **size))
 
 
 class Folds(CrossTestCase):

@@ -1,6 +1,7 @@
 """recommend_grid_search against the same trials by hand, and the model that it stores against one trained directly."""
 import itertools
 import json
+import os
 import unittest
 
 import numpy as np
@@ -210,6 +211,16 @@ class Model(CrossTestCase):
         db.execute("ATTACH ':memory:' AS other")
         search(db, "mf", "ratings", {"rank": [3]}, epochs=2, model="other.best")
         self.assertEqual(db.execute("SELECT schema, name FROM recommend_models").fetchall(), [("other", "best")])
+
+    def test_a_database_that_is_read_only(self):
+        path = os.path.join(self.folder(), "read.db")
+        rated(ROWS).execute("VACUUM INTO ?", (path,))
+        db = self.closing(connect(f"file:{path}?mode=ro", uri=True))
+        self.assertEqual(len(search(db, "mf", "ratings", {"rank": [2, 3]}, epochs=2)), 2)
+        self.assert_error(db, "SELECT * FROM recommend_grid_search('mf', 'ratings', '{\"rank\": 2}', '{\"model\": \"best\"}')",
+                          "read-only")
+        search(db, "mf", "ratings", {"rank": [2, 3]}, epochs=2, model="temp.best")
+        self.assertEqual(db.execute("SELECT schema, name FROM recommend_models").fetchall(), [("temp", "best")])
 
     def test_no_model_for_who_stops_early(self):
         for more, models in (({}, 0), ({"best_first": True}, 1), ({"stream": False}, 1)):  # in the last two cases everything is done before the first row

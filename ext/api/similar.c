@@ -3,9 +3,8 @@
  * links. Of those users are compared by the cosine of their histories, or are the neighbours that are stored.
  * recommend_users(item, k [, model]): who would like this and has not seen it.
  *
- * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a heap of those
- * that are wanted, so that memory does not grow with their number (but in recommend_users() of feedback: see fans_of).
- */
+ * Items are cached and scanned in memory. Users are not: their factors are read chunk by chunk past a bounded heap, so
+ * that memory does not grow with their number. */
 #include <math.h>
 #include <string.h>
 
@@ -303,9 +302,21 @@ static int drop_seen(Model *model, Nearest *state, uint32_t item, int64_t k, Err
   return code;
 }
 
+/* The k best of all users but those who have seen the item, looked for among the `enough` best. */
+static int find_fans(Model *model, Nearest *state, const UserQuery *query, uint32_t item, int64_t k, int64_t enough,
+                     const Cancel *cancel, Error *error) {
+  TopK top;
+  memory_free(state->entries);
+  int code = keep_at_most(state, enough, (size_t)model_user_count(model), &top) == SQLITE_OK ? SQLITE_OK
+                                                                                             : error_no_memory(error);
+  if (code == SQLITE_OK) code = scan_users(model, state->items, &liking_score, query, &top, cancel, error);
+  if (code != SQLITE_OK) return code;
+  state->count = top_k_sort(&top);
+  return drop_seen(model, state, item, k, error);
+}
+
 static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
-  TopK top;
   uint32_t item;
   int found = find_item(call, items, &item, error);
   if (found != SQLITE_OK || item == DICTIONARY_NONE) return found;
@@ -318,19 +329,15 @@ static int fans_of(TableCall *call, Model *model, Nearest *state, int64_t k, con
   float *vector =
       links ? NULL : memory_alloc_aligned((size_t)shape_stride(&items->shape, items->shape.score_head), sizeof *vector);
   UserQuery query;
-  /* As many as have seen the item may be dropped afterwards; of those who dislike it there is no count. */
-  int64_t seen = shape_is_feedback(&items->shape) ? UINT32_MAX : popularity->count[item];
-  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + seen : INT64_MAX;
+  /* As many as have seen the item may be dropped afterwards. */
+  int64_t enough = k < INT64_MAX - UINT32_MAX ? k + popularity->count[item] : INT64_MAX;
   popularity_release(popularity);
-  code = aim_at(items, item, weights, vector, &query) == SQLITE_OK &&
-                 keep_at_most(state, enough, (size_t)model_user_count(model), &top) == SQLITE_OK
-             ? SQLITE_OK
-             : error_no_memory(error);
-  if (code == SQLITE_OK) code = scan_users(model, items, &liking_score, &query, &top, cancel, error);
-  if (code == SQLITE_OK) {
-    state->count = top_k_sort(&top);
-    code = drop_seen(model, state, item, k, error);
-  }
+  code = aim_at(items, item, weights, vector, &query) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK) code = find_fans(model, state, &query, item, k, enough, cancel, error);
+  /* Those who dislike it are not counted: where they were in the way, all users are looked at. */
+  if (code == SQLITE_OK && (int64_t)state->count < k && enough < model_user_count(model) &&
+      shape_is_feedback(&items->shape))
+    code = find_fans(model, state, &query, item, k, INT64_MAX, cancel, error);
   if (code == SQLITE_OK) code = read_ids(model, state, error);
   memory_free(weights);
   memory_free_aligned(vector);

@@ -71,6 +71,9 @@ class Likes(Feedback):
             db = self.trained_on(votes, function, size, **options)
             self.assertEqual(db.execute("SELECT item FROM recommend(38, 1)").fetchall(), [("liked",)])
             self.assertEqual(db.execute("SELECT item, score FROM recommend(999, 3)").fetchall(), [("base", 40.0), ("liked", 10.0), ("hated", 0.0)])
+            fans = [user for user, in db.execute("SELECT user FROM recommend_users('hated', 7) ORDER BY rank")]
+            self.assertEqual(fans, [user for user, in db.execute("SELECT user FROM recommend_users('hated', 40) ORDER BY rank")][:7])
+            self.assertEqual((len(fans), set(fans) <= set(range(30, 40))), (7, True))
             self.assertEqual((self.summary["zeros"], self.summary["dislikes"]), (0, 30))
             self.check(db)
 

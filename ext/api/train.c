@@ -171,13 +171,15 @@ static int choose_name(Training *training, const ModelName *given, Error *error)
   return training->schema && training->name ? SQLITE_OK : error_no_memory(error);
 }
 
-static int check_writable(Training *training, Error *error) {
+/* `may_move`: the caller may name another. */
+static int check_writable(Training *training, int may_move, Error *error) {
   ModelName name = {training->schema, training->name};
   const char *function = training->family->function;
   int readonly = sqlite3_db_readonly(training->connection->db, name.schema);
   if (readonly > 0)
-    return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it",
-                     function, name.schema);
+    return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it%s",
+                     function, name.schema,
+                     may_move ? "; the option \"model\" puts it elsewhere, as in '{\"model\": \"temp.taste\"}'" : "");
   if (readonly < 0 && sqlite3_stricmp(name.schema, "temp") != 0) /* which is not open before its first table */
     return error_set(error, SQLITE_ERROR, "%s: there is no database \"%s\" for the model to be in", function,
                      name.schema);
@@ -204,7 +206,7 @@ static int find_model(Training *training, const TrainRequest *request, Error *er
   Connection *connection = training->connection;
   int code = source_resolve(connection->db, request->source, training->family->function, &training->source, error);
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);
-  if (code == SQLITE_OK && *training->name) code = check_writable(training, error);
+  if (code == SQLITE_OK && *training->name) code = check_writable(training, !request->model, error);
   if (code == SQLITE_OK && !request->model) code = check_name(training, error);
   if (code == SQLITE_OK && (training->replaces || request->from_file))
     code = known_read(connection->db, (ModelName){training->schema, training->name}, &training->known,

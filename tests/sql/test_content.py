@@ -263,7 +263,7 @@ class Sources(TestCase):
         db = self.closing(connect(f"file:{path}?mode=ro", uri=True))
         self.assertEqual(db.execute("SELECT item FROM tfidf_search('hen', 5)").fetchall(), [(3,)])
         self.assertEqual(db.execute("SELECT tfidf_vector('hen')").fetchone(), ('{"hen":1.0}',))
-        self.assert_error(db, "SELECT tfidf_train('documents')", "tfidf_train", "read-only")
+        self.assert_error(db, "SELECT tfidf_train('documents')", "tfidf_train", "read-only", '{"model": "temp.taste"}')
 
     def test_without_fts5(self):
         db = self.closing(documents(self.TEXTS))

@@ -263,7 +263,11 @@ int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Erro
 double predictor_estimate(const ModelItems *items, double user_offset, uint32_t item) {
   const ModelShape *shape = &items->shape;
   int head = shape->prediction_head;
+  const FoldIn *fold = &shape->fold[head];
   if (!shape->biases[head]) return shape->average; /* a rating */
+  /* The biases of a projection are the means themselves. */
+  if (fold->method == FOLD_PROJECTION && (fold->user_mean ? isnan(user_offset) : item == DICTIONARY_NONE))
+    return shape->average;
   double sum = isnan(user_offset) ? shape->mean[head] : user_offset;
   if (item != DICTIONARY_NONE) sum += (double)items->panel[head].bias[item];
   return shape_prediction(shape, sum);

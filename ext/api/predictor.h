@@ -45,8 +45,8 @@ int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user
 int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Error *error);
 
 /* The estimate where the user or the item is unknown: the mean and the bias that is known, or, of a model without
- * biases, the mean of all ratings. `user_offset` is that of the prediction head, NaN: the user is unknown; `item` may
- * be DICTIONARY_NONE. */
+ * biases and where the one whose mean was taken away is unknown, the mean of all ratings. `user_offset` is that of the
+ * prediction head, NaN: the user is unknown; `item` may be DICTIONARY_NONE. */
 double predictor_estimate(const ModelItems *items, double user_offset, uint32_t item);
 
 void predictor_end(Predictor *predictor); /* cleared is fine; leaves it cleared */

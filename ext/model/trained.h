@@ -140,8 +140,10 @@ static inline int shape_is_feedback(const ModelShape *shape) {
   return !shape->cosine && shape->prediction_head < 0 && shape->profile != PROFILE_RATING;
 }
 
-/* … and how often something was done, so that several rows of a pair add up? */
-static inline int shape_is_counts(const ModelShape *shape) { return shape_is_feedback(shape) && !shape->links; }
+/* … and how often something was done, so that several rows of a pair add up? Not of EASE, for which once is enough. */
+static inline int shape_is_counts(const ModelShape *shape) {
+  return shape_is_feedback(shape) && shape->links != LINK_ITEM_WEIGHTS;
+}
 
 /* Does an entry of a history speak for its item? A rating from the mean on, what was done at all. Items are popular by
  * how many like them: the most rated may be the worst. */

@@ -279,6 +279,12 @@ class Profiles(Feedback):
         db = self.trained_on(CELLS, algorithm="ials")
         self.assertEqual(self.recommended(db, "SELECT 0, 2 UNION ALL SELECT 7, 1 UNION ALL SELECT 0, 3"), self.recommended(db, '{"0": 5, "7": 1}'))
         self.assertEqual(self.recommended(db, "SELECT 0, 2 UNION ALL SELECT 7, 1 UNION ALL SELECT 7, -1"), self.recommended(db, '{"0": 2}'))
+        db.execute("CREATE VIEW plays AS SELECT user, item FROM ratings WHERE rating > 0 UNION ALL SELECT user, item FROM ratings WHERE rating > 1")
+        db.execute("DROP TABLE m")
+        db.execute("SELECT knn_train('plays', 5, '{\"by\": \"user\", \"model\": \"m\"}')")
+        once, twice = (self.recommended(db, '{"0": %d, "7": 1}' % n) for n in (1, 3))
+        self.assertNotEqual(once, twice)
+        self.assertEqual(self.recommended(db, "SELECT 0 UNION ALL SELECT 7 UNION ALL SELECT 0 UNION ALL SELECT 0"), twice)
         db = self.trained_on(CELLS, "ease_train", 5)
         self.assertEqual(self.recommended(db, "SELECT 0, 2 UNION ALL SELECT 7, 1 UNION ALL SELECT 7, -1"), self.recommended(db, '{"0": 2, "7": -1}'))
 

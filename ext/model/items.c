@@ -237,7 +237,7 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
   int of_ratings = config->rank[HEAD_RATING] || config->biases[HEAD_RATING] || config->biases[HEAD_RANKING] ||
                    config->score_head != HEAD_RANKING || config->prediction_head != HEAD_RANKING;
   if (config->cosine && config->profile == PROFILE_RATING)
-    return shadow_damaged(error, name, "its profile is none that a model of content can have");
+    return shadow_damaged(error, name, "a model of content can't have its profile");
   if (config->cosine ? of_ratings : config->sparse)
     return shadow_damaged(error, name, "its configuration is half one of content and half one of ratings");
   if (config->links &&
@@ -437,7 +437,7 @@ static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first,
       squares += (double)value[e] * (double)value[e];
     }
     if (!right || (end > start && fabs(squares - 1) > 1e-6))
-      code = shadow_damaged(error, reader->name, "an item's vector is none of length 1 over its terms");
+      code = shadow_damaged(error, reader->name, "an item's vector is not one of length 1 over its terms");
   }
   return code;
 }

@@ -43,7 +43,8 @@ static int take_list(Reader *reader, sqlite3_stmt *statement, size_t self, size_
   for (size_t i = first; i < first + n; i++)
     if (lists->neighbor[i] >= rows || lists->neighbor[i] == self ||
         (i > first && lists->similarity[i] > lists->similarity[i - 1]))
-      return shadow_damaged(error, reader->name, "a list of neighbours is none");
+      return shadow_damaged(error, reader->name,
+                            "a list of neighbours is out of order, or names rows that are not there");
   *to += n;
   return SQLITE_OK;
 }

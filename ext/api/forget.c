@@ -18,6 +18,8 @@
  * out first, and one nested statement writes it. */
 #include "forget.h"
 
+#include <math.h>
+
 #include "../base/memory.h"
 #include "../data/interrupt.h"
 #include "../model/live.h"
@@ -109,6 +111,18 @@ static int reduce_histories(Forgetting *forgetting, const ModelUsers *users, siz
   return code;
 }
 
+/* Of ratings near the end of what a float can hold the equations can't be solved: that must not get into the model. */
+static int check_row(const Forgetting *forgetting, const float *row, Error *error) {
+  size_t floats = store_row_floats(&forgetting->items->shape);
+  for (size_t i = 0; i < floats; i++)
+    if (!isfinite(row[i]))
+      return error_set(error, SQLITE_ERROR,
+                       "model \"%s\" has ratings that are too large for the users of this item to be folded in without "
+                       "it: take it out of the source and train again",
+                       forgetting->name.name);
+  return SQLITE_OK;
+}
+
 /* Folds the users of a chunk in again, if there are any who were trained on the item. */
 static int fold_chunk(Forgetting *forgetting, const ModelUsers *users, size_t first, size_t start,
                       const uint8_t *changed, Error *error) {
@@ -122,6 +136,7 @@ static int fold_chunk(Forgetting *forgetting, const ModelUsers *users, size_t fi
                ? fold_user_row(&forgetting->without, NULL, &reduced, forgetting->rows + place * floats,
                                &forgetting->interrupt.cancel, error)
                : error_no_memory(error);
+    if (code == SQLITE_OK) code = check_row(forgetting, forgetting->rows + place * floats, error);
     history_free(&reduced);
   }
   if (code != SQLITE_OK || !any) return code;

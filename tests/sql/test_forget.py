@@ -455,6 +455,20 @@ class Statements(Forgetting):
         db.execute("INSERT INTO m(m, item) VALUES('forget', '62')")  # by the affinity of the ids
         self.assertEqual(db.execute("SELECT count(*) FROM m_item WHERE id IS NULL").fetchone(), (1,))
 
+    def test_ratings_too_large_to_fold_in(self):
+        """Solving for users overflows where training did not: no factor that is not finite gets into the model."""
+        for algorithm in ("sgd", "svdpp"):
+            db = self.closing(connect())
+            add_ratings(db, [(user, item, 1e30 * (user - item)) for user in range(4) for item in range(4)])
+            train(db, epochs=2, algorithm=algorithm, model="m")
+            before = shadow_bytes(db, "m")
+            self.assert_error(db, "INSERT INTO m(m, item) VALUES('forget', 1)", "\"m\"", "too large", "train again")
+            summary = json.loads(db.execute("SELECT recommend_forget('item', 1)").fetchone()[0])
+            self.assertEqual((summary["forgotten"], len(summary["refused"])), ([], 1))
+            self.assertEqual(shadow_bytes(db, "m"), before)
+            db.execute("INSERT INTO m(m, user) VALUES('forget', 1)")
+            self.check(db)
+
     def test_bpr(self):
         """Which has no way to fold anybody in, forgets users and items all the same."""
         for algorithm in ("bpr", "logistic"):

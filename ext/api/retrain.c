@@ -98,8 +98,8 @@ static int check_origin(const char *caller, ModelName name, const Origin *origin
   if (!origin->is_query) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" was trained from a SELECT, which is not run again, since it comes from the "
-                   "database file: make it a view, and train from the view once, as in CREATE VIEW %s_source AS "
-                   "SELECT …; SELECT %s('%s_source', %s'{\"model\": \"%s\"}')",
+                   "database file: make it a view, and train from the view once, as in CREATE VIEW \"%w_source\" AS "
+                   "SELECT …; SELECT %s('%q_source', %s'{\"model\": \"%s\"}')",
                    caller, name.name, name.name, (*family)->function, name.name, (*family)->size ? "…, " : "",
                    name.name);
 }

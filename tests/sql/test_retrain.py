@@ -132,7 +132,7 @@ class Retrain(TestCase):
         train(db, "SELECT user, item, rating FROM ratings", 3, model="taste", epochs=2)
         before = shadow_bytes(db, "taste")
         for sql in (RETRAIN.replace("?", "'taste'"), COMMAND.format("taste")):
-            message = self.assert_error(db, sql, '"taste"', "SELECT, which is not run again", "CREATE VIEW taste_source AS SELECT")
+            message = self.assert_error(db, sql, '"taste"', "SELECT, which is not run again", 'CREATE VIEW "taste_source" AS SELECT')
         self.assertEqual(shadow_bytes(db, "taste"), before)
         db.execute("CREATE VIEW taste_source AS SELECT user, item, rating FROM ratings")  # what the message says
         self.assertIn("SELECT mf_train('taste_source', …, '{\"model\": \"taste\"}')", message)

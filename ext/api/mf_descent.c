@@ -61,7 +61,7 @@ void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *pla
 }
 
 int mf_create_sgd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
-  return sgd_create(factorizer, &training->data.by_user, &plan->method.sgd, error);
+  return sgd_create(factorizer, &training->data.by_user, &plan->method.sgd, &training->interrupt.cancel, error);
 }
 
 void mf_describe_sgd(const MfPlan *plan, sqlite3_str *json) {
@@ -82,7 +82,7 @@ void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *pl
 }
 
 int mf_create_adam(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
-  return adam_create(factorizer, &training->data.by_user, &plan->method.adam, error);
+  return adam_create(factorizer, &training->data.by_user, &plan->method.adam, &training->interrupt.cancel, error);
 }
 
 void mf_describe_adam(const MfPlan *plan, sqlite3_str *json) {
@@ -105,7 +105,8 @@ void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan
 }
 
 int mf_create_gradient(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
-  return gradient_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.gradient, error);
+  return gradient_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.gradient,
+                         &training->interrupt.cancel, error);
 }
 
 void mf_describe_gradient(const MfPlan *plan, sqlite3_str *json) {

@@ -38,7 +38,7 @@ void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *p
 }
 
 int mf_create_svdpp(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
-  return svdpp_create(factorizer, &training->data.by_user, &plan->method.svdpp, error);
+  return svdpp_create(factorizer, &training->data.by_user, &plan->method.svdpp, &training->interrupt.cancel, error);
 }
 
 void mf_describe_svdpp(const MfPlan *plan, sqlite3_str *json) {
@@ -70,7 +70,8 @@ void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *pla
 }
 
 int mf_create_nmf(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
-  return nmf_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.nmf, error);
+  return nmf_create(factorizer, &training->data.by_user, &training->by_item, &plan->method.nmf,
+                    &training->interrupt.cancel, error);
 }
 
 void mf_describe_nmf(const MfPlan *plan, sqlite3_str *json) {

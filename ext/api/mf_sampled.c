@@ -60,7 +60,8 @@ void mf_plan_bpr(const Training *training, const MfOptions *options, MfPlan *pla
 int mf_create_bpr(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   const SparseMatrix *likes;
   int code = training_likes(training, &likes, error);
-  return code == SQLITE_OK ? bpr_create(factorizer, likes, &plan->method.sampled, error) : code;
+  return code == SQLITE_OK ? bpr_create(factorizer, likes, &plan->method.sampled, &training->interrupt.cancel, error)
+                           : code;
 }
 
 void mf_describe_bpr(const MfPlan *plan, sqlite3_str *json) { describe_sampled(plan, json); }
@@ -77,7 +78,9 @@ void mf_plan_logistic(const Training *training, const MfOptions *options, MfPlan
 int mf_create_logistic(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error) {
   const SparseMatrix *likes;
   int code = training_likes(training, &likes, error);
-  return code == SQLITE_OK ? logistic_create(factorizer, likes, &plan->method.sampled, error) : code;
+  return code == SQLITE_OK
+             ? logistic_create(factorizer, likes, &plan->method.sampled, &training->interrupt.cancel, error)
+             : code;
 }
 
 void mf_describe_logistic(const MfPlan *plan, sqlite3_str *json) {

@@ -103,11 +103,11 @@ static int side_alloc(Side *side, size_t rows, size_t stride, size_t batch, int 
   return good && side->slot && side->row && side->first && side->last && side->next ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int adam_alloc(Adam *adam) {
+static int adam_alloc(Adam *adam, const Cancel *cancel) {
   const AdamOptions *options = &adam->options;
   const SparseMatrix *by_user = adam->by_user;
   Factors *f = &adam->factors;
-  int code = descent_start(&options->start, by_user, f);
+  int code = descent_start(&options->start, by_user, f, cancel);
   if (code != SQLITE_OK) return code;
   size_t stride = (size_t)f->stride, entries = by_user->start[by_user->rows], batch = (size_t)options->batch_size;
   adam->kernels = descent_kernels();
@@ -377,16 +377,18 @@ static void adam_destroy(void *state) {
   memory_free(adam);
 }
 
-int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamOptions *options, Error *error) {
+int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamOptions *options, const Cancel *cancel,
+                Error *error) {
   static const FactorizerMethod method = {adam_epoch, NULL, adam_factors, adam_take, adam_destroy};
   *factorizer = (Factorizer){0};
   Adam *adam = memory_alloc_zero(1, sizeof *adam);
   if (!adam) return error_no_memory(error);
   adam->options = *options;
   adam->by_user = by_user;
-  if (adam_alloc(adam) != SQLITE_OK) {
+  int code = adam_alloc(adam, cancel);
+  if (code != SQLITE_OK) {
     adam_destroy(adam);
-    return error_no_memory(error);
+    return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, adam, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};

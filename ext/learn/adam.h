@@ -18,6 +18,7 @@ typedef struct AdamOptions {
 
 /* Starts a training. The matrix (values NULL: all 1) must outlive it. Memory: three times the factors, 4 bytes a rating
  * and a row for each rating of a batch. SQLITE_NOMEM. */
-int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamOptions *options, Error *error);
+int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamOptions *options, const Cancel *cancel,
+                Error *error);
 
 #endif

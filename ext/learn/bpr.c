@@ -10,9 +10,10 @@
  * How i and j are drawn, and what γ is: sampled.c. */
 #include "bpr.h"
 
-int bpr_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options, Error *error) {
+int bpr_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options, const Cancel *cancel,
+               Error *error) {
   SampledOptions pairs = *options;
   pairs.pairs = 1;
   pairs.alpha = 0;
-  return sampled_create(factorizer, by_user, sampled_kernels()->pairs, &pairs, error);
+  return sampled_create(factorizer, by_user, sampled_kernels()->pairs, &pairs, cancel, error);
 }

@@ -7,6 +7,7 @@
 
 /* Starts a training: see sampled_create. options->pairs and alpha are not read. With start.biases items have biases
  * (users' would make no difference, and are 0). Values are not read: whatever is there, the user has. */
-int bpr_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options, Error *error);
+int bpr_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options, const Cancel *cancel,
+               Error *error);
 
 #endif

@@ -62,7 +62,7 @@ static int draw_chunk(void *context, size_t chunk, int worker) {
   return SQLITE_OK;
 }
 
-int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factors *factors) {
+int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factors *factors, const Cancel *cancel) {
   int code = factors_alloc(factors, by_user->rows, by_user->columns, start->rank, start->biases);
   if (code != SQLITE_OK) return code;
   uint8_t *rated = memory_alloc_zero(by_user->columns, 1);
@@ -72,7 +72,7 @@ int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factor
   drawing.user_chunks = (factors->users + drawing.rows - 1) / drawing.rows;
   size_t item_chunks = (factors->items + drawing.rows - 1) / drawing.rows;
   for (size_t e = 0; rated && e < by_user->start[by_user->rows]; e++) rated[by_user->index[e]] = 1;
-  code = rated ? parallel_for(start->threads, drawing.user_chunks + item_chunks, draw_chunk, &drawing, NULL)
+  code = rated ? parallel_for(start->threads, drawing.user_chunks + item_chunks, draw_chunk, &drawing, cancel)
                : SQLITE_NOMEM;
   memory_free(rated);
   if (code != SQLITE_OK) factors_free(factors);

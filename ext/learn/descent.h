@@ -25,7 +25,8 @@ typedef struct DescentBlocks {
 int descent_cut(const SparseMatrix *matrix, DescentBlocks *blocks);
 void descent_blocks_free(DescentBlocks *blocks);
 
-/* Factors (with biases, if asked for) drawn at random: rows without entries are zero. SQLITE_OK or SQLITE_NOMEM. */
+/* Factors (with biases, if asked for) drawn at random: rows without entries are zero. SQLITE_OK, SQLITE_NOMEM, or what
+ * cancel says. */
 typedef struct DescentStart {
   int rank, biases, uniform;
   double mean;
@@ -33,7 +34,7 @@ typedef struct DescentStart {
   uint64_t seed;
   int threads;
 } DescentStart;
-int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factors *factors);
+int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factors *factors, const Cancel *cancel);
 
 /* The loss above, and the RMSE of y − ŷ. SQLITE_ERROR where they are not finite, SQLITE_NOMEM, or what cancel says. */
 typedef struct DescentPenalty {

@@ -36,8 +36,8 @@ typedef struct Gradient {
   int epochs;
 } Gradient;
 
-static int gradient_alloc(Gradient *g, const SparseMatrix *by_user, const SparseMatrix *by_item) {
-  int code = descent_start(&g->options.start, by_user, &g->factors);
+static int gradient_alloc(Gradient *g, const SparseMatrix *by_user, const SparseMatrix *by_item, const Cancel *cancel) {
+  int code = descent_start(&g->options.start, by_user, &g->factors, cancel);
   if (code != SQLITE_OK) return code;
   Factors *f = &g->factors;
   g->kernels = descent_kernels();
@@ -129,15 +129,16 @@ static void gradient_destroy(void *state) {
 }
 
 int gradient_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
-                    const GradientOptions *options, Error *error) {
+                    const GradientOptions *options, const Cancel *cancel, Error *error) {
   static const FactorizerMethod method = {gradient_epoch, NULL, gradient_factors, gradient_take, gradient_destroy};
   *factorizer = (Factorizer){0};
   Gradient *g = memory_alloc_zero(1, sizeof *g);
   if (!g) return error_no_memory(error);
   g->options = *options;
-  if (gradient_alloc(g, by_user, by_item) != SQLITE_OK) {
+  int code = gradient_alloc(g, by_user, by_item, cancel);
+  if (code != SQLITE_OK) {
     gradient_destroy(g);
-    return error_no_memory(error);
+    return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, g, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};

@@ -14,7 +14,7 @@ typedef struct GradientOptions {
 
 /* Starts a training. The two matrices are each other's transpose (values NULL: all 1) and must outlive it. */
 int gradient_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
-                    const GradientOptions *options, Error *error);
+                    const GradientOptions *options, const Cancel *cancel, Error *error);
 
 /* A learning rate that is small enough, for ratings of this unit: 1 / (2 · the longest row's length · max(unit, 1)):
  * the loss bends by that row's length along its bias, and by that times the other side's factors along its own. */

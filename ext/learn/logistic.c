@@ -10,8 +10,9 @@
  * of all of them. How, and what γ is: sampled.c. */
 #include "logistic.h"
 
-int logistic_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options, Error *error) {
+int logistic_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options,
+                    const Cancel *cancel, Error *error) {
   SampledOptions cells = *options;
   cells.pairs = 0;
-  return sampled_create(factorizer, by_user, sampled_kernels()->cells, &cells, error);
+  return sampled_create(factorizer, by_user, sampled_kernels()->cells, &cells, cancel, error);
 }

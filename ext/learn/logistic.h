@@ -6,6 +6,7 @@
 #include "sampled.h"
 
 /* Starts a training: see sampled_create. options->pairs is not read. Values (NULL: all 1) are not negative. */
-int logistic_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options, Error *error);
+int logistic_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options,
+                    const Cancel *cancel, Error *error);
 
 #endif

@@ -57,7 +57,7 @@ static int draw_block(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
-static int nmf_alloc(Nmf *nmf, const SparseMatrix *by_user, const SparseMatrix *by_item) {
+static int nmf_alloc(Nmf *nmf, const SparseMatrix *by_user, const SparseMatrix *by_item, const Cancel *cancel) {
   const NmfOptions *options = &nmf->options;
   Factors *f = &nmf->factors;
   int code = factors_alloc(f, by_user->rows, by_user->columns, options->rank, 0);
@@ -74,7 +74,7 @@ static int nmf_alloc(Nmf *nmf, const SparseMatrix *by_user, const SparseMatrix *
     code = side->next ? descent_cut(side->matrix, &side->blocks) : SQLITE_NOMEM;
   }
   if (code != SQLITE_OK) return code;
-  return parallel_for(options->threads, nmf->side[0].blocks.count + nmf->side[1].blocks.count, draw_block, nmf, NULL);
+  return parallel_for(options->threads, nmf->side[0].blocks.count + nmf->side[1].blocks.count, draw_block, nmf, cancel);
 }
 
 static int move_block(void *context, size_t block, int worker) {
@@ -144,15 +144,16 @@ static void nmf_destroy(void *state) {
 }
 
 int nmf_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
-               const NmfOptions *options, Error *error) {
+               const NmfOptions *options, const Cancel *cancel, Error *error) {
   static const FactorizerMethod method = {nmf_epoch, NULL, nmf_factors, nmf_take, nmf_destroy};
   *factorizer = (Factorizer){0};
   Nmf *nmf = memory_alloc_zero(1, sizeof *nmf);
   if (!nmf) return error_no_memory(error);
   nmf->options = *options;
-  if (nmf_alloc(nmf, by_user, by_item) != SQLITE_OK) {
+  int code = nmf_alloc(nmf, by_user, by_item, cancel);
+  if (code != SQLITE_OK) {
     nmf_destroy(nmf);
-    return error_no_memory(error);
+    return descent_error(code, 0, 0, error);
   }
   const DescentPenalty penalty = {options->regularization, 0};
   *factorizer = (Factorizer){&method, nmf, descent_start_loss(by_user, 0, options->init_scale, &penalty)};

@@ -19,6 +19,6 @@ typedef struct NmfOptions {
 /* Starts a training. The two matrices are each other's transpose (values NULL: all 1), hold no negative value, and must
  * outlive it. SQLITE_NOMEM. Rows without entries get zero factors. */
 int nmf_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
-               const NmfOptions *options, Error *error);
+               const NmfOptions *options, const Cancel *cancel, Error *error);
 
 #endif

@@ -107,9 +107,9 @@ static int alloc_sides(Sampled *s) {
   return SQLITE_OK;
 }
 
-static int sampled_alloc(Sampled *s) {
+static int sampled_alloc(Sampled *s, const Cancel *cancel) {
   const SampledOptions *options = &s->options;
-  int code = descent_start(&options->start, s->by_user, &s->factors);
+  int code = descent_start(&options->start, s->by_user, &s->factors, cancel);
   if (code == SQLITE_OK) code = alloc_sides(s);
   if (code != SQLITE_OK) return code;
   size_t entries = s->by_user->start[s->by_user->rows], items = s->factors.items;
@@ -337,7 +337,7 @@ static double start_loss(const Sampled *s) {
 }
 
 int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledLearn *learn_samples,
-                   const SampledOptions *options, Error *error) {
+                   const SampledOptions *options, const Cancel *cancel, Error *error) {
   static const FactorizerMethod method = {sampled_epoch, NULL, sampled_factors, sampled_take, sampled_destroy};
   *factorizer = (Factorizer){0};
   Sampled *s = memory_alloc_zero(1, sizeof *s);
@@ -345,9 +345,10 @@ int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledL
   s->options = *options;
   s->by_user = by_user;
   s->learn = learn_samples;
-  if (sampled_alloc(s) != SQLITE_OK) {
+  int code = sampled_alloc(s, cancel);
+  if (code != SQLITE_OK) {
     sampled_destroy(s);
-    return error_no_memory(error);
+    return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){&method, s, start_loss(s)};
   return SQLITE_OK;

@@ -21,6 +21,6 @@ typedef struct SampledOptions {
  * entries begin at zero. The loss is the mean over the samples of an epoch, each before its step, with the penalty as
  * it is after the last. */
 int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledLearn *learn,
-                   const SampledOptions *options, Error *error);
+                   const SampledOptions *options, const Cancel *cancel, Error *error);
 
 #endif

@@ -289,7 +289,7 @@ static int start_chunk(void *context, size_t chunk, int worker) {
   return SQLITE_OK;
 }
 
-static int sgd_alloc(Sgd *sgd) {
+static int sgd_alloc(Sgd *sgd, const Cancel *cancel) {
   const SparseMatrix *by_user = sgd->by_user;
   const SgdOptions *options = &sgd->options;
   int code = factors_alloc(&sgd->factors, by_user->rows, by_user->columns, options->start.rank, options->start.biases);
@@ -308,7 +308,7 @@ static int sgd_alloc(Sgd *sgd) {
   for (size_t e = 0; e < sgd->entry_count; e++) sgd->side[1].row[by_user->index[e]].count++;
   size_t chunks = chunks_of(sgd, 0) + chunks_of(sgd, 1);
   sgd->penalty = memory_alloc(chunks, sizeof *sgd->penalty);
-  return sgd->penalty ? parallel_for(options->start.threads, chunks, start_chunk, sgd, NULL) : SQLITE_NOMEM;
+  return sgd->penalty ? parallel_for(options->start.threads, chunks, start_chunk, sgd, cancel) : SQLITE_NOMEM;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
@@ -437,16 +437,18 @@ static void sgd_destroy(void *state) {
   memory_free(sgd);
 }
 
-int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOptions *options, Error *error) {
+int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOptions *options, const Cancel *cancel,
+               Error *error) {
   static const FactorizerMethod method = {sgd_epoch, sgd_finish, sgd_factors, sgd_take, sgd_destroy};
   *factorizer = (Factorizer){0};
   Sgd *sgd = memory_alloc_zero(1, sizeof *sgd);
   if (!sgd) return error_no_memory(error);
   sgd->options = *options;
   sgd->by_user = by_user;
-  if (sgd_alloc(sgd) != SQLITE_OK) {
+  int code = sgd_alloc(sgd, cancel);
+  if (code != SQLITE_OK) {
     sgd_destroy(sgd);
-    return error_no_memory(error);
+    return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, sgd, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};

@@ -64,10 +64,10 @@ static int draw_chunk(void *context, size_t chunk, int worker) {
   return SQLITE_OK;
 }
 
-static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user) {
+static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user, const Cancel *cancel) {
   const DescentStart *start = &s->options.start;
   size_t users = by_user->rows, items = by_user->columns;
-  int code = descent_start(start, by_user, &s->factors);
+  int code = descent_start(start, by_user, &s->factors, cancel);
   if (code == SQLITE_OK) code = descent_cut(by_user, &s->blocks);
   if (code != SQLITE_OK) return code;
   size_t stride = (size_t)s->factors.stride, chunks = items / item_chunk(s) + 1;
@@ -92,7 +92,7 @@ static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user) {
       s->weight[by_user->index[e]] += (double)sparse_row_length(by_user, user);
       s->count[by_user->index[e]]++;
     }
-  return parallel_for(start->threads, chunks, draw_chunk, s, NULL);
+  return parallel_for(start->threads, chunks, draw_chunk, s, cancel);
 }
 
 /* ---- a user's visit ---------------------------------------------------------------------------------------------- */
@@ -272,7 +272,8 @@ static void svdpp_destroy(void *state) {
   memory_free(s);
 }
 
-int svdpp_create(Factorizer *factorizer, const SparseMatrix *by_user, const SvdppOptions *options, Error *error) {
+int svdpp_create(Factorizer *factorizer, const SparseMatrix *by_user, const SvdppOptions *options, const Cancel *cancel,
+                 Error *error) {
   static const FactorizerMethod method = {svdpp_epoch, svdpp_finish, svdpp_factors, svdpp_take, svdpp_destroy};
   *factorizer = (Factorizer){0};
   Svdpp *s = memory_alloc_zero(1, sizeof *s);
@@ -280,9 +281,10 @@ int svdpp_create(Factorizer *factorizer, const SparseMatrix *by_user, const Svdp
   s->options = *options;
   s->by_user = by_user;
   s->kernels = svdpp_kernels();
-  if (svdpp_alloc(s, by_user) != SQLITE_OK) {
+  int code = svdpp_alloc(s, by_user, cancel);
+  if (code != SQLITE_OK) {
     svdpp_destroy(s);
-    return error_no_memory(error);
+    return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, s, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};

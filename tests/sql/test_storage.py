@@ -588,6 +588,17 @@ class Transactions(Files):
         self.assertEqual(shadow_bytes(db), before)
         self.check(db)
 
+    def test_interrupted_while_the_factors_are_drawn(self):
+        """Twenty million random numbers are drawn before the first epoch, which is a quarter of a second of one thread."""
+        for algorithm in ("bpr", "logistic", "sgd", "adam", "gradient"):
+            db = connect()
+            add_ratings(db, [(user, user % 50, 1 + user % 5) for user in range(5000)])
+            begun = time.thread_time()
+            db.set_progress_handler(lambda: time.thread_time() > begun + 0.06, 100)
+            self.assert_error(db, f"SELECT mf_train('ratings', 4096, '{{\"algorithm\": \"{algorithm}\", \"threads\": 1}}')", "interrupted")
+            self.assertLess(time.thread_time() - begun, 0.4, algorithm)
+            db.close()
+
 
 class Connections(Files):
     def test_a_second_connection_retrains(self):

@@ -14,12 +14,12 @@ static AdamOptions options_of(int rank, int threads, int batch_size) {
 static int create(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
   AdamOptions options = options_of(rank, threads, 40);
   options.start.biases = rank % 2;
-  return adam_create(fit, &data->by_user, &options, error);
+  return adam_create(fit, &data->by_user, &options, NULL, error);
 }
 
 static int create_large(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
   AdamOptions options = options_of(rank, threads, 10000); /* large enough for threads */
-  return adam_create(fit, &data->by_user, &options, error);
+  return adam_create(fit, &data->by_user, &options, NULL, error);
 }
 
 /* ---- dense Adam, in double precision ----------------------------------------------------------------------------- */
@@ -119,7 +119,7 @@ static void test_dense(void) {
   FactorizerReport report;
   Dense dense;
   int done;
-  CHECK(adam_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+  CHECK(adam_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
   dense_from(&dense, fit.method->factors(fit.state));
   for (int epoch = 0; epoch < 200; epoch++) {
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK && !done);
@@ -139,7 +139,7 @@ static void test_one_batch(void) {
   FactorizerReport report;
   Dense dense;
   int done;
-  CHECK(adam_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+  CHECK(adam_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
   dense_from(&dense, fit.method->factors(fit.state));
   for (int epoch = 0; epoch < 50; epoch++) {
     double g[UNKNOWNS] = {0};
@@ -162,7 +162,7 @@ static void test_learns(void) {
     Error error = {0};
     FactorizerReport report = {0};
     int done;
-    CHECK(adam_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+    CHECK(adam_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
     for (int epoch = 0; epoch < 30 + size; epoch++) fit.method->epoch(fit.state, &report, &done, NULL, &error);
     CHECK(report.train_rmse < .6);
     fit.method->destroy(fit.state);

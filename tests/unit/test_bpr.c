@@ -15,7 +15,7 @@ static int create(Factorizer *factorizer, const Data *data, int threads, int ran
   SampledOptions now = options;
   now.start.threads = threads;
   now.start.rank = rank;
-  return bpr_create(factorizer, &data->by_user, &now, error);
+  return bpr_create(factorizer, &data->by_user, &now, NULL, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5};
@@ -141,7 +141,7 @@ static void epoch_seen(const Data *data, int pairs, double alpha, int negatives,
   now.pairs = pairs, now.alpha = alpha, now.negatives = negatives;
   seen = calloc((data->by_user.start[data->by_user.rows] * (size_t)(negatives + 1) + 1) * (size_t)epochs, sizeof *seen);
   seen_count = 0;
-  CHECK(sampled_create(&fit, &data->by_user, look, &now, &error) == SQLITE_OK);
+  CHECK(sampled_create(&fit, &data->by_user, look, &now, NULL, &error) == SQLITE_OK);
   for (int epoch = 0; epoch < epochs; epoch++)
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
   if (seen_count > 0) CHECK_NEAR(report.loss, 1, 1e-12);
@@ -271,7 +271,7 @@ static void test_penalty(void) {
   now.start.threads = 1, now.pairs = 1;
   seen = calloc(data.by_user.start[40] * 2 + 1, sizeof *seen);
   seen_count = 0;
-  CHECK(sampled_create(&fit, &data.by_user, look, &now, &error) == SQLITE_OK);
+  CHECK(sampled_create(&fit, &data.by_user, look, &now, NULL, &error) == SQLITE_OK);
   CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
   const Factors *f = fit.method->factors(fit.state);
   double sum = 0, entries = (double)data.by_user.start[40];

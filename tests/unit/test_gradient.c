@@ -14,7 +14,7 @@ static int create(Factorizer *fit, const Data *data, int threads, int rank, Erro
   GradientOptions options = options_of(rank, threads);
   options.momentum = .5;
   options.start.biases = rank % 2;
-  return gradient_create(fit, &data->by_user, &data->by_item, &options, error);
+  return gradient_create(fit, &data->by_user, &data->by_item, &options, NULL, error);
 }
 
 static Factors copy_of(const Factors *f) {
@@ -59,7 +59,7 @@ static void test_steps(double momentum, double decay) {
   Error error = {0};
   FactorizerReport report;
   int done;
-  CHECK(gradient_create(&fit, &data.by_user, &data.by_item, &options, &error) == SQLITE_OK);
+  CHECK(gradient_create(&fit, &data.by_user, &data.by_item, &options, NULL, &error) == SQLITE_OK);
   const Factors *now = fit.method->factors(fit.state);
   Factors before = copy_of(now), earlier = copy_of(now);
   size_t unknowns = (before.users + before.items) * ((size_t)before.stride + 1);
@@ -94,7 +94,7 @@ static void test_falls(void) {
   FactorizerReport report;
   double last = INFINITY, first = 0;
   int done;
-  CHECK(gradient_create(&fit, &data.by_user, &data.by_item, &options, &error) == SQLITE_OK);
+  CHECK(gradient_create(&fit, &data.by_user, &data.by_item, &options, NULL, &error) == SQLITE_OK);
   for (int epoch = 0; epoch < 200; epoch++) {
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
     CHECK(report.loss < last);

@@ -16,7 +16,7 @@ static int create(Factorizer *factorizer, const Data *data, int threads, int ran
   SampledOptions now = options;
   now.start.threads = threads;
   now.start.rank = rank;
-  return logistic_create(factorizer, &data->by_user, &now, error);
+  return logistic_create(factorizer, &data->by_user, &now, NULL, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5};

@@ -8,7 +8,7 @@ static int create(Factorizer *factorizer, const Data *data, int threads, int ran
   NmfOptions now = options;
   now.threads = threads;
   now.rank = rank;
-  return nmf_create(factorizer, &data->by_user, &data->by_item, &now, error);
+  return nmf_create(factorizer, &data->by_user, &data->by_item, &now, NULL, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5};

@@ -13,13 +13,13 @@ static SgdOptions options_of(int adaptive, int rank, int threads) {
 
 static int create_constant(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
   SgdOptions options = options_of(0, rank, threads);
-  return sgd_create(fit, &data->by_user, &options, error);
+  return sgd_create(fit, &data->by_user, &options, NULL, error);
 }
 
 static int create_adaptive(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
   SgdOptions options = options_of(1, rank, threads);
   options.start.biases = rank % 2; /* with and without, over the ranks */
-  return sgd_create(fit, &data->by_user, &options, error);
+  return sgd_create(fit, &data->by_user, &options, NULL, error);
 }
 
 /* Users and items in pairs, user u having rated item n-1-u only: no rating's step sees another's. */
@@ -86,7 +86,7 @@ static void check_pairs(SgdOptions options, size_t n) {
   Error error = {0};
   FactorizerReport report;
   int done;
-  CHECK(sgd_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+  CHECK(sgd_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
   Pair *pairs = malloc(n * sizeof *pairs);
   const Factors *factors = fit.method->factors(fit.state);
   for (size_t u = 0; u < n; u++) pairs[u] = pair_of(factors, u, n - 1 - u, options.unit);
@@ -128,7 +128,7 @@ static void test_start(void) {
     options.start.uniform = uniform;
     Factorizer fit;
     Error error = {0};
-    CHECK(sgd_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+    CHECK(sgd_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
     const Factors *f = fit.method->factors(fit.state);
     double sum = 0, square = 0, fourth = 0, n = 0;
     for (size_t row = 0; row < f->users; row++)
@@ -143,7 +143,7 @@ static void test_start(void) {
     float first = f->user[0];
     fit.method->destroy(fit.state);
     options.start.seed = 43;
-    CHECK(sgd_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+    CHECK(sgd_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
     CHECK(fit.method->factors(fit.state)->user[0] != first);
     fit.method->destroy(fit.state);
   }
@@ -164,7 +164,7 @@ static void test_unit(void) {
     Error error = {0};
     FactorizerReport report;
     int done;
-    CHECK(sgd_create(&fit, &data.by_user, &options, &error) == SQLITE_OK);
+    CHECK(sgd_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
     for (int epoch = 0; epoch < 5; epoch++) fit.method->epoch(fit.state, &report, &done, NULL, &error);
     fit.method->take(fit.state, &factors[scaled]);
     fit.method->destroy(fit.state);

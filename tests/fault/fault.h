@@ -2,7 +2,7 @@
  * all that a database holds, and a file system that fails or kills at a given write.
  *
  * Everything is deterministic: a fault is the nth of its kind, never one at a time. FAULT_FULL=1 in the environment
- * tries every n; without it, and under a sanitizer, some are left out, fewer with FAULT_MORE=4 or so, which is what
+ * tries every n; without it, and under a sanitizer, some are left out, fewer with FAULT_MORE=8 or so, which is what
  * continuous integration has time for. Included by one file of a program. */
 #ifndef RECOMMEND_TESTS_FAULT_H
 #define RECOMMEND_TESTS_FAULT_H
@@ -30,18 +30,24 @@
 
 /* ---- how many ---------------------------------------------------------------------------------------------------- */
 
-/* FAULT_MORE=4 in the environment tries about four times as many as usual. */
+/* FAULT_MORE=8 in the environment tries some eight times as many as a person waits for. */
 static inline long fault_more(void) {
   const char *more = getenv("FAULT_MORE");
   long times = more ? atol(more) : 1;
   return times > 0 ? times : 1;
 }
 
-/* The n to try after n: all of them up to `dense`, then steps of 1/`fineness` of n. */
+/* The n to try after n: all of them up to half of `dense`, then steps of 2/`fineness` of n. */
 static inline long next_fault(long n, long dense, long fineness) {
-  if (getenv("FAULT_FULL") || n < dense * fault_more() / FAULT_SLOW) return n + 1;
-  long step = n * FAULT_SLOW / (fineness * fault_more());
+  if (getenv("FAULT_FULL") || n < dense * fault_more() / (2 * FAULT_SLOW)) return n + 1;
+  long step = n * 2 * FAULT_SLOW / (fineness * fault_more());
   return n + (step > 0 ? step : 1);
+}
+
+/* How far it is from one to the next where every 2 * `stride`th is tried. */
+static inline long fault_stride(long stride) {
+  long far = getenv("FAULT_FULL") ? 1 : 2 * stride * FAULT_SLOW / fault_more();
+  return far > 0 ? far : 1;
 }
 
 /* ---- what a statement came to ------------------------------------------------------------------------------------ */

@@ -15,7 +15,7 @@ static const Damaged damaged[] = {
     {"plays_mf_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
 
-static void damage_ratings(long full) {
+static void damage_ratings(void) {
   static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor", NULL};
   static const char *const unused[] = {"neighbor", "term", "weight", NULL};
   sqlite3 *db = empty_database();
@@ -35,19 +35,19 @@ static void damage_ratings(long full) {
   WITH_DAMAGE(DETECTED, "UPDATE ratings_mf_config SET value = 1 WHERE key = 'cosine'");
   WITH_DAMAGE(DETECTED, "UPDATE plays_mf_config SET value = 1 WHERE key = 'cosine'");
   WITH_DAMAGE(DETECTED, "UPDATE plays_mf_config SET value = 1 WHERE key = 'sparse'");
-  damage_blobs((Cell){"ratings_mf_userfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_blobs((Cell){"ratings_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_blobs((Cell){"plays_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_blobs((Cell){"ratings_mf_user", "history", "idx"}, full ? 1 : 13 * FAULT_SLOW);
-  damage_blobs((Cell){"plays_mf_user", "history", "idx"}, full ? 1 : 7 * FAULT_SLOW);
-  for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) damage_rows(&damaged[i], full ? 1 : 5 * FAULT_SLOW);
-  damage_config("ratings_mf_config", full ? 1 : 2 * FAULT_SLOW);
-  damage_config("plays_mf_config", full ? 1 : 7 * FAULT_SLOW);
+  damage_blobs((Cell){"ratings_mf_userfactor", "data", "chunk"}, fault_stride(7));
+  damage_blobs((Cell){"ratings_mf_itemfactor", "data", "chunk"}, fault_stride(7));
+  damage_blobs((Cell){"plays_mf_itemfactor", "data", "chunk"}, fault_stride(7));
+  damage_blobs((Cell){"ratings_mf_user", "history", "idx"}, fault_stride(13));
+  damage_blobs((Cell){"plays_mf_user", "history", "idx"}, fault_stride(7));
+  for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) damage_rows(&damaged[i], fault_stride(5));
+  damage_config("ratings_mf_config", fault_stride(2));
+  damage_config("plays_mf_config", fault_stride(7));
   discharge();
 }
 
 /* Of an item that was forgotten there is a place, and nothing else: see items.c. */
-static void damage_forgotten(long full) {
+static void damage_forgotten(void) {
   static const Damaged rows[] = {{"ratings_mf_item", "idx", {"idx", "id", "n"}, DETECTED},
                                  {"plays_mf_item", "idx", {"idx", "id", "n"}, DETECTED}};
   sqlite3 *db = empty_database();
@@ -70,17 +70,16 @@ static void damage_forgotten(long full) {
   WITH_DAMAGE(FOUND, "UPDATE ratings_mf_item SET id = NULL");
   WITH_DAMAGE(FOUND, "UPDATE ratings_mf_item SET n = 1 WHERE id IS NULL");
   WITH_DAMAGE(DETECTED, "DELETE FROM plays_mf_item WHERE id IS NULL");
-  damage_words((Cell){"ratings_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_words((Cell){"plays_mf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_words((Cell){"ratings_mf_user", "history", "idx"}, full ? 1 : 29 * FAULT_SLOW);
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) damage_rows(&rows[i], full ? 1 : 3 * FAULT_SLOW);
+  damage_words((Cell){"ratings_mf_itemfactor", "data", "chunk"}, fault_stride(7));
+  damage_words((Cell){"plays_mf_itemfactor", "data", "chunk"}, fault_stride(7));
+  damage_words((Cell){"ratings_mf_user", "history", "idx"}, fault_stride(29));
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) damage_rows(&rows[i], fault_stride(3));
   discharge();
 }
 
 int main(void) {
   begin_damage();
-  long full = getenv("FAULT_FULL") != NULL;
-  damage_ratings(full);
-  damage_forgotten(full);
+  damage_ratings();
+  damage_forgotten();
   return damage_report();
 }

@@ -47,7 +47,7 @@ static const char *const latent_serving[] = {
     "SELECT * FROM recommend_for('[3, 5]', 4, 'latent')",   "INSERT INTO latent(latent) VALUES('integrity-check')",
 };
 
-static void damage_content(long full) {
+static void damage_content(void) {
   static const char *const used[] = {"config", "user", "item", "itemfactor", "term", NULL};
   static const char *const unused[] = {"neighbor", "weight", NULL};
   static const char *const used_dense[] = {"config", "user", "item", "userfactor", "itemfactor", NULL};
@@ -63,13 +63,13 @@ static void damage_content(long full) {
   take_in(db);
   damage_tables("articles_tfidf", used, unused, "songs_tfidf");
   damage_tables("vectors_tfidf", used_dense, unused_dense, "articles_tfidf");
-  damage_blobs((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 29 * FAULT_SLOW);
-  damage_blobs((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 29 * FAULT_SLOW);
-  damage_blobs((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 29 * FAULT_SLOW);
-  if (FAULT_SLOW == 1) damage_blobs((Cell){"articles_tfidf_user", "history", "idx"}, full ? 1 : 41);
-  damage_words((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_words((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, full ? 1 : 3 * FAULT_SLOW);
-  damage_words((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, full ? 1 : 5 * FAULT_SLOW);
+  damage_blobs((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, fault_stride(29));
+  damage_blobs((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, fault_stride(29));
+  damage_blobs((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, fault_stride(29));
+  if (FAULT_SLOW == 1) damage_blobs((Cell){"articles_tfidf_user", "history", "idx"}, fault_stride(41));
+  damage_words((Cell){"articles_tfidf_itemfactor", "data", "chunk"}, fault_stride(7));
+  damage_words((Cell){"vectors_tfidf_itemfactor", "data", "chunk"}, fault_stride(3));
+  damage_words((Cell){"vectors_tfidf_userfactor", "data", "chunk"}, fault_stride(5));
   damage_sparse_vectors();
   WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = 0 WHERE key = 'cosine'");
   WITH_DAMAGE(DETECTED, "UPDATE articles_tfidf_config SET value = 0 WHERE key = 'sparse'");
@@ -83,13 +83,13 @@ static void damage_content(long full) {
               "UPDATE articles_tfidf_term SET idx = -1 WHERE idx = 0; UPDATE articles_tfidf_term SET idx = 0 WHERE "
               "idx = 1; UPDATE articles_tfidf_term SET idx = 1 WHERE idx = -1"); /* two change places */
   for (size_t i = 0; i < sizeof damaged_content / sizeof *damaged_content; i++)
-    if (!strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], full ? 1 : 7 * FAULT_SLOW);
-  damage_config("articles_tfidf_config", full ? 1 : 7 * FAULT_SLOW);
-  if (FAULT_SLOW == 1) damage_config("vectors_tfidf_config", full ? 1 : 9);
+    if (!strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], fault_stride(7));
+  damage_config("articles_tfidf_config", fault_stride(7));
+  if (FAULT_SLOW == 1) damage_config("vectors_tfidf_config", fault_stride(9));
   discharge();
 }
 
-static void damage_latent(long full) {
+static void damage_latent(void) {
   static const char *const used[] = {"term", "weight", NULL}, *const unused[] = {NULL};
   static const char *const models[] = {"latent", "songs_tfidf"};
   sqlite3 *db = empty_database();
@@ -105,10 +105,10 @@ static void damage_latent(long full) {
                       .train = train_content[1]};
   take_in(db);
   damage_tables("latent", used, unused, "songs_tfidf");
-  damage_blobs((Cell){"latent_weight", "data", "rowid"}, full ? 1 : 7 * FAULT_SLOW);
-  damage_words((Cell){"latent_weight", "data", "name"}, full ? 1 : 2 * FAULT_SLOW);
+  damage_blobs((Cell){"latent_weight", "data", "rowid"}, fault_stride(7));
+  damage_words((Cell){"latent_weight", "data", "name"}, fault_stride(2));
   for (size_t i = 0; i < sizeof damaged_content / sizeof *damaged_content; i++)
-    if (strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], full ? 1 : 3 * FAULT_SLOW);
+    if (strstr(damaged_content[i].table, "latent")) damage_rows(&damaged_content[i], fault_stride(3));
   WITH_DAMAGE(DETECTED, "UPDATE latent_weight SET name = 'term/1'");
   WITH_DAMAGE(DETECTED, "UPDATE latent_weight SET name = NULL");
   WITH_DAMAGE(DETECTED, "DELETE FROM latent_weight");
@@ -117,14 +117,13 @@ static void damage_latent(long full) {
       "NULL", "7", "x'00'", "'{'", "'[]'", "'{\"tokenize\": 1}'", "'{\"nonesuch\": 1}'"};
   for (size_t i = 0; i < sizeof no_options / sizeof *no_options; i++)
     WITH_DAMAGE(RIGHT, "UPDATE latent_config SET value = %s WHERE key = 'options'", no_options[i]);
-  damage_config("latent_config", full ? 1 : 9 * FAULT_SLOW);
+  damage_config("latent_config", fault_stride(9));
   discharge();
 }
 
 int main(void) {
   begin_damage();
-  long full = getenv("FAULT_FULL") != NULL;
-  damage_content(full);
-  damage_latent(full);
+  damage_content();
+  damage_latent();
   return damage_report();
 }

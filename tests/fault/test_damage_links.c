@@ -8,7 +8,7 @@ static const Damaged damaged_links[] = {
     {"ratings_baseline_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
 
-static void damage_links(long full) {
+static void damage_links(void) {
   static const char *const used[] = {"config", "user", "item", "userfactor", "itemfactor", "neighbor", NULL};
   static const char *const unused[] = {"term", "weight", NULL};
   static const char *const used_dense[] = {"config", "user", "item", "weight", NULL};
@@ -28,14 +28,14 @@ static void damage_links(long full) {
   damage_tables("ratings_knn", used, unused, "plays_ease");
   damage_tables("users_knn", used, unused, "ratings_knn");
   damage_tables("plays_ease", used_dense, unused_dense, "ratings_knn");
-  damage_blobs((Cell){"ratings_knn_neighbor", "data", "idx"}, full ? 1 : 97 * FAULT_SLOW);
-  damage_blobs((Cell){"users_knn_neighbor", "data", "idx"}, full ? 1 : 97 * FAULT_SLOW);
-  damage_blobs((Cell){"plays_ease_weight", "data", "rowid"}, full ? 1 : 29 * FAULT_SLOW);
-  damage_words((Cell){"ratings_knn_neighbor", "data", "idx"}, full ? 1 : 17 * FAULT_SLOW);
-  damage_words((Cell){"users_knn_neighbor", "data", "idx"}, full ? 1 : 17 * FAULT_SLOW);
-  damage_words((Cell){"plays_ease_weight", "data", "rowid"}, full ? 1 : 11 * FAULT_SLOW);
+  damage_blobs((Cell){"ratings_knn_neighbor", "data", "idx"}, fault_stride(97));
+  damage_blobs((Cell){"users_knn_neighbor", "data", "idx"}, fault_stride(97));
+  damage_blobs((Cell){"plays_ease_weight", "data", "rowid"}, fault_stride(29));
+  damage_words((Cell){"ratings_knn_neighbor", "data", "idx"}, fault_stride(17));
+  damage_words((Cell){"users_knn_neighbor", "data", "idx"}, fault_stride(17));
+  damage_words((Cell){"plays_ease_weight", "data", "rowid"}, fault_stride(11));
   for (size_t i = 0; i < sizeof damaged_links / sizeof *damaged_links; i++)
-    damage_rows(&damaged_links[i], full ? 1 : 9 * FAULT_SLOW);
+    damage_rows(&damaged_links[i], fault_stride(9));
   for (int links = 0; links < 5; links++)
     for (int model = 0; model < LINK_MODELS; model++)
       WITH_DAMAGE(ANYTHING, "UPDATE %s_config SET value = %d WHERE key = 'links'", link_models[model], links);
@@ -58,14 +58,13 @@ static void damage_links(long full) {
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 5 WHERE key = 'neighbor_similarity'");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = -1 WHERE key = 'neighbor_shrinkage'");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 1.5 WHERE key = 'neighbor_bm25_b'");
-  damage_config("users_knn_config", full ? 1 : 19 * FAULT_SLOW);
-  if (FAULT_SLOW == 1) damage_config("plays_ease_config", full ? 1 : 31);
+  damage_config("users_knn_config", fault_stride(19));
+  if (FAULT_SLOW == 1) damage_config("plays_ease_config", fault_stride(31));
   discharge();
 }
 
 int main(void) {
   begin_damage();
-  long full = getenv("FAULT_FULL") != NULL;
-  damage_links(full);
+  damage_links();
   return damage_report();
 }

@@ -86,7 +86,7 @@ static void fuzz_corpus(Target target, const char *name, long times) {
 
 /* Seconds of it for a person, minutes where more is asked for. */
 int main(void) {
-  long more = fault_more() > 1 ? 4 * fault_more() : 1;
+  long more = fault_more() > 1 ? 2 * fault_more() : 1;
   if (getenv("FAULT_FULL")) more = 64;
   fuzz_corpus(fuzz_options_once, "options", 10000 * more / FAULT_SLOW);
   fuzz_corpus(fuzz_sql_once, "sql", 28 * more / FAULT_SLOW);

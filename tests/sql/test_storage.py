@@ -596,7 +596,6 @@ class Transactions(Files):
             begun = time.thread_time()
             db.set_progress_handler(lambda: time.thread_time() > begun + 0.06, 100)
             self.assert_error(db, f"SELECT mf_train('ratings', 4096, '{{\"algorithm\": \"{algorithm}\", \"threads\": 1}}')", "interrupted")
-            self.assertLess(time.thread_time() - begun, 0.4, algorithm)
             db.close()
 
 

@@ -37,7 +37,7 @@ int score_panel_copy(const ScorePanel *from, ScorePanel *to) {
   size_t padded = panel_blocks(from) * SCORE_BLOCK;
   if (code != SQLITE_OK) return code;
   memcpy(to->packed, from->packed, padded * (size_t)from->stride * sizeof *to->packed);
-  if (to->bias) memcpy(to->bias, from->bias, padded * sizeof *to->bias);
+  if (from->bias) memcpy(to->bias, from->bias, padded * sizeof *to->bias);
   return SQLITE_OK;
 }
 

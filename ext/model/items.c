@@ -13,6 +13,7 @@
 
 #define MOST_TERMS INT32_MAX
 #define MOST_RANK 4096
+#define MOST_FOLDED 1e36 /* ratings are below 1e30, and floats below 3e38 */
 
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
@@ -200,13 +201,23 @@ static int check_search(Reader *reader, const Config *config, Error *error) {
   return shadow_damaged(error, reader->name, "neighbours can't be found by what it says of that");
 }
 
+/* Is each of a head's numbers one that a float could be multiplied with? */
+static int fold_is_moderate(const FoldIn *fold) {
+  for (size_t i = 0; i < STORE_FOLD_REALS; i++) {
+    double value;
+    memcpy(&value, (const char *)fold + store_fold_reals[i].offset, sizeof value);
+    if (fabs(value) > MOST_FOLDED) return 0;
+  }
+  return 1;
+}
+
 /* Could these numbers have been folded with? */
 static int check_fold(Reader *reader, const Config *config, Error *error) {
   int right = 1;
   for (int head = 0; head < HEADS; head++) {
     const FoldIn *fold = &config->fold[head];
     if (fold->method == FOLD_NONE) continue;
-    right = right && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
+    right = right && fold_is_moderate(fold) && !config->cosine && fold->nu >= 0 && fold->nu <= 1 &&
             (config->rank[head] > 0 ? fold->regularization > 0 || fold->method == FOLD_PROJECTION
                                     : config->biases[head] && fold->method == FOLD_RATING) &&
             fold->bias_regularization >= 0 && fold->missing_weight >= 0 &&

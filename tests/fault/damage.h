@@ -126,12 +126,8 @@ typedef struct Cell {
   const char *table, *column, *key;
 } Cell;
 
-/* What is left of a stride where more is tried. */
-static inline long narrowed(long stride) { return stride > fault_more() ? stride / fault_more() : 1; }
-
 /* Flips bits of every blob of one column, cuts it and extends it. */
 static inline void damage_blobs(Cell cell, long stride) {
-  stride = narrowed(stride);
   sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *rows = NULL;
   char *sql = sqlite3_mprintf("SELECT %s, hex(%s) FROM %s", cell.key, cell.column, cell.table);
@@ -199,7 +195,6 @@ typedef struct Damaged {
 } Damaged;
 
 static inline void damage_rows(const Damaged *what, long stride) {
-  stride = narrowed(stride);
   sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *rows = NULL;
   char *sql = sqlite3_mprintf("SELECT %s FROM %s", what->key, what->table);
@@ -230,7 +225,6 @@ static inline void damage_rows(const Damaged *what, long stride) {
  * -------------------------------------------------------------------------------------------------------- */
 
 static inline void damage_config(const char *table, long stride) {
-  stride = narrowed(stride);
   sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *keys = NULL;
   char *sql = sqlite3_mprintf("SELECT key FROM %s", table);
@@ -351,7 +345,6 @@ static inline int add_functions(sqlite3 *db, char **message, const struct sqlite
 /* Every 32-bit word of a blob set to each of some values, under a checksum that fits. What can't be told from data is
  * ANYTHING: a count of terms that moves a boundary between vectors, say, or another weight. */
 static inline void damage_words(Cell cell, long stride) {
-  stride = narrowed(stride);
   static const char *const words[] = {"00000000", "01000000", "FFFFFFFF", "000080BF", "0000C07F",
                                       "0000807F", "00000080", "0000803F", "FFFFFF7F"};
   sqlite3 *db = open_image(&patient.image);

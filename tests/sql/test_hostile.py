@@ -109,6 +109,20 @@ class Counts(unittest.TestCase):
                         self.assertGreater(found, 0, (name, key, value))
                     db.close()
 
+    def test_no_number_to_fold_with_is_beyond_floats(self):
+        for name in ("mf", "baseline"):
+            keys = [key for key, value in self.sound[name].execute(
+                        "SELECT key, value FROM m_config WHERE key LIKE 'rating\\_%' ESCAPE '\\' OR key LIKE 'ranking\\_%' ESCAPE '\\'")
+                    if isinstance(value, float) and not key.endswith("_mean")]
+            self.assertGreater(len(keys), 7)
+            found = 0
+            for key in keys:
+                db = hostile(self.sound[name])
+                db.execute("UPDATE m_config SET value = 1e300 WHERE key = ?", (key,))
+                found += self.ask(db, (name, key)) > 0
+                db.close()
+            self.assertGreater(found, 7 if name == "mf" else 3)
+
     def test_links_of_items_that_came_later(self):
         """The weights of EASE are between the items that were trained on; a hundred thousand that come later (as rows of
         a hostile file) take no room for weights of their own, and have none."""

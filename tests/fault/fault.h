@@ -2,7 +2,7 @@
  * all that a database holds, and a file system that fails or kills at a given write.
  *
  * Everything is deterministic: a fault is the nth of its kind, never one at a time. FAULT_FULL=1 in the environment
- * tries every n; without it, and under a sanitizer, some are left out, fewer with FAULT_MORE=8 or so, which is what
+ * tries every n; without it, and under a sanitizer, some are left out, fewer with FAULT_MORE=2 or more, which is what
  * continuous integration has time for. Included by one file of a program. */
 #ifndef RECOMMEND_TESTS_FAULT_H
 #define RECOMMEND_TESTS_FAULT_H

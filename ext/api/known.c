@@ -25,28 +25,31 @@ static int read_stamps(sqlite3 *db, ModelName name, int64_t stamps[2], Error *er
   return code == SQLITE_OK && finalized != SQLITE_OK ? error_from_database(error, db, finalized, NULL) : code;
 }
 
-static int add_id(sqlite3_value *value, Dictionary *ids, Error *error) {
-  Id id;
+/* Hands every id of one side to `visit`; an item that was forgotten has none. */
+static int each_id(sqlite3 *db, ModelName name, const char *side, int (*visit)(void *context, const Id *id),
+                   void *context, const Cancel *cancel, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code =
+      shadow_prepare(db, name, &statement, error, "SELECT id FROM \"%w\".\"%w_%s\"", name.schema, name.name, side);
+  if (code != SQLITE_OK) return code;
+  for (size_t row = 1; code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW; row++) {
+    Id id;
+    int there = id_from_value(sqlite3_column_value(statement, 0), &id);
+    if (there < 0 || (there > 0 && visit(context, &id) != SQLITE_OK)) code = error_no_memory(error);
+    if (code == SQLITE_OK && row % POLL_IDS == 0) code = interrupt_error(error, cancel_poll(cancel));
+  }
+  int finalized = sqlite3_finalize(statement);
+  return code == SQLITE_OK && finalized != SQLITE_OK ? error_from_database(error, db, finalized, NULL) : code;
+}
+
+static int add_id(void *context, const Id *id) {
   uint32_t index;
-  int there = id_from_value(value, &id);
-  if (there == 0) return SQLITE_OK; /* an item that was forgotten */
-  if (there > 0 && dictionary_add(ids, &id, &index) == SQLITE_OK) return SQLITE_OK;
-  return error_no_memory(error);
+  return dictionary_add(context, id, &index);
 }
 
 static int read_ids(sqlite3 *db, ModelName name, const char *side, Dictionary *ids, const Cancel *cancel,
                     Error *error) {
-  sqlite3_stmt *statement = NULL;
-  int code =
-      shadow_prepare(db, name, &statement, error, "SELECT id FROM \"%w\".\"%w_%s\"", name.schema, name.name, side);
-  if (code != SQLITE_OK) return unless_damaged(code, error);
-  for (size_t row = 1; code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW; row++) {
-    code = add_id(sqlite3_column_value(statement, 0), ids, error);
-    if (code == SQLITE_OK && row % POLL_IDS == 0) code = interrupt_error(error, cancel_poll(cancel));
-  }
-  int finalized = sqlite3_finalize(statement);
-  if (code == SQLITE_OK && finalized != SQLITE_OK) code = error_from_database(error, db, finalized, NULL);
-  return unless_damaged(code, error);
+  return unless_damaged(each_id(db, name, side, add_id, ids, cancel, error), error);
 }
 
 int known_read(sqlite3 *db, ModelName name, Known *known, const Cancel *cancel, Error *error) {
@@ -64,32 +67,32 @@ int known_changed(sqlite3 *db, ModelName name, const Known *known, int *changed,
   return code;
 }
 
-/* How many of those that were known are there now: an id is there once. */
-static int count_ids(sqlite3 *db, ModelName name, const char *side, const Dictionary *ids, size_t *count,
-                     Error *error) {
-  sqlite3_stmt *statement = NULL;
-  *count = 0;
-  int code =
-      shadow_prepare(db, name, &statement, error, "SELECT id FROM \"%w\".\"%w_%s\"", name.schema, name.name, side);
-  if (code != SQLITE_OK) return code;
-  while (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-    Id id;
-    int there = id_from_value(sqlite3_column_value(statement, 0), &id);
-    if (there < 0) code = error_no_memory(error);
-    if (there > 0) *count += dictionary_find(ids, &id) != DICTIONARY_NONE;
-  }
-  int finalized = sqlite3_finalize(statement);
-  return code == SQLITE_OK && finalized != SQLITE_OK ? error_from_database(error, db, finalized, NULL) : code;
+typedef struct Count {
+  const Dictionary *known;
+  size_t count;
+} Count;
+
+static int count_id(void *context, const Id *id) {
+  Count *count = context;
+  count->count += dictionary_find(count->known, id) != DICTIONARY_NONE;
+  return SQLITE_OK;
+}
+
+/* Are all of those that were known there now? An id is there once. */
+static int all_there(sqlite3 *db, ModelName name, const char *side, const Dictionary *known, int *all, Error *error) {
+  Count count = {known, 0};
+  int code = each_id(db, name, side, count_id, &count, NULL, error);
+  *all = count.count == known->count;
+  return code;
 }
 
 int known_check(sqlite3 *db, ModelName name, const Known *known, const char *caller, Error *error) {
   int changed = 0, code = known_changed(db, name, known, &changed, error);
   if (code != SQLITE_OK || !changed) return code;
-  size_t users = 0, items = 0;
-  code = count_ids(db, name, "user", &known->users, &users, error);
-  if (code == SQLITE_OK) code = count_ids(db, name, "item", &known->items, &items, error);
-  if ((code & 0xff) == SQLITE_CORRUPT) return unless_damaged(code, error);
-  if (code != SQLITE_OK || (users == known->users.count && items == known->items.count)) return code;
+  int users = 0, items = 0;
+  code = all_there(db, name, "user", &known->users, &users, error);
+  if (code == SQLITE_OK) code = all_there(db, name, "item", &known->items, &items, error);
+  if (code != SQLITE_OK || (users && items)) return unless_damaged(code, error);
   return error_set(error, SQLITE_ABORT,
                    "%s: a user or an item of model \"%s\" was forgotten while it was trained from what had been read "
                    "before: nothing is stored, train it again",

@@ -164,9 +164,12 @@ static void recommend_forget(sqlite3_context *context, int count, sqlite3_value 
   for (size_t i = 0; i < names.count && code == SQLITE_OK; i++)
     code = forget_in(connection, names.name[i], side, values[1], &answer, &error);
   char *text = finish(&answer, side, values[1], &error);
-  if (error.code == SQLITE_OK) sqlite3_result_text(context, text, -1, sqlite3_free);
-  if (error.code != SQLITE_OK) sqlite3_free(text);
-  if (error.code != SQLITE_OK) scalar_report(context, &error);
+  if (error.code == SQLITE_OK) {
+    sqlite3_result_text(context, text, -1, sqlite3_free);
+  } else {
+    sqlite3_free(text);
+    scalar_report(context, &error);
+  }
   names_free(&names);
 }
 

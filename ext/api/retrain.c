@@ -174,24 +174,15 @@ static int retrain(Connection *connection, sqlite3_value *model, sqlite3_value *
   code = retrain_begin(connection, caller, known, more, training, error);
   if (code == SQLITE_OK) code = training_run(*training, error);
   if (code == SQLITE_OK) code = hint_at_changes(*training, error);
-  if (code == SQLITE_OK) code = training_summary(*training, summary, error);
-  if (code == SQLITE_OK) code = training_store(*training, error); /* last: nothing may fail once a model is stored */
-  if (code == SQLITE_OK) training_summary_end(*training, *summary);
-  return code;
+  return code == SQLITE_OK ? training_store_summary(*training, summary, error) : code;
 }
 
 static void retrain_function(sqlite3_context *context, int count, sqlite3_value **values) {
   Error error = {0};
   Training *training = NULL;
   char *summary = NULL;
-  int code = retrain(sqlite3_user_data(context), values[0], count > 1 ? values[1] : NULL, &training, &summary, &error);
-  training_end(training);
-  if (code == SQLITE_OK) {
-    training_result_summary(context, summary);
-  } else {
-    sqlite3_free(summary);
-    scalar_report(context, &error);
-  }
+  retrain(sqlite3_user_data(context), values[0], count > 1 ? values[1] : NULL, &training, &summary, &error);
+  training_answer(context, training, summary, &error);
 }
 
 int retrain_register(Connection *connection) {

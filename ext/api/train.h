@@ -209,8 +209,12 @@ int training_store(Training *training, Error *error);
 int training_summary(const Training *training, char **json, Error *error);
 void training_summary_end(const Training *training, char *json);
 
-/* Returns a summary from an SQL function (FUNCTION_RESULT_SUBTYPE); it is SQLite's then. */
-void training_result_summary(sqlite3_context *context, char *json);
+/* Makes the summary, and stores the finished model. */
+int training_store_summary(Training *training, char **json, Error *error);
+
+/* How a scalar function that trains ends: frees the training, and returns the summary (FUNCTION_RESULT_SUBTYPE), which
+ * it takes over and which may be NULL where there is an error, or reports that. */
+void training_answer(sqlite3_context *context, Training *training, char *json, Error *error);
 
 void training_end(Training *training); /* NULL is fine */
 

@@ -62,9 +62,22 @@ static int request_from_values(const Family *family, sqlite3_value **values, Tra
   return SQLITE_OK;
 }
 
-void training_result_summary(sqlite3_context *context, char *json) {
-  sqlite3_result_text(context, json, -1, sqlite3_free);
-  sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
+int training_store_summary(Training *training, char **json, Error *error) {
+  int code = training_summary(training, json, error);
+  if (code == SQLITE_OK) code = training_store(training, error); /* last: nothing may fail once a model is stored */
+  if (code == SQLITE_OK) training_summary_end(training, *json);
+  return code;
+}
+
+void training_answer(sqlite3_context *context, Training *training, char *json, Error *error) {
+  training_end(training);
+  if (error->code == SQLITE_OK) {
+    sqlite3_result_text(context, json, -1, sqlite3_free);
+    sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
+  } else {
+    sqlite3_free(json);
+    scalar_report(context, error);
+  }
 }
 
 static void train_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
@@ -78,16 +91,8 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
   int code = request_from_values(scalar->family, given, &request, &error);
   if (code == SQLITE_OK) code = training_begin(scalar->connection, &request, &training, &error);
   if (code == SQLITE_OK) code = training_run(training, &error);
-  if (code == SQLITE_OK) code = training_summary(training, &summary, &error);
-  if (code == SQLITE_OK) code = training_store(training, &error); /* last: nothing may fail once a model is stored */
-  if (code == SQLITE_OK) training_summary_end(training, summary);
-  training_end(training);
-  if (code == SQLITE_OK) {
-    training_result_summary(context, summary);
-  } else {
-    sqlite3_free(summary);
-    scalar_report(context, &error);
-  }
+  if (code == SQLITE_OK) training_store_summary(training, &summary, &error);
+  training_answer(context, training, summary, &error);
 }
 
 /* ---- X_train as a table ------------------------------------------------------------------------------------------ */

@@ -57,6 +57,14 @@ static void guess(const Choice *choice, int *guessed) {
       if (c != choice->key && role_of(choice, c) == COLUMN_NONE && !is_taken(guessed, c)) guessed[role] = c;
 }
 
+/* A name in quotes, or null. */
+static void append_name(sqlite3_str *json, const char *name) {
+  if (name)
+    json_append_text(json, name, strlen(name));
+  else
+    sqlite3_str_appendall(json, "null");
+}
+
 /* The options that would say so, a JSON object in quotes as SQL has them. NULL where memory ran out. */
 static char *suggestion(const Choice *choice) {
   int guessed[COLUMN_ROLES];
@@ -66,10 +74,7 @@ static char *suggestion(const Choice *choice) {
     const char *name = guessed[role] >= 0 ? choice->columns->names[guessed[role]] : role == COLUMN_RATING ? NULL : "…";
     if (role == COLUMN_TIME && guessed[role] < 0) continue;
     sqlite3_str_appendf(json, "%s\"%s\": ", role ? ", " : "{", column_roles[role]);
-    if (name)
-      json_append_text(json, name, strlen(name));
-    else
-      sqlite3_str_appendall(json, "null");
+    append_name(json, name);
   }
   sqlite3_str_appendall(json, "}");
   char *text = sqlite3_str_finish(json);
@@ -99,7 +104,7 @@ static int ask_which(const Choice *choice, ColumnRole role, int one, int other) 
                                   names[other], column_roles[role]);
   if (!has_name(choice->columns, COLUMN_USER) || !has_name(choice->columns, COLUMN_ITEM)) return ask(choice, problem);
   sqlite3_str *json = sqlite3_str_new(NULL);
-  json_append_text(json, names[one], strlen(names[one]));
+  append_name(json, names[one]);
   char *value = sqlite3_str_finish(json);
   int code = problem && value
                  ? error_set(choice->error, SQLITE_ERROR, "%s: %s: choose one with an option, as in '{\"%s\": %q}'",
@@ -260,10 +265,7 @@ char *chosen_columns_json(const SourceColumns *columns, const ChosenColumns *cho
   for (int role = 0; role < COLUMN_ROLES; role++) {
     const char *name = chosen->column[role] >= 0 ? columns->names[chosen->column[role]] : NULL;
     sqlite3_str_appendf(json, "%s\"%s\":", role ? "," : "{", column_roles[role]);
-    if (name)
-      json_append_text(json, name, strlen(name));
-    else
-      sqlite3_str_appendall(json, "null");
+    append_name(json, name);
   }
   sqlite3_str_appendall(json, "}");
   return sqlite3_str_finish(json);

@@ -6,7 +6,7 @@
 
 enum { POLL_IDS = 4096 }; /* between two looks at the wish to cancel */
 
-/* Damage is none of ours: the training that replaces the model puts it right. */
+/* Damage of the old model does not matter here: the training that replaces the model puts it right. */
 static int unless_damaged(int code, Error *error) {
   if ((code & 0xff) != SQLITE_CORRUPT) return code;
   error_clear(error);

@@ -32,7 +32,7 @@ typedef struct InteractionOptions {
   int counts;                  /* ratings are how often: they add up, unless `duplicates` says otherwise */
   IdAffinity user_as, item_as; /* ids are taken as in a column of this affinity; ID_AFFINITY_BLOB: as they are */
   double test;   /* fraction held out, 0 ≤ test < 1: those with split_uniform(seed, {user, item}, 2) < test; but where
-                  * test > 0 at least one is held out, and one is not: it is an error if there is only one */
+                  * test > 0 at least one is held out and at least one is not, and a single one is an error */
   uint64_t seed; /* of the split */
   int threads;   /* for sorting; already resolved; below 1 counts as 1. The result does not depend on it */
 } InteractionOptions;

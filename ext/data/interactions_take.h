@@ -10,8 +10,8 @@
 int interactions_take(const Interactions *all, const uint8_t *wanted, uint8_t mark, Interactions *taken,
                       const Cancel *cancel);
 
-/* Takes out the entries whose value is 0, trained and held out, with the users and items that have no other, and adds
- * them to data->zeros: what values say nothing, where they are feedback. Codes as above. */
+/* Takes out the entries whose value is 0, trained and held out, with the users and items that have no other entry:
+ * where values are feedback, a 0 says nothing. data->zeros counts them. Codes as above. */
 int interactions_drop_zeros(Interactions *data, const Cancel *cancel);
 
 /* The entries whose value is above 0, in as many rows and columns. SQLITE_OK, SQLITE_NOMEM or what

@@ -45,7 +45,8 @@ typedef struct NeighborOptions {
   int threads;        /* already resolved: ≥ 1 */
 } NeighborOptions;
 
-/* The lowest similarity that is above a threshold: kept are those that are no lower, but 0. */
+/* The lowest similarity that is above a threshold. Neighbours are kept from this similarity on, but never those of 0.
+ */
 float neighbors_least(double threshold);
 
 /* How many neighbours all rows together may have at most, whatever the features. */

@@ -145,8 +145,8 @@ static inline int shape_is_counts(const ModelShape *shape) {
   return shape_is_feedback(shape) && shape->links != LINK_ITEM_WEIGHTS;
 }
 
-/* Does an entry of a history speak for its item? A rating from the mean on, what was done at all. Items are popular by
- * how many like them: the most rated may be the worst. */
+/* Does an entry of a history speak for its item? A rating does from the mean on, and feedback above 0. Items are
+ * popular by how many like them: the most rated may be the worst. */
 static inline int shape_likes(const ModelShape *shape, float rating) {
   return shape->rated ? rating >= (float)shape->average : rating > 0;
 }

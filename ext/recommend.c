@@ -37,29 +37,29 @@ static int register_everything(sqlite3 *db) {
   /* First functions: amid a statement SQLite refuses to replace one, and then nothing has been replaced. */
   int code = source_register(db); /* how sources are read */
   if (code == SQLITE_OK) code = connection_create(db, &connection);
-  if (code == SQLITE_OK) code = split_register(db);                  /* recommend_split */
-  if (code == SQLITE_OK) code = vectors_register(db);                /* recommend_vector, recommend_dot … */
-  if (code == SQLITE_OK) code = model_table_register(connection);    /* the module recommender */
-  if (code == SQLITE_OK) code = train_register(connection);          /* mf_train, tfidf_train */
-  if (code == SQLITE_OK) code = retrain_register(connection);        /* recommend_retrain */
-  if (code == SQLITE_OK) code = recommend_register(connection);      /* recommend, recommend_all */
-  if (code == SQLITE_OK) code = recommend_for_register(connection);  /* recommend_for */
-  if (code == SQLITE_OK) code = similar_register(connection);        /* item_similar, user_similar, recommend_users */
-  if (code == SQLITE_OK) code = neighbors_register(connection);      /* recommend_neighbors */
-  if (code == SQLITE_OK) code = forget_register(connection);         /* recommend_forget */
-  if (code == SQLITE_OK) code = explain_register(connection);        /* recommend_explain */
-  if (code == SQLITE_OK) code = similar_all_register(connection);    /* item_similar_all */
-  if (code == SQLITE_OK) code = predict_register(connection);        /* predict */
-  if (code == SQLITE_OK) code = inspect_register(connection);        /* recommend_models, recommend_factors */
-  if (code == SQLITE_OK) code = text_register(connection);           /* tfidf_cosine, tfidf_vector */
-  if (code == SQLITE_OK) code = search_register(connection);         /* tfidf_search */
-  if (code == SQLITE_OK) code = clusters_register(connection);       /* recommend_clusters */
-  if (code == SQLITE_OK) code = describe_register(connection);       /* recommend_describe */
-  if (code == SQLITE_OK) code = evaluate_register(connection);       /* recommend_evaluate */
-  if (code == SQLITE_OK) code = cross_validate_register(connection); /* recommend_cross_validate */
-  if (code == SQLITE_OK) code = grid_search_register(connection);    /* recommend_grid_search */
+  if (code == SQLITE_OK) code = recommend_split_register(db);           /* recommend_split */
+  if (code == SQLITE_OK) code = recommend_vector_register(db);          /* recommend_vector, recommend_dot … */
+  if (code == SQLITE_OK) code = model_table_register(connection);       /* the module recommender */
+  if (code == SQLITE_OK) code = train_functions_register(connection);   /* mf_train, tfidf_train */
+  if (code == SQLITE_OK) code = recommend_retrain_register(connection); /* recommend_retrain */
+  if (code == SQLITE_OK) code = recommend_user_register(connection);    /* recommend, recommend_all */
+  if (code == SQLITE_OK) code = recommend_for_register(connection);     /* recommend_for */
+  if (code == SQLITE_OK) code = item_similar_register(connection); /* item_similar, user_similar, recommend_users */
+  if (code == SQLITE_OK) code = recommend_neighbors_register(connection);      /* recommend_neighbors */
+  if (code == SQLITE_OK) code = recommend_forget_register(connection);         /* recommend_forget */
+  if (code == SQLITE_OK) code = recommend_explain_register(connection);        /* recommend_explain */
+  if (code == SQLITE_OK) code = item_similar_all_register(connection);         /* item_similar_all */
+  if (code == SQLITE_OK) code = predict_register(connection);                  /* predict */
+  if (code == SQLITE_OK) code = recommend_models_register(connection);         /* recommend_models, recommend_factors */
+  if (code == SQLITE_OK) code = tfidf_cosine_register(connection);             /* tfidf_cosine, tfidf_vector */
+  if (code == SQLITE_OK) code = tfidf_search_register(connection);             /* tfidf_search */
+  if (code == SQLITE_OK) code = recommend_clusters_register(connection);       /* recommend_clusters */
+  if (code == SQLITE_OK) code = recommend_describe_register(connection);       /* recommend_describe */
+  if (code == SQLITE_OK) code = recommend_evaluate_register(connection);       /* recommend_evaluate */
+  if (code == SQLITE_OK) code = recommend_cross_validate_register(connection); /* recommend_cross_validate */
+  if (code == SQLITE_OK) code = recommend_grid_search_register(connection);    /* recommend_grid_search */
   /* Last: recommend_version() says that all of it is there. */
-  if (code == SQLITE_OK) code = about_register(db); /* recommend_debug, recommend_version */
+  if (code == SQLITE_OK) code = recommend_version_register(db); /* recommend_debug, recommend_version */
   if (connection) connection_release(connection);
   return code;
 }
@@ -82,7 +82,7 @@ EXPORT int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api
   } else if (sqlite3_libversion_number() < OLDEST_SQLITE) {
     why = sqlite3_mprintf("recommend needs SQLite 3.38.0 or newer, and this is %s", sqlite3_libversion());
   } else {
-    code = about_loaded(db, &loaded, &why);
+    code = recommend_version_loaded(db, &loaded, &why);
     if (code == SQLITE_OK && !loaded) code = register_everything(db);
     if (code != SQLITE_OK && !why) why = reason(db, code);
   }

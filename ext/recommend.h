@@ -5,8 +5,6 @@
 #ifndef SQLITE_RECOMMEND_H
 #define SQLITE_RECOMMEND_H
 
-#define RECOMMEND_VERSION "0.1.0"
-
 struct sqlite3;
 struct sqlite3_api_routines;
 

@@ -4,16 +4,16 @@
  * A trigger may do all of this; SQLite does not tell a virtual table whether it is one that asks. So a file from
  * somewhere else can hold a trigger that retrains or forgets, as it can hold one that deletes rows: none can hand over
  * a payload, and nothing runs but what a query of the source's table or view would. */
+#include "../answer/forgetting.h"
+#include "../answer/rating_change.h"
 #include "../base/memory.h"
 #include "../data/interrupt.h"
+#include "../model/guarded_write.h"
+#include "../model/replacement.h"
 #include "../model/store.h"
-#include "forget.h"
-#include "live.h"
+#include "../train/retraining.h"
 #include "model_module.h"
-#include "model_store.h"
-#include "retrain.h"
 #include "vtab.h"
-#include "writing.h"
 
 int model_integrity(ModelTable *table, Error *error) {
   Model *model = NULL;

@@ -1,13 +1,13 @@
 /* Planning and reading the model table: which cells a query asks for, and in what order. See model_table.c. */
 #include <string.h>
 
+#include "../answer/predictor.h"
+#include "../answer/ranking.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
+#include "../model/resumable_read.h"
 #include "model_module.h"
-#include "predictor.h"
-#include "ranking.h"
-#include "reading.h"
 #include "vtab.h"
 
 /* ---- planning ---------------------------------------------------------------------------------------------------- */
@@ -170,7 +170,7 @@ static int enter_user(ModelCursor *cursor, Model *model, uint32_t user, Error *e
 
 /* Goes on to the next user who has a row. Each is read under a snapshot of its own; the stamps say whether it is still
  * the same model. */
-static int seek_row(ModelCursor *cursor, Error *error) {
+static int model_cursor_seek_row(ModelCursor *cursor, Error *error) {
   int code = SQLITE_OK;
   while (code == SQLITE_OK && ranking_at_end(&cursor->ranking)) {
     if (cursor->next_user > cursor->last_user) {
@@ -286,7 +286,7 @@ int model_cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letters
       code = enter_user(cursor, model, (uint32_t)cursor->next_user++, &error);
     model_end(model);
   }
-  if (code == SQLITE_OK) code = seek_row(cursor, &error);
+  if (code == SQLITE_OK) code = model_cursor_seek_row(cursor, &error);
   if (code == SQLITE_OK) return SQLITE_OK;
   end_scan(cursor);
   return vtab_report(base->pVtab, &error);
@@ -296,7 +296,7 @@ int model_cursor_next(sqlite3_vtab_cursor *base) {
   ModelCursor *cursor = (ModelCursor *)base;
   Error error = {0};
   ranking_next(&cursor->ranking);
-  int code = seek_row(cursor, &error);
+  int code = model_cursor_seek_row(cursor, &error);
   if (code == SQLITE_OK) return SQLITE_OK;
   end_scan(cursor);
   return vtab_report(base->pVtab, &error);

@@ -3,7 +3,7 @@
 #ifndef RECOMMEND_API_MODEL_MODULE_H
 #define RECOMMEND_API_MODEL_MODULE_H
 
-#include "connection.h"
+#include "../model/connection.h"
 
 /* The columns: see model_table.c. */
 enum {

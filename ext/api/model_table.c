@@ -9,7 +9,8 @@
  *     rating, seen    what the user did: the rating or NULL, 1 or 0
  *     <model>, _payload  hidden; INSERT INTO taste(taste) VALUES('retrain') is a command
  *
- * INSERT of a user, an item and a rating, UPDATE of a rating and DELETE change the ratings that are known: see live.c.
+ * INSERT of a user, an item and a rating, UPDATE of a rating and DELETE change the ratings that are known: see
+ * rating_change.c.
  *
  * rowid = user index << 32 | item index. */
 #include "model_table.h"
@@ -18,12 +19,12 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../model/guarded_write.h"
+#include "../model/replacement.h"
 #include "../model/store.h"
+#include "../train/training.h"
 #include "model_module.h"
-#include "model_store.h"
-#include "train.h"
 #include "vtab.h"
-#include "writing.h"
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
@@ -59,7 +60,7 @@ static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item
   int code = sqlite3_declare_vtab(db, sql);
   sqlite3_free(sql);
   if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
-  /* INSERT OR IGNORE and the like: SQLITE_CONSTRAINT comes before anything is written, see live.c. */
+  /* INSERT OR IGNORE and the like: SQLITE_CONSTRAINT comes before anything is written, see rating_change.c. */
   if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
   return code == SQLITE_OK ? SQLITE_OK : error_from_database(error, db, code, NULL);
 }

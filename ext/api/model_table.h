@@ -2,7 +2,7 @@
 #ifndef RECOMMEND_API_MODEL_TABLE_H
 #define RECOMMEND_API_MODEL_TABLE_H
 
-#include "connection.h"
+#include "../model/connection.h"
 
 int model_table_register(Connection *connection);
 

@@ -3,8 +3,8 @@
  * such scale. */
 #include <math.h>
 
+#include "../answer/predictor.h"
 #include "../data/interrupt.h"
-#include "predictor.h"
 #include "register.h"
 #include "vtab.h"
 

@@ -8,9 +8,9 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interrupt.h"
-#include "../model/scoring.h"
+#include "../model/model_scorer.h"
+#include "../model/resumable_read.h"
 #include "../model/store.h"
-#include "reading.h"
 #include "register.h"
 #include "table_function.h"
 
@@ -78,7 +78,7 @@ static int rank_block(Everyone *state, Error *error) {
 }
 
 /* Reads and ranks the users from state->first on. */
-static int enter_block(Everyone *state, Error *error) {
+static int all_enter_block(Everyone *state, Error *error) {
   Model *model = NULL;
   leave_block(state);
   state->user = state->row = 0;
@@ -93,7 +93,7 @@ static int enter_block(Everyone *state, Error *error) {
 }
 
 /* To the next user who has a row, if the current one has none left. */
-static int seek_row(Everyone *state, Error *error) {
+static int all_seek_row(Everyone *state, Error *error) {
   int code = SQLITE_OK;
   while (code == SQLITE_OK) {
     if (state->user < state->users.count) {
@@ -104,20 +104,20 @@ static int seek_row(Everyone *state, Error *error) {
       return SQLITE_OK; /* behind the last block */
     } else {
       state->first += state->users.count;
-      code = enter_block(state, error);
+      code = all_enter_block(state, error);
     }
   }
   return code;
 }
 
-static int rewind_rows(TableCall *call, Error *error) {
+static int all_rewind_rows(TableCall *call, Error *error) {
   Everyone *state = call->state;
   state->first = 0;
-  int code = enter_block(state, error);
-  return code == SQLITE_OK ? seek_row(state, error) : code;
+  int code = all_enter_block(state, error);
+  return code == SQLITE_OK ? all_seek_row(state, error) : code;
 }
 
-static int start(TableCall *call, Error *error) {
+static int all_start(TableCall *call, Error *error) {
   Everyone *state = call->state;
   int64_t k = 0;
   Model *model = NULL;
@@ -133,16 +133,16 @@ static int start(TableCall *call, Error *error) {
   size_t items = state->reading.items->ids.count;
   state->k = k < (int64_t)items ? (size_t)k : items;
   state->block = store_block(state->k, MOST_USERS);
-  return rewind_rows(call, error);
+  return all_rewind_rows(call, error);
 }
 
-static int next(TableCall *call, Error *error) {
+static int all_next(TableCall *call, Error *error) {
   Everyone *state = call->state;
   state->row++;
-  return seek_row(state, error);
+  return all_seek_row(state, error);
 }
 
-static int at_end(const TableCall *call) { return ((const Everyone *)call->state)->users.count == 0; }
+static int all_at_end(const TableCall *call) { return ((const Everyone *)call->state)->users.count == 0; }
 
 /* What the scores of the current user are beyond those of the items. */
 static double user_offset(const Everyone *state) {
@@ -150,7 +150,7 @@ static double user_offset(const Everyone *state) {
   return offset && !state->users.blank[state->user] ? (double)offset[state->user] : 0;
 }
 
-static void column(const TableCall *call, sqlite3_context *context, int which) {
+static void all_column(const TableCall *call, sqlite3_context *context, int which) {
   const Everyone *state = call->state;
   const Scored *entry = &state->best[state->user * state->k + state->row];
   Id id;
@@ -168,7 +168,7 @@ static void column(const TableCall *call, sqlite3_context *context, int which) {
   }
 }
 
-static void end(TableCall *call) {
+static void all_end(TableCall *call) {
   Everyone *state = call->state;
   leave_block(state);
   reading_end(&state->reading);
@@ -186,12 +186,12 @@ static const TableFunction recommend_all_function = {
     .rows = 1e6,
     .cost = 1e7,
     .state_size = sizeof(Everyone),
-    .start = start,
-    .rewind = rewind_rows,
-    .next = next,
-    .at_end = at_end,
-    .column = column,
-    .end = end,
+    .start = all_start,
+    .rewind = all_rewind_rows,
+    .next = all_next,
+    .at_end = all_at_end,
+    .column = all_column,
+    .end = all_end,
 };
 
 int recommend_all_register(Connection *connection) {

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../answer/fold_in.h"
 #include "../base/memory.h"
 #include "../data/choose_columns.h"
 #include "../data/interrupt.h"
 #include "../data/source.h"
-#include "fold.h"
-#include "reading.h"
-#include "recommendation.h"
+#include "../model/resumable_read.h"
+#include "recommendation_list.h"
 #include "register.h"
 
 /* ---- the profile ------------------------------------------------------------------------------------------------- */
@@ -201,7 +201,7 @@ static int rank(TableCall *call, const Reading *reading, Recommendation *state, 
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
-static int start(TableCall *call, Error *error) {
+static int for_start(TableCall *call, Error *error) {
   Recommendation *state = call->state;
   Model *model = NULL;
   Interrupt interrupt;
@@ -232,7 +232,7 @@ static const TableFunction recommend_for_function = {
     .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", _profile BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",
     .usage = "recommend_for(profile, k [, model])",
     .flags = TABLE_FUNCTION_DIRECT_ONLY,
-    .start = start,
+    .start = for_start,
     RECOMMENDATION_FUNCTION,
 };
 

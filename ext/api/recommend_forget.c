@@ -8,9 +8,9 @@
  * Each model is a statement of its own: inside BEGIN … COMMIT it is all or nothing. */
 #include <string.h>
 
+#include "../answer/forgetting.h"
 #include "../base/json.h"
 #include "../base/memory.h"
-#include "forget.h"
 #include "register.h"
 #include "vtab.h"
 
@@ -173,7 +173,7 @@ static void recommend_forget(sqlite3_context *context, int count, sqlite3_value 
   names_free(&names);
 }
 
-int forget_register(Connection *connection) {
+int recommend_forget_register(Connection *connection) {
   connection_retain(connection);
   return sqlite3_create_function_v2(connection->db, "recommend_forget", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, connection,
                                     recommend_forget, NULL, NULL, connection_release);

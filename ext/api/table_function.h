@@ -6,7 +6,7 @@
 #ifndef RECOMMEND_API_TABLE_FUNCTION_H
 #define RECOMMEND_API_TABLE_FUNCTION_H
 
-#include "connection.h"
+#include "../model/connection.h"
 #include "vtab.h"
 
 enum { MOST_ARGUMENTS = 4 };

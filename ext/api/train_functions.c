@@ -1,12 +1,13 @@
 /* X_train(source, size [, options]) for every family, twice under one name: a scalar that trains, stores and returns a
- * summary, and a table that returns an epoch a row as it is computed. See train.h for the training itself. */
+ * summary, and a table that returns an epoch a row as it is computed. See training.h for the training itself. */
 #include <math.h>
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../train/training.h"
+#include "register.h"
 #include "table_function.h"
-#include "train.h"
-#include "vtab.h"
+#include "training_answer.h"
 
 /* ---- X_train as a scalar function -------------------------------------------------------------------------------- */
 
@@ -60,24 +61,6 @@ static int request_from_values(const Family *family, sqlite3_value **values, Tra
       return error_set(error, SQLITE_ERROR, "%s: the options hold a NUL character", family->function);
   }
   return SQLITE_OK;
-}
-
-int training_store_summary(Training *training, char **json, Error *error) {
-  int code = training_summary(training, json, error);
-  if (code == SQLITE_OK) code = training_store(training, error); /* last: nothing may fail once a model is stored */
-  if (code == SQLITE_OK) training_summary_end(training, *json);
-  return code;
-}
-
-void training_answer(sqlite3_context *context, Training *training, char *json, Error *error) {
-  training_end(training);
-  if (error->code == SQLITE_OK) {
-    sqlite3_result_text(context, json, -1, sqlite3_free);
-    sqlite3_result_subtype(context, 'J'); /* JSON, for the functions that care */
-  } else {
-    sqlite3_free(json);
-    scalar_report(context, error);
-  }
 }
 
 static void train_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
@@ -186,7 +169,7 @@ static int register_scalar(Connection *connection, const Family *family, int arg
                                     NULL, NULL, scalar_context_free);
 }
 
-int train_register(Connection *connection) {
+int train_functions_register(Connection *connection) {
   int code = SQLITE_OK;
   for (int i = 0; families[i] && code == SQLITE_OK; i++) {
     int most = families[i]->size ? 3 : 2;

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "../base/error.h"
+#include "../data/database_error.h"
 
 /* Hands an error over, first the message, then the code, and clears it. From a virtual table's method, which returns
  * the code: */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "sqlite.h"
+#include "code.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -49,12 +49,12 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 int blas_begin(const Cancel *cancel) {
   const struct timespec while_waiting = {.tv_nsec = 500000};
   int code = cancel_poll(cancel);
-  while (code == SQLITE_OK && pthread_mutex_trylock(&turn) != 0) {
+  while (code == CODE_OK && pthread_mutex_trylock(&turn) != 0) {
     nanosleep(&while_waiting, NULL);
     code = cancel_poll(cancel);
   }
   /* A build that starts threads of its own would round differently with each number of them. */
-  if (code == SQLITE_OK) openblas_set_num_threads(1);
+  if (code == CODE_OK) openblas_set_num_threads(1);
   return code;
 }
 

@@ -1,7 +1,7 @@
 /* How long work learns that the user wants it stopped.
  *
  * `poll` is called on the thread that started the work, as often as the work likes: it keeps the clock itself and
- * costs some 30 ns. A code other than SQLITE_OK (SQLITE_INTERRUPT as a rule) ends the work, which returns that code. */
+ * costs some 30 ns. A code other than CODE_OK (CODE_INTERRUPT as a rule) ends the work, which returns that code. */
 #ifndef RECOMMEND_BASE_CANCEL_H
 #define RECOMMEND_BASE_CANCEL_H
 

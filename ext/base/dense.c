@@ -4,10 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "code.h"
 #include "dense_kernels.h"
 #include "memory.h"
 #include "parallel.h"
-#include "sqlite.h"
 
 #define BLOCK_COST 20000000            /* multiplications a block: about a millisecond */
 #define PIECES 16                      /* sums of dense_gram that grow side by side, … */
@@ -58,7 +58,7 @@ static int gram_piece(void *context, size_t piece, int worker) {
   for (; first < end; first += DENSE_DEPTH)
     gram_rows(gram, first, least_of(end - first, DENSE_DEPTH), gram->copy + (size_t)worker * DENSE_DEPTH * gram->stride,
               gram->sum + piece * n * gram->stride);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Which block goes to which sum depends on the shape alone, and the sums are added in order. */
@@ -69,12 +69,12 @@ int dense_gram(const Tall *x, double *result, int threads, const Cancel *cancel)
   threads = (int)least_of((size_t)threads, pieces);
   gram.sum = memory_alloc_aligned(pieces, size * sizeof *gram.sum);
   gram.copy = memory_alloc_aligned((size_t)threads * DENSE_DEPTH, stride * sizeof *gram.copy);
-  int code = gram.sum && gram.copy ? SQLITE_OK : SQLITE_NOMEM;
-  for (; code == SQLITE_OK && gram.first < x->rows; gram.first += pieces * gram.block) {
+  int code = gram.sum && gram.copy ? CODE_OK : CODE_NOMEM;
+  for (; code == CODE_OK && gram.first < x->rows; gram.first += pieces * gram.block) {
     size_t left = (x->rows - gram.first + gram.block - 1) / gram.block;
     code = parallel_for(threads, least_of(left, pieces), gram_piece, &gram, cancel);
   }
-  for (size_t i = 0; code == SQLITE_OK && i < n; i++)
+  for (size_t i = 0; code == CODE_OK && i < n; i++)
     for (size_t j = i; j < n; j++) {
       double sum = 0;
       for (size_t piece = 0; piece < pieces; piece++) sum += gram.sum[piece * size + i * stride + j];
@@ -108,15 +108,15 @@ static int multiply_block(void *context, size_t index, int worker) {
     product.add = k > 0;
     multiply->kernels->multiply(&product);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int dense_multiply(const Tall *x, const double *m, int threads, const Cancel *cancel) {
   size_t n = x->n, width = x->width, block = rows_a_block(n, least_of(x->rows, 4 * DENSE_DEPTH));
   float *matrix = memory_alloc_aligned(n, width * sizeof *matrix);
   float *copy = memory_alloc_aligned((size_t)threads * block, width * sizeof *copy);
-  int code = matrix && copy ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) {
+  int code = matrix && copy ? CODE_OK : CODE_NOMEM;
+  if (code == CODE_OK) {
     for (size_t i = 0; i < n; i++)
       for (size_t j = 0; j < n; j++) matrix[i * width + j] = (float)m[i * n + j];
     Multiply multiply = {x, block, matrix, copy, dense_kernels()};
@@ -135,9 +135,9 @@ static void scale_row(double *row, size_t n, double scale) {
 
 int dense_cholesky(double *a, size_t n, double least, unsigned char *dependent, size_t *count, const Cancel *cancel) {
   const DenseKernels *kernels = dense_kernels();
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   *count = 0;
-  for (size_t j = 0; j < n && code == SQLITE_OK; j++) {
+  for (size_t j = 0; j < n && code == CODE_OK; j++) {
     double *row = a + j * n, diagonal = row[j];
     for (size_t i = 0; i < j; i++) /* less what the rows of U before it explain */
       if (a[i * n + j] != 0) kernels->add(n - j, -a[i * n + j], a + i * n + j, row + j);
@@ -151,14 +151,14 @@ int dense_cholesky(double *a, size_t n, double least, unsigned char *dependent, 
     }
     code = cancel_poll(cancel);
   }
-  for (size_t i = 1; i < n && code == SQLITE_OK; i++) memset(a + i * n, 0, i * sizeof *a);
+  for (size_t i = 1; i < n && code == CODE_OK; i++) memset(a + i * n, 0, i * sizeof *a);
   return code;
 }
 
 int dense_solve_upper(const double *u, double *b, size_t n, const Cancel *cancel) {
   const DenseKernels *kernels = dense_kernels();
-  int code = SQLITE_OK;
-  for (size_t i = n; i-- > 0 && code == SQLITE_OK;) {
+  int code = CODE_OK;
+  for (size_t i = n; i-- > 0 && code == CODE_OK;) {
     for (size_t k = i + 1; k < n; k++)
       if (u[i * n + k] != 0) kernels->add(n, -u[i * n + k], b + k * n, b + i * n);
     scale_row(b + i * n, n, 1 / u[i * n + i]);
@@ -170,8 +170,8 @@ int dense_solve_upper(const double *u, double *b, size_t n, const Cancel *cancel
 /* b becomes U⁻ᵀ b. */
 static int solve_lower(const double *u, double *b, size_t n, const Cancel *cancel) {
   const DenseKernels *kernels = dense_kernels();
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+  int code = CODE_OK;
+  for (size_t i = 0; i < n && code == CODE_OK; i++) {
     for (size_t k = 0; k < i; k++)
       if (u[k * n + i] != 0) kernels->add(n, -u[k * n + i], b + k * n, b + i * n);
     scale_row(b + i * n, n, 1 / u[i * n + i]);
@@ -183,14 +183,14 @@ static int solve_lower(const double *u, double *b, size_t n, const Cancel *cance
 /* The other side is the same once more, since the result is its own transpose. */
 int dense_congruence(const double *u, double *a, size_t n, const Cancel *cancel) {
   int code = solve_lower(u, a, n, cancel);
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++)
+  for (size_t i = 0; i < n && code == CODE_OK; i++)
     for (size_t j = 0; j < i; j++) {
       double old = a[i * n + j];
       a[i * n + j] = a[j * n + i];
       a[j * n + i] = old;
     }
-  if (code == SQLITE_OK) code = solve_lower(u, a, n, cancel);
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) /* but for rounding */
+  if (code == CODE_OK) code = solve_lower(u, a, n, cancel);
+  for (size_t i = 0; i < n && code == CODE_OK; i++) /* but for rounding */
     for (size_t j = 0; j < i; j++) a[i * n + j] = a[j * n + i];
   return code;
 }
@@ -241,8 +241,8 @@ static void reflect(Eigen *eigen, size_t k) {
 static int tridiagonalize(Eigen *eigen, const Cancel *cancel) {
   const DenseKernels *kernels = eigen->kernels;
   size_t n = eigen->n;
-  int code = SQLITE_OK;
-  for (size_t k = 0; k + 1 < n && code == SQLITE_OK; k++) {
+  int code = CODE_OK;
+  for (size_t k = 0; k + 1 < n && code == CODE_OK; k++) {
     reflect(eigen, k);
     code = cancel_poll(cancel);
   }
@@ -250,7 +250,7 @@ static int tridiagonalize(Eigen *eigen, const Cancel *cancel) {
     eigen->diagonal[k] = eigen->a[k * (n + 1)];
     eigen->vectors[k * (n + 1)] = 1;
   }
-  for (size_t k = n - 1; k-- > 0 && code == SQLITE_OK;) {
+  for (size_t k = n - 1; k-- > 0 && code == CODE_OK;) {
     double *v = eigen->a + k * n + k + 1, *block = eigen->vectors + (k + 1) * (n + 1);
     size_t left = n - k - 1;
     for (size_t i = 0; i < left && eigen->tau[k] != 0; i++)
@@ -294,9 +294,9 @@ static int negligible(const Eigen *eigen, size_t k) {
 }
 
 static int diagonalize(Eigen *eigen, const Cancel *cancel) {
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   size_t last = eigen->n - 1, steps = 0;
-  while (last > 0 && code == SQLITE_OK) {
+  while (last > 0 && code == CODE_OK) {
     size_t first = last;
     while (first > 0 && !negligible(eigen, first - 1)) first--;
     if (first == last) {
@@ -305,7 +305,7 @@ static int diagonalize(Eigen *eigen, const Cancel *cancel) {
     }
     qr_step(eigen, first, last);
     code = cancel_poll(cancel);
-    if (++steps > 60 * eigen->n) code = SQLITE_ERROR; /* two a vector is usual */
+    if (++steps > 60 * eigen->n) code = CODE_ERROR; /* two a vector is usual */
   }
   return code;
 }
@@ -324,13 +324,13 @@ static void sort_eigen(const Eigen *eigen, double *a, double *values) {
 
 int dense_eigen(double *a, size_t n, double *values, const Cancel *cancel) {
   for (size_t i = 0; i < n * n; i++)
-    if (!isfinite(a[i])) return SQLITE_ERROR;
-  if (n == 0) return SQLITE_OK;
+    if (!isfinite(a[i])) return CODE_ERROR;
+  if (n == 0) return CODE_OK;
   Eigen eigen = {.n = n, .kernels = dense_kernels(), .a = a};
   eigen.vectors = memory_alloc_zero(n, n * sizeof *eigen.vectors);
   eigen.diagonal = memory_alloc_zero(n, 6 * sizeof *eigen.diagonal);
-  int code = eigen.vectors && eigen.diagonal ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) {
+  int code = eigen.vectors && eigen.diagonal ? CODE_OK : CODE_NOMEM;
+  if (code == CODE_OK) {
     eigen.beside = eigen.diagonal + n;
     eigen.tau = eigen.beside + n;
     eigen.cosine = eigen.tau + n;
@@ -338,8 +338,8 @@ int dense_eigen(double *a, size_t n, double *values, const Cancel *cancel) {
     eigen.work = eigen.sine + n;
     code = tridiagonalize(&eigen, cancel);
   }
-  if (code == SQLITE_OK) code = diagonalize(&eigen, cancel);
-  if (code == SQLITE_OK) sort_eigen(&eigen, a, values);
+  if (code == CODE_OK) code = diagonalize(&eigen, cancel);
+  if (code == CODE_OK) sort_eigen(&eigen, a, values);
   memory_free(eigen.vectors);
   memory_free(eigen.diagonal);
   return code;

@@ -5,7 +5,7 @@
  * those beyond are zero. A small matrix is n × n doubles without padding, row major, and both halves are there.
  *
  * Everything is cut into blocks of a few milliseconds between which `cancel` is polled, and gives the same bytes for
- * any number of threads. Functions return SQLITE_OK, SQLITE_NOMEM, SQLITE_ERROR where stated, or what cancel says;
+ * any number of threads. Functions return CODE_OK, CODE_NOMEM, CODE_ERROR where stated, or what cancel says;
  * after an error the results hold nothing of use. */
 #ifndef RECOMMEND_BASE_DENSE_H
 #define RECOMMEND_BASE_DENSE_H
@@ -38,7 +38,7 @@ int dense_solve_upper(const double *u, double *b, size_t n, const Cancel *cancel
 int dense_congruence(const double *u, double *a, size_t n, const Cancel *cancel);
 
 /* a = W Λ Wᵀ: the eigenvalues into `values`, largest first, and the eigenvectors into the columns of a, in that order.
- * SQLITE_ERROR where a holds a number that isn't finite. */
+ * CODE_ERROR where a holds a number that isn't finite. */
 int dense_eigen(double *a, size_t n, double *values, const Cancel *cancel);
 
 #endif

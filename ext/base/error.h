@@ -5,29 +5,26 @@
 #ifndef RECOMMEND_BASE_ERROR_H
 #define RECOMMEND_BASE_ERROR_H
 
-#include "sqlite.h"
+#include "code.h"
 
 typedef struct Error {
-  int code;      /* an SQLite result code; SQLITE_OK while nothing has failed */
+  int code;      /* an SQLite result code; CODE_OK while nothing has failed */
   char *message; /* owned, from sqlite3_mprintf; NULL when memory ran out or there is none */
 } Error;
 
-/* Records code and message unless an error is recorded already; returns the recorded code. That of SQLITE_INTERRUPT is
+/* Records code and message unless an error is recorded already; returns the recorded code. That of CODE_INTERRUPT is
  * "interrupted", whatever is given.
  * `format` is sqlite3_mprintf's (%q, %Q and %w included). */
 int error_set(Error *error, int code, const char *format, ...);
 
-/* The same for SQLITE_NOMEM, which needs no words. */
+/* The same for CODE_NOMEM, which needs no words. */
 static inline int error_no_memory(Error *error) {
-  if (error->code == SQLITE_OK) error->code = SQLITE_NOMEM;
+  if (error->code == CODE_OK) error->code = CODE_NOMEM;
   return error->code;
 }
 
 /* Puts "who: " in front of the message that there is. */
 void error_prefix(Error *error, const char *who);
-
-/* Records what the connection says of its last failure, prefixed with "what: " where what is not NULL. */
-int error_from_database(Error *error, sqlite3 *db, int code, const char *what);
 
 void error_clear(Error *error);
 

@@ -1,8 +1,8 @@
 /* A fitted factorization: see factors.h. */
 #include "factors.h"
 
+#include "code.h"
 #include "memory.h"
-#include "sqlite.h"
 
 int factors_alloc(Factors *factors, size_t users, size_t items, int rank, int biases) {
   size_t stride = (size_t)factors_stride(rank);
@@ -13,9 +13,9 @@ int factors_alloc(Factors *factors, size_t users, size_t items, int rank, int bi
     factors->user_bias = memory_alloc_aligned(users, sizeof(float));
     factors->item_bias = memory_alloc_aligned(items, sizeof(float));
   }
-  if (factors->user && factors->item && (!biases || (factors->user_bias && factors->item_bias))) return SQLITE_OK;
+  if (factors->user && factors->item && (!biases || (factors->user_bias && factors->item_bias))) return CODE_OK;
   factors_free(factors);
-  return SQLITE_NOMEM;
+  return CODE_NOMEM;
 }
 
 void factors_free(Factors *factors) {

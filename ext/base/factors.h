@@ -20,7 +20,7 @@ typedef struct Factors {
 
 static inline int factors_stride(int rank) { return (rank + 15) / 16 * 16; }
 
-/* Allocates everything, cleared. SQLITE_OK or SQLITE_NOMEM (nothing is kept). */
+/* Allocates everything, cleared. CODE_OK or CODE_NOMEM (nothing is kept). */
 int factors_alloc(Factors *factors, size_t users, size_t items, int rank, int biases);
 void factors_free(Factors *factors); /* a cleared struct is fine; leaves it cleared */
 

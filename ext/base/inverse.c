@@ -18,10 +18,10 @@
 #include <time.h>
 
 #include "blas.h"
+#include "code.h"
 #include "dense_kernels.h"
 #include "memory.h"
 #include "parallel.h"
-#include "sqlite.h"
 
 #define BLOCK SYMMETRIC_BLOCK
 #define LINE 8   /* numbers a cache line; divides BLOCK */
@@ -40,12 +40,12 @@ static size_t panel_rows(const SymmetricMatrix *matrix, size_t panel) {
 int symmetric_alloc(SymmetricMatrix *matrix, size_t n) {
   *matrix = (SymmetricMatrix){.n = n, .panels = panels_of(n)};
   matrix->panel = memory_alloc_zero(matrix->panels, sizeof *matrix->panel);
-  int code = matrix->panel ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t p = 0; p < matrix->panels && code == SQLITE_OK; p++) {
+  int code = matrix->panel ? CODE_OK : CODE_NOMEM;
+  for (size_t p = 0; p < matrix->panels && code == CODE_OK; p++) {
     matrix->panel[p] = memory_alloc_aligned(panel_rows(matrix, p), symmetric_width(matrix, p) * sizeof(double));
-    if (!matrix->panel[p]) code = SQLITE_NOMEM;
+    if (!matrix->panel[p]) code = CODE_NOMEM;
   }
-  if (code != SQLITE_OK) symmetric_free(matrix);
+  if (code != CODE_OK) symmetric_free(matrix);
   return code;
 }
 
@@ -101,22 +101,22 @@ static void gather_column(const Sweep *sweep) {
     memcpy(sweep->column + i * BLOCK, symmetric_row(matrix, i) + sweep->first, sweep->width * sizeof *sweep->column);
 }
 
-/* SQLITE_ERROR where the block is not positive definite. */
+/* CODE_ERROR where the block is not positive definite. */
 static int invert_diagonal(const Sweep *sweep) {
   double *a = sweep->diagonal;
   blasint n = (blasint)sweep->width, stride = BLOCK, failed = 0;
   char upper = 'U'; /* what FORTRAN, by columns, calls upper is the lower half of rows */
   int code = blas_begin(sweep->cancel);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   dpotrf_(&upper, &n, a, &stride, &failed);
   if (failed == 0) dpotri_(&upper, &n, a, &stride, &failed);
   blas_end();
-  if (failed != 0) return SQLITE_ERROR;
+  if (failed != 0) return CODE_ERROR;
   for (size_t i = 0; i < sweep->width; i++) {
-    if (!(a[i * BLOCK + i] > 0)) return SQLITE_ERROR; /* not a number: LAPACK lets it pass */
+    if (!(a[i * BLOCK + i] > 0)) return CODE_ERROR; /* not a number: LAPACK lets it pass */
     for (size_t j = 0; j < i; j++) a[j * BLOCK + i] = a[i * BLOCK + j];
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static size_t strips_of(size_t rows) { return (rows + STRIP - 1) / STRIP; }
@@ -145,7 +145,7 @@ static int solve_strip(void *context, size_t strip, int worker) {
     double *to = sweep->packed + row / LANES * LANES * BLOCK + row % LANES;
     for (size_t k = 0; k < sweep->width; k++) to[k * LANES] = row < first + rows ? -sweep->column[row * BLOCK + k] : 0;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* A_RR −= solved columnᵀ, for some rows of one panel. In the rows and columns of K nothing changes: zeros there. */
@@ -154,7 +154,7 @@ static int update_strip(void *context, size_t strip, int worker) {
   const Sweep *sweep = context;
   const SymmetricMatrix *matrix = sweep->matrix;
   size_t first = strip * STRIP, panel = first / BLOCK, width = symmetric_width(matrix, panel);
-  if (panel == sweep->first / BLOCK) return SQLITE_OK;
+  if (panel == sweep->first / BLOCK) return CODE_OK;
   DoubleProduct product = {.a = sweep->solved + first * BLOCK,
                            .a_row = BLOCK,
                            .a_depth = 1,
@@ -169,7 +169,7 @@ static int update_strip(void *context, size_t strip, int worker) {
     product.c = symmetric_row(matrix, first) + j;
     dense_kernels()->multiply_double(&product);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static void store_column(const Sweep *sweep) {
@@ -193,9 +193,9 @@ static int sweep_block(Sweep *sweep, size_t block) {
   gather_column(sweep);
   int code = invert_diagonal(sweep);
   size_t strips = strips_of(sweep->matrix->n);
-  if (code == SQLITE_OK) code = parallel_for(sweep->threads, strips, solve_strip, sweep, sweep->cancel);
-  if (code == SQLITE_OK) code = parallel_for(sweep->threads, strips, update_strip, sweep, sweep->cancel);
-  if (code == SQLITE_OK) store_column(sweep);
+  if (code == CODE_OK) code = parallel_for(sweep->threads, strips, solve_strip, sweep, sweep->cancel);
+  if (code == CODE_OK) code = parallel_for(sweep->threads, strips, update_strip, sweep, sweep->cancel);
+  if (code == CODE_OK) store_column(sweep);
   return code;
 }
 
@@ -210,12 +210,12 @@ int symmetric_invert(SymmetricMatrix *matrix, int threads, double *share, const 
   sweep.solved = memory_alloc_aligned(matrix->n, BLOCK * sizeof *sweep.solved);
   sweep.packed = memory_alloc_aligned(strips_of(matrix->n) * STRIP, BLOCK * sizeof *sweep.packed);
   sweep.diagonal = memory_alloc_aligned(BLOCK, BLOCK * sizeof *sweep.diagonal);
-  int code = sweep.column && sweep.solved && sweep.packed && sweep.diagonal ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t block = 0; block < matrix->panels && code == SQLITE_OK; block++) {
+  int code = sweep.column && sweep.solved && sweep.packed && sweep.diagonal ? CODE_OK : CODE_NOMEM;
+  for (size_t block = 0; block < matrix->panels && code == CODE_OK; block++) {
     if (share) *share = (double)block / (double)matrix->panels; /* each sweep goes over the whole matrix */
     code = sweep_block(&sweep, block);
   }
-  for (size_t panel = 0; panel < matrix->panels && code == SQLITE_OK; panel++) {
+  for (size_t panel = 0; panel < matrix->panels && code == CODE_OK; panel++) {
     negate(matrix, panel);
     code = cancel_poll(cancel);
   }
@@ -230,11 +230,11 @@ int symmetric_invert(SymmetricMatrix *matrix, int threads, double *share, const 
 int symmetric_invert_seconds(size_t n, int threads, double *seconds, const Cancel *cancel) {
   enum { TRIES = 3, WIDTH = 4 * BLOCK };
   double *memory = memory_alloc_aligned(3 * WIDTH, BLOCK * sizeof *memory), fastest = 0;
-  int code = memory ? SQLITE_OK : SQLITE_NOMEM;
+  int code = memory ? CODE_OK : CODE_NOMEM;
   SymmetricMatrix matrix = {.n = WIDTH, .panels = 1, .panel = &memory};
   Sweep sweep = {.matrix = &matrix, .first = BLOCK, .width = BLOCK};
   if (memory) sweep.packed = memory + WIDTH * BLOCK, sweep.solved = memory + 2 * WIDTH * BLOCK;
-  for (int i = 0; i < TRIES && code == SQLITE_OK; i++) {
+  for (int i = 0; i < TRIES && code == CODE_OK; i++) {
     struct timespec began, ended;
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (size_t strip = 0; strip < BLOCK / STRIP; strip++) update_strip(&sweep, strip, 0);

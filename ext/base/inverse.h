@@ -20,7 +20,7 @@ typedef struct SymmetricMatrix {
   double **panel; /* from memory_alloc_aligned; owned */
 } SymmetricMatrix;
 
-/* Allocates a matrix of zeros. SQLITE_OK or SQLITE_NOMEM (nothing is kept). */
+/* Allocates a matrix of zeros. CODE_OK or CODE_NOMEM (nothing is kept). */
 int symmetric_alloc(SymmetricMatrix *matrix, size_t n);
 void symmetric_free(SymmetricMatrix *matrix); /* a cleared one is fine; leaves it cleared */
 
@@ -40,13 +40,13 @@ static inline double *symmetric_row(const SymmetricMatrix *matrix, size_t row) {
   return matrix->panel[panel] + row % SYMMETRIC_BLOCK * symmetric_width(matrix, panel);
 }
 
-/* The matrix becomes its inverse. It must be positive definite: else SQLITE_ERROR. SQLITE_NOMEM, or what cancel says,
+/* The matrix becomes its inverse. It must be positive definite: else CODE_ERROR. CODE_NOMEM, or what cancel says,
  * which is polled about every 10 ms. After an error the matrix holds nothing of use. n³ / 2 multiply-adds, and the same
  * bytes for any number of threads. *share is how much of the work is done, 0 … 1, at every poll; NULL: nobody asks. */
 int symmetric_invert(SymmetricMatrix *matrix, int threads, double *share, const Cancel *cancel);
 
 /* About how many seconds that takes here and now, by what one tile of it takes: 10 ms are spent on finding out.
- * SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+ * CODE_OK, CODE_NOMEM or what cancel says. */
 int symmetric_invert_seconds(size_t n, int threads, double *seconds, const Cancel *cancel);
 
 #endif

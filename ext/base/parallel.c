@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "sqlite.h"
+#include "code.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -18,7 +18,7 @@ typedef struct Region {
   void *context;
   size_t blocks;
   atomic_size_t next;
-  atomic_int code; /* the first that is not SQLITE_OK ends the loop for everyone */
+  atomic_int code; /* the first that is not CODE_OK ends the loop for everyone */
 } Region;
 
 typedef struct Worker {
@@ -28,13 +28,13 @@ typedef struct Worker {
 } Worker;
 
 static void stop(Region *region, int code) {
-  int none = SQLITE_OK;
-  if (code != SQLITE_OK) atomic_compare_exchange_strong(&region->code, &none, code);
+  int none = CODE_OK;
+  if (code != CODE_OK) atomic_compare_exchange_strong(&region->code, &none, code);
 }
 
 /* Takes the next block and does it; 0 when there is none left or the loop has ended. */
 static int do_one(Region *region, int number) {
-  if (atomic_load_explicit(&region->code, memory_order_relaxed) != SQLITE_OK) return 0;
+  if (atomic_load_explicit(&region->code, memory_order_relaxed) != CODE_OK) return 0;
   size_t block = atomic_fetch_add_explicit(&region->next, 1, memory_order_relaxed);
   if (block >= region->blocks) return 0;
   stop(region, region->body(region->context, block, number));

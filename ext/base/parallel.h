@@ -10,14 +10,14 @@
 #include "cancel.h"
 
 /* Does block `block`; `worker` is in 0 … threads-1 and picks scratch space. Returns an SQLite code; another than
- * SQLITE_OK stops the whole loop. Must not touch the database: it runs on any thread. A block should take at most a
+ * CODE_OK stops the whole loop. Must not touch the database: it runs on any thread. A block should take at most a
  * few milliseconds, since the wish to cancel is looked at between blocks. */
 typedef int (*ParallelBody)(void *context, size_t block, int worker);
 
 /* Runs body for every block in 0 … blocks-1 on up to `threads` threads, the caller's being one. Blocks are begun in
  * ascending order, and one that has been begun is done even where the loop is to stop: so a block may wait for one of a
  * lower number. They end in no order.
- * Where a thread can't be had the others do its share. Returns SQLITE_OK, the code a body returned, or the code of
+ * Where a thread can't be had the others do its share. Returns CODE_OK, the code a body returned, or the code of
  * the cancellation. */
 int parallel_for(int threads, size_t blocks, ParallelBody body, void *context, const Cancel *cancel);
 

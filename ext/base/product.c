@@ -1,9 +1,9 @@
 /* Products with blocks of vectors: see product.h. Work is cut so that a block takes a few milliseconds at most. */
 #include "product.h"
 
+#include "code.h"
 #include "dense_kernels.h"
 #include "parallel.h"
-#include "sqlite.h"
 
 #define BLOCK_COST 4000000   /* multiplications a block of a sparse product: about a millisecond */
 #define DENSE_COST 25000000  /* … of a dense one */
@@ -49,7 +49,7 @@ static int sparse_block(void *context, size_t block, int worker) {
                           matrix->start[row + 1] - start, product->x, product->width,
                           product->y + row * product->width);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int product_sparse(const SparseMatrix *matrix, const float *x, float *y, size_t width, int threads,
@@ -87,7 +87,7 @@ static int dense_block(void *context, size_t block, int worker) {
     product.add = k > 0;
     work->kernels->multiply(&product);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int product_dense(const DenseMatrix *matrix, const float *x, float *y, size_t width, int threads,
@@ -112,7 +112,7 @@ static int dense_transposed_block(void *context, size_t block, int worker) {
     product.add = k > 0;
     work->kernels->multiply(&product);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Blocks are of columns, since each column's sum runs over all rows; the rows come in chunks, so that a block is
@@ -120,7 +120,7 @@ static int dense_transposed_block(void *context, size_t block, int worker) {
 int product_dense_transposed(const DenseMatrix *matrix, const float *x, float *y, size_t width, int threads,
                              const Cancel *cancel) {
   DenseWork work = {.matrix = matrix, .x = x, .y = y, .width = width, .kernels = dense_kernels()};
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   work.block = clamp((matrix->columns + 15) / 16, 24, 240);
   size_t blocks = (matrix->columns + work.block - 1) / work.block;
   size_t chunk = clamp(CHUNK_COST / (matrix->columns * width + 1), 16, DENSE_COST / (work.block * width) + 16);
@@ -129,7 +129,7 @@ int product_dense_transposed(const DenseMatrix *matrix, const float *x, float *y
     work.end = work.first + clamp(matrix->rows - work.first, 0, chunk);
     code = parallel_for(threads, blocks, dense_transposed_block, &work, cancel);
     work.first = work.end;
-  } while (code == SQLITE_OK && work.first < matrix->rows);
+  } while (code == CODE_OK && work.first < matrix->rows);
   return code;
 }
 
@@ -152,7 +152,7 @@ static int square_part(void *context, size_t part, int worker) {
       double cell = (double)matrix->values[row * matrix->stride + column];
       squares->sum[part] += cell * cell;
     }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int product_dense_square(const DenseMatrix *matrix, double *sum, int threads, const Cancel *cancel) {
@@ -168,5 +168,5 @@ int product_sparse_square(const SparseMatrix *matrix, double *sum, int threads, 
   DenseMatrix column = {matrix->value, entries, 1, 1};
   if (matrix->value) return product_dense_square(&column, sum, threads, cancel);
   *sum = (double)entries;
-  return SQLITE_OK;
+  return CODE_OK;
 }

@@ -1,7 +1,7 @@
 /* Products of a large matrix, sparse or dense, with a block of vectors: y = A x.
  *
  * x and y are row major, `width` floats a row: a multiple of 16, and both aligned to 64 bytes. y is overwritten. The
- * same bytes for any number of threads. Each returns SQLITE_OK or what cancel says (y then holds nothing of use). */
+ * same bytes for any number of threads. Each returns CODE_OK or what cancel says (y then holds nothing of use). */
 #ifndef RECOMMEND_BASE_PRODUCT_H
 #define RECOMMEND_BASE_PRODUCT_H
 

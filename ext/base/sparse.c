@@ -3,30 +3,30 @@
 
 #include <string.h>
 
+#include "code.h"
 #include "memory.h"
 #include "parallel.h"
-#include "sqlite.h"
 
 int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entries, int with_values) {
   *matrix = (SparseMatrix){.rows = rows, .columns = columns};
   matrix->start = memory_alloc_zero(rows + 1, sizeof *matrix->start);
   matrix->index = memory_alloc(entries, sizeof *matrix->index);
   if (with_values) matrix->value = memory_alloc(entries, sizeof *matrix->value);
-  if (matrix->start && matrix->index && (!with_values || matrix->value)) return SQLITE_OK;
+  if (matrix->start && matrix->index && (!with_values || matrix->value)) return CODE_OK;
   sparse_free(matrix);
-  return SQLITE_NOMEM;
+  return CODE_NOMEM;
 }
 
 int sparse_reserve(SparseMatrix *matrix, size_t entries, size_t *capacity) {
-  if (entries <= *capacity) return SQLITE_OK;
+  if (entries <= *capacity) return CODE_OK;
   size_t grown = entries + entries / 2;
   uint32_t *index = memory_resize(matrix->index, grown, sizeof *index);
   if (index) matrix->index = index;
   float *value = memory_resize(matrix->value, grown, sizeof *value);
   if (value) matrix->value = value;
-  if (!index || !value) return SQLITE_NOMEM;
+  if (!index || !value) return CODE_NOMEM;
   *capacity = grown;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- transposing ---------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ static int count_part(void *context, size_t part, int worker) {
   size_t *count = work->place + part * matrix->columns;
   size_t end = matrix->start[work->part_start[part + 1]];
   for (size_t e = matrix->start[work->part_start[part]]; e < end; e++) count[matrix->index[e]]++;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int place_part(void *context, size_t part, int worker) {
@@ -68,7 +68,7 @@ static int place_part(void *context, size_t part, int worker) {
       if (matrix->value) transpose->value[place] = matrix->value[e];
     }
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Counts become places: column by column, and within a column part by part. */
@@ -104,19 +104,19 @@ int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose, int th
   work.parts = entries / (ENTRIES_A_BLOCK + 2 * matrix->columns) + 1;
   if (work.parts > MOST_PARTS) work.parts = MOST_PARTS;
   int code = sparse_alloc(transpose, matrix->columns, matrix->rows, entries, matrix->value != NULL);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   work.place = memory_alloc_zero(work.parts, matrix->columns * sizeof *work.place);
-  if (!work.place) code = SQLITE_NOMEM;
-  if (code == SQLITE_OK) {
+  if (!work.place) code = CODE_NOMEM;
+  if (code == CODE_OK) {
     cut_parts(&work);
     code = parallel_for(threads, work.parts, count_part, &work, cancel);
   }
-  if (code == SQLITE_OK) {
+  if (code == CODE_OK) {
     counts_to_places(&work);
     code = parallel_for(threads, work.parts, place_part, &work, cancel);
   }
   memory_free(work.place);
-  if (code != SQLITE_OK) sparse_free(transpose);
+  if (code != CODE_OK) sparse_free(transpose);
   return code;
 }
 

@@ -14,14 +14,14 @@ typedef struct SparseMatrix {
   float *value;    /* NULL: every entry is 1 */
 } SparseMatrix;
 
-/* Allocates `start` (cleared), `index` and, if `with_values`, `value`. SQLITE_OK or SQLITE_NOMEM (nothing is kept). */
+/* Allocates `start` (cleared), `index` and, if `with_values`, `value`. CODE_OK or CODE_NOMEM (nothing is kept). */
 int sparse_alloc(SparseMatrix *matrix, size_t rows, size_t columns, size_t entries, int with_values);
 
-/* The transpose of `matrix`, its rows ascending too. SQLITE_OK, SQLITE_NOMEM or what cancel says (nothing is kept). */
+/* The transpose of `matrix`, its rows ascending too. CODE_OK, CODE_NOMEM or what cancel says (nothing is kept). */
 int sparse_transpose(const SparseMatrix *matrix, SparseMatrix *transpose, int threads, const Cancel *cancel);
 
 /* Room for so many entries in index and value, both there already, where `capacity` says what there is room for now: of
- * a matrix that grows row by row. SQLITE_OK or SQLITE_NOMEM (what there was is kept). */
+ * a matrix that grows row by row. CODE_OK or CODE_NOMEM (what there was is kept). */
 int sparse_reserve(SparseMatrix *matrix, size_t entries, size_t *capacity);
 
 /* Gives the values up where every one is 1. A cleared matrix is fine. */

@@ -1,4 +1,4 @@
-/* Building interactions from rows: see interactions.h, and rows.h for how they are read.
+/* Building interactions from rows: see interactions.h, and interaction_rows.h for how they are read.
  *
  * Rows come in chunks of 64 K as (user, item, value), indexes in order of arrival. Then:
  *
@@ -16,7 +16,7 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "rows.h"
+#include "interaction_rows.h"
 
 #define BLOCK_USERS 256
 #define MOST_WORKERS 256 /* as in parallel.h */

@@ -7,8 +7,8 @@
 #define RECOMMEND_DATA_INTERACTIONS_H
 
 #include "../base/cancel.h"
-#include "../base/error.h"
 #include "../base/sparse.h"
+#include "database_error.h"
 #include "dictionary.h"
 #include "source.h"
 

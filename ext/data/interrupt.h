@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "../base/cancel.h"
-#include "../base/error.h"
+#include "database_error.h"
 #include "progress.h"
 
 /* The statement's text begins so, for those who trace what a connection runs. */

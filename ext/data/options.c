@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../base/edit_distance.h"
 #include "../base/memory.h"
-#include "../base/nearest.h"
 
 #define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
 

@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#include "../base/error.h"
+#include "database_error.h"
 
 typedef enum OptionType {
   OPTION_INTEGER,  /* int */

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "../base/edit_distance.h"
 #include "../base/memory.h"
-#include "../base/nearest.h"
 #include "name.h"
 
 void source_free(Source *source) {

@@ -4,7 +4,7 @@
 #ifndef RECOMMEND_DATA_SOURCE_H
 #define RECOMMEND_DATA_SOURCE_H
 
-#include "../base/error.h"
+#include "database_error.h"
 #include "id.h"
 
 typedef struct Source {

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "../base/error.h"
+#include "database_error.h"
 
 /* What words begin with where nobody says: letters, numbers and '_', in small letters, accents kept: what the pattern
  * \w+ of Python and of scikit-learn matches. */

@@ -100,7 +100,7 @@ static int side_alloc(Side *side, size_t rows, size_t stride, size_t batch, int 
   side->last = memory_alloc(batch, sizeof *side->last);
   side->next = memory_alloc(batch, sizeof *side->next);
   int good = side->mean && side->square && side->bias_mean && side->bias_square && side->seen;
-  return good && side->slot && side->row && side->first && side->last && side->next ? SQLITE_OK : SQLITE_NOMEM;
+  return good && side->slot && side->row && side->first && side->last && side->next ? CODE_OK : CODE_NOMEM;
 }
 
 static int adam_alloc(Adam *adam, const Cancel *cancel) {
@@ -108,7 +108,7 @@ static int adam_alloc(Adam *adam, const Cancel *cancel) {
   const SparseMatrix *by_user = adam->by_user;
   Factors *f = &adam->factors;
   int code = descent_start(&options->start, by_user, f, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   size_t stride = (size_t)f->stride, entries = by_user->start[by_user->rows], batch = (size_t)options->batch_size;
   adam->kernels = descent_kernels();
   adam->entries = entries;
@@ -120,8 +120,8 @@ static int adam_alloc(Adam *adam, const Cancel *cancel) {
   adam->gradient = memory_alloc_aligned(batch < f->users ? batch : f->users, stride * sizeof(float));
   adam->bias_gradient = memory_alloc(batch, sizeof(float));
   if (!adam->user_of || !adam->future || !adam->entry || !adam->wrong || !adam->gradient || !adam->bias_gradient)
-    return SQLITE_NOMEM;
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++) {
+    return CODE_NOMEM;
+  for (int s = 0; s < 2 && code == CODE_OK; s++) {
     Side *side = &adam->side[s];
     side->x = s ? f->item : f->user;
     side->bias = s ? f->item_bias : f->user_bias;
@@ -220,7 +220,7 @@ static int catch_up_block(void *context, size_t block, int worker) {
   (void)worker;
   for (size_t slot = block * SLOTS; slot < (block + 1) * SLOTS && slot < side->count; slot++)
     catch_up(adam, side, side->row[slot], adam->step - 1);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Errors and the users' gradients, with all rows as they were before the step. */
@@ -248,7 +248,7 @@ static int user_block(void *context, size_t block, int worker) {
     adam->kernels->add(stride, share * count * (float)penalty->factors, p, gradient);
     adam->bias_gradient[slot] = share * (count * (float)penalty->biases * bias - sum);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 enum { STACK_LANES = 4096 };
@@ -274,7 +274,7 @@ static int item_block(void *context, size_t block, int worker) {
     adam->kernels->add(stride, share * count * (float)penalty->factors, items->x + item * stride, gradient);
     move(adam, items, item, gradient, share * (count * (float)penalty->biases * bias - sum));
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int move_block(void *context, size_t block, int worker) {
@@ -284,7 +284,7 @@ static int move_block(void *context, size_t block, int worker) {
   (void)worker;
   for (size_t slot = block * SLOTS; slot < (block + 1) * SLOTS && slot < users->count; slot++)
     move(adam, users, users->row[slot], adam->gradient + slot * stride, adam->bias_gradient[slot]);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int do_batch(Adam *adam, const Cancel *cancel) {
@@ -292,9 +292,9 @@ static int do_batch(Adam *adam, const Cancel *cancel) {
   size_t users = slot_blocks(&adam->side[0]), items = slot_blocks(&adam->side[1]);
   adam->step++;
   int code = parallel_for(threads, users + items, catch_up_block, adam, cancel);
-  if (code == SQLITE_OK) code = parallel_for(threads, users, user_block, adam, cancel);
-  if (code == SQLITE_OK) code = parallel_for(threads, items, item_block, adam, cancel);
-  if (code == SQLITE_OK) code = parallel_for(threads, users, move_block, adam, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, users, user_block, adam, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, items, item_block, adam, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, users, move_block, adam, cancel);
   return code;
 }
 
@@ -322,25 +322,25 @@ static int settle_block(void *context, size_t block, int worker) {
     }
     side->seen[row] = adam->step;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int adam_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
   Adam *adam = state;
   const AdamOptions *options = &adam->options;
-  int threads = options->start.threads, code = SQLITE_OK;
+  int threads = options->start.threads, code = CODE_OK;
   uint64_t seed = random_bits(options->start.seed ^ UINT64_C(0xada3), (uint64_t)adam->epochs);
   adam->rate = options->learning_rate * pow(options->decay, adam->epochs);
   *done = 0;
-  for (size_t first = 0; first < adam->entries && code == SQLITE_OK; first += adam->batch_size) {
+  for (size_t first = 0; first < adam->entries && code == CODE_OK; first += adam->batch_size) {
     gather(adam, first, seed);
     code = do_batch(adam, cancel);
   }
-  if (code == SQLITE_OK)
+  if (code == CODE_OK)
     code = parallel_for(threads, row_blocks(&adam->side[0]) + row_blocks(&adam->side[1]), settle_block, adam, cancel);
-  if (code == SQLITE_OK)
+  if (code == CODE_OK)
     code = descent_measure(&adam->factors, adam->by_user, &options->penalty, threads, report, cancel);
-  if (code == SQLITE_OK) adam->epochs++;
+  if (code == CODE_OK) adam->epochs++;
   return descent_error(code, adam->epochs + 1, options->learning_rate, error);
 }
 
@@ -386,11 +386,11 @@ int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamO
   adam->options = *options;
   adam->by_user = by_user;
   int code = adam_alloc(adam, cancel);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     adam_destroy(adam);
     return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, adam, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
-  return SQLITE_OK;
+  return CODE_OK;
 }

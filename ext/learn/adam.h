@@ -17,7 +17,7 @@ typedef struct AdamOptions {
 } AdamOptions;
 
 /* Starts a training. The matrix (values NULL: all 1) must outlive it. Memory: three times the factors, 4 bytes a rating
- * and a row for each rating of a batch. SQLITE_NOMEM. */
+ * and a row for each rating of a batch. CODE_NOMEM. */
 int adam_create(Factorizer *factorizer, const SparseMatrix *by_user, const AdamOptions *options, const Cancel *cancel,
                 Error *error);
 

@@ -65,18 +65,18 @@ static int blocks_cut(const AlsSide *side, Blocks *blocks) {
     if (blocks->start) break;
     blocks->start = memory_alloc(blocks->count + 1, sizeof *blocks->start);
     blocks->loss = memory_alloc(blocks->count, sizeof *blocks->loss);
-    if (!blocks->start || !blocks->loss) return SQLITE_NOMEM;
+    if (!blocks->start || !blocks->loss) return CODE_NOMEM;
   }
   blocks->start[blocks->count] = side->matrix->rows;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Adds the exact methods' scratch where it is not there yet. */
 static int exact_scratch_alloc(Als *als) {
-  int code = SQLITE_OK;
-  for (int i = 0; i < als->options.threads && !als->exact_scratch && code == SQLITE_OK; i++)
+  int code = CODE_OK;
+  for (int i = 0; i < als->options.threads && !als->exact_scratch && code == CODE_OK; i++)
     code = als_scratch_exact(&als->scratch[i], als->factors.stride);
-  if (code == SQLITE_OK) als->exact_scratch = 1;
+  if (code == CODE_OK) als->exact_scratch = 1;
   return code;
 }
 
@@ -85,21 +85,21 @@ static int als_alloc(Als *als, const SparseMatrix *by_user, const SparseMatrix *
   Factors *factors = &als->factors;
   int biases = options->biases && !options->ranking;
   int code = factors_alloc(factors, by_user->rows, by_item->rows, options->rank, biases);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   factors->mean = options->ranking ? 0 : options->mean;
   als->scratch = memory_alloc_zero((size_t)options->threads, sizeof *als->scratch);
-  if (!als->scratch) return SQLITE_NOMEM;
-  for (int i = 0; i < options->threads && code == SQLITE_OK; i++)
+  if (!als->scratch) return CODE_NOMEM;
+  for (int i = 0; i < options->threads && code == CODE_OK; i++)
     code = als_scratch_alloc(&als->scratch[i], factors->stride);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   if (options->ranking && options->missing_weight > 0) {
     als->gram = memory_alloc_aligned((size_t)factors->stride, (size_t)factors->stride * sizeof(float));
-    if (!als->gram) return SQLITE_NOMEM;
+    if (!als->gram) return CODE_NOMEM;
   }
   AlsMethod method = options->nonnegative              ? ALS_METHOD_NONNEGATIVE
                      : options->solver == ALS_CHOLESKY ? ALS_METHOD_CHOLESKY
                                                        : ALS_METHOD_GRADIENT;
-  if (method != ALS_METHOD_GRADIENT && exact_scratch_alloc(als) != SQLITE_OK) return SQLITE_NOMEM;
+  if (method != ALS_METHOD_GRADIENT && exact_scratch_alloc(als) != CODE_OK) return CODE_NOMEM;
   AlsSide common = {.options = options,
                     .kernels = panel_kernels(),
                     .method = method,
@@ -114,7 +114,7 @@ static int als_alloc(Als *als, const SparseMatrix *by_user, const SparseMatrix *
   als->side[0].other = factors->item, als->side[0].other_bias = factors->item_bias;
   als->side[1].factors = factors->item, als->side[1].bias = factors->item_bias;
   als->side[1].other = factors->user, als->side[1].other_bias = factors->user_bias;
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++) code = blocks_cut(&als->side[s], &als->blocks[s]);
+  for (int s = 0; s < 2 && code == CODE_OK; s++) code = blocks_cut(&als->side[s], &als->blocks[s]);
   return code;
 }
 
@@ -124,12 +124,12 @@ int als_create(Als **out, const SparseMatrix *by_user, const SparseMatrix *by_it
   Als *als = memory_alloc_zero(1, sizeof *als);
   if (!als) return error_no_memory(error);
   als->options = *options;
-  if (als_alloc(als, by_user, by_item) != SQLITE_OK) {
+  if (als_alloc(als, by_user, by_item) != CODE_OK) {
     als_destroy(als);
     return error_no_memory(error);
   }
   *out = als;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 void als_destroy(Als *als) {
@@ -178,7 +178,7 @@ static int start_block(void *context, size_t block, int worker) {
       sum += (double)sparse_value(by_item, e) - options->mean;
     factors->item_bias[item] = (float)(sum / ((double)n + BIAS_DAMPING));
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Cancel *cancel);
@@ -203,7 +203,7 @@ static int start_users(Als *als, const Cancel *cancel) {
   Factors *factors = &als->factors;
   size_t stride = (size_t)factors->stride, rank = (size_t)options->rank;
   AlsLoss sum = {0};
-  if (!options->user_start) return SQLITE_OK;
+  if (!options->user_start) return CODE_OK;
   for (size_t user = 0; user < by_user->rows; user++) {
     if (sparse_row_length(by_user, user) == 0) continue;
     for (size_t lane = 0; lane < rank; lane++) {
@@ -212,16 +212,16 @@ static int start_users(Als *als, const Cancel *cancel) {
     }
   }
   measure(als, 0);
-  return options->item_start ? SQLITE_OK : half_step(als, 1, als->side[0].method, &sum, cancel);
+  return options->item_start ? CODE_OK : half_step(als, 1, als->side[0].method, &sum, cancel);
 }
 
 static int start(Als *als, const Cancel *cancel) {
   const AlsSide *items = &als->side[1];
   size_t blocks = (items->matrix->rows + start_rows(als) - 1) / start_rows(als);
   int code = parallel_for(als->options.threads, blocks, start_block, als, cancel);
-  if (code == SQLITE_OK) measure(als, 1);
-  als->started = code == SQLITE_OK;
-  return code == SQLITE_OK ? start_users(als, cancel) : code;
+  if (code == CODE_OK) measure(als, 1);
+  als->started = code == CODE_OK;
+  return code == CODE_OK ? start_users(als, cancel) : code;
 }
 
 /* ---- half-steps -------------------------------------------------------------------------------------------------- */
@@ -241,8 +241,8 @@ static void loss_add(AlsLoss *sum, const AlsLoss *loss) {
 static int solve_block(void *context, size_t block, int worker) {
   const HalfStep *half = context;
   AlsLoss sum = {0}, loss;
-  int code = SQLITE_OK;
-  for (size_t row = half->blocks->start[block]; row < half->blocks->start[block + 1] && code == SQLITE_OK; row++) {
+  int code = CODE_OK;
+  for (size_t row = half->blocks->start[block]; row < half->blocks->start[block + 1] && code == CODE_OK; row++) {
     if (als_row_is_giant(half->side, row)) continue;
     code = als_row_solve(half->side, row, worker, &loss);
     loss_add(&sum, &loss);
@@ -257,13 +257,13 @@ static int make_gram(Als *als, AlsSide *side) {
   const Tall others = {
       .values = (float *)(uintptr_t)side->other, .rows = side->matrix->columns, .width = stride, .n = n};
   double largest = 0;
-  int code = side->gram ? als_side_gram(side) : SQLITE_OK;
-  if (!side->gram || code != SQLITE_OK) return code;
+  int code = side->gram ? als_side_gram(side) : CODE_OK;
+  if (!side->gram || code != CODE_OK) return code;
   for (size_t i = 0; i < n; i++) largest = fmax(largest, (double)side->gram[i * stride + i]);
-  if (!als_exact_is_needed(side, largest)) return SQLITE_OK;
-  if (!als->exact_gram && !(als->exact_gram = memory_alloc(n, n * sizeof(double)))) return SQLITE_NOMEM;
+  if (!als_exact_is_needed(side, largest)) return CODE_OK;
+  if (!als->exact_gram && !(als->exact_gram = memory_alloc(n, n * sizeof(double)))) return CODE_NOMEM;
   code = dense_gram(&others, als->exact_gram, als->options.threads, side->cancel);
-  for (size_t i = 0; i < n * n && code == SQLITE_OK; i++) als->exact_gram[i] *= als->options.missing_weight;
+  for (size_t i = 0; i < n * n && code == CODE_OK; i++) als->exact_gram[i] *= als->options.missing_weight;
   side->exact_gram = als->exact_gram;
   return code;
 }
@@ -278,12 +278,12 @@ static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Canc
   *sum = (AlsLoss){0};
   for (int i = 0; i < als->options.threads; i++) als->scratch[i].row = SIZE_MAX;
   int code = make_gram(als, &side);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   HalfStep half = {.side = &side, .blocks = &als->blocks[s]};
   code = parallel_for(als->options.threads, half.blocks->count, solve_block, &half, cancel);
-  for (size_t block = 0; block < half.blocks->count && code == SQLITE_OK; block++)
+  for (size_t block = 0; block < half.blocks->count && code == CODE_OK; block++)
     loss_add(sum, &half.blocks->loss[block]);
-  for (size_t row = 0; row < side.matrix->rows && code == SQLITE_OK; row++) {
+  for (size_t row = 0; row < side.matrix->rows && code == CODE_OK; row++) {
     if (!als_row_is_giant(&side, row)) continue;
     AlsLoss loss;
     code = als_row_solve(&side, row, 0, &loss);
@@ -302,10 +302,10 @@ static double train_rmse(const Als *als, const AlsLoss *loss) {
 
 /* Turns a half-step's code, and numbers that are none, into the error that says so. */
 static int check(const Als *als, int code, double loss, Error *error) {
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_OK) return error_set(error, code, "interrupted");
-  if (isfinite(loss)) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR,
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code != CODE_OK) return error_set(error, code, "interrupted");
+  if (isfinite(loss)) return CODE_OK;
+  return error_set(error, CODE_ERROR,
                    "the factors are no longer finite after epoch %d: raise \"regularization\" (it is %g), or look for "
                    "ratings that are far too large",
                    als->epochs + 1, als->options.regularization);
@@ -315,32 +315,32 @@ int als_epoch(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
   AlsMethod method = als->side[0].method;
   AlsLoss sum = {0};
   *report = (AlsReport){0};
-  int code = als->started ? SQLITE_OK : start(als, cancel);
-  if (code == SQLITE_OK) code = half_step(als, 0, method, &sum, cancel);
-  if (code == SQLITE_OK) report->loss_after_users = sum.fit + als->penalty[0] + als->penalty[1];
+  int code = als->started ? CODE_OK : start(als, cancel);
+  if (code == CODE_OK) code = half_step(als, 0, method, &sum, cancel);
+  if (code == CODE_OK) report->loss_after_users = sum.fit + als->penalty[0] + als->penalty[1];
   code = check(als, code, report->loss_after_users, error);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   code = half_step(als, 1, method, &sum, cancel);
-  if (code == SQLITE_OK) report->loss_after_items = sum.fit + als->penalty[0] + als->penalty[1];
+  if (code == CODE_OK) report->loss_after_items = sum.fit + als->penalty[0] + als->penalty[1];
   code = check(als, code, report->loss_after_items, error);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   report->train_rmse = train_rmse(als, &sum);
   als->epochs++;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int als_finish(Als *als, AlsReport *report, const Cancel *cancel, Error *error) {
   AlsMethod method = als->options.nonnegative ? ALS_METHOD_NONNEGATIVE : ALS_METHOD_CHOLESKY;
   AlsLoss sum = {0};
-  int code = als->started ? SQLITE_OK : start(als, cancel);
-  if (code == SQLITE_OK) code = exact_scratch_alloc(als);
-  if (code == SQLITE_OK) code = half_step(als, 0, method, &sum, cancel);
-  double loss = code == SQLITE_OK ? sum.fit + als->penalty[0] + als->penalty[1] : 0;
+  int code = als->started ? CODE_OK : start(als, cancel);
+  if (code == CODE_OK) code = exact_scratch_alloc(als);
+  if (code == CODE_OK) code = half_step(als, 0, method, &sum, cancel);
+  double loss = code == CODE_OK ? sum.fit + als->penalty[0] + als->penalty[1] : 0;
   code = check(als, code, loss, error);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   if (report)
     *report = (AlsReport){.loss_after_users = loss, .loss_after_items = loss, .train_rmse = train_rmse(als, &sum)};
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 const Factors *als_factors(const Als *als) { return &als->factors; }

@@ -58,7 +58,7 @@ typedef struct Als Als;
 int als_create(Als **als, const SparseMatrix *by_user, const SparseMatrix *by_item, const AlsOptions *options,
                Error *error);
 
-/* One epoch: users, then items. SQLITE_ERROR where factors are no longer finite. After an error the training can only
+/* One epoch: users, then items. CODE_ERROR where factors are no longer finite. After an error the training can only
  * be destroyed. Scratch memory, whatever the longest row: about 0.6 MB a thread (more only from rank 2048 on), with an
  * exact solver a rank × rank matrix each besides; and while a very long row or QᵀQ is summed, the larger of 16 MB and
  * one such matrix. */

@@ -43,10 +43,10 @@ static int alloc_equations(Equations *equations, size_t n) {
   *equations = (Equations){.n = n};
   equations->a = memory_alloc_zero(n, n * sizeof(double));
   equations->right = memory_alloc_zero(3 * n, sizeof(double));
-  if (!equations->a || !equations->right) return SQLITE_NOMEM;
+  if (!equations->a || !equations->right) return CODE_NOMEM;
   equations->column = equations->right + n;
   equations->vector = equations->column + n;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static void free_equations(Equations *equations) {
@@ -82,10 +82,10 @@ static int sum_entries(const AlsSide *side, size_t row, int worker, Equations *e
     kernels->add(n, base, q, equations->right);
     kernels->add(n, 1, q, equations->column);
     equations->bias_sum += base;
-    int code = (e - matrix->start[row]) % ENTRIES_A_POLL == 0 ? als_poll(side, worker) : SQLITE_OK;
-    if (code != SQLITE_OK) return code;
+    int code = (e - matrix->start[row]) % ENTRIES_A_POLL == 0 ? als_poll(side, worker) : CODE_OK;
+    if (code != CODE_OK) return code;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* All of it, the bias eliminated. */
@@ -94,8 +94,8 @@ static int make_equations(const AlsSide *side, size_t row, int worker, Equations
   size_t n = (size_t)side->options->rank, stride = (size_t)side->stride;
   double penalty = als_row_penalty(side, row);
   int code = alloc_equations(equations, n);
-  if (code == SQLITE_OK) code = sum_entries(side, row, worker, equations);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = sum_entries(side, row, worker, equations);
+  if (code != CODE_OK) return code;
   for (size_t i = 0; i < n; i++) {
     double *line = equations->a + i * n;
     for (size_t j = i; j < n && side->gram; j++)
@@ -106,7 +106,7 @@ static int make_equations(const AlsSide *side, size_t row, int worker, Equations
   double scale = -1 / equations->divisor, *s = equations->column;
   for (size_t i = 0; i < n && side->bias; i++) kernels->add(n - i, scale * s[i], s + i, equations->a + i * n + i);
   if (side->bias) kernels->add(n, scale * equations->bias_sum, s, equations->right);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* right becomes A⁻¹ right. */
@@ -115,12 +115,12 @@ static int solve(Equations *equations, const Cancel *cancel) {
   size_t n = equations->n, count = 0;
   double *u = equations->a, *x = equations->right;
   unsigned char *dependent = memory_alloc(n, 1);
-  int code = dependent ? dense_cholesky(u, n, LEAST_PIVOT, dependent, &count, cancel) : SQLITE_NOMEM;
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) { /* U⁻ᵀ */
+  int code = dependent ? dense_cholesky(u, n, LEAST_PIVOT, dependent, &count, cancel) : CODE_NOMEM;
+  for (size_t i = 0; i < n && code == CODE_OK; i++) { /* U⁻ᵀ */
     x[i] = dependent[i] ? 0 : x[i] / u[i * n + i];
     kernels->add(n - i - 1, -x[i], u + i * n + i + 1, x + i + 1);
   }
-  for (size_t i = n; i-- > 0 && code == SQLITE_OK;) { /* U⁻¹ */
+  for (size_t i = n; i-- > 0 && code == CODE_OK;) { /* U⁻¹ */
     for (size_t j = i + 1; j < n; j++) x[i] -= u[i * n + j] * x[j];
     x[i] = dependent[i] ? 0 : x[i] / u[i * n + i];
   }
@@ -131,13 +131,13 @@ static int solve(Equations *equations, const Cancel *cancel) {
 int als_exact_solve(const AlsSide *side, size_t row, int worker, float *x, float *bias) {
   Equations equations;
   int code = make_equations(side, row, worker, &equations);
-  if (code == SQLITE_OK) code = solve(&equations, worker == 0 ? side->cancel : NULL);
+  if (code == CODE_OK) code = solve(&equations, worker == 0 ? side->cancel : NULL);
   double rest = equations.bias_sum;
-  for (size_t i = 0; i < equations.n && code == SQLITE_OK; i++) {
+  for (size_t i = 0; i < equations.n && code == CODE_OK; i++) {
     x[i] = (float)equations.right[i];
     rest -= equations.column[i] * equations.right[i];
   }
-  if (side->bias && code == SQLITE_OK) *bias = (float)(rest / equations.divisor);
+  if (side->bias && code == CODE_OK) *bias = (float)(rest / equations.divisor);
   free_equations(&equations);
   return code;
 }
@@ -146,7 +146,7 @@ int als_exact_matrix(const AlsSide *side, size_t row, double *a, double *level) 
   Equations equations;
   size_t n = (size_t)side->options->rank;
   int code = make_equations(side, row, 0, &equations);
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+  for (size_t i = 0; i < n && code == CODE_OK; i++) {
     level[i] = side->bias ? equations.column[i] / equations.divisor : 0;
     for (size_t j = 0; j < n; j++) a[i * n + j] = equations.a[i < j ? i * n + j : j * n + i];
   }

@@ -9,7 +9,7 @@
  */
 int als_exact_is_needed(const AlsSide *side, double largest);
 
-/* Solves for one row, on worker `worker`: its factors, and its bias where it has one. SQLITE_OK, SQLITE_NOMEM or the
+/* Solves for one row, on worker `worker`: its factors, and its bias where it has one. CODE_OK, CODE_NOMEM or the
  * code of the cancellation. */
 int als_exact_solve(const AlsSide *side, size_t row, int worker, float *x, float *bias);
 

@@ -27,7 +27,7 @@ static int copy_gram(OneRow *one, const double *gram, size_t stride, double *lar
     for (size_t j = 0; j < rank; j++) one->gram[i * stride + j] = (float)gram[i * rank + j];
     if (gram[i * rank + i] > *largest) *largest = gram[i * rank + i];
   }
-  return one->gram ? SQLITE_OK : SQLITE_NOMEM;
+  return one->gram ? CODE_OK : CODE_NOMEM;
 }
 
 /* `one` must stay where it is: it points at itself. */
@@ -41,12 +41,12 @@ static int one_row_begin(OneRow *one, const AlsOptions *options, const AlsEntrie
   one->matrix = (SparseMatrix){.rows = 1, .columns = entries->others, .start = one->start};
   one->matrix.value = (float *)(uintptr_t)entries->value;
   one->matrix.index = memory_alloc(entries->count, sizeof *one->matrix.index);
-  if (!one->matrix.index) return SQLITE_NOMEM;
+  if (!one->matrix.index) return CODE_NOMEM;
   for (size_t j = 0; j < entries->count; j++) one->matrix.index[j] = (uint32_t)j;
   int code = als_scratch_alloc(&one->scratch, stride);
-  if (code == SQLITE_OK) code = als_scratch_exact(&one->scratch, stride);
+  if (code == CODE_OK) code = als_scratch_exact(&one->scratch, stride);
   double largest = 0;
-  if (code == SQLITE_OK && entries->gram) code = copy_gram(one, entries->gram, (size_t)stride, &largest);
+  if (code == CODE_OK && entries->gram) code = copy_gram(one, entries->gram, (size_t)stride, &largest);
   int biases = options->biases && !options->ranking;
   one->side = (AlsSide){.options = &one->options,
                         .kernels = panel_kernels(),
@@ -61,7 +61,7 @@ static int one_row_begin(OneRow *one, const AlsOptions *options, const AlsEntrie
                         .gram = one->gram,
                         .scratch = &one->scratch,
                         .stopped = &one->stopped};
-  if (code == SQLITE_OK && entries->gram && als_exact_is_needed(&one->side, largest))
+  if (code == CODE_OK && entries->gram && als_exact_is_needed(&one->side, largest))
     one->side.exact_gram = entries->gram;
   return code;
 }
@@ -78,7 +78,7 @@ int als_fold(const AlsOptions *options, const AlsEntries *entries, float *factor
   memset(factors, 0, (size_t)factors_stride(options->rank) * sizeof *factors);
   if (bias) *bias = 0;
   int code = one_row_begin(&one, options, entries, factors, bias, cancel);
-  if (code == SQLITE_OK) code = als_row_solve(&one.side, 0, 0, &loss);
+  if (code == CODE_OK) code = als_row_solve(&one.side, 0, 0, &loss);
   one_row_end(&one);
   return code;
 }
@@ -88,7 +88,7 @@ int als_fold_shares(const AlsOptions *options, const AlsEntries *entries, const 
   OneRow one;
   float bias = 0; /* not read: the shares do not depend on it */
   int code = one_row_begin(&one, options, entries, (float *)(uintptr_t)factors, &bias, cancel);
-  if (code == SQLITE_OK) code = als_row_shares(&one.side, 0, target, share);
+  if (code == CODE_OK) code = als_row_shares(&one.side, 0, target, share);
   one_row_end(&one);
   return code;
 }
@@ -99,14 +99,14 @@ int als_gram_begin(AlsGram *gram, int rank) {
   *gram = (AlsGram){.rank = (size_t)rank, .stride = (size_t)factors_stride(rank)};
   gram->sum = memory_alloc_zero(gram->rank * gram->rank, sizeof *gram->sum);
   gram->block = memory_alloc(gram->rank * gram->rank, sizeof *gram->block);
-  return gram->sum && gram->block ? SQLITE_OK : SQLITE_NOMEM;
+  return gram->sum && gram->block ? CODE_OK : CODE_NOMEM;
 }
 
 int als_gram_add(AlsGram *gram, float *factors, size_t rows, const Cancel *cancel) {
   const Tall tall = {.values = factors, .rows = rows, .width = gram->stride, .n = gram->rank};
-  if (rows == 0) return SQLITE_OK;
+  if (rows == 0) return CODE_OK;
   int code = dense_gram(&tall, gram->block, 1, cancel);
-  for (size_t i = 0; i < gram->rank * gram->rank && code == SQLITE_OK; i++) gram->sum[i] += gram->block[i];
+  for (size_t i = 0; i < gram->rank * gram->rank && code == CODE_OK; i++) gram->sum[i] += gram->block[i];
   return code;
 }
 

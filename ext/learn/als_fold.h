@@ -19,7 +19,7 @@ typedef struct AlsEntries {
 } AlsEntries;
 
 /* The row's factors (stride floats, aligned, overwritten) and, with biases, its bias: its minimiser. Zeros where there
- * are no entries. `options` need no solver, start or seed. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+ * are no entries. `options` need no solver, start or seed. CODE_OK, CODE_NOMEM or what cancel says. */
 int als_fold(const AlsOptions *options, const AlsEntries *entries, float *factors, float *bias, const Cancel *cancel);
 
 /* What each entry adds to the product of a vector of the other side's, `target` (stride floats), with the row that
@@ -36,9 +36,9 @@ typedef struct AlsGram {
 
 enum { ALS_GRAM_ROWS = 4096 }; /* a good size of blocks; the sum depends on it in the last digits */
 
-int als_gram_begin(AlsGram *gram, int rank); /* SQLITE_OK or SQLITE_NOMEM; to be ended in either case */
+int als_gram_begin(AlsGram *gram, int rank); /* CODE_OK or CODE_NOMEM; to be ended in either case */
 
-/* rows × stride, aligned. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+/* rows × stride, aligned. CODE_OK, CODE_NOMEM or what cancel says. */
 int als_gram_add(AlsGram *gram, float *factors, size_t rows, const Cancel *cancel);
 
 /* weight · G, from memory_alloc; NULL where memory runs out. */

@@ -57,7 +57,7 @@ int als_scratch_alloc(AlsScratch *scratch, int stride) {
   scratch->sums = memory_alloc_aligned(vector_sums(stride), sizeof(float));
   if (!scratch->panel || !scratch->target || !scratch->residual || !scratch->sums) {
     als_scratch_free(scratch);
-    return SQLITE_NOMEM;
+    return CODE_NOMEM;
   }
   scratch->weight = scratch->target + rows;
   scratch->base = scratch->weight + rows;
@@ -65,15 +65,15 @@ int als_scratch_alloc(AlsScratch *scratch, int stride) {
   scratch->change = scratch->dot + rows;
   scratch->direction = scratch->residual + stride;
   scratch->other = scratch->direction + stride;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int als_scratch_exact(AlsScratch *scratch, int stride) {
   float *sums = memory_alloc_aligned(matrix_sums(stride), sizeof(float));
-  if (!sums) return SQLITE_NOMEM;
+  if (!sums) return CODE_NOMEM;
   memory_free_aligned(scratch->sums);
   scratch->sums = sums;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 void als_scratch_free(AlsScratch *scratch) {
@@ -119,8 +119,8 @@ static Row row_of(const AlsSide *side, size_t number) {
 }
 
 int als_poll(const AlsSide *side, int worker) {
-  int code = worker == 0 ? cancel_poll(side->cancel) : SQLITE_OK;
-  if (code != SQLITE_OK) atomic_store_explicit(side->stopped, code, memory_order_relaxed);
+  int code = worker == 0 ? cancel_poll(side->cancel) : CODE_OK;
+  if (code != CODE_OK) atomic_store_explicit(side->stopped, code, memory_order_relaxed);
   return atomic_load_explicit(side->stopped, memory_order_relaxed);
 }
 
@@ -189,13 +189,13 @@ static int for_pieces(const Pass *pass, size_t section, int worker, PieceBody bo
   size_t begin = section * length, end = row->n - begin < length ? row->n : begin + length;
   AlsScratch *scratch = &pass->side->scratch[worker];
   for (; begin < end && begin < row->n; begin += row->piece) {
-    int code = row->piece < row->n ? als_poll(pass->side, worker) : SQLITE_OK;
-    if (code != SQLITE_OK) return code;
+    int code = row->piece < row->n ? als_poll(pass->side, worker) : CODE_OK;
+    if (code != CODE_OK) return code;
     size_t count = end - begin < row->piece ? end - begin : row->piece;
     if (row->index) load_piece(pass->side, row, begin, count, scratch);
     body(pass, section, scratch, begin, count);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int for_sections(Pass *pass, int worker, ParallelBody body) {
@@ -281,12 +281,12 @@ static int apply_normal(Solve *solve, const float *x, float bias, int with_base,
   pass->x_bias = bias;
   pass->with_base = with_base;
   int code = for_sections(pass, solve->worker, apply_section);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   reduce_sections(pass);
   side->kernels->add((size_t)side->stride, -solve->penalty, x, pass->sums);
   if (side->gram) side->kernels->multiply(side->gram, side->stride, -1, x, pass->sums);
   *bias_sum = side->bias ? pass->sums[side->stride] - solve->bias_penalty * bias : 0;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* How many steps the conjugate gradient takes: by test error a second on MovieLens. */
@@ -307,7 +307,7 @@ static int solve_by_gradient(Solve *solve, int steps) {
   float *residual = scratch->residual, *direction = scratch->direction, *image = solve->pass.sums;
   float residual_bias, image_bias, conditioner = bias_conditioner(solve);
   int code = apply_normal(solve, solve->x, solve->bias, 1, &residual_bias);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   memcpy(residual, image, stride * sizeof(float));
   memcpy(direction, image, stride * sizeof(float));
   float direction_bias = residual_bias / conditioner;
@@ -316,7 +316,7 @@ static int solve_by_gradient(Solve *solve, int steps) {
   solve->pass.dots_known = solve->pass.row->piece >= n;
   for (int step = 0; step < steps && size > enough; step++) {
     code = apply_normal(solve, direction, direction_bias, 0, &image_bias);
-    if (code != SQLITE_OK) return code;
+    if (code != CODE_OK) return code;
     float curvature = -kernels->dot(stride, direction, image) - direction_bias * image_bias;
     if (!(curvature > 0)) break;
     float length = size / curvature;
@@ -330,7 +330,7 @@ static int solve_by_gradient(Solve *solve, int steps) {
     direction_bias = residual_bias / conditioner + next / size * direction_bias;
     size = next;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Coordinate descent from the x there is. */
@@ -345,13 +345,13 @@ static int solve_nonnegative(Solve *solve, float *matrix, const float *right) {
   side->kernels->multiply(matrix, side->stride, 1, solve->x, gradient);
   float first = 0;
   for (int round = 0; round < DESCENT_ROUNDS; round++) {
-    int code = side->stride >= POLL_STRIDE ? als_poll(side, solve->worker) : SQLITE_OK;
-    if (code != SQLITE_OK) return code;
+    int code = side->stride >= POLL_STRIDE ? als_poll(side, solve->worker) : CODE_OK;
+    if (code != CODE_OK) return code;
     float change = side->kernels->descend(matrix, side->stride, side->options->rank, gradient, solve->x);
     if (round == 0) first = change;
     if (!(change > DESCENT_TOLERANCE * first)) break;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* UᵀU of the matrix in its place. Sets *failed where it is too near to singular for floats. */
@@ -366,11 +366,11 @@ static int factorize(Solve *solve, float *matrix, int *failed) {
   float least = fmaxf(solve->penalty / 2, largest * 4e-6f);
   *failed = 0;
   for (int first = 0; first < side->stride && !*failed; first += 16) {
-    int code = side->stride >= POLL_STRIDE ? als_poll(side, solve->worker) : SQLITE_OK;
-    if (code != SQLITE_OK) return code;
+    int code = side->stride >= POLL_STRIDE ? als_poll(side, solve->worker) : CODE_OK;
+    if (code != CODE_OK) return code;
     *failed = !side->kernels->factorize(matrix, side->stride, first, least);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int solve_by_cholesky(Solve *solve, float *matrix, const float *right, int *failed) {
@@ -378,11 +378,11 @@ static int solve_by_cholesky(Solve *solve, float *matrix, const float *right, in
   size_t stride = (size_t)side->stride;
   float *x = side->scratch[solve->worker].residual;
   int code = factorize(solve, matrix, failed);
-  if (code != SQLITE_OK || *failed) return code;
+  if (code != CODE_OK || *failed) return code;
   memcpy(x, right, stride * sizeof(float));
   side->kernels->solve(matrix, side->stride, x);
   memcpy(solve->x, x, stride * sizeof(float));
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* The normal equations less the bias, into pass.sums: the right side, s, and A. *divisor is d. */
@@ -392,7 +392,7 @@ static int normal_equations(Solve *solve, float *divisor) {
   size_t stride = (size_t)side->stride;
   float *right = pass->sums, *column = right + stride + 16, *matrix = column + stride;
   int code = for_sections(pass, solve->worker, normal_section);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   reduce_sections(pass);
   if (side->gram) side->kernels->add(stride * stride, 1, side->gram, matrix);
   for (size_t i = 0; i < stride; i++) matrix[i * stride + i] += solve->penalty;
@@ -402,7 +402,7 @@ static int normal_equations(Solve *solve, float *divisor) {
     side->kernels->gram(column, 1, side->stride, &scale, matrix);
     side->kernels->add(stride, right[stride] * scale, column, right);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int solve_exactly(Solve *solve) {
@@ -413,14 +413,14 @@ static int solve_exactly(Solve *solve) {
   int failed = side->exact_gram && side->method == ALS_METHOD_CHOLESKY;
   if (failed) return als_exact_solve(side, pass->row->number, solve->worker, solve->x, &solve->bias);
   int code = normal_equations(solve, &divisor);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   float bias_sum = right[stride];
   code = side->method == ALS_METHOD_NONNEGATIVE ? solve_nonnegative(solve, matrix, right)
                                                 : solve_by_cholesky(solve, matrix, right, &failed);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   if (failed) return als_exact_solve(side, pass->row->number, solve->worker, solve->x, &solve->bias);
   if (side->bias) solve->bias = (bias_sum - side->kernels->dot(stride, column, solve->x)) / divisor;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* What the solution costs. */
@@ -433,7 +433,7 @@ static int measure(Solve *solve, AlsLoss *loss) {
   pass->x = solve->x;
   pass->x_bias = solve->bias;
   int code = for_sections(pass, solve->worker, misfit_section);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   *loss = (AlsLoss){0};
   for (size_t section = 0; section < pass->row->sections; section++) {
     loss->fit += section_loss[section].fit;
@@ -451,7 +451,7 @@ static int measure(Solve *solve, AlsLoss *loss) {
   loss->penalty =
       (double)solve->penalty * size + (double)solve->bias_penalty * (double)solve->bias * (double)solve->bias;
   loss->size = size * (double)pass->row->n;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- for als.c --------------------------------------------------------------------------------------------------- */
@@ -485,9 +485,9 @@ static int solve_begin(const AlsSide *side, const Row *row, int worker, Solve *s
   if (side->bias) solve->bias = side->bias[number];
   solve->pass = (Pass){.side = side, .row = row, .sums = side->scratch[worker].sums, .width = sums_width(side)};
   *sums = NULL;
-  if (row->sections == 1) return SQLITE_OK;
+  if (row->sections == 1) return CODE_OK;
   solve->pass.sums = *sums = memory_alloc_aligned(row->sections, solve->pass.width * sizeof(float));
-  return *sums ? SQLITE_OK : SQLITE_NOMEM;
+  return *sums ? CODE_OK : CODE_NOMEM;
 }
 
 int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss) {
@@ -495,15 +495,15 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
   if (sparse_row_length(side->matrix, number) == 0) {
     memset(side->factors + number * (size_t)side->stride, 0, (size_t)side->stride * sizeof(float));
     if (side->bias) side->bias[number] = 0;
-    return SQLITE_OK;
+    return CODE_OK;
   }
   float *sums;
   Row row = row_of(side, number);
   Solve solve;
   int code = solve_begin(side, &row, worker, &solve, &sums);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   code = side->method == ALS_METHOD_GRADIENT ? solve_by_gradient(&solve, gradient_steps(side)) : solve_exactly(&solve);
-  if (code == SQLITE_OK) code = measure(&solve, loss);
+  if (code == CODE_OK) code = measure(&solve, loss);
   if (side->bias) side->bias[number] = solve.bias;
   memory_free_aligned(sums);
   return code;
@@ -513,19 +513,19 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
 static int shares_matrix(Solve *solve, size_t number, double *a, double *level) {
   const AlsSide *side = solve->pass.side;
   size_t stride = (size_t)side->stride, n = (size_t)side->options->rank;
-  int failed = side->exact_gram != NULL, code = SQLITE_OK;
+  int failed = side->exact_gram != NULL, code = CODE_OK;
   if (!failed || side->options->nonnegative) {
     float divisor = 1;
     code = normal_equations(solve, &divisor);
     float *column = solve->pass.sums + stride + 16, *matrix = column + stride;
-    for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+    for (size_t i = 0; i < n && code == CODE_OK; i++) {
       level[i] = side->bias ? (double)column[i] / (double)divisor : 0;
       for (size_t j = 0; j < n; j++) a[i * n + j] = (double)matrix[i < j ? i * stride + j : j * stride + i];
     }
     failed = 0;
-    if (code == SQLITE_OK && !side->options->nonnegative) code = factorize(solve, matrix, &failed);
+    if (code == CODE_OK && !side->options->nonnegative) code = factorize(solve, matrix, &failed);
   }
-  return code == SQLITE_OK && failed ? als_exact_matrix(side, number, a, level) : code;
+  return code == CODE_OK && failed ? als_exact_matrix(side, number, a, level) : code;
 }
 
 /* z with A z = q, in double: what z is off by would be missing in the sum of the shares. `a` is overwritten. Under x ≥
@@ -533,19 +533,19 @@ static int shares_matrix(Solve *solve, size_t number, double *a, double *level) 
 static int solve_for_target(const AlsSide *side, double *a, const float *x, const float *target, double *z) {
   size_t n = (size_t)side->options->rank, dependent = 0;
   unsigned char *flags = memory_alloc(n, 1);
-  int code = flags ? SQLITE_OK : SQLITE_NOMEM;
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
+  int code = flags ? CODE_OK : CODE_NOMEM;
+  for (size_t i = 0; i < n && code == CODE_OK; i++) {
     int fixed = side->options->nonnegative && x[i] == 0;
     z[i] = fixed ? 0 : (double)target[i];
     for (size_t j = 0; j < n; j++)
       if (fixed || (side->options->nonnegative && x[j] == 0)) a[i * n + j] = (double)(i == j);
   }
-  if (code == SQLITE_OK) code = dense_cholesky(a, n, 0, flags, &dependent, side->cancel);
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) { /* U⁻ᵀ */
+  if (code == CODE_OK) code = dense_cholesky(a, n, 0, flags, &dependent, side->cancel);
+  for (size_t i = 0; i < n && code == CODE_OK; i++) { /* U⁻ᵀ */
     z[i] /= a[i * n + i];
     for (size_t j = i + 1; j < n; j++) z[j] -= a[i * n + j] * z[i];
   }
-  for (size_t i = n; i-- > 0 && code == SQLITE_OK;) { /* U⁻¹ */
+  for (size_t i = n; i-- > 0 && code == CODE_OK;) { /* U⁻¹ */
     for (size_t j = i + 1; j < n; j++) z[i] -= a[i * n + j] * z[j];
     z[i] /= a[i * n + i];
   }
@@ -557,8 +557,8 @@ static int solve_for_target(const AlsSide *side, double *a, const float *x, cons
 static int add_shares(const AlsSide *side, const Row *row, const double *z, double level, double *share) {
   size_t stride = (size_t)side->stride, rank = (size_t)side->options->rank;
   AlsScratch *scratch = &side->scratch[0];
-  int code = SQLITE_OK;
-  for (size_t begin = 0; begin < row->n && code == SQLITE_OK; begin += row->piece) {
+  int code = CODE_OK;
+  for (size_t begin = 0; begin < row->n && code == CODE_OK; begin += row->piece) {
     size_t count = row->n - begin < row->piece ? row->n - begin : row->piece;
     load_piece(side, row, begin, count, scratch);
     for (size_t j = 0; j < count; j++) {
@@ -576,13 +576,13 @@ int als_row_shares(const AlsSide *side, size_t number, const float *target, doub
   Row row = row_of(side, number);
   Solve solve;
   float *sums = NULL;
-  if (row.n == 0) return SQLITE_OK;
+  if (row.n == 0) return CODE_OK;
   double *a = memory_alloc(rank, rank * sizeof *a), *z = memory_alloc(2 * rank, sizeof *z), level = 0;
-  int code = a && z ? solve_begin(side, &row, 0, &solve, &sums) : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = shares_matrix(&solve, number, a, z + rank);
-  if (code == SQLITE_OK) code = solve_for_target(side, a, solve.x, target, z);
-  for (size_t lane = 0; lane < rank && code == SQLITE_OK; lane++) level += z[lane] * z[rank + lane];
-  if (code == SQLITE_OK) code = add_shares(side, &row, z, level, share);
+  int code = a && z ? solve_begin(side, &row, 0, &solve, &sums) : CODE_NOMEM;
+  if (code == CODE_OK) code = shares_matrix(&solve, number, a, z + rank);
+  if (code == CODE_OK) code = solve_for_target(side, a, solve.x, target, z);
+  for (size_t lane = 0; lane < rank && code == CODE_OK; lane++) level += z[lane] * z[rank + lane];
+  if (code == CODE_OK) code = add_shares(side, &row, z, level, share);
   memory_free_aligned(sums);
   memory_free(a);
   memory_free(z);
@@ -595,12 +595,12 @@ int als_side_gram(const AlsSide *side) {
   if (row.sections > (rows + row.piece - 1) / row.piece) row.sections = (rows + row.piece - 1) / row.piece;
   float *gram = side->gram;
   memset(gram, 0, stride * stride * sizeof(float));
-  if (rows == 0) return SQLITE_OK;
+  if (rows == 0) return CODE_OK;
   Pass pass = {.side = side, .row = &row, .width = width};
   pass.sums = memory_alloc_aligned(row.sections, width * sizeof(float));
-  if (!pass.sums) return SQLITE_NOMEM;
+  if (!pass.sums) return CODE_NOMEM;
   int code = for_sections(&pass, 0, normal_section);
-  if (code == SQLITE_OK) {
+  if (code == CODE_OK) {
     reduce_sections(&pass);
     const float *matrix = pass.sums + 2 * stride + 16;
     float weight = (float)side->options->missing_weight;

@@ -50,10 +50,10 @@ typedef struct AlsLoss {
   double size;    /* n ‖x‖² */
 } AlsLoss;
 
-/* The code that ends the work, or SQLITE_OK: worker 0 asks, the others hear of it. */
+/* The code that ends the work, or CODE_OK: worker 0 asks, the others hear of it. */
 int als_poll(const AlsSide *side, int worker);
 
-/* Scratch for one worker; SQLITE_OK or SQLITE_NOMEM. als_scratch_exact adds what exact methods need. */
+/* Scratch for one worker; CODE_OK or CODE_NOMEM. als_scratch_exact adds what exact methods need. */
 int als_scratch_alloc(AlsScratch *scratch, int stride);
 int als_scratch_exact(AlsScratch *scratch, int stride);
 void als_scratch_free(AlsScratch *scratch); /* a cleared one is fine */
@@ -74,7 +74,7 @@ static inline double als_target(const AlsOptions *options, double value) {
   return value > 0 ? options->target : 0;
 }
 
-/* Solves for one row, on worker `worker`. SQLITE_OK, SQLITE_NOMEM or the code of the cancellation. */
+/* Solves for one row, on worker `worker`. CODE_OK, CODE_NOMEM or the code of the cancellation. */
 int als_row_solve(const AlsSide *side, size_t row, int worker, AlsLoss *loss);
 
 /* What each entry of a row adds to q · x, x being the row's exact solution: with A x = Σ_j c_j t_j (q_j − s/d) as in

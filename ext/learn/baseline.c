@@ -13,9 +13,9 @@
 
 #include <math.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../base/sqlite.h"
 
 #define ENTRIES_A_BLOCK 65536
 
@@ -49,7 +49,7 @@ static int sum_block(void *context, size_t block, int worker) {
   size_t end = matrix->start[block_end(side, block)];
   for (size_t e = matrix->start[block * side->rows_a_block]; e < end; e++) sum += (double)sparse_value(matrix, e);
   side->sum[block] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int bias_block(void *context, size_t block, int worker) {
@@ -62,7 +62,7 @@ static int bias_block(void *context, size_t block, int worker) {
       sum += (double)sparse_value(matrix, e) - side->mean - (side->other ? side->other[matrix->index[e]] : 0);
     side->bias[row] = divisor > 0 ? sum / divisor : 0;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Squared errors: `bias` of the rows and `other` of the columns are given. */
@@ -77,7 +77,7 @@ static int error_block(void *context, size_t block, int worker) {
       sum += error * error;
     }
   side->sum[block] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Σ over all entries of what `body` sums, over the number of entries; 0 where there are none. */
@@ -85,7 +85,7 @@ static int mean_of(Side *side, ParallelBody body, double *mean, int threads, con
   size_t blocks = side_blocks(side), entries = side->matrix->start[side->matrix->rows];
   *mean = 0;
   side->sum = memory_alloc_zero(blocks, sizeof *side->sum);
-  if (!side->sum) return SQLITE_NOMEM;
+  if (!side->sum) return CODE_NOMEM;
   int code = parallel_for(threads, blocks, body, side, cancel);
   for (size_t block = 0; block < blocks; block++) *mean += side->sum[block];
   if (entries > 0) *mean /= (double)entries;
@@ -98,16 +98,16 @@ static int fit_side(Side *side, int threads, const Cancel *cancel) {
 }
 
 static int fit(Side *users, Side *items, const BaselineOptions *options, const Cancel *cancel) {
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   switch (options->method) {
     case BASELINE_USER_MEAN: users->regularization = 0; return fit_side(users, options->threads, cancel);
     case BASELINE_ITEM_MEAN: items->regularization = 0; return fit_side(items, options->threads, cancel);
     case BASELINE_BIAS: break;
-    default: return SQLITE_OK;
+    default: return CODE_OK;
   }
-  for (int epoch = 0; epoch < options->epochs && code == SQLITE_OK; epoch++) {
+  for (int epoch = 0; epoch < options->epochs && code == CODE_OK; epoch++) {
     code = fit_side(items, options->threads, cancel);
-    if (code == SQLITE_OK) code = fit_side(users, options->threads, cancel);
+    if (code == CODE_OK) code = fit_side(users, options->threads, cancel);
   }
   return code;
 }
@@ -117,15 +117,15 @@ static int fit_factors(const BaselineOptions *options, Side *users, Side *items,
   double mean, square = 0;
   int code = mean_of(users, sum_block, &mean, options->threads, cancel);
   users->mean = items->mean = mean;
-  if (code == SQLITE_OK) code = fit(users, items, options, cancel);
-  if (code == SQLITE_OK && rmse) code = mean_of(users, error_block, &square, options->threads, cancel);
-  if (code == SQLITE_OK) code = factors_alloc(factors, users->matrix->rows, items->matrix->rows, 0, 1);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = fit(users, items, options, cancel);
+  if (code == CODE_OK && rmse) code = mean_of(users, error_block, &square, options->threads, cancel);
+  if (code == CODE_OK) code = factors_alloc(factors, users->matrix->rows, items->matrix->rows, 0, 1);
+  if (code != CODE_OK) return code;
   for (size_t user = 0; user < factors->users; user++) factors->user_bias[user] = (float)users->bias[user];
   for (size_t item = 0; item < factors->items; item++) factors->item_bias[item] = (float)items->bias[item];
   factors->mean = mean;
   if (rmse) *rmse = sqrt(square);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int baseline_fit(const SparseMatrix *by_user, const SparseMatrix *by_item, const BaselineOptions *options,
@@ -135,9 +135,9 @@ int baseline_fit(const SparseMatrix *by_user, const SparseMatrix *by_item, const
   Side items = {.matrix = by_item, .regularization = options->item_regularization};
   items.other = users.bias = memory_alloc_zero(by_user->rows, sizeof(double));
   users.other = items.bias = memory_alloc_zero(by_item->rows, sizeof(double));
-  int code = users.bias && items.bias ? fit_factors(options, &users, &items, factors, rmse, cancel) : SQLITE_NOMEM;
+  int code = users.bias && items.bias ? fit_factors(options, &users, &items, factors, rmse, cancel) : CODE_NOMEM;
   memory_free(users.bias);
   memory_free(items.bias);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  return code == SQLITE_OK ? SQLITE_OK : error_set(error, code, "interrupted");
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  return code == CODE_OK ? CODE_OK : error_set(error, code, "interrupted");
 }

@@ -25,7 +25,7 @@ typedef struct BaselineOptions {
 } BaselineOptions;
 
 /* Fits `factors` (rank 0, with biases; to be freed by factors_free). Means are kept as biases: for USER_MEAN mean is μ
- * and user_bias the user's mean less μ. *rmse, which may be NULL, is that over the entries. SQLITE_NOMEM or what cancel
+ * and user_bias the user's mean less μ. *rmse, which may be NULL, is that over the entries. CODE_NOMEM or what cancel
  * says. */
 int baseline_fit(const SparseMatrix *by_user, const SparseMatrix *by_item, const BaselineOptions *options,
                  Factors *factors, double *rmse, const Cancel *cancel, Error *error);

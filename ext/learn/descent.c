@@ -59,12 +59,12 @@ static int draw_chunk(void *context, size_t chunk, int worker) {
     float *x = (items ? factors->item : factors->user) + row * (size_t)factors->stride;
     descent_draw(x, start->rank, deviation, start->uniform, seed, row);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factors *factors, const Cancel *cancel) {
   int code = factors_alloc(factors, by_user->rows, by_user->columns, start->rank, start->biases);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   uint8_t *rated = memory_alloc_zero(by_user->columns, 1);
   factors->mean = start->mean;
   Drawing drawing = {.start = start, .factors = factors, .rated = rated, .by_user = by_user};
@@ -73,9 +73,9 @@ int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factor
   size_t item_chunks = (factors->items + drawing.rows - 1) / drawing.rows;
   for (size_t e = 0; rated && e < by_user->start[by_user->rows]; e++) rated[by_user->index[e]] = 1;
   code = rated ? parallel_for(start->threads, drawing.user_chunks + item_chunks, draw_chunk, &drawing, cancel)
-               : SQLITE_NOMEM;
+               : CODE_NOMEM;
   memory_free(rated);
-  if (code != SQLITE_OK) factors_free(factors);
+  if (code != CODE_OK) factors_free(factors);
   return code;
 }
 
@@ -83,7 +83,7 @@ int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factor
 
 int descent_cut(const SparseMatrix *matrix, DescentBlocks *blocks) {
   blocks->start = memory_alloc((matrix->start[matrix->rows] + matrix->rows) / BLOCK_ENTRIES + 2, sizeof *blocks->start);
-  if (!blocks->start) return SQLITE_NOMEM;
+  if (!blocks->start) return CODE_NOMEM;
   size_t cost = BLOCK_ENTRIES;
   blocks->count = 0;
   for (size_t row = 0; row < matrix->rows; row++) {
@@ -94,7 +94,7 @@ int descent_cut(const SparseMatrix *matrix, DescentBlocks *blocks) {
     cost += 1 + sparse_row_length(matrix, row);
   }
   blocks->start[blocks->count] = matrix->rows;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 void descent_blocks_free(DescentBlocks *blocks) {
@@ -139,7 +139,7 @@ static int measure_block(void *context, size_t block, int worker) {
   }
   work->squared[block] = squared;
   work->sum[block] = penalty;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int descent_measure(const Factors *factors, const SparseMatrix *by_user, const DescentPenalty *penalty, int threads,
@@ -147,12 +147,12 @@ int descent_measure(const Factors *factors, const SparseMatrix *by_user, const D
   Measuring work = {.factors = factors, .by_user = by_user, .penalty = penalty, .kernels = descent_kernels()};
   float *item_penalty = memory_alloc(factors->items, sizeof *item_penalty);
   int code = descent_cut(by_user, &work.blocks);
-  if (code == SQLITE_OK) {
+  if (code == CODE_OK) {
     work.squared = memory_alloc(work.blocks.count, sizeof *work.squared);
     work.sum = memory_alloc(work.blocks.count, sizeof *work.sum);
   }
-  if (!item_penalty || !work.squared || !work.sum) code = SQLITE_NOMEM;
-  if (code == SQLITE_OK) {
+  if (!item_penalty || !work.squared || !work.sum) code = CODE_NOMEM;
+  if (code == CODE_OK) {
     for (size_t item = 0; item < factors->items; item++)
       item_penalty[item] = (float)row_penalty(&work, factors->item + item * (size_t)factors->stride,
                                               factors->item_bias ? &factors->item_bias[item] : NULL);
@@ -160,13 +160,13 @@ int descent_measure(const Factors *factors, const SparseMatrix *by_user, const D
     code = parallel_for(threads, work.blocks.count, measure_block, &work, cancel);
   }
   double squared = 0, sum = 0;
-  for (size_t block = 0; block < work.blocks.count && code == SQLITE_OK; block++) {
+  for (size_t block = 0; block < work.blocks.count && code == CODE_OK; block++) {
     squared += work.squared[block];
     sum += work.sum[block];
   }
   size_t entries = by_user->start[by_user->rows];
   *report = (FactorizerReport){.loss = squared + sum, .train_rmse = entries ? sqrt(squared / (double)entries) : 0};
-  if (code == SQLITE_OK && !isfinite(report->loss)) code = SQLITE_ERROR;
+  if (code == CODE_OK && !isfinite(report->loss)) code = CODE_ERROR;
   memory_free(item_penalty);
   memory_free(work.squared);
   memory_free(work.sum);
@@ -187,9 +187,9 @@ double descent_start_loss(const SparseMatrix *by_user, double mean, double init_
 }
 
 int descent_error(int code, int epoch, double learning_rate, Error *error) {
-  if (code == SQLITE_OK) return code;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_ERROR) return error_set(error, code, "interrupted");
+  if (code == CODE_OK) return code;
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code != CODE_ERROR) return error_set(error, code, "interrupted");
   return error_set(error, code, "the factors are no longer finite after epoch %d: lower \"learning_rate\" (it is %g)",
                    epoch, learning_rate);
 }

@@ -21,11 +21,11 @@ typedef struct DescentBlocks {
   size_t *start;
 } DescentBlocks;
 
-/* SQLITE_OK or SQLITE_NOMEM. */
+/* CODE_OK or CODE_NOMEM. */
 int descent_cut(const SparseMatrix *matrix, DescentBlocks *blocks);
 void descent_blocks_free(DescentBlocks *blocks);
 
-/* Factors (with biases, if asked for) drawn at random: rows without entries are zero. SQLITE_OK, SQLITE_NOMEM, or what
+/* Factors (with biases, if asked for) drawn at random: rows without entries are zero. CODE_OK, CODE_NOMEM, or what
  * cancel says. */
 typedef struct DescentStart {
   int rank, biases, uniform;
@@ -36,7 +36,7 @@ typedef struct DescentStart {
 } DescentStart;
 int descent_start(const DescentStart *start, const SparseMatrix *by_user, Factors *factors, const Cancel *cancel);
 
-/* The loss above, and the RMSE of y − ŷ. SQLITE_ERROR where they are not finite, SQLITE_NOMEM, or what cancel says. */
+/* The loss above, and the RMSE of y − ŷ. CODE_ERROR where they are not finite, CODE_NOMEM, or what cancel says. */
 typedef struct DescentPenalty {
   double factors, biases; /* λ and λ_b */
 } DescentPenalty;
@@ -46,7 +46,7 @@ int descent_measure(const Factors *factors, const SparseMatrix *by_user, const D
 /* About that loss before the first epoch: of predicting the mean, and what factors drawn at random add, at most. */
 double descent_start_loss(const SparseMatrix *by_user, double mean, double init_scale, const DescentPenalty *penalty);
 
-/* The error that a code other than SQLITE_OK of an epoch stands for. */
+/* The error that a code other than CODE_OK of an epoch stands for. */
 int descent_error(int code, int epoch, double learning_rate, Error *error);
 
 #endif

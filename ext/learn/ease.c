@@ -6,9 +6,9 @@
  * follows from it row by row: half of the matrix does for both. */
 #include "ease.h"
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../base/sqlite.h"
 
 typedef struct Gram {
   const SparseMatrix *by_user, *by_item;
@@ -48,7 +48,7 @@ static int gram_row(void *context, size_t item, int worker) {
     row[item] += x * x; /* the user has this item: that ended the loop */
   }
   row[item] += gram->lambda;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int gram_fill(const SymmetricMatrix *matrix, const SparseMatrix *by_user, const EaseOptions *options,
@@ -56,7 +56,7 @@ static int gram_fill(const SymmetricMatrix *matrix, const SparseMatrix *by_user,
   SparseMatrix by_item = {0};
   Gram gram = {by_user, &by_item, matrix, options->lambda};
   int code = sparse_transpose(by_user, &by_item, options->threads, cancel);
-  if (code == SQLITE_OK) code = parallel_for(options->threads, matrix->n, gram_row, &gram, cancel);
+  if (code == CODE_OK) code = parallel_for(options->threads, matrix->n, gram_row, &gram, cancel);
   sparse_free(&by_item);
   return code;
 }
@@ -70,12 +70,12 @@ static int gram_fill(const SymmetricMatrix *matrix, const SparseMatrix *by_user,
 static int invert(Ease *ease, const EaseOptions *options, const Cancel *cancel, Error *error) {
   for (size_t i = 0; i < ease->items; i++) ease->diagonal[i] = symmetric_row(&ease->inverse, i)[i];
   int code = symmetric_invert(&ease->inverse, options->threads, options->share, cancel);
-  for (size_t i = 0; i < ease->items && code == SQLITE_OK; i++) {
+  for (size_t i = 0; i < ease->items && code == CODE_OK; i++) {
     double gram = ease->diagonal[i];
     ease->diagonal[i] = symmetric_row(&ease->inverse, i)[i];
-    if (!(ease->diagonal[i] > 0 && gram * ease->diagonal[i] < MOST_INFLATION)) code = SQLITE_ERROR;
+    if (!(ease->diagonal[i] > 0 && gram * ease->diagonal[i] < MOST_INFLATION)) code = CODE_ERROR;
   }
-  if (code == SQLITE_ERROR)
+  if (code == CODE_ERROR)
     error_set(error, code, "lambda %!.15g is too small for these numbers: XᵀX + λI can't be inverted", options->lambda);
   return code;
 }
@@ -84,12 +84,12 @@ int ease_fit(Ease *ease, const SparseMatrix *by_user, const EaseOptions *options
   *ease = (Ease){.items = by_user->columns};
   int code = symmetric_alloc(&ease->inverse, ease->items);
   ease->diagonal = memory_alloc(ease->items, sizeof *ease->diagonal);
-  if (!ease->diagonal) code = SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = gram_fill(&ease->inverse, by_user, options, cancel);
-  if (code == SQLITE_OK) code = invert(ease, options, cancel, error);
-  if (code == SQLITE_OK) return code;
+  if (!ease->diagonal) code = CODE_NOMEM;
+  if (code == CODE_OK) code = gram_fill(&ease->inverse, by_user, options, cancel);
+  if (code == CODE_OK) code = invert(ease, options, cancel, error);
+  if (code == CODE_OK) return code;
   ease_free(ease);
-  return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
 }
 
 /* What is right of the diagonal lies below it: there a row of the matrix serves all rows of B that are asked for. */

@@ -27,11 +27,11 @@ typedef struct Ease {
  * to be asked before anything is allocated. UINT64_MAX where they are more than that. 4 items² stay. */
 uint64_t ease_bytes(size_t items, size_t entries, int with_values);
 
-/* About how many seconds ease_fit takes here and now, on so many items. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+/* About how many seconds ease_fit takes here and now, on so many items. CODE_OK, CODE_NOMEM or what cancel says. */
 int ease_seconds(size_t items, int threads, double *seconds, const Cancel *cancel);
 
-/* Fits. `by_user` is X, users × items (value NULL: ones). SQLITE_ERROR with a message where λ is too small for the
- * matrix to be positive definite in double precision, SQLITE_NOMEM, or what cancel says: nothing is kept then. The same
+/* Fits. `by_user` is X, users × items (value NULL: ones). CODE_ERROR with a message where λ is too small for the
+ * matrix to be positive definite in double precision, CODE_NOMEM, or what cancel says: nothing is kept then. The same
  * bytes for any number of threads. items³ / 2 multiply-adds, and Σ_u n_u² / 2 before. */
 int ease_fit(Ease *ease, const SparseMatrix *by_user, const EaseOptions *options, const Cancel *cancel, Error *error);
 

@@ -13,8 +13,8 @@ typedef struct FactorizerReport {
 } FactorizerReport;
 
 typedef struct FactorizerMethod {
-  /* One epoch; *done where there is nothing left to do, whatever the number of epochs asked for. SQLITE_ERROR where
-   * factors are no longer finite, SQLITE_NOMEM, or what cancel says; then it can only be destroyed. */
+  /* One epoch; *done where there is nothing left to do, whatever the number of epochs asked for. CODE_ERROR where
+   * factors are no longer finite, CODE_NOMEM, or what cancel says; then it can only be destroyed. */
   int (*epoch)(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error);
   /* What is to be done once, after the last epoch, and changes the report; NULL: nothing. */
   int (*finish)(void *state, FactorizerReport *report, const Cancel *cancel, Error *error);

@@ -38,16 +38,16 @@ typedef struct Gradient {
 
 static int gradient_alloc(Gradient *g, const SparseMatrix *by_user, const SparseMatrix *by_item, const Cancel *cancel) {
   int code = descent_start(&g->options.start, by_user, &g->factors, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   Factors *f = &g->factors;
   g->kernels = descent_kernels();
   g->side[0] = (Side){by_user, f->user, f->user_bias, .other = f->item, .other_bias = f->item_bias};
   g->side[1] = (Side){by_item, f->item, f->item_bias, .other = f->user, .other_bias = f->user_bias};
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++) {
+  for (int s = 0; s < 2 && code == CODE_OK; s++) {
     Side *side = &g->side[s];
     side->velocity = memory_alloc_aligned(side->matrix->rows, (size_t)f->stride * sizeof(float));
     side->bias_velocity = memory_alloc_zero(side->matrix->rows, sizeof(float));
-    code = side->velocity && side->bias_velocity ? descent_cut(side->matrix, &side->blocks) : SQLITE_NOMEM;
+    code = side->velocity && side->bias_velocity ? descent_cut(side->matrix, &side->blocks) : CODE_NOMEM;
   }
   return code;
 }
@@ -79,7 +79,7 @@ static int velocity_block(void *context, size_t block, int worker) {
   if (side != g->side) block -= g->side[0].blocks.count;
   (void)worker;
   for (size_t row = side->blocks.start[block]; row < side->blocks.start[block + 1]; row++) row_velocity(g, side, row);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int move_block(void *context, size_t block, int worker) {
@@ -90,7 +90,7 @@ static int move_block(void *context, size_t block, int worker) {
   (void)worker;
   g->kernels->add((end - first) * stride, 1, side->velocity + first * stride, side->x + first * stride);
   for (size_t row = first; row < end && side->bias; row++) side->bias[row] += side->bias_velocity[row];
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int gradient_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
@@ -102,10 +102,10 @@ static int gradient_epoch(void *state, FactorizerReport *report, int *done, cons
   g->momentum = (float)options->momentum;
   *done = 0;
   int code = parallel_for(threads, blocks, velocity_block, g, cancel);
-  if (code == SQLITE_OK) code = parallel_for(threads, blocks, move_block, g, cancel);
-  if (code == SQLITE_OK)
+  if (code == CODE_OK) code = parallel_for(threads, blocks, move_block, g, cancel);
+  if (code == CODE_OK)
     code = descent_measure(&g->factors, g->side[0].matrix, &options->penalty, threads, report, cancel);
-  if (code == SQLITE_OK) g->epochs++;
+  if (code == CODE_OK) g->epochs++;
   return descent_error(code, g->epochs + 1, options->learning_rate, error);
 }
 
@@ -136,13 +136,13 @@ int gradient_create(Factorizer *factorizer, const SparseMatrix *by_user, const S
   if (!g) return error_no_memory(error);
   g->options = *options;
   int code = gradient_alloc(g, by_user, by_item, cancel);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     gradient_destroy(g);
     return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, g, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 double gradient_default_rate(const SparseMatrix *by_user, const SparseMatrix *by_item, double unit) {

@@ -19,10 +19,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../base/random.h"
-#include "../base/sqlite.h"
 #include "kmeans_rows.h"
 #include "kmeans_seed.h"
 
@@ -72,7 +72,7 @@ static float *scratch_of(const Kmeans *kmeans, int worker) {
 
 static int allocate(Kmeans *kmeans) {
   size_t n = kmeans->rows.rows, k = kmeans->options.k;
-  if (centroids_alloc(&kmeans->mean, &kmeans->rows, 1, NULL) != SQLITE_OK) return SQLITE_NOMEM;
+  if (centroids_alloc(&kmeans->mean, &kmeans->rows, 1, NULL) != CODE_OK) return CODE_NOMEM;
   size_t columns = kmeans->mean.columns;
   kmeans->best = memory_alloc(k, columns * sizeof *kmeans->best);
   kmeans->sum = memory_alloc_aligned(k, columns * sizeof *kmeans->sum);
@@ -90,17 +90,17 @@ static int allocate(Kmeans *kmeans) {
   return kmeans->best && kmeans->looked && kmeans->sum && kmeans->cluster && kmeans->moved && kmeans->place &&
                  kmeans->count && kmeans->move && kmeans->half && kmeans->part && kmeans->previous && kmeans->upper &&
                  kmeans->lower
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+             ? CODE_OK
+             : CODE_NOMEM;
 }
 
 /* Where the rows' middle is known. */
 static int allocate_centroids(Kmeans *kmeans) {
   int code = centroids_alloc(&kmeans->centroids, &kmeans->rows, kmeans->options.k, kmeans->mean.exact);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   kmeans->scratch_size = rows_scratch(&kmeans->rows, &kmeans->centroids);
   kmeans->scratch = memory_alloc_aligned((size_t)kmeans->options.threads, kmeans->scratch_size * sizeof(float));
-  return kmeans->scratch ? SQLITE_OK : SQLITE_NOMEM;
+  return kmeans->scratch ? CODE_OK : CODE_NOMEM;
 }
 
 static int spread_block(void *context, size_t block, int worker) {
@@ -110,7 +110,7 @@ static int spread_block(void *context, size_t block, int worker) {
   for (size_t row = block * kmeans->block_rows; row < block_end(kmeans, block); row++)
     sum += row_distance(&kmeans->rows, &kmeans->mean, row, 0);
   kmeans->part[block] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static double sum_parts(const Kmeans *kmeans) {
@@ -127,25 +127,25 @@ static int measure_spread(Kmeans *kmeans, const Cancel *cancel, Error *error) {
       rows_sum(&kmeans->rows, columns, kmeans->moved, all, 1, 1, kmeans->mean.exact, kmeans->options.threads, cancel);
   for (size_t column = 0; column < columns; column++) kmeans->mean.exact[column] /= (double)n;
   centroids_pack(&kmeans->mean, &kmeans->rows);
-  if (code == SQLITE_OK) code = parallel_for(kmeans->options.threads, kmeans->blocks, spread_block, kmeans, cancel);
+  if (code == CODE_OK) code = parallel_for(kmeans->options.threads, kmeans->blocks, spread_block, kmeans, cancel);
   kmeans->spread = sum_parts(kmeans);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   /* Squared distances are floats. What is not a number fails both comparisons. */
-  if (kmeans->spread < 1e36 && kmeans->mean.longest < 1e17) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "a row holds a value that is not finite, or too large to be squared");
+  if (kmeans->spread < 1e36 && kmeans->mean.longest < 1e17) return CODE_OK;
+  return error_set(error, CODE_ERROR, "a row holds a value that is not finite, or too large to be squared");
 }
 
 static int with_words(Error *error, int code) {
-  if (code == SQLITE_OK) return code;
-  return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  if (code == CODE_OK) return code;
+  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
 }
 
 int kmeans_create(Kmeans **result, const KmeansRows *rows, const KmeansOptions *options, const Cancel *cancel,
                   Error *error) {
   *result = NULL;
   if (options->k < 1 || options->k > rows->rows)
-    return error_set(error, SQLITE_ERROR, "there can't be %lld clusters of %lld rows", (sqlite3_int64)options->k,
-                     (sqlite3_int64)rows->rows);
+    return error_set(error, CODE_ERROR, "there can't be %lld clusters of %lld rows", (long long)options->k,
+                     (long long)rows->rows);
   Kmeans *kmeans = memory_alloc_zero(1, sizeof *kmeans);
   if (!kmeans) return error_no_memory(error);
   kmeans->rows = *rows;
@@ -156,9 +156,9 @@ int kmeans_create(Kmeans **result, const KmeansRows *rows, const KmeansOptions *
   kmeans->block_rows = block < LEAST_BLOCK ? LEAST_BLOCK : block > MOST_BLOCK ? MOST_BLOCK : block;
   kmeans->blocks = (rows->rows + kmeans->block_rows - 1) / kmeans->block_rows;
   int code = allocate(kmeans);
-  if (code == SQLITE_OK) code = measure_spread(kmeans, cancel, error);
-  if (code == SQLITE_OK) code = allocate_centroids(kmeans);
-  if (code == SQLITE_OK)
+  if (code == CODE_OK) code = measure_spread(kmeans, cancel, error);
+  if (code == CODE_OK) code = allocate_centroids(kmeans);
+  if (code == CODE_OK)
     *result = kmeans;
   else
     kmeans_destroy(kmeans);
@@ -202,7 +202,7 @@ static int half_distance(void *context, size_t c, int worker) {
     if (d < least) least = d;
   }
   kmeans->half[c] = sqrt(least) / 2 * (1 - SLACK);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Not where they would cost much beside the rows. */
@@ -212,7 +212,7 @@ static int half_distances(Kmeans *kmeans, const Cancel *cancel) {
   if (kmeans->iteration > 0 && 8.0 * (double)kmeans->options.k * (double)kmeans->centroids.columns <= entries)
     return parallel_for(kmeans->options.threads, kmeans->options.k, half_distance, kmeans, cancel);
   memset(kmeans->half, 0, kmeans->options.k * sizeof *kmeans->half);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* The bounds of a row after the last move; 0 where they leave it in its cluster. `own` is set to its squared distance
@@ -266,7 +266,7 @@ static int assign_block(void *context, size_t block, int worker) {
   for (size_t i = 0; i < count; i++) changed += (size_t)place_row(kmeans, list[i], &nearest[i], own[i]);
   kmeans->part[block] = (double)changed;
   kmeans->looked[block] = count;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- from clusters to centroids ---------------------------------------------------------------------------------- */
@@ -307,7 +307,7 @@ static int farthest_of_block(void *context, size_t block, int worker) {
     most = d;
     kmeans->part[block] = (double)row;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* The row that is farthest from the centroid of its cluster, if that is not its only one; rows->rows: there is none. */
@@ -315,7 +315,7 @@ static int farthest_row(Kmeans *kmeans, size_t *farthest, const Cancel *cancel) 
   int code = parallel_for(kmeans->options.threads, kmeans->blocks, farthest_of_block, kmeans, cancel);
   double most = 0;
   *farthest = kmeans->rows.rows;
-  for (size_t block = 0; block < kmeans->blocks && code == SQLITE_OK; block++) {
+  for (size_t block = 0; block < kmeans->blocks && code == CODE_OK; block++) {
     if (kmeans->part[block] < 0) continue;
     size_t row = (size_t)kmeans->part[block];
     double d = row_distance(&kmeans->rows, &kmeans->centroids, row, kmeans->cluster[row]);
@@ -328,11 +328,11 @@ static int farthest_row(Kmeans *kmeans, size_t *farthest, const Cancel *cancel) 
 /* Gives every empty cluster a row, as long as there are rows away from their centroids. */
 static int fill_empty(Kmeans *kmeans, size_t *changed, const Cancel *cancel) {
   size_t columns = kmeans->centroids.columns, row = 0;
-  int code = SQLITE_OK;
-  for (size_t c = 0; c < kmeans->options.k && code == SQLITE_OK && row < kmeans->rows.rows; c++) {
+  int code = CODE_OK;
+  for (size_t c = 0; c < kmeans->options.k && code == CODE_OK && row < kmeans->rows.rows; c++) {
     if (kmeans->count[c] > 0) continue;
     code = farthest_row(kmeans, &row, cancel);
-    if (code != SQLITE_OK || row == kmeans->rows.rows) continue;
+    if (code != CODE_OK || row == kmeans->rows.rows) continue;
     uint32_t one = (uint32_t)row, from = kmeans->cluster[row];
     size_t place[2] = {0, 1};
     kmeans->cluster[row] = kmeans->previous[row] = (uint32_t)c;
@@ -342,7 +342,7 @@ static int fill_empty(Kmeans *kmeans, size_t *changed, const Cancel *cancel) {
     kmeans->count[c] = 1;
     memset(kmeans->sum + c * columns, 0, columns * sizeof *kmeans->sum);
     code = rows_sum(&kmeans->rows, columns, &one, place, 1, 1, kmeans->sum + c * columns, 1, NULL);
-    if (code == SQLITE_OK)
+    if (code == CODE_OK)
       code = rows_sum(&kmeans->rows, columns, &one, place, 1, -1, kmeans->sum + from * columns, 1, NULL);
     (*changed)++;
   }
@@ -387,17 +387,17 @@ static void decide_tightening(Kmeans *kmeans) {
 static int lloyd(Kmeans *kmeans, size_t *changed, const Cancel *cancel) {
   const KmeansOptions *options = &kmeans->options;
   int code = half_distances(kmeans, cancel);
-  if (code == SQLITE_OK) code = parallel_for(options->threads, kmeans->blocks, assign_block, kmeans, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = parallel_for(options->threads, kmeans->blocks, assign_block, kmeans, cancel);
+  if (code != CODE_OK) return code;
   *changed = (size_t)sum_parts(kmeans);
   decide_tightening(kmeans);
-  if (*changed == 0) return SQLITE_OK;
+  if (*changed == 0) return CODE_OK;
   code = add_moved(kmeans, kmeans->cluster, 1, cancel);
-  if (code == SQLITE_OK && kmeans->iteration > 0) code = add_moved(kmeans, kmeans->previous, -1, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK && kmeans->iteration > 0) code = add_moved(kmeans, kmeans->previous, -1, cancel);
+  if (code != CODE_OK) return code;
   memcpy(kmeans->previous, kmeans->cluster, kmeans->rows.rows * sizeof *kmeans->cluster);
   code = fill_empty(kmeans, changed, cancel);
-  if (code == SQLITE_OK) move_centroids(kmeans);
+  if (code == CODE_OK) move_centroids(kmeans);
   return code;
 }
 
@@ -421,7 +421,7 @@ static int assign_batch(void *context, size_t block, int worker) {
     sum += row_distance(&kmeans->rows, &kmeans->centroids, kmeans->moved[first + i], nearest[i].index);
   }
   kmeans->part[block] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Adds the batch to the sums, sorted by cluster. */
@@ -442,9 +442,9 @@ static int add_batch(Kmeans *kmeans, const Batch *batch, const Cancel *cancel) {
 static int one_batch(Kmeans *kmeans, Batch *batch, double *inertia, const Cancel *cancel) {
   size_t blocks = (batch->rows + kmeans->block_rows - 1) / kmeans->block_rows, columns = kmeans->centroids.columns;
   int code = parallel_for(kmeans->options.threads, blocks, assign_batch, batch, cancel);
-  for (size_t block = 0; block < blocks && code == SQLITE_OK; block++) *inertia += kmeans->part[block];
-  if (code == SQLITE_OK) code = add_batch(kmeans, batch, cancel);
-  for (size_t c = 0; c < kmeans->options.k && code == SQLITE_OK; c++)
+  for (size_t block = 0; block < blocks && code == CODE_OK; block++) *inertia += kmeans->part[block];
+  if (code == CODE_OK) code = add_batch(kmeans, batch, cancel);
+  for (size_t c = 0; c < kmeans->options.k && code == CODE_OK; c++)
     for (size_t column = 0; column < columns && kmeans->count[c] > 0; column++)
       kmeans->centroids.exact[c * columns + column] = kmeans->sum[c * columns + column] / (double)kmeans->count[c];
   centroids_pack(&kmeans->centroids, &kmeans->rows);
@@ -459,14 +459,14 @@ static int mini_batches(Kmeans *kmeans, const Cancel *cancel) {
   uint64_t seed = random_bits(start_seed(kmeans), (uint64_t)kmeans->iteration + 1);
   Batch batch = {kmeans, size};
   double inertia = 0;
-  int code = SQLITE_OK;
-  while (drawn < n && code == SQLITE_OK) {
+  int code = CODE_OK;
+  while (drawn < n && code == CODE_OK) {
     for (size_t i = 0; i < size; i++) kmeans->moved[i] = (uint32_t)(random_uniform(seed, drawn + i) * (double)n);
     drawn += size;
     code = one_batch(kmeans, &batch, &inertia, cancel);
   }
   kmeans->inertia = inertia * ((double)n / (double)drawn);
-  for (size_t c = 0, i = 0; c < kmeans->options.k && code == SQLITE_OK && i < size; c++)
+  for (size_t c = 0, i = 0; c < kmeans->options.k && code == CODE_OK && i < size; c++)
     if (kmeans->count[c] == 0) centroids_set_row(&kmeans->centroids, c, &kmeans->rows, kmeans->moved[i++]);
   centroids_pack(&kmeans->centroids, &kmeans->rows);
   return code;
@@ -502,11 +502,11 @@ static void keep_best(Kmeans *kmeans, int over) {
 int kmeans_iterate(Kmeans *kmeans, KmeansReport *report, const Cancel *cancel, Error *error) {
   const KmeansOptions *options = &kmeans->options;
   *report = (KmeansReport){0};
-  int code = kmeans->seeded ? SQLITE_OK : begin_start(kmeans, cancel);
+  int code = kmeans->seeded ? CODE_OK : begin_start(kmeans, cancel);
   double before = kmeans->inertia;
-  if (code == SQLITE_OK)
+  if (code == CODE_OK)
     code = options->batch_size ? mini_batches(kmeans, cancel) : lloyd(kmeans, &report->changed, cancel);
-  if (code != SQLITE_OK) return with_words(error, code);
+  if (code != CODE_OK) return with_words(error, code);
   kmeans->iteration++;
   int settled = !options->batch_size && report->changed == 0;
   if (options->tolerance > 0 && isfinite(before) && before - kmeans->inertia < options->tolerance * before) settled = 1;
@@ -517,7 +517,7 @@ int kmeans_iterate(Kmeans *kmeans, KmeansReport *report, const Cancel *cancel, E
   report->inertia = kmeans->inertia;
   report->done = over && kmeans->start >= options->starts;
   kmeans->seeded = !over;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- the result -------------------------------------------------------------------------------------------------- */
@@ -543,7 +543,7 @@ static int finish_block(void *context, size_t block, int worker) {
     sum += distance;
   }
   kmeans->part[block] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int fill_result(Kmeans *kmeans, KmeansResult *result, const Cancel *cancel) {
@@ -554,7 +554,7 @@ static int fill_result(Kmeans *kmeans, KmeansResult *result, const Cancel *cance
   kmeans->seeded = 0; /* what the start had reached is gone */
   int code = parallel_for(kmeans->options.threads, kmeans->blocks, finish_block, &work, cancel);
   result->inertia = sum_parts(kmeans);
-  for (size_t row = 0; row < result->rows && code == SQLITE_OK; row++) result->count[result->cluster[row]]++;
+  for (size_t row = 0; row < result->rows && code == CODE_OK; row++) result->count[result->cluster[row]]++;
   for (size_t c = 0; c < k; c++)
     memcpy(result->centroid + c * result->columns, kmeans->best + c * columns, result->columns * sizeof(double));
   return code;
@@ -566,9 +566,9 @@ int kmeans_finish(Kmeans *kmeans, KmeansResult *result, const Cancel *cancel, Er
   result->distance = memory_alloc(result->rows, sizeof *result->distance);
   result->centroid = memory_alloc(result->k, result->columns * sizeof *result->centroid);
   result->count = memory_alloc_zero(result->k, sizeof *result->count);
-  int code = result->cluster && result->distance && result->centroid && result->count ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = fill_result(kmeans, result, cancel);
-  if (code != SQLITE_OK) kmeans_result_free(result);
+  int code = result->cluster && result->distance && result->centroid && result->count ? CODE_OK : CODE_NOMEM;
+  if (code == CODE_OK) code = fill_result(kmeans, result, cancel);
+  if (code != CODE_OK) kmeans_result_free(result);
   return with_words(error, code);
 }
 

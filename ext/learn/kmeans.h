@@ -52,8 +52,8 @@ typedef struct KmeansResult {
 
 typedef struct Kmeans Kmeans;
 
-/* Starts. The rows must outlive the last call. SQLITE_ERROR with a message where there are fewer rows than clusters,
- * or a value is not finite or too large to be squared; SQLITE_NOMEM, or what cancel says. Memory: 20 bytes a row and
+/* Starts. The rows must outlive the last call. CODE_ERROR with a message where there are fewer rows than clusters,
+ * or a value is not finite or too large to be squared; CODE_NOMEM, or what cancel says. Memory: 20 bytes a row and
  * about 40 k × columns. */
 int kmeans_create(Kmeans **kmeans, const KmeansRows *rows, const KmeansOptions *options, const Cancel *cancel,
                   Error *error);

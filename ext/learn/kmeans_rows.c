@@ -8,9 +8,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../base/sqlite.h"
 
 #define EPSILON 0x1p-24 /* the rounding of a float, as part of it */
 
@@ -28,11 +28,11 @@ int centroids_alloc(Centroids *centroids, const KmeansRows *rows, size_t count, 
   centroids->origin = memory_alloc_aligned(rows->dense ? columns : 0, sizeof *centroids->origin);
   if (!centroids->exact || !centroids->packed || !centroids->square || !centroids->bias || !centroids->origin) {
     centroids_free(centroids);
-    return SQLITE_NOMEM;
+    return CODE_NOMEM;
   }
   for (size_t column = 0; rows->dense && origin && column < columns; column++)
     centroids->origin[column] = (float)origin[column];
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 void centroids_free(Centroids *centroids) {
@@ -265,27 +265,27 @@ static int sum_block(void *context, size_t block, int worker) {
   size_t groups = rows->dense ? work->columns / 16 : 1, key = block / groups, column = block % groups * 16;
   size_t first = work->start[key] + work->round * ROUND_ROWS, end = work->start[key + 1];
   double *sum = work->sums + key * work->columns + column;
-  if (first >= end) return SQLITE_OK;
+  if (first >= end) return CODE_OK;
   if (end - first > ROUND_ROWS) end = first + ROUND_ROWS;
   if (rows->dense) {
     kmeans_kernels()->sum(rows->dense + column, rows->stride, work->index + first, end - first, work->sign, sum);
-    return SQLITE_OK;
+    return CODE_OK;
   }
   const SparseMatrix *sparse = rows->sparse;
   for (size_t i = first; i < end; i++)
     for (size_t e = sparse->start[work->index[i]]; e < sparse->start[work->index[i] + 1]; e++)
       sum[sparse->index[e]] += work->sign * (double)sparse_value(sparse, e);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int rows_sum(const KmeansRows *rows, size_t columns, const uint32_t *index, const size_t *start, size_t keys,
              double sign, double *sums, int threads, const Cancel *cancel) {
   Summing work = {rows, columns, index, start, 0, sign, sums};
   size_t longest = 0;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   for (size_t key = 0; key < keys; key++)
     if (start[key + 1] - start[key] > longest) longest = start[key + 1] - start[key];
-  for (; work.round * ROUND_ROWS < longest && code == SQLITE_OK; work.round++)
+  for (; work.round * ROUND_ROWS < longest && code == CODE_OK; work.round++)
     code = parallel_for(threads, keys * (rows->dense ? columns / 16 : 1), sum_block, &work, cancel);
   return code;
 }

@@ -21,7 +21,7 @@ typedef struct Centroids {
   const KmeansKernels *kernels;
 } Centroids;
 
-/* SQLITE_OK or SQLITE_NOMEM (nothing is kept). All are 0. `origin`, columns numbers near the middle of the rows (NULL:
+/* CODE_OK or CODE_NOMEM (nothing is kept). All are 0. `origin`, columns numbers near the middle of the rows (NULL:
  * 0), is where dense distances are most exact. */
 int centroids_alloc(Centroids *centroids, const KmeansRows *rows, size_t count, const double *origin);
 void centroids_free(Centroids *centroids); /* a cleared one is fine; leaves it cleared */

@@ -7,10 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../base/random.h"
-#include "../base/sqlite.h"
 
 enum { BLOCK_ROWS = 256, MOST_CANDIDATES = KMEANS_PACKED };
 #define SAMPLE_ROWS 10000 /* and CLUSTER_ROWS for each cluster */
@@ -51,7 +51,7 @@ static int weigh_candidates(void *context, size_t block, int worker) {
         potential[c] += (double)(d < work->nearest[i + r] ? d : work->nearest[i + r]);
       }
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int take_best(void *context, size_t block, int worker) {
@@ -65,7 +65,7 @@ static int take_best(void *context, size_t block, int worker) {
     sum += (double)work->nearest[i];
   }
   work->potential[block * MOST_CANDIDATES] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static double sum_blocks(const Seeding *work, size_t candidate) {
@@ -98,16 +98,16 @@ static int next_centroid(Seeding *work, size_t centroid, size_t candidates, int 
     centroids_set_row(&work->candidates, c, work->rows, draw(work, total));
   centroids_pack(&work->candidates, work->rows);
   work->best = 0;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   if (work->candidate_count > 1) {
     code = parallel_for(threads, work->blocks, weigh_candidates, work, cancel);
-    for (size_t c = 0; c < work->candidate_count && code == SQLITE_OK; c++) {
+    for (size_t c = 0; c < work->candidate_count && code == CODE_OK; c++) {
       double sum = sum_blocks(work, c);
       if (sum < least) work->best = c;
       if (sum < least) least = sum;
     }
   }
-  if (code == SQLITE_OK) code = parallel_for(threads, work->blocks, take_best, work, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, work->blocks, take_best, work, cancel);
   size_t columns = work->centroids->columns;
   memcpy(work->centroids->exact + centroid * columns, work->candidates.exact + work->best * columns,
          columns * sizeof(double));
@@ -142,17 +142,17 @@ int kmeans_seed(const KmeansRows *rows, Centroids *centroids, const double *orig
   if (candidates > MOST_CANDIDATES) candidates = MOST_CANDIDATES;
   work.blocks = (work.count + BLOCK_ROWS - 1) / BLOCK_ROWS;
   int code = centroids_alloc(&work.candidates, rows, MOST_CANDIDATES, origin);
-  if (code == SQLITE_OK) work.scratch_size = rows_scratch(rows, &work.candidates);
+  if (code == CODE_OK) work.scratch_size = rows_scratch(rows, &work.candidates);
   work.scratch = memory_alloc_aligned((size_t)threads, work.scratch_size * sizeof *work.scratch);
   work.sample = memory_alloc(work.count, sizeof *work.sample);
   work.nearest = memory_alloc(work.count, sizeof *work.nearest);
   work.potential = memory_alloc_zero(work.blocks, MOST_CANDIDATES * sizeof *work.potential);
-  if (!work.scratch || !work.sample || !work.nearest || !work.potential) code = SQLITE_NOMEM;
-  if (code == SQLITE_OK) draw_sample(&work);
+  if (!work.scratch || !work.sample || !work.nearest || !work.potential) code = CODE_NOMEM;
+  if (code == CODE_OK) draw_sample(&work);
   threads = threads_for(&work, threads);
-  for (size_t c = 0; c < centroids->count && code == SQLITE_OK; c++)
+  for (size_t c = 0; c < centroids->count && code == CODE_OK; c++)
     code = next_centroid(&work, c, candidates, threads, cancel);
-  if (code == SQLITE_OK) centroids_pack(centroids, rows);
+  if (code == CODE_OK) centroids_pack(centroids, rows);
   centroids_free(&work.candidates);
   memory_free_aligned(work.scratch);
   memory_free(work.sample);

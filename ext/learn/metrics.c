@@ -16,9 +16,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../base/sqlite.h"
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
@@ -149,14 +149,14 @@ static int judge_user(void *context, size_t index, int worker) {
   const Excluded *relevant = &users->relevant[index];
   size_t unknown = users->unknown ? users->unknown[index] : 0;
   UserScores *result = &judging->result[index];
-  if (relevant->count + unknown == 0) return SQLITE_OK;
+  if (relevant->count + unknown == 0) return CODE_OK;
 
   float *scores = memory_alloc_aligned(scorer_room(judging->scorer), sizeof *scores);
   Scored *ranked = memory_alloc(relevant->count, sizeof *ranked);
   size_t *rank = memory_alloc(relevant->count + 1, sizeof *rank);
-  int code = scores && ranked && rank ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = scorer_scores(judging->scorer, &users->queries, index, scores);
-  if (code == SQLITE_OK) {
+  int code = scores && ranked && rank ? CODE_OK : CODE_NOMEM;
+  if (code == CODE_OK) code = scorer_scores(judging->scorer, &users->queries, index, scores);
+  if (code == CODE_OK) {
     size_t count = 0, others = 0, above = 0;
     for (size_t i = 0; i < relevant->count; i++)
       if (!is_excluded(excluded, relevant->index[i]))
@@ -209,16 +209,16 @@ int ranking_scores_add(RankingScores *scores, const Scorer *scorer, const Rankin
   Scored *best = lists ? memory_alloc(users->count * judging.longest, sizeof *best) : NULL;
   size_t *found = lists ? memory_alloc(users->count, sizeof *found) : NULL;
   judging.result = memory_alloc_zero(users->count, sizeof *judging.result);
-  int code = judging.result && (!lists || (best && found)) ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = parallel_for(protocol->threads, users->count, judge_user, &judging, cancel);
-  if (code == SQLITE_OK && lists) {
+  int code = judging.result && (!lists || (best && found)) ? CODE_OK : CODE_NOMEM;
+  if (code == CODE_OK) code = parallel_for(protocol->threads, users->count, judge_user, &judging, cancel);
+  if (code == CODE_OK && lists) {
     code =
         scorer_top_k(scorer, &users->queries, users->excluded, judging.longest, best, found, protocol->threads, cancel);
     judging.best = best;
     judging.found = found;
-    if (code == SQLITE_OK) judge_lists(&judging, recommended);
+    if (code == CODE_OK) judge_lists(&judging, recommended);
   }
-  for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
+  for (size_t user = 0; code == CODE_OK && user < users->count; user++) {
     const UserScores *one = &judging.result[user];
     scores->users += one->judged;
     scores->auc_users += one->auc_judged;

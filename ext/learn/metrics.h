@@ -6,8 +6,8 @@
 
 #include "../base/cancel.h"
 #include "../base/factors.h"
-#include "../base/scorer.h"
 #include "../base/sparse.h"
+#include "../score/scorer.h"
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
 
@@ -65,7 +65,7 @@ typedef struct RankingUsers {
 } RankingUsers;
 
 /* Adds a block of users to the scores; `recommended` (items, or NULL) is set where an item is in somebody's first
- * k[0] … k[ks-1]: bit j for k[j]. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+ * k[0] … k[ks-1]: bit j for k[j]. CODE_OK, CODE_NOMEM or what cancel says. */
 int ranking_scores_add(RankingScores *scores, const Scorer *scorer, const RankingUsers *users,
                        const RankingProtocol *protocol, uint16_t *recommended, const Cancel *cancel);
 

@@ -35,7 +35,7 @@ struct NeighborSearch {
   NeighborScratch row_scratch; /* of neighbors_row; allocated when first needed */
 };
 
-/* SQLITE_OK or SQLITE_NOMEM (freed by neighbor_scratch_free all the same). */
+/* CODE_OK or CODE_NOMEM (freed by neighbor_scratch_free all the same). */
 int neighbor_scratch_alloc(NeighborScratch *scratch, const NeighborSearch *search, NeighborSumKind kind);
 void neighbor_scratch_free(NeighborScratch *scratch);
 

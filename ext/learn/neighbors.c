@@ -22,9 +22,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/random.h"
-#include "../base/sqlite.h"
 #include "neighbor_search.h"
 
 #define DENSE_SHARE 16
@@ -43,9 +43,9 @@ static int draw(NeighborSearch *search, const Cancel *cancel) {
   }
   SparseMatrix *drawn = &search->drawn_features;
   int code = sparse_alloc(drawn, all->rows, all->columns, entries, all->value != NULL);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   entries = 0;
-  for (size_t feature = 0; feature < all->rows && code == SQLITE_OK; feature++) {
+  for (size_t feature = 0; feature < all->rows && code == CODE_OK; feature++) {
     size_t left = sparse_row_length(all, feature), wanted = left < sample ? left : sample;
     uint64_t stream = random_bits(search->options.seed, feature);
     for (size_t e = all->start[feature]; e < all->start[feature + 1]; e++, left--) {
@@ -57,7 +57,7 @@ static int draw(NeighborSearch *search, const Cancel *cancel) {
     drawn->start[feature + 1] = entries;
     code = cancel_poll(cancel);
   }
-  if (code == SQLITE_OK) code = sparse_transpose(drawn, &search->drawn_rows, search->options.threads, cancel);
+  if (code == CODE_OK) code = sparse_transpose(drawn, &search->drawn_rows, search->options.threads, cancel);
   search->features = drawn;
   search->rows = &search->drawn_rows;
   return code;
@@ -122,14 +122,14 @@ static int make_parts(NeighborSearch *search) {
   int feature_part = weighted || (adjusted && !options->rows_are_users);
   if (row_part) search->row_part = memory_alloc_zero(rows->rows, sizeof *search->row_part);
   if (feature_part) search->feature_part = memory_alloc_zero(features->rows, sizeof *search->feature_part);
-  if ((row_part && !search->row_part) || (feature_part && !search->feature_part)) return SQLITE_NOMEM;
+  if ((row_part && !search->row_part) || (feature_part && !search->feature_part)) return CODE_NOMEM;
   for (size_t row = 0; row_means && row < rows->rows; row++)
     search->row_part[row] = adjusted ? row_mean(rows, row) : middle_value(rows, row);
   if (row_part && !row_means) row_lengths(search);
   for (size_t f = 0; feature_part && f < features->rows; f++)
     search->feature_part[f] =
         weighted ? log((double)rows->rows) - log1p((double)sparse_row_length(features, f)) : row_mean(features, f);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- the form that is walked ------------------------------------------------------------------------------------- */
@@ -152,7 +152,7 @@ static int make_labels(NeighborSearch *search) {
     }
   }
   memory_free(next);
-  return next && search->order && search->label ? SQLITE_OK : SQLITE_NOMEM;
+  return next && search->order && search->label ? CODE_OK : CODE_NOMEM;
 }
 
 /* Different values, hashed: open addressing, at most a quarter full. */
@@ -183,9 +183,9 @@ static uint32_t code_of(Codes *codes, float value) {
 /* Whether every value has a code. */
 static int find_codes(const NeighborSearch *search, Codes *codes, int *all, const Cancel *cancel) {
   const SparseMatrix *rows = search->rows;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   *all = rows->rows <= UINT32_MAX >> NEIGHBOR_CODE_BITS;
-  for (size_t row = 0; row < rows->rows && *all && code == SQLITE_OK; row++) {
+  for (size_t row = 0; row < rows->rows && *all && code == CODE_OK; row++) {
     for (size_t e = rows->start[row]; e < rows->start[row + 1] && *all; e++)
       *all = code_of(codes, weigh(search, row, rows->index[e], (double)sparse_value(rows, e))) < NEIGHBOR_CODES;
     code = cancel_poll(cancel);
@@ -207,7 +207,7 @@ static int alloc_lists(NeighborSearch *search, int coded) {
   search->inverse_norm = memory_alloc(n, sizeof *search->inverse_norm);
   search->length = memory_alloc(n, sizeof *search->length);
   int lists = coded ? search->coded && search->table : search->index && (!with_values || search->value);
-  return lists && search->place && search->inverse_norm && search->length ? SQLITE_OK : SQLITE_NOMEM;
+  return lists && search->place && search->inverse_norm && search->length ? CODE_OK : CODE_NOMEM;
 }
 
 /* Appends a row to the lists of its features. Returns its squared length. */
@@ -239,17 +239,17 @@ static int can_be_summed(const NeighborSearch *search, double square) {
 
 /* The features with their rows by label, and what is known of each row. */
 static int make_lists(NeighborSearch *search, const Cancel *cancel) {
-  int coded = 0, code = SQLITE_OK;
+  int coded = 0, code = CODE_OK;
   uint32_t *count = memory_alloc_zero(search->features->rows, sizeof *count);
   Codes *codes = memory_alloc_zero(1, sizeof *codes);
-  if (!count || !codes) code = SQLITE_NOMEM;
-  if (code == SQLITE_OK && search->scale.kind != NEIGHBOR_COUNTS) code = find_codes(search, codes, &coded, cancel);
-  if (code == SQLITE_OK) code = alloc_lists(search, coded);
-  for (size_t label = 0; label < search->rows->rows && code == SQLITE_OK; label++) {
+  if (!count || !codes) code = CODE_NOMEM;
+  if (code == CODE_OK && search->scale.kind != NEIGHBOR_COUNTS) code = find_codes(search, codes, &coded, cancel);
+  if (code == CODE_OK) code = alloc_lists(search, coded);
+  for (size_t label = 0; label < search->rows->rows && code == CODE_OK; label++) {
     double square = list_row(search, label, codes, count);
-    code = can_be_summed(search, square) ? cancel_poll(cancel) : SQLITE_ERROR;
+    code = can_be_summed(search, square) ? cancel_poll(cancel) : CODE_ERROR;
   }
-  if (code == SQLITE_OK && coded) {
+  if (code == CODE_OK && coded) {
     memcpy(search->table, codes->table, sizeof codes->table);
     search->codes = codes->count;
   }
@@ -295,17 +295,17 @@ static int make_dense(NeighborSearch *search, const Cancel *cancel) {
   NeighborDense *dense = &search->dense;
   size_t rows = search->rows->rows, width = rows < NEIGHBOR_DENSE_WIDTH ? rows : NEIGHBOR_DENSE_WIDTH, count = 0;
   int products = search->scale.kind == NEIGHBOR_PRODUCTS || search->scale.kind == NEIGHBOR_PRODUCTS_AND_COUNTS;
-  if (!search->coded || !products || !find_unit(search, dense)) return SQLITE_OK;
+  if (!search->coded || !products || !find_unit(search, dense)) return CODE_OK;
   width = (width + 31) / 32 * 32;
   for (size_t feature = 0; feature < features->rows; feature++)
     count += count_below(search, feature, width) * DENSE_SHARE >= width;
   dense->value = search->dense_value = memory_alloc_zero(count, width);
   dense->place = search->dense_place = memory_alloc(features->rows, sizeof *search->dense_place);
   dense->below = search->dense_below = memory_alloc(count, sizeof *search->dense_below);
-  if (!dense->value || !dense->place || !dense->below) return SQLITE_NOMEM;
-  int code = SQLITE_OK;
+  if (!dense->value || !dense->place || !dense->below) return CODE_NOMEM;
+  int code = CODE_OK;
   count = 0;
-  for (size_t feature = 0; feature < features->rows && code == SQLITE_OK; feature++) {
+  for (size_t feature = 0; feature < features->rows && code == CODE_OK; feature++) {
     size_t below = count_below(search, feature, width);
     search->dense_place[feature] = NEIGHBOR_SPARSE;
     if (below * DENSE_SHARE < width) continue;
@@ -344,9 +344,9 @@ static NeighborScale scale_of(const NeighborOptions *options, int with_values) {
 static int prepare(NeighborSearch *search, const Cancel *cancel) {
   search->scale = scale_of(&search->options, search->rows->value != NULL);
   int code = make_parts(search);
-  if (code == SQLITE_OK) code = make_labels(search);
-  if (code == SQLITE_OK) code = make_lists(search, cancel);
-  if (code == SQLITE_OK) code = make_dense(search, cancel);
+  if (code == CODE_OK) code = make_labels(search);
+  if (code == CODE_OK) code = make_lists(search, cancel);
+  if (code == CODE_OK) code = make_dense(search, cancel);
   search->scale.inverse_norm = search->inverse_norm;
   search->scale.length = search->length;
   return code;
@@ -362,7 +362,7 @@ int neighbor_scratch_alloc(NeighborScratch *scratch, const NeighborSearch *searc
   if (!moments) scratch->sums.count = memory_alloc_zero(n, sizeof *scratch->sums.count);
   if (!moments) scratch->sums.sum = memory_alloc_zero(n, sizeof *scratch->sums.sum);
   const NeighborSums *sums = &scratch->sums;
-  return scratch->x && (moments ? sums->moment != NULL : sums->count && sums->sum) ? SQLITE_OK : SQLITE_NOMEM;
+  return scratch->x && (moments ? sums->moment != NULL : sums->count && sums->sum) ? CODE_OK : CODE_NOMEM;
 }
 
 void neighbor_scratch_free(NeighborScratch *scratch) {
@@ -404,8 +404,8 @@ int neighbors_row(NeighborSearch *search, size_t row, float *similarity, uint32_
   NeighborScratch *scratch = &search->row_scratch;
   size_t n = search->rows->rows, label = search->label[row];
   if (scale.kind == NEIGHBOR_PRODUCTS) scale.kind = NEIGHBOR_PRODUCTS_AND_COUNTS;
-  int code = scratch->x ? SQLITE_OK : neighbor_scratch_alloc(scratch, search, scale.kind);
-  if (code != SQLITE_OK) {
+  int code = scratch->x ? CODE_OK : neighbor_scratch_alloc(scratch, search, scale.kind);
+  if (code != CODE_OK) {
     neighbor_scratch_free(scratch);
     return code;
   }
@@ -425,7 +425,7 @@ int neighbors_row(NeighborSearch *search, size_t row, float *similarity, uint32_
     }
     neighbor_clear(scale.kind, &scratch->sums, first, count);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
@@ -441,13 +441,13 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   *search = memory_alloc_zero(1, sizeof **search);
   if (!*search) return error_no_memory(error);
   **search = (NeighborSearch){.options = *options, .rows = rows, .features = features};
-  int code = options->sample > 0 && any_longer(features, options->sample) ? draw(*search, cancel) : SQLITE_OK;
-  if (code == SQLITE_OK) code = prepare(*search, cancel);
-  if (code == SQLITE_OK) return SQLITE_OK;
+  int code = options->sample > 0 && any_longer(features, options->sample) ? draw(*search, cancel) : CODE_OK;
+  if (code == CODE_OK) code = prepare(*search, cancel);
+  if (code == CODE_OK) return CODE_OK;
   neighbors_destroy(*search);
   *search = NULL;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_ERROR) return error_set(error, code, "interrupted");
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code != CODE_ERROR) return error_set(error, code, "interrupted");
   return error_set(error, code, "there are ratings that are too large for similarities to be computed from");
 }
 

@@ -11,8 +11,8 @@
 
 #include "../base/cancel.h"
 #include "../base/error.h"
-#include "../base/links.h"
 #include "../base/sparse.h"
+#include "../score/item_links.h"
 
 typedef enum Similarity {
   SIMILARITY_COSINE,          /* over the full vectors, missing cells being 0 */
@@ -55,13 +55,13 @@ size_t neighbors_bound(const SparseMatrix *rows, const SparseMatrix *features);
 /* What is worked out once for a matrix: weighted values, norms, means. */
 typedef struct NeighborSearch NeighborSearch;
 
-/* `rows` and `features` are each other's transpose, and must outlive the search. SQLITE_NOMEM, what
- * cancel says, or SQLITE_ERROR where values are too large for sums of their squares. */
+/* `rows` and `features` are each other's transpose, and must outlive the search. CODE_NOMEM, what
+ * cancel says, or CODE_ERROR where values are too large for sums of their squares. */
 int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const SparseMatrix *features,
                      const NeighborOptions *options, const Cancel *cancel, Error *error);
 
 /* The neighbours of every row, best first (ties: the lower index), itself left out; to be freed by
- * neighbor_lists_free. SQLITE_ERROR where they are more than `most`. */
+ * neighbor_lists_free. CODE_ERROR where they are more than `most`. */
 int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *cancel, Error *error);
 
 /* The similarities of one row with all others, before `size` and `threshold` cut them (but by min_support): similarity

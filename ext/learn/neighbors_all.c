@@ -12,10 +12,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../base/sqlite.h"
-#include "../base/top_k.h"
+#include "../score/top_k.h"
 #include "neighbor_search.h"
 
 enum {
@@ -130,21 +130,21 @@ static int keep_own(const Work *work, Keeper *keeper, size_t label) {
   Found *found = &work->found[label];
   size_t before = atomic_fetch_add(work->kept, keeper->count[0]), most = work->search->options.most;
   found->count = keeper->count[0];
-  if (most > 0 && before + found->count > most) return SQLITE_TOOBIG;
+  if (most > 0 && before + found->count > most) return CODE_TOOBIG;
   found->scored = memory_alloc(found->count, sizeof *found->scored);
-  if (!found->scored) return SQLITE_NOMEM;
+  if (!found->scored) return CODE_NOMEM;
   if (found->count > 0) memcpy(found->scored, keeper->heap, found->count * sizeof *found->scored);
   keeper->count[0] = 0;
   keeper->bar[0] = work->least;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int label_block(void *context, size_t block, int worker) {
   const Work *work = context;
   Keeper *keeper = &work->keeper[worker];
   size_t end = (block + 1) * LABELS_A_BLOCK < work->n ? (block + 1) * LABELS_A_BLOCK : work->n;
-  int code = SQLITE_OK;
-  for (size_t label = block * LABELS_A_BLOCK; label < end && code == SQLITE_OK; label++) {
+  int code = CODE_OK;
+  for (size_t label = block * LABELS_A_BLOCK; label < end && code == CODE_OK; label++) {
     size_t others = work->shared ? label : work->n;
     neighbor_add(work->search, label, work->shared, work->search->scale.kind, &keeper->scratch);
     if (entries_met(work, label, others / FEW_MET) < others / FEW_MET)
@@ -176,7 +176,7 @@ static int merge_block(void *context, size_t block, int worker) {
     }
     scored_sort(found->scored, found->count);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* How many of a row's features are marked. */
@@ -197,7 +197,7 @@ static int mark_block(void *context, size_t label, int worker) {
   (void)worker;
   const Work *work = context;
   mark(work->search->rows, work->search->order[label], work->marks + label * work->words);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Counts common features by the shorter row against the marks of the longer, or else against the row's own. */
@@ -223,7 +223,7 @@ static int list_block(void *context, size_t block, int worker) {
     }
     for (size_t e = rows->start[row]; e < rows->start[row + 1] && marks == own; e++) own[rows->index[e] / 64] = 0;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Marks the rows that have at least one feature in MARK_SHARE: no more than the entries of the matrix take. */
@@ -235,7 +235,7 @@ static int mark_long(Work *work, const Cancel *cancel) {
          search->length[work->marked] > 0)
     work->marked++;
   work->marks = memory_alloc_zero(work->marked, work->words * sizeof *work->marks);
-  if (!work->marks) return SQLITE_NOMEM;
+  if (!work->marks) return CODE_NOMEM;
   return parallel_for(search->options.threads, work->marked, mark_block, work, cancel);
 }
 
@@ -245,19 +245,19 @@ static int collect(Work *work, const Cancel *cancel) {
   int threads = work->search->options.threads;
   lists->rows = work->n;
   lists->start = memory_alloc_zero(work->n + 1, sizeof *lists->start);
-  if (!lists->start) return SQLITE_NOMEM;
+  if (!lists->start) return CODE_NOMEM;
   int code = parallel_for(threads, blocks, merge_block, work, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   for (size_t row = 0; row < work->n; row++)
     lists->start[row + 1] = lists->start[row] + work->found[work->search->label[row]].count;
   size_t total = lists->start[work->n];
-  if (work->search->options.most > 0 && total > work->search->options.most) return SQLITE_TOOBIG;
+  if (work->search->options.most > 0 && total > work->search->options.most) return CODE_TOOBIG;
   lists->neighbor = memory_alloc(total, sizeof *lists->neighbor);
   lists->similarity = memory_alloc(total, sizeof *lists->similarity);
   lists->support = memory_alloc(total, sizeof *lists->support);
-  if (!lists->neighbor || !lists->similarity || !lists->support) return SQLITE_NOMEM;
+  if (!lists->neighbor || !lists->similarity || !lists->support) return CODE_NOMEM;
   code = mark_long(work, cancel);
-  return code == SQLITE_OK ? parallel_for(threads, blocks, list_block, work, cancel) : code;
+  return code == CODE_OK ? parallel_for(threads, blocks, list_block, work, cancel) : code;
 }
 
 /* ---- all rows ---------------------------------------------------------------------------------------------------- */
@@ -292,7 +292,7 @@ static int keeper_alloc(Keeper *keeper, const Work *work) {
   keeper->bar = memory_alloc(own, sizeof *keeper->bar);
   keeper->marks = memory_alloc_zero(work->search->features->rows / 64 + 1, sizeof *keeper->marks);
   int code = neighbor_scratch_alloc(&keeper->scratch, work->search, work->search->scale.kind);
-  if (!keeper->heap || !keeper->count || !keeper->bar || !keeper->marks) return SQLITE_NOMEM;
+  if (!keeper->heap || !keeper->count || !keeper->bar || !keeper->marks) return CODE_NOMEM;
   for (size_t label = 0; label < own; label++) keeper->bar[label] = work->least;
   return code;
 }
@@ -307,13 +307,13 @@ static void keeper_free(Keeper *keeper) {
 
 static int find_all(Work *work, const Cancel *cancel) {
   size_t blocks = (work->n + LABELS_A_BLOCK - 1) / LABELS_A_BLOCK;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   work->keeper = memory_alloc_zero((size_t)work->keepers, sizeof *work->keeper);
   work->found = memory_alloc_zero(work->n, sizeof *work->found);
-  if (!work->keeper || !work->found) code = SQLITE_NOMEM;
-  for (int i = 0; i < work->keepers && code == SQLITE_OK; i++) code = keeper_alloc(&work->keeper[i], work);
-  if (code == SQLITE_OK && work->k > 0) code = parallel_for(work->keepers, blocks, label_block, work, cancel);
-  if (code == SQLITE_OK) code = collect(work, cancel);
+  if (!work->keeper || !work->found) code = CODE_NOMEM;
+  for (int i = 0; i < work->keepers && code == CODE_OK; i++) code = keeper_alloc(&work->keeper[i], work);
+  if (code == CODE_OK && work->k > 0) code = parallel_for(work->keepers, blocks, label_block, work, cancel);
+  if (code == CODE_OK) code = collect(work, cancel);
   for (size_t label = 0; work->found && !work->shared && label < work->n; label++)
     memory_free(work->found[label].scored);
   for (int i = 0; work->keeper && i < work->keepers; i++) keeper_free(&work->keeper[i]);
@@ -337,11 +337,11 @@ int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *ca
                .keepers = search->options.threads,
                .lists = lists};
   int code = find_all(&work, cancel);
-  if (code == SQLITE_OK) return SQLITE_OK;
+  if (code == CODE_OK) return CODE_OK;
   neighbor_lists_free(lists);
-  if (code == SQLITE_TOOBIG)
-    return error_set(error, SQLITE_ERROR,
+  if (code == CODE_TOOBIG)
+    return error_set(error, CODE_ERROR,
                      "there are more neighbours than memory is allowed for: raise \"max_memory\", give a "
                      "number of neighbours, or a higher \"threshold\"");
-  return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
 }

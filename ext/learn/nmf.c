@@ -54,26 +54,26 @@ static int draw_block(void *context, size_t block, int worker) {
   for (size_t row = side->blocks.start[block]; row < side->blocks.start[block + 1]; row++)
     for (size_t lane = 0; lane < rank && sparse_row_length(side->matrix, row) > 0; lane++)
       x[row * stride + lane] = (float)(most * random_uniform(seed, row * rank + lane));
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int nmf_alloc(Nmf *nmf, const SparseMatrix *by_user, const SparseMatrix *by_item, const Cancel *cancel) {
   const NmfOptions *options = &nmf->options;
   Factors *f = &nmf->factors;
   int code = factors_alloc(f, by_user->rows, by_user->columns, options->rank, 0);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   size_t stride = (size_t)f->stride;
   nmf->kernels = descent_kernels();
   nmf->side[0].matrix = by_user;
   nmf->side[1].matrix = by_item;
   nmf->scratch = memory_alloc_aligned((size_t)options->threads, 2 * stride * sizeof(float));
-  if (!nmf->scratch) return SQLITE_NOMEM;
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++) {
+  if (!nmf->scratch) return CODE_NOMEM;
+  for (int s = 0; s < 2 && code == CODE_OK; s++) {
     Side *side = &nmf->side[s];
     side->next = memory_alloc_aligned(side->matrix->rows, stride * sizeof(float));
-    code = side->next ? descent_cut(side->matrix, &side->blocks) : SQLITE_NOMEM;
+    code = side->next ? descent_cut(side->matrix, &side->blocks) : CODE_NOMEM;
   }
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   return parallel_for(options->threads, nmf->side[0].blocks.count + nmf->side[1].blocks.count, draw_block, nmf, cancel);
 }
 
@@ -96,7 +96,7 @@ static int move_block(void *context, size_t block, int worker) {
     for (size_t lane = 0; lane < stride; lane++)
       next[lane] = below[lane] > LEAST_DIVISOR ? x[lane] * (above[lane] / below[lane]) : x[lane];
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int nmf_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
@@ -109,16 +109,16 @@ static int nmf_epoch(void *state, FactorizerReport *report, int *done, const Can
   users->x = items->other = f->user;
   items->x = users->other = f->item;
   int code = parallel_for(threads, users->blocks.count + items->blocks.count, move_block, nmf, cancel);
-  if (code == SQLITE_OK) {
+  if (code == CODE_OK) {
     float *user = f->user, *item = f->item;
     f->user = users->next, f->item = items->next;
     users->next = user, items->next = item;
     code = descent_measure(&nmf->factors, nmf->side[0].matrix, &penalty, threads, report, cancel);
   }
   nmf->epochs++;
-  if (code == SQLITE_OK) return code;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_ERROR) return error_set(error, code, "interrupted");
+  if (code == CODE_OK) return code;
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code != CODE_ERROR) return error_set(error, code, "interrupted");
   return error_set(error, code,
                    "the factors are no longer finite after epoch %d: look for ratings that are far too large",
                    nmf->epochs);
@@ -151,11 +151,11 @@ int nmf_create(Factorizer *factorizer, const SparseMatrix *by_user, const Sparse
   if (!nmf) return error_no_memory(error);
   nmf->options = *options;
   int code = nmf_alloc(nmf, by_user, by_item, cancel);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     nmf_destroy(nmf);
     return descent_error(code, 0, 0, error);
   }
   const DescentPenalty penalty = {options->regularization, 0};
   *factorizer = (Factorizer){&method, nmf, descent_start_loss(by_user, 0, options->init_scale, &penalty)};
-  return SQLITE_OK;
+  return CODE_OK;
 }

@@ -17,7 +17,7 @@ typedef struct NmfOptions {
 } NmfOptions;
 
 /* Starts a training. The two matrices are each other's transpose (values NULL: all 1), hold no negative value, and must
- * outlive it. SQLITE_NOMEM. Rows without entries get zero factors. */
+ * outlive it. CODE_NOMEM. Rows without entries get zero factors. */
 int nmf_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,
                const NmfOptions *options, const Cancel *cancel, Error *error);
 

@@ -86,32 +86,32 @@ static int alloc_workers(Sampled *s) {
   for (size_t user = 0; user < s->by_user->rows; user++)
     if (sparse_row_length(s->by_user, user) > longest) longest = sparse_row_length(s->by_user, user);
   s->worker = memory_alloc_zero((size_t)s->options.start.threads, sizeof *s->worker);
-  if (!s->worker) return SQLITE_NOMEM;
+  if (!s->worker) return CODE_NOMEM;
   for (int i = 0; i < s->options.start.threads; i++) {
     Worker *worker = &s->worker[i];
     worker->samples = memory_alloc(BATCH, sizeof *worker->samples);
     worker->has = memory_alloc_zero(s->factors.items / s->item_parts + 1, sizeof *worker->has);
     worker->own = memory_alloc(longest, sizeof *worker->own);
-    if (!worker->samples || !worker->has || !worker->own) return SQLITE_NOMEM;
+    if (!worker->samples || !worker->has || !worker->own) return CODE_NOMEM;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int alloc_sides(Sampled *s) {
   Factors *f = &s->factors;
   s->side[0] = (SampledSide){f->user, f->user_bias, memory_alloc(f->users, sizeof(SampledRow))};
   s->side[1] = (SampledSide){f->item, f->item_bias, memory_alloc(f->items, sizeof(SampledRow))};
-  if (!s->side[0].row || !s->side[1].row) return SQLITE_NOMEM;
+  if (!s->side[0].row || !s->side[1].row) return CODE_NOMEM;
   for (int side = 0; side < 2; side++)
     for (size_t row = 0; row < (side ? f->items : f->users); row++) s->side[side].row[row] = (SampledRow){1, 1};
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int sampled_alloc(Sampled *s, const Cancel *cancel) {
   const SampledOptions *options = &s->options;
   int code = descent_start(&options->start, s->by_user, &s->factors, cancel);
-  if (code == SQLITE_OK) code = alloc_sides(s);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = alloc_sides(s);
+  if (code != CODE_OK) return code;
   size_t entries = s->by_user->start[s->by_user->rows], items = s->factors.items;
   double cuts = ceil(sqrt((double)entries * options->negatives / BLOCK_SAMPLES));
   cuts = fmax(fmin(fmin(cuts, MOST_CUTS), floor((double)items / LEAST_ITEMS)), 1);
@@ -120,7 +120,7 @@ static int sampled_alloc(Sampled *s, const Cancel *cancel) {
   s->order = memory_alloc(items, sizeof *s->order);
   s->place = memory_alloc(items, sizeof *s->place);
   s->count = memory_alloc_zero(items, sizeof *s->count);
-  if (!s->user_start || !s->order || !s->place || !s->count) return SQLITE_NOMEM;
+  if (!s->user_start || !s->order || !s->place || !s->count) return CODE_NOMEM;
   for (size_t e = 0; e < entries; e++) s->count[s->by_user->index[e]]++;
   for (size_t item = 0; item < items; item++) s->order[item] = (uint32_t)item;
   cut_users(s, cuts);
@@ -129,7 +129,7 @@ static int sampled_alloc(Sampled *s, const Cancel *cancel) {
   s->turn = memory_alloc(2 * s->rounds, sizeof *s->turn);
   s->loss = memory_alloc_zero(s->rounds * s->rounds, sizeof *s->loss);
   s->made = memory_alloc_zero(s->rounds * s->rounds, sizeof *s->made);
-  return s->shift && s->turn && s->loss && s->made ? alloc_workers(s) : SQLITE_NOMEM;
+  return s->shift && s->turn && s->loss && s->made ? alloc_workers(s) : CODE_NOMEM;
 }
 
 /* ---- a block ----------------------------------------------------------------------------------------------------- */
@@ -221,7 +221,7 @@ static int do_block(void *context, size_t number, int worker) {
   s->made[number] = block.made;
   turn_pass(user_turn, round);
   turn_pass(item_turn, round);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- an epoch ---------------------------------------------------------------------------------------------------- */
@@ -261,9 +261,9 @@ static int penalty(const Sampled *s, double *mean, const Cancel *cancel) {
   const DescentKernels *vectors = descent_kernels();
   double entries = fmax((double)s->by_user->start[s->by_user->rows], 1), negatives = options->negatives, sum = 0;
   double own = options->pairs ? negatives : 1, samples = entries * (options->pairs ? negatives : 1 + negatives);
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   for (int side = 0; side < 2; side++)
-    for (size_t row = 0; row < (side ? f->items : f->users) && code == SQLITE_OK; row++) {
+    for (size_t row = 0; row < (side ? f->items : f->users) && code == CODE_OK; row++) {
       if (row % ROWS_A_POLL == 0) code = cancel_poll(cancel);
       const float *x = s->side[side].factors + row * (size_t)f->stride;
       double times = side ? s->count[row] * own + entries * negatives / (double)f->items
@@ -283,14 +283,14 @@ static int sampled_epoch(void *state, FactorizerReport *report, int *done, const
   *done = 0;
   begin_epoch(s);
   int code = parallel_for(s->options.start.threads, s->rounds * s->rounds, do_block, s, cancel);
-  if (code == SQLITE_OK) code = penalty(s, &shrinking, cancel);
+  if (code == CODE_OK) code = penalty(s, &shrinking, cancel);
   for (size_t block = 0; block < s->rounds * s->rounds; block++) {
     loss += s->loss[block];
     samples += (double)s->made[block];
   }
   *report = (FactorizerReport){.loss = loss / fmax(samples, 1) + shrinking, .train_rmse = NAN};
-  if (code == SQLITE_OK && !isfinite(report->loss)) code = SQLITE_ERROR;
-  if (code == SQLITE_OK) s->epochs++;
+  if (code == CODE_OK && !isfinite(report->loss)) code = CODE_ERROR;
+  if (code == CODE_OK) s->epochs++;
   return descent_error(code, s->epochs + 1, s->options.learning_rate, error);
 }
 
@@ -346,10 +346,10 @@ int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledL
   s->by_user = by_user;
   s->learn = learn_samples;
   int code = sampled_alloc(s, cancel);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     sampled_destroy(s);
     return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){&method, s, start_loss(s)};
-  return SQLITE_OK;
+  return CODE_OK;
 }

@@ -17,7 +17,7 @@ typedef struct SampledOptions {
   double alpha;           /* cells: what she has weighs 1 + alpha · value; what she has not, 1 */
 } SampledOptions;
 
-/* Starts a training by one of the kernels. The matrix (values NULL: all 1) must outlive it. SQLITE_NOMEM. Rows without
+/* Starts a training by one of the kernels. The matrix (values NULL: all 1) must outlive it. CODE_NOMEM. Rows without
  * entries begin at zero. The loss is the mean over the samples of an epoch, each before its step, with the penalty as
  * it is after the last. */
 int sampled_create(Factorizer *factorizer, const SparseMatrix *by_user, SampledLearn *learn,

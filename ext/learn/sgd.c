@@ -121,7 +121,7 @@ static int count_part(void *context, size_t part, int worker) {
     for (size_t e = grid->by_user->start[user]; e < grid->by_user->start[user + 1]; e++)
       count[grid->part[1][grid->by_user->index[e]]]++;
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static void shuffle_entries(SgdEntry *entries, size_t count, uint64_t seed, size_t index) {
@@ -153,7 +153,7 @@ static int fill_part(void *context, size_t part, int worker) {
   for (size_t block = first; block < first + items->parts; block++)
     shuffle_entries(sgd->entries + sgd->block_start[block], sgd->block_start[block + 1] - sgd->block_start[block], seed,
                     sgd->block_start[block]);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Into how many parts the sides are cut, or more where they have very many rows. */
@@ -167,7 +167,7 @@ static int side_alloc(Side *side, size_t rows, float *factors, double cuts) {
   side->row = memory_alloc_zero(rows, sizeof *side->row);
   side->place = memory_alloc(rows, sizeof *side->place);
   side->start = memory_alloc_zero((size_t)cuts + rows / MOST_ROWS + 2, sizeof *side->start);
-  return side->row && side->place && side->start ? SQLITE_OK : SQLITE_NOMEM;
+  return side->row && side->place && side->start ? CODE_OK : CODE_NOMEM;
 }
 
 static int fill_grid(Grid *grid, const Cancel *cancel) {
@@ -181,32 +181,32 @@ static int fill_grid(Grid *grid, const Cancel *cancel) {
   sgd->shift = memory_alloc(sgd->rounds, sizeof *sgd->shift);
   sgd->turn = memory_alloc(2 * sgd->rounds, sizeof *sgd->turn);
   grid->next = memory_alloc_zero(blocks, sizeof *grid->next);
-  if (!sgd->block_start || !sgd->block_squared || !sgd->shift || !sgd->turn || !grid->next) return SQLITE_NOMEM;
+  if (!sgd->block_start || !sgd->block_squared || !sgd->shift || !sgd->turn || !grid->next) return CODE_NOMEM;
   int code = parallel_for(threads, users->parts, count_part, grid, cancel);
-  for (size_t block = 0; block < blocks && code == SQLITE_OK; block++) {
+  for (size_t block = 0; block < blocks && code == CODE_OK; block++) {
     size_t count = grid->next[block];
     grid->next[block] = sgd->block_start[block] = at;
     at += count;
   }
   sgd->block_start[blocks] = at;
-  return code == SQLITE_OK ? parallel_for(threads, users->parts, fill_part, grid, cancel) : code;
+  return code == CODE_OK ? parallel_for(threads, users->parts, fill_part, grid, cancel) : code;
 }
 
 /* Cuts the matrix and puts its entries into blocks: at the first epoch, where it can be cancelled. */
 static int make_grid(Sgd *sgd, const Cancel *cancel) {
   Grid grid = {.sgd = sgd, .by_user = sgd->by_user};
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   sgd->entries = memory_alloc(sgd->entry_count, sizeof *sgd->entries);
-  if (!sgd->entries) return SQLITE_NOMEM;
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++) {
+  if (!sgd->entries) return CODE_NOMEM;
+  for (int s = 0; s < 2 && code == CODE_OK; s++) {
     grid.order[s] = memory_alloc(sgd->side[s].rows, sizeof *grid.order[s]);
     grid.part[s] = memory_alloc(sgd->side[s].rows, sizeof *grid.part[s]);
-    if (!grid.order[s] || !grid.part[s]) code = SQLITE_NOMEM;
+    if (!grid.order[s] || !grid.part[s]) code = CODE_NOMEM;
   }
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++)
+  for (int s = 0; s < 2 && code == CODE_OK; s++)
     cut_side(&sgd->side[s], cuts_of(sgd), sgd->entry_count,
              random_bits(sgd->options.start.seed, s ? SEED_ITEMS : SEED_USERS), grid.order[s], grid.part[s]);
-  if (code == SQLITE_OK) code = fill_grid(&grid, cancel);
+  if (code == CODE_OK) code = fill_grid(&grid, cancel);
   for (int s = 0; s < 2; s++) {
     memory_free(grid.order[s]);
     memory_free(grid.part[s]);
@@ -286,29 +286,29 @@ static int start_chunk(void *context, size_t chunk, int worker) {
       descent_draw(sgd->side[s].factors + row * stride, options->start.rank, deviation, options->start.uniform, seed,
                    row);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int sgd_alloc(Sgd *sgd, const Cancel *cancel) {
   const SparseMatrix *by_user = sgd->by_user;
   const SgdOptions *options = &sgd->options;
   int code = factors_alloc(&sgd->factors, by_user->rows, by_user->columns, options->start.rank, options->start.biases);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   sgd->factors.mean = options->start.mean;
   sgd->kernels = sgd_kernels();
   sgd->entry_count = by_user->start[by_user->rows];
   sgd->carry = memory_alloc_aligned(2, (size_t)sgd->factors.stride * sizeof(float));
-  if (!sgd->carry) return SQLITE_NOMEM;
-  for (int s = 0; s < 2 && code == SQLITE_OK; s++)
+  if (!sgd->carry) return CODE_NOMEM;
+  for (int s = 0; s < 2 && code == CODE_OK; s++)
     code = side_alloc(&sgd->side[s], s ? by_user->columns : by_user->rows, s ? sgd->factors.item : sgd->factors.user,
                       cuts_of(sgd));
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   for (size_t user = 0; user < by_user->rows; user++)
     sgd->side[0].row[user].count = (uint32_t)sparse_row_length(by_user, user);
   for (size_t e = 0; e < sgd->entry_count; e++) sgd->side[1].row[by_user->index[e]].count++;
   size_t chunks = chunks_of(sgd, 0) + chunks_of(sgd, 1);
   sgd->penalty = memory_alloc(chunks, sizeof *sgd->penalty);
-  return sgd->penalty ? parallel_for(options->start.threads, chunks, start_chunk, sgd, cancel) : SQLITE_NOMEM;
+  return sgd->penalty ? parallel_for(options->start.threads, chunks, start_chunk, sgd, cancel) : CODE_NOMEM;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
@@ -335,7 +335,7 @@ static int do_block(void *context, size_t number, int worker) {
   }
   turn_pass(user_turn, round);
   turn_pass(item_turn, round);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int penalty_chunk(void *context, size_t chunk, int worker) {
@@ -353,7 +353,7 @@ static int penalty_chunk(void *context, size_t chunk, int worker) {
            (sgd->options.penalty.factors * (double)square + sgd->options.penalty.biases * (double)bias * (double)bias);
   }
   sgd->penalty[chunk] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Goes through all blocks, learning, or measuring where the step's rate is 0. */
@@ -363,13 +363,13 @@ static int pass(Sgd *sgd, FactorizerReport *report, const Cancel *cancel) {
   arrange(sgd, 1);
   for (size_t i = 0; i < 2 * sgd->rounds; i++) atomic_init(&sgd->turn[i], 0);
   int code = parallel_for(sgd->options.start.threads, sgd->rounds * sgd->rounds, do_block, sgd, cancel);
-  if (code == SQLITE_OK) code = parallel_for(sgd->options.start.threads, chunks, penalty_chunk, sgd, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = parallel_for(sgd->options.start.threads, chunks, penalty_chunk, sgd, cancel);
+  if (code != CODE_OK) return code;
   for (size_t block = 0; block < blocks; block++) squared += sgd->block_squared[block];
   for (size_t chunk = 0; chunk < chunks; chunk++) penalty += sgd->penalty[chunk];
   report->loss = squared + penalty;
   report->train_rmse = sgd->entry_count ? sqrt(squared / (double)sgd->entry_count) : 0;
-  return isfinite(report->loss) ? SQLITE_OK : SQLITE_ERROR;
+  return isfinite(report->loss) ? CODE_OK : CODE_ERROR;
 }
 
 static int sgd_epoch(void *state, FactorizerReport *report, int *done, const Cancel *cancel, Error *error) {
@@ -384,15 +384,15 @@ static int sgd_epoch(void *state, FactorizerReport *report, int *done, const Can
                         .share = 1 / (float)options->start.rank,
                         .adaptive = options->adaptive};
   uint64_t seed = random_bits(random_bits(options->start.seed, SEED_ROUNDS), (uint64_t)sgd->epochs);
-  int code = sgd->entries ? SQLITE_OK : make_grid(sgd, cancel);
-  for (size_t round = 0; round < sgd->rounds && code == SQLITE_OK; round++) {
+  int code = sgd->entries ? CODE_OK : make_grid(sgd, cancel);
+  for (size_t round = 0; round < sgd->rounds && code == CODE_OK; round++) {
     size_t other = (size_t)(random_uniform(seed, round) * (double)(round + 1));
     sgd->shift[round] = sgd->shift[other];
     sgd->shift[other] = round;
   }
   *done = 0;
-  if (code == SQLITE_OK) code = pass(sgd, report, cancel);
-  if (code == SQLITE_OK) sgd->epochs++;
+  if (code == CODE_OK) code = pass(sgd, report, cancel);
+  if (code == CODE_OK) sgd->epochs++;
   return descent_error(code, sgd->epochs + 1, options->learning_rate, error);
 }
 
@@ -446,11 +446,11 @@ int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOpt
   sgd->options = *options;
   sgd->by_user = by_user;
   int code = sgd_alloc(sgd, cancel);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     sgd_destroy(sgd);
     return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, sgd, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
-  return SQLITE_OK;
+  return CODE_OK;
 }

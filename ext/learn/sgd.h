@@ -14,7 +14,7 @@ typedef struct SgdOptions {
 } SgdOptions;
 
 /* Starts a training. The matrix (values NULL: all 1) must outlive it. An epoch reports the errors before each step,
- * finish those of the factors as they are. Memory: 8 bytes a rating and the factors. SQLITE_NOMEM. Rows without entries
+ * finish those of the factors as they are. Memory: 8 bytes a rating and the factors. CODE_NOMEM. Rows without entries
  * get zero factors and bias. */
 int sgd_create(Factorizer *factorizer, const SparseMatrix *by_user, const SgdOptions *options, const Cancel *cancel,
                Error *error);

@@ -96,7 +96,7 @@ int svd_dense(SvdMatrix *result, const DenseMatrix *dense, int threads, const Ca
 static int tall_alloc(Tall *tall, size_t rows, size_t n) {
   *tall = (Tall){.rows = rows, .width = (n + 15) / 16 * 16, .n = n};
   tall->values = memory_alloc_aligned(rows, tall->width * sizeof(float));
-  return tall->values ? SQLITE_OK : SQLITE_NOMEM;
+  return tall->values ? CODE_OK : CODE_NOMEM;
 }
 
 static int svd_alloc(Svd *svd) {
@@ -112,10 +112,10 @@ static int svd_alloc(Svd *svd) {
   svd->previous = memory_alloc_zero(n, sizeof *svd->previous);
   svd->scale = memory_alloc_zero(n, sizeof *svd->scale);
   svd->dependent = memory_alloc_zero(n, 1);
-  if (!svd->gram || !svd->form || !svd->sigma || !svd->previous || !svd->scale || !svd->dependent) return SQLITE_NOMEM;
+  if (!svd->gram || !svd->form || !svd->sigma || !svd->previous || !svd->scale || !svd->dependent) return CODE_NOMEM;
   int code = tall_alloc(&svd->left, matrix->rows, n);
-  if (code == SQLITE_OK) code = tall_alloc(&svd->right, matrix->columns, n);
-  for (int i = 0; i < 2 && code == SQLITE_OK; i++) code = tall_alloc(&svd->spare[i], matrix->columns, n);
+  if (code == CODE_OK) code = tall_alloc(&svd->right, matrix->columns, n);
+  for (int i = 0; i < 2 && code == CODE_OK; i++) code = tall_alloc(&svd->spare[i], matrix->columns, n);
   return code;
 }
 
@@ -125,12 +125,12 @@ int svd_create(Svd **out, const SvdMatrix *matrix, const SvdOptions *options, Er
   if (!svd) return error_no_memory(error);
   svd->matrix = *matrix;
   svd->options = *options;
-  if (svd_alloc(svd) != SQLITE_OK) {
+  if (svd_alloc(svd) != CODE_OK) {
     svd_destroy(svd);
     return error_no_memory(error);
   }
   *out = svd;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 void svd_destroy(Svd *svd) {
@@ -169,7 +169,7 @@ static int draw_block(void *context, size_t block, int worker) {
     for (size_t i = 0; i < x->n; i++)
       if (!draw->chosen || draw->chosen[i])
         x->values[row * x->width + i] = (float)(2 * random_uniform(draw->seed, row * x->n + i) - 1);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int draw_columns(Svd *svd, const Tall *x, const unsigned char *chosen, const Cancel *cancel) {
@@ -193,7 +193,7 @@ static int step_block(void *context, size_t block, int worker) {
   const float *y = step->y->values, *x = step->x->values;
   for (size_t i = first; i < end; i++)
     z[i] = (float)(step->a * (double)z[i] + step->b * (double)y[i] + step->c * (double)x[i]);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* log cosh(degree · arcosh t), t ≥ 1: the logarithm of Chebyshev's polynomial. */
@@ -220,19 +220,19 @@ static int apply_polynomial(Svd *svd, const Cancel *cancel) {
   double largest = svd->sigma[0], top = largest * largest;
   double half = fmax(svd->sigma[n - 1] * svd->sigma[n - 1], LOWEST_EDGE * top) / 2;
   double first = half / (top - half), now = first;
-  int degree = choose_degree(svd, half), code = SQLITE_OK;
+  int degree = choose_degree(svd, half), code = CODE_OK;
   Tall *x = &svd->spare[0], *y = &svd->right, *z = &svd->spare[1];
-  for (int k = 0; k < degree && code == SQLITE_OK; k++) {
+  for (int k = 0; k < degree && code == CODE_OK; k++) {
     double next = k == 0 ? first : 1 / (2 / first - now), a = (k == 0 ? 1 : 2) * next / half;
     Step step = {z, y, x, a, -a * half, -now * next};
     if (k == 0) step.x = y, step.b /= largest, step.c = 0;
     if (k == 1) step.c /= largest; /* V itself, as it was */
     if (k > 0)
       code = matrix->multiply(matrix->context, y->values, svd->left.values, width, svd->options.threads, cancel);
-    if (code == SQLITE_OK)
+    if (code == CODE_OK)
       code = matrix->multiply_transposed(matrix->context, svd->left.values, z->values, width, svd->options.threads,
                                          cancel);
-    if (code == SQLITE_OK) code = parallel_for(svd->options.threads, tall_blocks(z), step_block, &step, cancel);
+    if (code == CODE_OK) code = parallel_for(svd->options.threads, tall_blocks(z), step_block, &step, cancel);
     Tall old = *x;
     *x = *y;
     *y = *z;
@@ -254,33 +254,33 @@ static int finite_diagonal(const double *a, size_t n) {
 static int scaled_gram(Svd *svd, const Cancel *cancel) {
   size_t n = svd->right.n;
   int code = dense_gram(&svd->right, svd->gram, svd->options.threads, cancel);
-  if (code != SQLITE_OK) return code;
-  if (!finite_diagonal(svd->gram, n)) return SQLITE_ERROR;
+  if (code != CODE_OK) return code;
+  if (!finite_diagonal(svd->gram, n)) return CODE_ERROR;
   for (size_t i = 0; i < n; i++) {
     double square = svd->gram[i * n + i];
     svd->scale[i] = square > 0 ? 1 / sqrt(square) : 0;
   }
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < n; j++) svd->gram[i * n + j] *= svd->scale[i] * svd->scale[j];
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Makes V's columns nearly orthonormal, by Cholesky's factor of their Gram matrix. Columns that bring nothing new (the
  * rank of A is lower, or they are lost in rounding) are drawn again. */
 static int orthonormalize(Svd *svd, const Cancel *cancel) {
   size_t n = svd->right.n, dependent = 1;
-  int code = SQLITE_OK;
-  for (int repairs = 0; repairs < MOST_REPAIRS && dependent > 0 && code == SQLITE_OK; repairs++) {
+  int code = CODE_OK;
+  for (int repairs = 0; repairs < MOST_REPAIRS && dependent > 0 && code == CODE_OK; repairs++) {
     code = scaled_gram(svd, cancel);
-    if (code == SQLITE_OK) code = dense_cholesky(svd->gram, n, LEAST_PIVOT, svd->dependent, &dependent, cancel);
-    if (code != SQLITE_OK) break;
+    if (code == CODE_OK) code = dense_cholesky(svd->gram, n, LEAST_PIVOT, svd->dependent, &dependent, cancel);
+    if (code != CODE_OK) break;
     memset(svd->form, 0, n * n * sizeof *svd->form);
     for (size_t i = 0; i < n; i++) svd->form[i * n + i] = 1;
     code = dense_solve_upper(svd->gram, svd->form, n, cancel);
     for (size_t i = 0; i < n; i++)
       for (size_t j = 0; j < n; j++) svd->form[i * n + j] *= svd->dependent[j] ? 0 : svd->scale[i];
-    if (code == SQLITE_OK) code = dense_multiply(&svd->right, svd->form, svd->options.threads, cancel);
-    if (code == SQLITE_OK && dependent > 0) code = draw_columns(svd, &svd->right, svd->dependent, cancel);
+    if (code == CODE_OK) code = dense_multiply(&svd->right, svd->form, svd->options.threads, cancel);
+    if (code == CODE_OK && dependent > 0) code = draw_columns(svd, &svd->right, svd->dependent, cancel);
   }
   return code;
 }
@@ -292,15 +292,15 @@ static int rotate(Svd *svd, const Cancel *cancel) {
   size_t n = svd->right.n, dependent;
   int threads = svd->options.threads;
   int code = matrix->multiply(matrix->context, svd->right.values, svd->left.values, svd->left.width, threads, cancel);
-  if (code == SQLITE_OK) code = dense_gram(&svd->left, svd->form, threads, cancel);
-  if (code == SQLITE_OK) code = dense_gram(&svd->right, svd->gram, threads, cancel);
-  if (code == SQLITE_OK && !(finite_diagonal(svd->form, n) && finite_diagonal(svd->gram, n))) code = SQLITE_ERROR;
-  if (code == SQLITE_OK) code = dense_cholesky(svd->gram, n, LEAST_PIVOT, svd->dependent, &dependent, cancel);
-  if (code == SQLITE_OK) code = dense_congruence(svd->gram, svd->form, n, cancel);
-  if (code == SQLITE_OK) code = dense_eigen(svd->form, n, svd->sigma, cancel);
-  if (code == SQLITE_OK) code = dense_solve_upper(svd->gram, svd->form, n, cancel);
-  if (code == SQLITE_OK) code = dense_multiply(&svd->right, svd->form, threads, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = dense_gram(&svd->left, svd->form, threads, cancel);
+  if (code == CODE_OK) code = dense_gram(&svd->right, svd->gram, threads, cancel);
+  if (code == CODE_OK && !(finite_diagonal(svd->form, n) && finite_diagonal(svd->gram, n))) code = CODE_ERROR;
+  if (code == CODE_OK) code = dense_cholesky(svd->gram, n, LEAST_PIVOT, svd->dependent, &dependent, cancel);
+  if (code == CODE_OK) code = dense_congruence(svd->gram, svd->form, n, cancel);
+  if (code == CODE_OK) code = dense_eigen(svd->form, n, svd->sigma, cancel);
+  if (code == CODE_OK) code = dense_solve_upper(svd->gram, svd->form, n, cancel);
+  if (code == CODE_OK) code = dense_multiply(&svd->right, svd->form, threads, cancel);
+  if (code != CODE_OK) return code;
   for (size_t j = 0; j < n; j++) svd->sigma[j] = sqrt(fmax(svd->sigma[j], 0));
   double divisor = svd->sigma[0] > 0 ? svd->sigma[0] : 1;
   for (size_t i = 0; i < n * n; i++) svd->form[i] /= divisor;
@@ -311,17 +311,17 @@ static int rotate(Svd *svd, const Cancel *cancel) {
 
 static int iterate(Svd *svd, const Cancel *cancel) {
   const SvdMatrix *matrix = &svd->matrix;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   if (svd->iterations == 0) {
     code = draw_columns(svd, &svd->left, NULL, cancel);
-    if (code == SQLITE_OK)
+    if (code == CODE_OK)
       code = matrix->multiply_transposed(matrix->context, svd->left.values, svd->right.values, svd->left.width,
                                          svd->options.threads, cancel);
   } else if (svd->sigma[0] > 0) {
     code = apply_polynomial(svd, cancel);
   }
-  if (code == SQLITE_OK) code = orthonormalize(svd, cancel);
-  return code == SQLITE_OK ? rotate(svd, cancel) : code;
+  if (code == CODE_OK) code = orthonormalize(svd, cancel);
+  return code == CODE_OK ? rotate(svd, cancel) : code;
 }
 
 static void report_on(Svd *svd, SvdReport *report) {
@@ -341,16 +341,16 @@ static void report_on(Svd *svd, SvdReport *report) {
 int svd_iterate(Svd *svd, SvdReport *report, const Cancel *cancel, Error *error) {
   *report = (SvdReport){0};
   int code = svd->left.n > 0 ? iterate(svd, cancel) : cancel_poll(cancel);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code == SQLITE_ERROR)
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code == CODE_ERROR)
     return error_set(
-        error, SQLITE_ERROR,
+        error, CODE_ERROR,
         "the singular vectors are no longer finite in iteration %d: look for values that are far too large",
         svd->iterations + 1);
-  if (code != SQLITE_OK) return error_set(error, code, "interrupted");
+  if (code != CODE_OK) return error_set(error, code, "interrupted");
   svd->iterations++;
   report_on(svd, report);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- the result -------------------------------------------------------------------------------------------------- */
@@ -371,7 +371,7 @@ static int copy_block(void *context, size_t block, int worker) {
     for (size_t j = 0; j < copy->columns; j++)
       copy->to[row * copy->stride + j] =
           copy->factor[j] == 0 ? 0 : (float)(copy->factor[j] * (double)x->values[row * x->width + j]);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* 1 or −1 for every column of V, so that its largest component (the first of equals) becomes positive; 0 where the
@@ -379,9 +379,9 @@ static int copy_block(void *context, size_t block, int worker) {
 static int choose_signs(Svd *svd, const Cancel *cancel) {
   const Tall *x = &svd->right;
   double *largest = svd->scale;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   for (size_t j = 0; j < x->n; j++) largest[j] = 0;
-  for (size_t block = 0; block < tall_blocks(x) && code == SQLITE_OK; block++) {
+  for (size_t block = 0; block < tall_blocks(x) && code == CODE_OK; block++) {
     for (size_t row = block * tall_rows(x); row < tall_end(x, block); row++)
       for (size_t j = 0; j < x->n; j++) {
         double value = (double)x->values[row * x->width + j];
@@ -401,18 +401,18 @@ static int fill(Svd *svd, SvdResult *result, const Cancel *cancel) {
   result->left = memory_alloc_aligned(result->rows, stride * sizeof(float));
   result->right = memory_alloc_aligned(result->columns, stride * sizeof(float));
   result->sigma = memory_alloc_zero((size_t)result->rank, sizeof *result->sigma);
-  if (!result->left || !result->right || !result->sigma) return SQLITE_NOMEM;
-  if (svd->wanted == 0) return SQLITE_OK;
+  if (!result->left || !result->right || !result->sigma) return CODE_NOMEM;
+  if (svd->wanted == 0) return CODE_OK;
   double largest = svd->sigma[0];
   int code = choose_signs(svd, cancel);
   Copy copy = {&svd->right, svd->scale, result->right, svd->wanted, stride};
-  if (code == SQLITE_OK) code = parallel_for(svd->options.threads, tall_blocks(&svd->right), copy_block, &copy, cancel);
+  if (code == CODE_OK) code = parallel_for(svd->options.threads, tall_blocks(&svd->right), copy_block, &copy, cancel);
   for (size_t j = 0; j < svd->wanted; j++) {
     svd->scale[j] *= largest;
     result->sigma[j] = svd->sigma[j];
   }
   copy.x = &svd->left, copy.to = result->left;
-  if (code == SQLITE_OK) code = parallel_for(svd->options.threads, tall_blocks(&svd->left), copy_block, &copy, cancel);
+  if (code == CODE_OK) code = parallel_for(svd->options.threads, tall_blocks(&svd->left), copy_block, &copy, cancel);
   return code;
 }
 
@@ -422,9 +422,9 @@ int svd_finish(Svd *svd, SvdResult *result, const Cancel *cancel, Error *error) 
                         .rank = svd->options.rank,
                         .stride = factors_stride(svd->options.rank)};
   int code = fill(svd, result, cancel);
-  if (code == SQLITE_OK) return SQLITE_OK;
+  if (code == CODE_OK) return CODE_OK;
   svd_result_free(result);
-  return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
 }
 
 void svd_result_free(SvdResult *result) {

@@ -14,7 +14,7 @@
 #include "../base/sparse.h"
 
 /* A, rows × columns. The products overwrite y; `width` is a multiple of 16, x and y are aligned to 64 bytes. They must
- * give the same bytes for any number of threads, and return an SQLite code: SQLITE_OK, SQLITE_NOMEM or what cancel
+ * give the same bytes for any number of threads, and return an SQLite code: CODE_OK, CODE_NOMEM or what cancel
  * says. */
 typedef struct SvdMatrix {
   size_t rows, columns;
@@ -32,7 +32,7 @@ typedef struct SvdSparse {
 } SvdSparse;
 
 /* The two matrices that there are as a rule, their norms computed. What is handed in must outlive the result, which
- * points to it. SQLITE_OK or what cancel says. */
+ * points to it. CODE_OK or what cancel says. */
 int svd_sparse(SvdMatrix *result, const SvdSparse *sparse, int threads, const Cancel *cancel);
 int svd_dense(SvdMatrix *result, const DenseMatrix *dense, int threads, const Cancel *cancel);
 
@@ -64,7 +64,7 @@ typedef struct Svd Svd;
 /* Starts. Memory: (rows + 3 columns) × about 1.5 rank floats. `matrix` is copied, what it points to is not. */
 int svd_create(Svd **svd, const SvdMatrix *matrix, const SvdOptions *options, Error *error);
 
-/* One iteration, a handful of products with A and as many with Aᵀ. SQLITE_ERROR where the numbers are no longer
+/* One iteration, a handful of products with A and as many with Aᵀ. CODE_ERROR where the numbers are no longer
  * finite. After an error the decomposition can only be destroyed. */
 int svd_iterate(Svd *svd, SvdReport *report, const Cancel *cancel, Error *error);
 

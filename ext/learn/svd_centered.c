@@ -54,7 +54,7 @@ static int sum_block(void *context, size_t block, int worker) {
   for (size_t row = first; row < end && row < outer->rows; row++)
     for (size_t lane = 0; lane < outer->width; lane++)
       sum[lane] += (double)outer->b[row] * (double)outer->x[row * outer->width + lane];
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int subtract_block(void *context, size_t block, int worker) {
@@ -66,7 +66,7 @@ static int subtract_block(void *context, size_t block, int worker) {
       float *y = &outer->y[row * outer->width + lane];
       *y = (float)((double)*y - (double)outer->a[row] * outer->partial[lane]);
     }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* y = C x, or with side 1 y = Cᵀ x. */
@@ -74,16 +74,16 @@ static int multiply_side(const SvdCentered *svd, int side, const float *x, float
                          const Cancel *cancel) {
   const SparseMatrix *matrix = &svd->centered[side];
   int code = product_sparse(matrix, x, y, width, threads, cancel);
-  if (code != SQLITE_OK || !svd->outer) return code;
+  if (code != CODE_OK || !svd->outer) return code;
   Outer outer = {svd->mean[side], svd->mean[1 - side], x, y, matrix->columns, width, NULL};
   size_t blocks = blocks_of(outer.rows, width);
   outer.partial = memory_alloc_zero(blocks + 1, width * sizeof *outer.partial);
-  if (!outer.partial) return SQLITE_NOMEM;
+  if (!outer.partial) return CODE_NOMEM;
   code = parallel_for(threads, blocks, sum_block, &outer, cancel);
   for (size_t block = 1; block < blocks; block++)
     for (size_t lane = 0; lane < width; lane++) outer.partial[lane] += outer.partial[block * width + lane];
   outer.rows = matrix->rows;
-  if (code == SQLITE_OK) code = parallel_for(threads, blocks_of(outer.rows, width), subtract_block, &outer, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, blocks_of(outer.rows, width), subtract_block, &outer, cancel);
   memory_free(outer.partial);
   return code;
 }
@@ -122,25 +122,25 @@ static int find_means(SvdCentered *svd, const SparseMatrix *by_user, const Spars
                                                           : (double)by_user->rows * (double)by_user->columns;
   for (size_t row = 0; row < by_user->rows; row++) svd->global += row_sum(by_user, row);
   if (cells > 0) svd->global /= cells;
-  if (svd->options.center == SVD_CENTER_NONE) return SQLITE_OK;
+  if (svd->options.center == SVD_CENTER_NONE) return CODE_OK;
   svd->mean[0] = memory_alloc(by_user->rows, sizeof *svd->mean[0]);
   svd->mean[1] = memory_alloc(by_item->rows, sizeof *svd->mean[1]);
-  if (!svd->mean[0] || !svd->mean[1]) return SQLITE_NOMEM;
+  if (!svd->mean[0] || !svd->mean[1]) return CODE_NOMEM;
   take_means(svd, by_user, 0);
   take_means(svd, by_item, 1);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Values less their means, in a matrix that shares the rest. */
 static int center_cells(SvdCentered *svd, int side) {
   SparseMatrix *matrix = &svd->centered[side];
   float *value = svd->value[side] = memory_alloc(matrix->start[matrix->rows], sizeof *value);
-  if (!value) return SQLITE_NOMEM;
+  if (!value) return CODE_NOMEM;
   for (size_t row = 0; row < matrix->rows; row++)
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
       value[e] = sparse_value(matrix, e) - svd->mean[side][row] * svd->mean[1 - side][matrix->index[e]];
   matrix->value = value;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- as a Factorizer --------------------------------------------------------------------------------------------- */
@@ -153,11 +153,10 @@ static int begin(SvdCentered *svd, const SparseMatrix *by_item, const Cancel *ca
   svd->centered[1] = *by_item;
   int code = find_means(svd, by_user, by_item), means = options->center != SVD_CENTER_NONE;
   svd->outer = means && options->missing == SVD_MISSING_ZERO;
-  for (int side = 0; side < 2 && means && !svd->outer && code == SQLITE_OK; side++) code = center_cells(svd, side);
-  if (code == SQLITE_OK)
-    code = product_sparse_square(&svd->centered[0], &matrix.squared_norm, options->threads, cancel);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_OK) return error_set(error, code, "interrupted");
+  for (int side = 0; side < 2 && means && !svd->outer && code == CODE_OK; side++) code = center_cells(svd, side);
+  if (code == CODE_OK) code = product_sparse_square(&svd->centered[0], &matrix.squared_norm, options->threads, cancel);
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code != CODE_OK) return error_set(error, code, "interrupted");
   double square[2] = {0, 0};
   for (int side = 0; side < 2 && svd->outer; side++)
     for (size_t row = 0; row < svd->centered[side].rows; row++)
@@ -172,7 +171,7 @@ static int centered_epoch(void *state, FactorizerReport *report, int *done, cons
   SvdReport inner;
   int code = svd_iterate(svd->svd, &inner, cancel, error);
   *report = (FactorizerReport){.loss = inner.loss, .train_rmse = NAN};
-  *done = code == SQLITE_OK && inner.done;
+  *done = code == CODE_OK && inner.done;
   return code;
 }
 
@@ -183,7 +182,7 @@ static int centered_finish(void *state, FactorizerReport *report, const Cancel *
   Factors *f = &svd->factors;
   SvdResult result = {0};
   int code = svd_finish(svd->svd, &result, cancel, error), biases = options->center < SVD_CENTER_GLOBAL;
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   *f = (Factors){result.rows, result.columns, result.rank, result.stride, result.left, result.right, NULL, NULL, 0};
   result.left = result.right = NULL;
   svd_result_free(&result);
@@ -200,8 +199,8 @@ static int centered_finish(void *state, FactorizerReport *report, const Cancel *
   FactorizerReport cells = {0};
   code = descent_measure(f, svd->by_user, &none, options->threads, &cells, cancel);
   report->train_rmse = cells.train_rmse;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  return code == SQLITE_OK ? code : error_set(error, code, "interrupted");
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  return code == CODE_OK ? code : error_set(error, code, "interrupted");
 }
 
 static const Factors *centered_factors(void *state) {
@@ -236,10 +235,10 @@ int svd_centered_create(Factorizer *factorizer, const SparseMatrix *by_user, con
   svd->options = *options;
   svd->by_user = by_user;
   int code = begin(svd, by_item, cancel, error);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     centered_destroy(svd);
     return code;
   }
   *factorizer = (Factorizer){.method = &method, .state = svd};
-  return SQLITE_OK;
+  return CODE_OK;
 }

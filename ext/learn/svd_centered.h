@@ -28,7 +28,7 @@ typedef struct SvdCenteredOptions {
   int threads; /* already resolved: ≥ 1 */
 } SvdCenteredOptions;
 
-/* Starts. The two matrices are each other's transpose (values NULL: all 1) and must outlive it. SQLITE_NOMEM, or what
+/* Starts. The two matrices are each other's transpose (values NULL: all 1) and must outlive it. CODE_NOMEM, or what
  * cancel says. There are no factors before the method's finish(); the loss is Σ (a − â)² over all cells, also those
  * that are missing. */
 int svd_centered_create(Factorizer *factorizer, const SparseMatrix *by_user, const SparseMatrix *by_item,

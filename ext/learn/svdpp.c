@@ -61,15 +61,15 @@ static int draw_chunk(void *context, size_t chunk, int worker) {
   for (size_t item = first; item < end && item < s->factors.items; item++)
     if (s->count[item])
       descent_draw(s->implicit + item * (size_t)s->factors.stride, start->rank, deviation, start->uniform, seed, item);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user, const Cancel *cancel) {
   const DescentStart *start = &s->options.start;
   size_t users = by_user->rows, items = by_user->columns;
   int code = descent_start(start, by_user, &s->factors, cancel);
-  if (code == SQLITE_OK) code = descent_cut(by_user, &s->blocks);
-  if (code != SQLITE_OK) return code;
+  if (code == CODE_OK) code = descent_cut(by_user, &s->blocks);
+  if (code != CODE_OK) return code;
   size_t stride = (size_t)s->factors.stride, chunks = items / item_chunk(s) + 1;
   s->own = memory_alloc_aligned(users, stride * sizeof(float));
   s->implicit = memory_alloc_aligned(items, stride * sizeof(float));
@@ -83,8 +83,8 @@ static int svdpp_alloc(Svdpp *s, const SparseMatrix *by_user, const Cancel *canc
   s->order = memory_alloc(users, sizeof *s->order);
   s->index = memory_alloc(longest, sizeof *s->index);
   s->value = memory_alloc(longest, sizeof *s->value);
-  if (!s->own || !s->implicit || !s->work || !s->weight || !s->count || !s->sum) return SQLITE_NOMEM;
-  if (!s->order || !s->index || !s->value) return SQLITE_NOMEM;
+  if (!s->own || !s->implicit || !s->work || !s->weight || !s->count || !s->sum) return CODE_NOMEM;
+  if (!s->order || !s->index || !s->value) return CODE_NOMEM;
   for (size_t user = 0; user < users; user++) s->order[user] = (uint32_t)user;
   memcpy(s->own, s->factors.user, users * stride * sizeof(float));
   for (size_t user = 0; user < users; user++)
@@ -176,7 +176,7 @@ static int penalty_block(void *context, size_t block, int worker) {
     }
   }
   s->sum[block] = sum;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int sum_block(void *context, size_t block, int worker) {
@@ -191,7 +191,7 @@ static int sum_block(void *context, size_t block, int worker) {
     vectors->scale(stride, n ? (float)(1 / sqrt((double)n)) : 0, x);
     vectors->add(stride, 1, s->own + user * stride, x);
   }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* Works out the users' factors as they are handed over. */
@@ -203,11 +203,11 @@ static int add_penalty(Svdpp *s, double squared, FactorizerReport *report, const
   size_t blocks = s->blocks.count + s->factors.items / item_chunk(s) + 1;
   size_t entries = s->by_user->start[s->by_user->rows];
   int code = parallel_for(s->options.start.threads, blocks, penalty_block, s, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   report->loss = squared;
   for (size_t block = 0; block < blocks; block++) report->loss += s->sum[block];
   report->train_rmse = entries ? sqrt(squared / (double)entries) : 0;
-  return isfinite(report->loss) ? SQLITE_OK : SQLITE_ERROR;
+  return isfinite(report->loss) ? CODE_OK : CODE_ERROR;
 }
 
 /* ---- as a Factorizer --------------------------------------------------------------------------------------------- */
@@ -221,11 +221,11 @@ static int svdpp_epoch(void *state, FactorizerReport *report, int *done, const C
                     .bias_regularization = (float)options->penalty.biases,
                     .bias_rate = options->start.biases ? (float)(options->bias_rate * decay) : 0};
   size_t moved = 0;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   *done = 0;
   uint64_t seed = random_bits(random_bits(options->start.seed, 3), (uint64_t)s->epochs);
   shuffle_users(s, random_bits(seed, 0));
-  for (size_t k = 0; k < s->by_user->rows && code == SQLITE_OK; k++) {
+  for (size_t k = 0; k < s->by_user->rows && code == CODE_OK; k++) {
     size_t user = s->order[k], n = sparse_row_length(s->by_user, user);
     if (n > 0) visit(s, user, random_bits(seed, 1), &step, &squared);
     moved += n * (size_t)s->factors.stride;
@@ -233,9 +233,9 @@ static int svdpp_epoch(void *state, FactorizerReport *report, int *done, const C
     moved = 0;
     code = cancel_poll(cancel);
   }
-  if (code == SQLITE_OK) code = add_penalty(s, squared, report, cancel);
-  if (code == SQLITE_OK) code = sum_users(s, cancel);
-  if (code == SQLITE_OK) s->epochs++;
+  if (code == CODE_OK) code = add_penalty(s, squared, report, cancel);
+  if (code == CODE_OK) code = sum_users(s, cancel);
+  if (code == CODE_OK) s->epochs++;
   return descent_error(code, s->epochs + 1, options->learning_rate, error);
 }
 
@@ -244,7 +244,7 @@ static int svdpp_finish(void *state, FactorizerReport *report, const Cancel *can
   Svdpp *s = state;
   const DescentPenalty none = {0};
   int code = descent_measure(&s->factors, s->by_user, &none, s->options.start.threads, report, cancel);
-  if (code == SQLITE_OK) code = add_penalty(s, report->loss, report, cancel);
+  if (code == CODE_OK) code = add_penalty(s, report->loss, report, cancel);
   return descent_error(code, s->epochs, s->options.learning_rate, error);
 }
 
@@ -282,11 +282,11 @@ int svdpp_create(Factorizer *factorizer, const SparseMatrix *by_user, const Svdp
   s->by_user = by_user;
   s->kernels = svdpp_kernels();
   int code = svdpp_alloc(s, by_user, cancel);
-  if (code != SQLITE_OK) {
+  if (code != CODE_OK) {
     svdpp_destroy(s);
     return descent_error(code, 0, 0, error);
   }
   *factorizer = (Factorizer){
       &method, s, descent_start_loss(by_user, options->start.mean, options->start.init_scale, &options->penalty)};
-  return SQLITE_OK;
+  return CODE_OK;
 }

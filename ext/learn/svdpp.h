@@ -17,7 +17,7 @@ typedef struct SvdppOptions {
   double decay;           /* what the learning rate is multiplied by after each epoch */
 } SvdppOptions;
 
-/* Starts a training. The matrix (values NULL: all 1) must outlive it. SQLITE_NOMEM. Memory: twice the factors'. Users
+/* Starts a training. The matrix (values NULL: all 1) must outlive it. CODE_NOMEM. Memory: twice the factors'. Users
  * are visited one after the other, by one thread: an epoch takes as long with any number of them. */
 int svdpp_create(Factorizer *factorizer, const SparseMatrix *by_user, const SvdppOptions *options, const Cancel *cancel,
                  Error *error);

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../base/code.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../base/sqlite.h"
 
 enum { ROWS_A_BLOCK = 512 };
 
@@ -40,7 +40,7 @@ static int more_frequent_first(const void *a, const void *b) {
 static int keep_most_frequent(const SparseMatrix *counts, TfidfWeighting weighting, size_t most, uint32_t *new_index,
                               size_t *kept) {
   Frequency *frequency = memory_alloc(counts->columns, sizeof *frequency);
-  if (!frequency) return SQLITE_NOMEM;
+  if (!frequency) return CODE_NOMEM;
   size_t n = 0;
   for (uint32_t term = 0; term < counts->columns; term++) frequency[term] = (Frequency){0, term};
   for (size_t e = 0; e < counts->start[counts->rows]; e++)
@@ -51,7 +51,7 @@ static int keep_most_frequent(const SparseMatrix *counts, TfidfWeighting weighti
   for (size_t i = most; i < n; i++) new_index[frequency[i].term] = UINT32_MAX;
   *kept = most;
   memory_free(frequency);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int tfidf_select(const SparseMatrix *counts, const uint32_t *df, const TfidfOptions *options, uint32_t *new_index,
@@ -59,7 +59,7 @@ int tfidf_select(const SparseMatrix *counts, const uint32_t *df, const TfidfOpti
   double n = (double)counts->rows;
   double least = options->min_df < 1 ? options->min_df * n : options->min_df;
   double most = options->max_df <= 1 ? options->max_df * n : options->max_df;
-  int code = SQLITE_OK;
+  int code = CODE_OK;
   *kept = 0;
   for (size_t term = 0; term < counts->columns; term++) {
     int right = df[term] > 0 && (double)df[term] >= least && (double)df[term] <= most;
@@ -138,10 +138,10 @@ static int weigh_rows(void *context, size_t block, int worker) {
     if (n > longest) longest = n;
   }
   double *weight = memory_alloc(longest, 2 * sizeof *weight);
-  if (!weight) return SQLITE_NOMEM;
+  if (!weight) return CODE_NOMEM;
   for (size_t row = first; row < end; row++) weigh_row(work, row, weight, weight + longest);
   memory_free(weight);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 int tfidf_weigh_all(SparseMatrix *counts, const double *idf, const TfidfOptions *options, float *length, int threads,

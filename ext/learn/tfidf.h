@@ -23,7 +23,7 @@ void tfidf_document_frequencies(const SparseMatrix *counts, uint32_t *df);
 /* Which terms count: those in at least min_df and at most max_df documents (a number below 1 is a share of them, and so
  * is a max_df of just 1; what is in none is no term, whatever min_df says), and of these the max_features most frequent
  * ones (ties to the lower index). new_index (counts->columns) receives each one's new index, or UINT32_MAX; *kept their
- * number. SQLITE_OK or SQLITE_NOMEM. */
+ * number. CODE_OK or CODE_NOMEM. */
 int tfidf_select(const SparseMatrix *counts, const uint32_t *df, const TfidfOptions *options, uint32_t *new_index,
                  size_t *kept);
 

@@ -87,9 +87,8 @@ static int alloc_terms(Word2vec *w) {
   w->keep = memory_alloc(w->terms, sizeof *w->keep);
   w->chance = memory_alloc(w->terms, sizeof *w->chance);
   w->other = memory_alloc(w->terms, sizeof *w->other);
-  return w->input && w->output && w->bend[0] && w->bend[1] && w->count && w->keep && w->chance && w->other
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+  return w->input && w->output && w->bend[0] && w->bend[1] && w->count && w->keep && w->chance && w->other ? CODE_OK
+                                                                                                           : CODE_NOMEM;
 }
 
 static int alloc_batch(Word2vec *w) {
@@ -115,8 +114,8 @@ static int alloc_batch(Word2vec *w) {
   w->pairs = memory_alloc(blocks, sizeof *w->pairs);
   return w->task && w->row && w->step && w->step_bend && w->order && w->section && w->pointer && w->scratch &&
                  w->loss && w->pairs
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+             ? CODE_OK
+             : CODE_NOMEM;
 }
 
 int word2vec_create(Word2vec **out, const uint32_t *words, const size_t *start, size_t documents, size_t terms,
@@ -132,12 +131,12 @@ int word2vec_create(Word2vec **out, const uint32_t *words, const size_t *start, 
   w->tokens = start[documents];
   w->stride = (size_t)factors_stride(options->rank);
   w->kernels = word2vec_kernels();
-  if (alloc_terms(w) != SQLITE_OK || alloc_batch(w) != SQLITE_OK) {
+  if (alloc_terms(w) != CODE_OK || alloc_batch(w) != CODE_OK) {
     word2vec_destroy(w);
     return error_no_memory(error);
   }
   *out = w;
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 void word2vec_destroy(Word2vec *w) {
@@ -167,8 +166,8 @@ const float *word2vec_vectors(const Word2vec *w) { return w->input; }
 /* ---- the start --------------------------------------------------------------------------------------------------- */
 
 static int count_terms(Word2vec *w, const Cancel *cancel) {
-  int code = SQLITE_OK;
-  for (size_t first = 0; first < w->tokens && code == SQLITE_OK; first += POLL_WORDS) {
+  int code = CODE_OK;
+  for (size_t first = 0; first < w->tokens && code == CODE_OK; first += POLL_WORDS) {
     size_t end = w->tokens - first < POLL_WORDS ? w->tokens : first + POLL_WORDS;
     for (size_t i = first; i < end; i++) w->count[w->words[i]]++;
     code = cancel_poll(cancel);
@@ -211,8 +210,8 @@ static void limit_batch(Word2vec *w) {
 static int set_noise(Word2vec *w) {
   double *share = memory_alloc(w->terms, sizeof *share), sum = 0;
   uint32_t *list = memory_alloc(w->terms, sizeof *list); /* those with less from the front, those with more behind */
-  int code = share && list ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) {
+  int code = share && list ? CODE_OK : CODE_NOMEM;
+  if (code == CODE_OK) {
     size_t less = 0, more = w->terms;
     for (size_t term = 0; term < w->terms; term++) sum += share[term] = pow((double)w->count[term], NOISE_POWER);
     for (size_t term = w->terms; term-- > 0;) {
@@ -247,17 +246,17 @@ static int draw_block(void *context, size_t block, int worker) {
     for (size_t lane = 0; lane < rank && w->count[term] > 0; lane++)
       w->input[term * w->stride + lane] =
           (float)((random_uniform(w->options.seed, term * rank + lane) - 0.5) / (double)rank);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int start(Word2vec *w, const Cancel *cancel) {
   int code = count_terms(w, cancel);
-  if (code == SQLITE_OK && w->tokens > 0) {
+  if (code == CODE_OK && w->tokens > 0) {
     set_keep(w);
     limit_batch(w);
     code = set_noise(w);
   }
-  return code == SQLITE_OK ? parallel_for(w->options.threads, row_blocks(w), draw_block, w, cancel) : code;
+  return code == CODE_OK ? parallel_for(w->options.threads, row_blocks(w), draw_block, w, cancel) : code;
 }
 
 /* ---- drawing what is learnt from one word ------------------------------------------------------------------------ */
@@ -409,7 +408,7 @@ static int gradient_block(void *context, size_t block, int worker) {
     w->pairs[block] += w->task[i].inputs;
   }
   sort_slots(w, block, begin, end);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
@@ -439,7 +438,7 @@ static int step_section(void *context, size_t section, int worker) {
         }
       }
     }
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
@@ -449,14 +448,14 @@ static int do_batch(Batch *batch, double *loss, uint64_t *pairs, const Cancel *c
   size_t count = batch->end - batch->first, blocks = (count + BLOCK - 1) / BLOCK;
   int threads = count >= THREADED ? w->options.threads : 1;
   int code = parallel_for(threads, blocks, gradient_block, batch, cancel);
-  if (code != SQLITE_OK) return code;
+  if (code != CODE_OK) return code;
   for (size_t block = 0; block < blocks; block++) {
     *loss += w->loss[block];
     *pairs += w->pairs[block];
   }
   if (threads > 1) return parallel_for(threads, 2 * SECTIONS, step_section, batch, cancel);
   for (size_t section = 0; section < 2 * SECTIONS; section++) step_section(batch, section, 0);
-  return SQLITE_OK;
+  return CODE_OK;
 }
 
 static int finite_block(void *context, size_t block, int worker) {
@@ -467,7 +466,7 @@ static int finite_block(void *context, size_t block, int worker) {
   int bad = 0;
   for (size_t i = first * w->stride; i < (first + rows) * w->stride; i++)
     bad |= !isfinite(w->input[i]) | !isfinite(w->output[i]);
-  return bad ? SQLITE_ERROR : SQLITE_OK;
+  return bad ? CODE_ERROR : CODE_OK;
 }
 
 static int do_epoch(Word2vec *w, double *loss, const Cancel *cancel) {
@@ -476,26 +475,26 @@ static int do_epoch(Word2vec *w, double *loss, const Cancel *cancel) {
   int code = epoch == 0 ? start(w, cancel) : cancel_poll(cancel);
   Batch batch = {.w = w, .keep_seed = random_bits(options->seed, 2 * epoch + 1)};
   batch.seed = random_bits(options->seed, 2 * epoch + 2);
-  for (; code == SQLITE_OK && batch.first < w->tokens; batch.first = batch.end) {
+  for (; code == CODE_OK && batch.first < w->tokens; batch.first = batch.end) {
     double done = (double)w->epochs + (double)batch.first / (double)w->tokens;
     batch.rate = (float)(options->learning_rate * fmax(1 - done / options->epochs, LEAST_RATE));
     batch.end = w->tokens - batch.first < w->batch ? w->tokens : batch.first + w->batch;
     code = do_batch(&batch, loss, &pairs, cancel);
   }
-  if (code == SQLITE_OK) code = parallel_for(options->threads, row_blocks(w), finite_block, w, cancel);
+  if (code == CODE_OK) code = parallel_for(options->threads, row_blocks(w), finite_block, w, cancel);
   if (pairs > 0) *loss /= (double)pairs;
-  return code == SQLITE_OK && !isfinite(*loss) ? SQLITE_ERROR : code;
+  return code == CODE_OK && !isfinite(*loss) ? CODE_ERROR : code;
 }
 
 int word2vec_epoch(Word2vec *w, double *loss, const Cancel *cancel, Error *error) {
   *loss = 0;
   int code = do_epoch(w, loss, cancel);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code == SQLITE_ERROR)
-    return error_set(error, SQLITE_ERROR,
+  if (code == CODE_NOMEM) return error_no_memory(error);
+  if (code == CODE_ERROR)
+    return error_set(error, CODE_ERROR,
                      "the vectors are no longer finite after epoch %d: lower \"learning_rate\" (it is %g)",
                      w->epochs + 1, w->options.learning_rate);
-  if (code != SQLITE_OK) return error_set(error, code, "interrupted");
+  if (code != CODE_OK) return error_set(error, code, "interrupted");
   w->epochs++;
-  return SQLITE_OK;
+  return CODE_OK;
 }

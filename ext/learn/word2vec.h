@@ -32,7 +32,7 @@ int word2vec_create(Word2vec **word2vec, const uint32_t *words, const size_t *st
                     const Word2vecOptions *options, Error *error);
 
 /* One pass over all words. *loss is the mean of the above, over all pairs as they came, 0 where there are none.
- * SQLITE_ERROR where vectors are no longer finite. After an error the training can only be destroyed. */
+ * CODE_ERROR where vectors are no longer finite. After an error the training can only be destroyed. */
 int word2vec_epoch(Word2vec *word2vec, double *loss, const Cancel *cancel, Error *error);
 
 /* v: terms × factors_stride(rank), aligned to 64 bytes, the lanes beyond the rank zero, and all of a term that never

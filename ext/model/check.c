@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "clusters.h"
+#include "all_histories.h"
+#include "cluster_rows.h"
 #include "model.h"
-#include "observed.h"
 #include "store.h"
 #include "words.h"
 

@@ -5,7 +5,7 @@
 
 #include "../base/memory.h"
 #include "items.h"
-#include "neighbors.h"
+#include "neighbor_rows.h"
 #include "store.h"
 
 int in_memory_history(const TrainedModel *trained, uint32_t user, History *history) {

@@ -8,7 +8,7 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "neighbors.h"
+#include "neighbor_rows.h"
 #include "store.h"
 
 #define MOST_TERMS INT32_MAX

@@ -2,8 +2,8 @@
 #ifndef RECOMMEND_MODEL_ITEMS_H
 #define RECOMMEND_MODEL_ITEMS_H
 
-#include "../base/postings.h"
-#include "../base/score.h"
+#include "../score/item_panel.h"
+#include "../score/postings.h"
 #include "reader.h"
 
 /* The item side of a model, shared by everything that reads it. Never changed after loading, but for
@@ -22,7 +22,7 @@ typedef struct ModelItems {
   Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
   float *weights;          /* of those that were trained on, linked × linked, likewise */
-  double *gram[HEADS];     /* what folding in over all cells needs of them: see api/fold.c; NULL until asked for */
+  double *gram[HEADS]; /* what folding in over all cells needs of them: see answer/fold_in.c; NULL until asked for */
 } ModelItems;
 
 static inline Excluded items_forgotten(const ModelItems *items) {

@@ -5,7 +5,7 @@
 #include "model.h"
 
 #include "../base/memory.h"
-#include "observed.h"
+#include "all_histories.h"
 #include "store.h"
 #include "words.h"
 

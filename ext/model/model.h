@@ -11,7 +11,7 @@
 #define RECOMMEND_MODEL_MODEL_H
 
 #include "../base/cancel.h"
-#include "../base/postings.h"
+#include "../score/postings.h"
 #include "items.h"
 
 /* What a user did, items ascending. */

@@ -11,7 +11,7 @@
 #ifndef RECOMMEND_MODEL_SHADOW_H
 #define RECOMMEND_MODEL_SHADOW_H
 
-#include "../base/error.h"
+#include "../data/database_error.h"
 
 /* Where a model lives. Both borrowed. */
 typedef struct ModelName {

@@ -67,15 +67,15 @@
  * the disk full or no memory, SQLite rolls back the whole transaction, with what the user did in it before.
  *
  * The stamps are hashes of what was written, not random: the same training gives the same bytes, and equal stamps mean
- * equal contents, which is all that a cache needs to know. A change of a few rows (live.c) makes the next stamp of the
- * last and of the rows, which says as much. */
+ * equal contents, which is all that a cache needs to know. A change of a few rows (row_changes.c) makes the next stamp
+ * of the last and of the rows, which says as much. */
 #include "store.h"
 
 #include <stddef.h>
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
-#include "../recommend.h"
+#include "../base/version.h"
 
 const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
     {"regularization", offsetof(FoldIn, regularization)},

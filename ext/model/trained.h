@@ -3,9 +3,9 @@
 #define RECOMMEND_MODEL_TRAINED_H
 
 #include "../base/factors.h"
-#include "../base/links.h"
 #include "../base/sparse.h"
 #include "../data/dictionary.h"
+#include "../score/item_links.h"
 
 /* The heads of a model: how would the user rate it, and what would they pick next. */
 typedef enum Head { HEAD_RATING, HEAD_RANKING, HEADS } Head;

@@ -19,7 +19,7 @@ ASK = "SELECT item, score FROM recommend(1007, 5) ORDER BY rank"
 
 
 def version():
-    with open(ROOT + "/ext/recommend.h") as header:
+    with open(ROOT + "/ext/base/version.h") as header:
         return re.search('RECOMMEND_VERSION "(.*)"', header.read()).group(1)
 
 

@@ -245,8 +245,8 @@ class Writers(TestCase):
         self.db.execute("CREATE TABLE log(x)")
         train(self.db, rank=8, epochs=600, threads=1)
 
-    def attempts(self, sql, write):
-        """Whether each write of the second connection went through."""
+    def attempts(self, sql, write, opcodes=2000):
+        """Whether each write of the second connection went through; one is tried after so many opcodes of SQLite's."""
         outcomes = []
         other = self.closing(connect(self.path, timeout=0))
 
@@ -258,7 +258,7 @@ class Writers(TestCase):
                 self.assertIn("locked", str(error))
                 outcomes.append(False)
 
-        self.db.set_progress_handler(handler, 2000)  # a tick is worth more for what the handler itself takes
+        self.db.set_progress_handler(handler, opcodes)  # a tick is worth more for what the handler itself takes
         self.db.execute(sql).fetchall()
         self.db.set_progress_handler(None, 0)
         return outcomes
@@ -289,7 +289,7 @@ class Writers(TestCase):
         for model in ("groups", "words", "begun"):
             with self.subTest(model):
                 outcomes = self.attempts(f"SELECT recommend_retrain('{model}', '{{\"threads\": 1}}')",
-                                         lambda other: other.execute("INSERT INTO log VALUES(1)"))
+                                         lambda other: other.execute("INSERT INTO log VALUES(1)"), opcodes=100)  # few, however fast it learns
                 self.assertGreater(max(len(list(run)) for went, run in itertools.groupby(outcomes) if went), 1)
 
     def test_ratings_that_come_meanwhile(self):

@@ -67,7 +67,7 @@ class Split(TestCase):
 class About(TestCase):
     def test_version(self):
         db = connect()
-        with open(ROOT + "/ext/recommend.h") as header:
+        with open(ROOT + "/ext/base/version.h") as header:
             version = re.search('RECOMMEND_VERSION "(.*)"', header.read()).group(1)
         self.assertEqual(db.execute("SELECT recommend_version()").fetchone(), (version,))
 

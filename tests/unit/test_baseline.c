@@ -1,5 +1,5 @@
-/* baseline.h against the formulas evaluated cell by cell, and against published errors on MovieLens 100K where that is
- * at hand (RECOMMEND_DATA). */
+/* learn/baseline.h against the formulas evaluated cell by cell, and against published errors on MovieLens 100K where
+ * that is at hand (RECOMMEND_DATA). */
 #include <stdlib.h>
 
 #include "base/memory.h"

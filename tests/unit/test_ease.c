@@ -1,5 +1,5 @@
-/* ease.h and base/inverse.h against elimination in long double, against published figures where MovieLens 100K is, and
- * the promises about bytes, memory, cancelling and threads. */
+/* learn/ease.h and base/inverse.h against elimination in long double, against published figures where MovieLens 100K
+ * is, and the promises about bytes, memory, cancelling and threads. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* interactions_take against reading only the rows that are wanted. */
-#include "data/interactions_take.h"
+#include "data/interactions_subset.h"
 
 #include <stdlib.h>
 

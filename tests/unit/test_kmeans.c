@@ -1,4 +1,4 @@
-/* kmeans.h against brute force and the identities that define a clustering, against the best known clusterings of
+/* learn/kmeans.h against brute force and the identities that define a clustering, against the best known clusterings of
  * Fisher's iris, and the promises about bytes, memory and cancelling. */
 #include <stdlib.h>
 

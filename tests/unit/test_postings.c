@@ -2,10 +2,10 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/postings.h"
 #include "base/random.h"
 #include "base/sqlite.h"
 #include "check.h"
+#include "score/postings.h"
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 

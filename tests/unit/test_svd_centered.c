@@ -1,8 +1,8 @@
-/* svd_centered.h against the dense centred matrix, written out; the published toy matrix; and extent.h against all
- * cells. */
+/* svd_centered.h against the dense centred matrix, written out; the published toy matrix; and prediction_bounds.h
+ * against all cells. */
 #include "base/simd.h"
 #include "factorizing.h"
-#include "learn/extent.h"
+#include "learn/prediction_bounds.h"
 #include "learn/svd.h"
 #include "learn/svd_centered.h"
 

@@ -1,12 +1,12 @@
-/* top_k.h and score.h against brute force: the order by qsort and a plain comparison, the scores in double. */
+/* top_k.h and item_panel.h against brute force: the order by qsort and a plain comparison, the scores in double. */
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "base/score.h"
 #include "base/sqlite.h"
-#include "base/top_k.h"
 #include "check.h"
+#include "score/item_panel.h"
+#include "score/top_k.h"
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
@@ -260,7 +260,7 @@ static void check_top_k(const Problem *problem, size_t k, int threads) {
   free(found);
 }
 
-/* ---- enough queries for the sieve of score_codes.h, with numbers that are hard on its bounds ----------------------
+/* ---- enough queries for the sieve of item_codes.h, with numbers that are hard on its bounds ----------------------
  */
 
 enum {

@@ -1,0 +1,39 @@
+/* The items nearest to items: what item_similar and item_similar_all share. By the cosine of the vectors behind
+ * `score`; in a model of items' neighbours those that are stored, by their similarity, and in one of weights between
+ * items the largest weights from the item to others.
+ *
+ * The vector of an item that hardly anybody has is mostly what was drawn for it, or points to where its one user is:
+ * where the tail is long, the cosines of such vectors are the highest. So where vectors were learned from what users
+ * did, a cosine is shrunk by the neighbour's support: it counts n / (n + m), n the users who have the neighbour and m
+ * the mean of n over all items. Of users held out, what one item tells of the others (NDCG@10, rank 32) rises from
+ * .034 to .044 (toys), .127 to .158 (citeulike-a), .136 to .209 (lastfm), .056 to .107 (musical instruments), .300 to
+ * .417 (MovieLens 1M); a constant m is better on some of them and worse on others. */
+#ifndef RECOMMEND_ANSWER_NEAREST_ITEMS_H
+#define RECOMMEND_ANSWER_NEAREST_ITEMS_H
+
+#include "../model/model.h"
+
+typedef struct NearestItems {
+  const ModelItems *items; /* borrowed */
+  Popularity *popularity;  /* NULL: not needed */
+  double support;          /* m; 0: cosines are not shrunk */
+  int64_t min_support;     /* only neighbours that so many users have */
+} NearestItems;
+
+/* Of a model that has begun. SQLITE_ERROR and what to do, where it has nothing that items could be compared by. To be
+ * ended in either case. */
+int nearest_items_begin(NearestItems *nearest, Model *model, const ModelItems *items, int64_t min_support,
+                        const char *caller, Error *error);
+void nearest_items_end(NearestItems *nearest); /* cleared is fine; leaves it cleared */
+
+/* For each of the items first … first + count - 1 the k nearest others, best first, into best[i * k …], and their
+ * number into found[i]. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+int nearest_items_block(const NearestItems *nearest, uint32_t first, size_t count, size_t k, Scored *best,
+                        size_t *found, int threads, const Cancel *cancel);
+
+/* a·b / (‖a‖ ‖b‖), and 0 where one of them is zero. */
+static inline float cosine(float product, float norm_a, float norm_b) {
+  return norm_a > 0 && norm_b > 0 ? product / (norm_a * norm_b) : 0;
+}
+
+#endif

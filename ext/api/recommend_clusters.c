@@ -1,0 +1,89 @@
+/* recommend_clusters(model): id, cluster, distance of everything that a model of kmeans_train has put into clusters, in
+ * order of id. Clusters are numbered from 0. */
+#include "../model/cluster_rows.h"
+
+#include "../model/resumable_read.h"
+#include "register.h"
+#include "table_function.h"
+
+typedef struct ClusterList {
+  Reading reading;
+  ModelClusters clusters;
+  int of_items;
+  sqlite3_value *id; /* of the current row, if its member is a user */
+} ClusterList;
+
+static int read_id(TableCall *call, Error *error) {
+  ClusterList *list = call->state;
+  Model *model = NULL;
+  sqlite3_value_free(list->id);
+  list->id = NULL;
+  if (list->of_items || call->row >= call->rows) return SQLITE_OK;
+  int code = reading_resume(&list->reading, &model, error);
+  if (code != SQLITE_OK) return code;
+  code = model_user_row(model, (uint32_t)call->row, &list->id, NULL, error);
+  model_end(model);
+  return code;
+}
+
+static int clusters_start(TableCall *call, Error *error) {
+  ClusterList *list = call->state;
+  Model *model = NULL;
+  int code = connection_model(call->connection, call->function->name, NEED_CLUSTERS, call->argument[0], &model, error);
+  if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);
+  if (code != SQLITE_OK) return code;
+  const ModelShape *shape = &list->reading.items->shape;
+  if (shape->clusters == 0)
+    code = error_set(error, SQLITE_ERROR, "%s: model \"%s\" has no clusters: name one of kmeans_train",
+                     call->function->name, list->reading.name);
+  if (code == SQLITE_OK) code = model_clusters(model, list->reading.items, &list->clusters, error);
+  model_end(model);
+  if (code != SQLITE_OK) return code;
+  list->of_items = shape->cluster_side == CLUSTER_ITEMS;
+  call->rows = (int64_t)list->clusters.members;
+  return read_id(call, error);
+}
+
+static void clusters_column(const TableCall *call, sqlite3_context *context, int which) {
+  const ClusterList *list = call->state;
+  switch (which) {
+    case 0:
+      if (list->of_items) {
+        Id id = dictionary_id(&list->reading.items->ids, (size_t)call->row);
+        id_result(context, &id);
+      } else {
+        sqlite3_result_value(context, list->id);
+      }
+      break;
+    case 1: sqlite3_result_int64(context, list->clusters.cluster[call->row]); break;
+    case 2: sqlite3_result_double(context, (double)list->clusters.distance[call->row]); break;
+  }
+}
+
+static void clusters_end(TableCall *call) {
+  ClusterList *list = call->state;
+  sqlite3_value_free(list->id);
+  clusters_free(&list->clusters);
+  reading_end(&list->reading);
+  *list = (ClusterList){0};
+}
+
+static const TableFunction clusters_function = {
+    .name = "recommend_clusters",
+    .schema = "CREATE TABLE x(id, cluster INTEGER, distance REAL, _model HIDDEN)",
+    .usage = "recommend_clusters([model])",
+    .outputs = 3,
+    .arguments = 1,
+    .rows = 5000,
+    .cost = 5000,
+    .state_size = sizeof(ClusterList),
+    .start = clusters_start,
+    .rewind = read_id,
+    .next = read_id,
+    .column = clusters_column,
+    .end = clusters_end,
+};
+
+int recommend_clusters_register(Connection *connection) {
+  return table_function_register(connection, &clusters_function);
+}

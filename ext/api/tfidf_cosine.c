@@ -1,0 +1,284 @@
+/* tfidf_cosine(a, b): the cosine of two texts by the counts of their words. tfidf_cosine(a, b, model): by the model's
+ * words and weights. tfidf_vector(text [, model]): a text as the model sees it, {"term": weight, …}, the heaviest
+ * first.
+ *
+ * A constant argument is read once a statement: what it is to the function is kept by sqlite3_set_auxdata(). */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/json.h"
+#include "../base/memory.h"
+#include "../train/text_query.h"
+#include "register.h"
+#include "vtab.h"
+
+/* What the functions of a connection share. */
+typedef struct TextFunctions {
+  Connection *connection;
+  TermRules rules;    /* of tfidf_cosine(a, b) */
+  TermReader *reader; /* made when first needed */
+  int references;
+} TextFunctions;
+
+static void functions_release(void *context) {
+  TextFunctions *functions = context;
+  if (--functions->references > 0) return;
+  term_reader_close(functions->reader);
+  connection_release(functions->connection);
+  memory_free(functions);
+}
+
+/* ---- two texts --------------------------------------------------------------------------------------------------- */
+
+enum { WORDS_A_POLL = 4096 };
+
+/* How often each word is in a text. */
+typedef struct WordCounts {
+  TermReader *reader;
+  const Cancel *cancel; /* while a text is read */
+  Dictionary words;
+  double *count; /* room for capacity */
+  size_t capacity, read;
+  double squares;
+} WordCounts;
+
+static void counts_free(void *kept) {
+  WordCounts *counts = kept;
+  if (!counts) return;
+  dictionary_free(&counts->words);
+  memory_free(counts->count);
+  memory_free(counts);
+}
+
+static int count_word(void *context, const char *text, size_t size) {
+  WordCounts *counts = context;
+  const Id id = {.kind = ID_TEXT, .size = (uint32_t)size, .as.bytes = text};
+  size_t before = counts->words.count;
+  uint32_t word;
+  int code = dictionary_add(&counts->words, &id, &word);
+  if (code != SQLITE_OK) return code;
+  if (counts->words.count > counts->capacity) {
+    size_t capacity = counts->capacity ? 2 * counts->capacity : 64;
+    double *grown = memory_resize(counts->count, capacity, sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    counts->count = grown;
+    counts->capacity = capacity;
+  }
+  if (word == before) counts->count[word] = 0;
+  counts->count[word]++;
+  return ++counts->read % WORDS_A_POLL ? SQLITE_OK : cancel_poll(counts->cancel);
+}
+
+static int count_text(void *context, const char *text, size_t size) {
+  WordCounts *counts = context;
+  return term_reader_read(counts->reader, text, size, count_word, counts);
+}
+
+static int open_reader(TextFunctions *functions, Error *error) {
+  if (functions->reader) return SQLITE_OK;
+  ContentOptions options = {0};
+  Dictionary none;
+  content_set_defaults(&options.common);
+  int code = content_rules(&options, "tfidf_cosine", &functions->rules, &none, error);
+  functions->rules.stop_words = NULL; /* and there are none */
+  if (code == SQLITE_OK)
+    code = term_reader_open(&functions->reader, functions->connection->db, &functions->rules, "tfidf_cosine", error);
+  return code;
+}
+
+/* The counts of argument `which`: *kept where SQLite keeps them, else they are the caller's to free. */
+static int counts_of(sqlite3_context *context, TextFunctions *functions, sqlite3_value **values, int which,
+                     WordCounts **counted, int *kept, Error *error) {
+  WordCounts *counts = sqlite3_get_auxdata(context, which);
+  *counted = counts;
+  *kept = counts != NULL;
+  if (counts) return SQLITE_OK;
+  counts = *counted = memory_alloc_zero(1, sizeof *counts);
+  if (!counts) return error_no_memory(error);
+  counts->reader = functions->reader;
+  int code = SQLITE_OK;
+  if (sqlite3_value_type(values[which]) != SQLITE_NULL) {
+    const char *text = (const char *)sqlite3_value_text(values[which]);
+    Interrupt interrupt;
+    connection_interrupt(functions->connection, &interrupt);
+    counts->cancel = &interrupt.cancel;
+    code = text ? flatten_json(text, (size_t)sqlite3_value_bytes(values[which]), count_text, counts) : SQLITE_NOMEM;
+    interrupt_end(&interrupt);
+  }
+  for (size_t word = 0; code == SQLITE_OK && word < counts->words.count; word++)
+    counts->squares += counts->count[word] * counts->count[word];
+  return code == SQLITE_OK ? SQLITE_OK : text_error(error, code, "tfidf_cosine");
+}
+
+static double cosine_of_counts(const WordCounts *a, const WordCounts *b) {
+  double sum = 0;
+  if (a->words.count > b->words.count) return cosine_of_counts(b, a);
+  for (size_t word = 0; word < a->words.count; word++) {
+    Id id = dictionary_id(&a->words, word);
+    uint32_t other = dictionary_find(&b->words, &id);
+    if (other != DICTIONARY_NONE) sum += a->count[word] * b->count[other];
+  }
+  return sum > 0 ? sum / sqrt(a->squares * b->squares) : 0;
+}
+
+static void cosine_of_texts(sqlite3_context *context, int count, sqlite3_value **values) {
+  (void)count;
+  TextFunctions *functions = sqlite3_user_data(context);
+  WordCounts *counts[2] = {NULL, NULL};
+  int kept[2] = {0, 0};
+  Error error = {0};
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
+  int code = open_reader(functions, &error);
+  for (int which = 0; which < 2 && code == SQLITE_OK; which++)
+    code = counts_of(context, functions, values, which, &counts[which], &kept[which], &error);
+  if (code == SQLITE_OK)
+    sqlite3_result_double(context, cosine_of_counts(counts[0], counts[1]));
+  else
+    scalar_report(context, &error);
+  /* From here on SQLite keeps them, or frees them at once. */
+  for (int which = 0; which < 2; which++) {
+    if (kept[which] || !counts[which]) continue;
+    if (code == SQLITE_OK)
+      sqlite3_set_auxdata(context, which, counts[which], counts_free);
+    else
+      counts_free(counts[which]);
+  }
+}
+
+/* ---- with a model ------------------------------------------------------------------------------------------------ */
+
+static void query_free(void *kept) {
+  content_query_free(kept);
+  memory_free(kept);
+}
+
+static int query_of(sqlite3_context *context, Model *model, const ModelItems *items, sqlite3_value **values, int which,
+                    ContentQuery **made, int *kept, Error *error) {
+  Connection *connection = ((TextFunctions *)sqlite3_user_data(context))->connection;
+  ContentQuery *query = sqlite3_get_auxdata(context, which);
+  *kept = query && query->stamp == items->stamp;
+  *made = query;
+  if (*kept) return SQLITE_OK;
+  query = *made = memory_alloc_zero(1, sizeof *query);
+  return query ? content_query(connection, model, items, "tfidf_cosine", values[which], query, error)
+               : error_no_memory(error);
+}
+
+static void cosine_in_model(sqlite3_context *context, int count, sqlite3_value **values) {
+  (void)count;
+  TextFunctions *functions = sqlite3_user_data(context);
+  ContentQuery *query[2] = {NULL, NULL};
+  int kept[2] = {1, 1};
+  Error error = {0};
+  Model *model = NULL;
+  ModelItems *items = NULL;
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
+  int code = connection_model(functions->connection, "tfidf_cosine", NEED_CONTENT, values[2], &model, &error);
+  if (code == SQLITE_OK) code = model_begin(model, &items, &error);
+  if (code == SQLITE_OK) {
+    for (int which = 0; which < 2 && code == SQLITE_OK; which++)
+      code = query_of(context, model, items, values, which, &query[which], &kept[which], &error);
+    if (code == SQLITE_OK) sqlite3_result_double(context, content_cosine(items, query[0], query[1]));
+    model_end(model);
+    items_release(items);
+  }
+  if (code != SQLITE_OK) scalar_report(context, &error);
+  for (int which = 0; which < 2; which++) {
+    if (kept[which] || !query[which]) continue;
+    if (code == SQLITE_OK)
+      sqlite3_set_auxdata(context, which, query[which], query_free);
+    else
+      query_free(query[which]);
+  }
+}
+
+/* ---- tfidf_vector ------------------------------------------------------------------------------------------------ */
+
+typedef struct Weighted {
+  double weight;
+  uint32_t term;
+} Weighted;
+
+static int heaviest_first(const void *a, const void *b) {
+  const Weighted *x = a, *y = b;
+  if (x->weight != y->weight) return x->weight > y->weight ? -1 : 1;
+  return x->term < y->term ? -1 : x->term > y->term;
+}
+
+static char *vector_as_json(const ModelWords *words, const TextVector *vector) {
+  Weighted *order = memory_alloc(vector->count, sizeof *order);
+  if (!order) return NULL;
+  for (size_t i = 0; i < vector->count; i++) order[i] = (Weighted){vector->weight[i], vector->term[i]};
+  qsort(order, vector->count, sizeof *order, heaviest_first);
+  sqlite3_str *json = sqlite3_str_new(NULL);
+  sqlite3_str_appendchar(json, 1, '{');
+  for (size_t i = 0; i < vector->count; i++) {
+    Id id = dictionary_id(&words->terms, order[i].term);
+    if (i) sqlite3_str_appendchar(json, 1, ',');
+    json_append_text(json, id.as.bytes, id.size);
+    sqlite3_str_appendf(json, ":%!.15g", order[i].weight);
+  }
+  sqlite3_str_appendchar(json, 1, '}');
+  memory_free(order);
+  return sqlite3_str_finish(json);
+}
+
+static void vector_of_text(sqlite3_context *context, int count, sqlite3_value **values) {
+  TextFunctions *functions = sqlite3_user_data(context);
+  Error error = {0};
+  Model *model = NULL;
+  ModelItems *items = NULL;
+  ModelWords *words = NULL;
+  TextVector vector = {0};
+  char *json = NULL;
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
+  int code = connection_model(functions->connection, "tfidf_vector", NEED_CONTENT, count > 1 ? values[1] : NULL, &model,
+                              &error);
+  if (code == SQLITE_OK) code = model_begin(model, &items, &error);
+  if (code == SQLITE_OK) {
+    code = model_words(model, items, &words, &error);
+    if (code == SQLITE_OK)
+      code = text_vector(functions->connection, model, items, words, "tfidf_vector", values[0], &vector, &error);
+    if (code == SQLITE_OK && !(json = vector_as_json(words, &vector))) code = error_no_memory(&error);
+    model_end(model);
+  }
+  text_vector_free(&vector);
+  words_release(words);
+  items_release(items);
+  if (code == SQLITE_OK) {
+    sqlite3_result_text(context, json, -1, sqlite3_free);
+    sqlite3_result_subtype(context, 'J');
+  } else {
+    scalar_report(context, &error);
+  }
+}
+
+/* ---- registering ------------------------------------------------------------------------------------------------- */
+
+int tfidf_cosine_register(Connection *connection) {
+  static const struct {
+    const char *name;
+    int arguments, flags;
+    void (*function)(sqlite3_context *context, int count, sqlite3_value **values);
+  } functions[] = {
+      {"tfidf_cosine", 2, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, cosine_of_texts},
+      {"tfidf_cosine", 3, 0, cosine_in_model},
+      {"tfidf_vector", 1, FUNCTION_RESULT_SUBTYPE, vector_of_text},
+      {"tfidf_vector", 2, FUNCTION_RESULT_SUBTYPE, vector_of_text},
+  };
+  TextFunctions *shared = memory_alloc_zero(1, sizeof *shared);
+  if (!shared) return SQLITE_NOMEM;
+  shared->connection = connection;
+  connection_retain(connection);
+  shared->references = 1;
+  int code = SQLITE_OK;
+  for (size_t i = 0; i < sizeof functions / sizeof *functions && code == SQLITE_OK; i++) {
+    shared->references++;
+    code = sqlite3_create_function_v2(connection->db, functions[i].name, functions[i].arguments,
+                                      SQLITE_UTF8 | functions[i].flags, shared, functions[i].function, NULL, NULL,
+                                      functions_release);
+  }
+  functions_release(shared);
+  return code;
+}

@@ -1,0 +1,495 @@
+/* Reading users: one by key, or a run of them. Never cached, so that a folded-in rating is seen at once. See model.h.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "../base/bytes.h"
+#include "../base/indexes.h"
+#include "../base/memory.h"
+#include "all_histories.h"
+#include "in_memory.h"
+#include "model.h"
+#include "neighbor_rows.h"
+#include "store.h"
+#include "user_rows.h"
+
+/* ---- vectors ----------------------------------------------------------------------------------------------------- */
+
+static double head_offset(const ModelShape *shape, int head, const float *row) {
+  return shape->mean[head] + (shape->biases[head] ? (double)row[store_bias_place(shape, head)] : 0);
+}
+
+size_t users_chunk_length(const Model *model, int64_t chunk) {
+  int64_t left = model->users - chunk * STORE_CHUNK;
+  return left < STORE_CHUNK ? (size_t)left : STORE_CHUNK;
+}
+
+/* Steps to the row of chunk `chunk` of a bound statement. */
+int users_step_to_chunk(Model *model, const ModelItems *items, sqlite3_stmt *statement, int64_t chunk,
+                        const char **data, Error *error) {
+  int code = reader_step(&model->reader, statement, error);
+  if (code == SQLITE_DONE) return shadow_damaged(error, model_name(model), "user factors are missing");
+  if (code != SQLITE_ROW) return code;
+  return reader_chunk(&model->reader, statement, &items->shape, chunk, users_chunk_length(model, chunk), data, error);
+}
+
+int users_bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
+  int code = reader_statement(&model->reader, STATEMENT_USER_CHUNKS, statement, error);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_int64(*statement, 1, first);
+    sqlite3_bind_int64(*statement, 2, last);
+  }
+  return code;
+}
+
+/* Are all factors behind the score zero? Where it has none there was nothing to be learned. */
+static int is_blank(const ModelShape *shape, const float *row) {
+  if (shape->rank[shape->score_head] == 0) return 0;
+  const float *factors = row + store_factors_place(shape, shape->score_head);
+  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
+    if (factors[lane] != 0) return 0;
+  return 1;
+}
+
+/* ---- sums of items ----------------------------------------------------------------------------------------------- */
+
+/* Both are in order of item. */
+static void drop_dislikes(const History *history, ItemSum *sum) {
+  size_t kept = 0;
+  for (size_t i = 0, place = 0; i < sum->count; i++) {
+    while (history->item[place] != sum->item[i]) place++;
+    if (!(history->rating[place] > 0)) continue;
+    sum->item[kept] = sum->item[i];
+    sum->weight[kept++] = sum->weight[i];
+  }
+  sum->count = kept;
+}
+
+int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum) {
+  *sum = (ItemSum){0};
+  sum->item = memory_alloc(history->count, sizeof *sum->item);
+  sum->weight = memory_alloc(history->count, sizeof *sum->weight);
+  if (!sum->item || !sum->weight) return SQLITE_NOMEM;
+  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item,
+                           history->rating, history->held_out, sum->item, sum->weight);
+  if (history->rating && shape_is_feedback(&items->shape)) drop_dislikes(history, sum);
+  return SQLITE_OK;
+}
+
+void item_sum_free(ItemSum *sum) {
+  memory_free(sum->item);
+  memory_free(sum->weight);
+  *sum = (ItemSum){0};
+}
+
+/* Σ_v s_uv over the neighbours v who have the item, and do not dislike it. Items ascending; `scratch` has a float for
+ * each, all 0 and left so.
+ */
+static int neighbor_sum(const Observed *observed, const NeighborLists *lists, size_t row, int feedback, float *scratch,
+                        ItemSum *sum) {
+  size_t first = lists->start[row], end = lists->start[row + 1], items = observed->by_user.columns, count = 0;
+  for (size_t e = first; e < end; e++) {
+    size_t user = lists->neighbor[e];
+    for (size_t i = observed->by_user.start[user]; i < observed->by_user.start[user + 1]; i++)
+      if (!feedback || sparse_value(&observed->by_user, i) > 0)
+        scratch[observed->by_user.index[i]] += lists->similarity[e];
+  }
+  for (size_t item = 0; item < items; item++) count += scratch[item] != 0;
+  *sum = (ItemSum){.item = memory_alloc(count, sizeof *sum->item), .weight = memory_alloc(count, sizeof *sum->weight)};
+  int complete = sum->item && sum->weight;
+  for (size_t item = 0; item < items; item++) {
+    if (scratch[item] == 0) continue;
+    if (complete) {
+      sum->item[sum->count] = (uint32_t)item;
+      sum->weight[sum->count++] = scratch[item];
+    }
+    scratch[item] = 0;
+  }
+  return complete ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int read_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error) {
+  if (!model->trained) return neighbors_read(&model->reader, first, count, (size_t)model->users, lists, error);
+  return in_memory_neighbors(model->trained, first, count, lists) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+}
+
+/* One sum for each list. */
+static int sum_lists(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sums, Error *error) {
+  Observed *observed = NULL;
+  float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
+  int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
+  for (size_t row = 0; row < lists->rows && code == SQLITE_OK; row++)
+    if (neighbor_sum(observed, lists, row, shape_is_feedback(&items->shape), scratch, &sums[row]) != SQLITE_OK)
+      code = error_no_memory(error);
+  observed_release(observed);
+  memory_free(scratch);
+  return code;
+}
+
+int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
+                           Error *error) {
+  *sum = (ItemSum){0};
+  return sum_lists(model, items, lists, sum, error);
+}
+
+/* The sums of users first … first + count - 1, by what their neighbours did. */
+static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
+                             Error *error) {
+  NeighborLists lists = {0};
+  int code = read_neighbors(model, first, count, &lists, error);
+  if (code == SQLITE_OK) code = sum_lists(model, items, &lists, sums, error);
+  neighbor_lists_free(&lists);
+  return code;
+}
+
+int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user) {
+  int code = item_sum_make(items, profile, history, &user->sum);
+  if (code != SQLITE_OK) return code;
+  const PostingsQuery query = item_sum_query(&user->sum);
+  user->blank = user->sum.count == 0;
+  return items->shape.sparse ? postings_expand(&items->postings, &query, &user->spread) : SQLITE_OK;
+}
+
+/* ---- one user ---------------------------------------------------------------------------------------------------- */
+
+int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape_has_panel(shape, head)) continue;
+    user->vector[head] = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof(float));
+    if (!user->vector[head]) return SQLITE_NOMEM;
+    memcpy(user->vector[head], row + store_factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
+    user->offset[head] = head_offset(shape, head, row);
+  }
+  user->blank = !shape_sums(shape) && is_blank(shape, row);
+  return SQLITE_OK;
+}
+
+static int user_from_factors(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error) {
+  size_t row_floats = store_row_floats(&items->shape);
+  float *row = memory_alloc(row_floats, sizeof *row);
+  sqlite3_stmt *statement = NULL;
+  const char *data = NULL;
+  if (row && model->trained) {
+    trained_row(model->trained, 1, index, row);
+    int made = user_from_row(&items->shape, row, user);
+    memory_free(row);
+    return made == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  }
+  int code = row ? users_bind_chunks(model, index / STORE_CHUNK, index / STORE_CHUNK, &statement, error)
+                 : error_no_memory(error);
+  if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
+  if (code == SQLITE_OK)
+    code = reader_floats(&model->reader, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats,
+                         "a user's factor", row, error);
+  if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
+  if (statement) sqlite3_reset(statement);
+  memory_free(row);
+  return code;
+}
+
+int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, History *history,
+                  Error *error) {
+  History own = {0};
+  int by_users = items->shape.links == LINK_USER_NEIGHBORS, sums = shape_sums(&items->shape), code = SQLITE_OK;
+  History *read = history ? history : &own;
+  *user = (ModelUser){.index = index};
+  if (history) *history = (History){0};
+  if (store_row_floats(&items->shape)) code = user_from_factors(model, items, index, user, error);
+  if (code == SQLITE_OK && (history || sums)) code = model_history(model, items, index, read, error);
+  if (code == SQLITE_OK && by_users) {
+    code = sums_of_neighbors(model, items, index, 1, &user->sum, error);
+    user->blank = user->sum.count == 0;
+  } else if (code == SQLITE_OK && sums &&
+             user_from_history(items, (Profile)items->shape.profile, read, user) != SQLITE_OK) {
+    code = error_no_memory(error);
+  }
+  history_free(&own);
+  return code;
+}
+
+void user_free(ModelUser *user) {
+  for (int head = 0; head < HEADS; head++) memory_free_aligned(user->vector[head]);
+  item_sum_free(&user->sum);
+  postings_vector_free(&user->spread);
+  *user = (ModelUser){0};
+}
+
+int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error) {
+  return read_neighbors(model, user, 1, lists, error);
+}
+
+/* ---- ids --------------------------------------------------------------------------------------------------------- */
+
+int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int64_t value = 0;
+  *found = 0;
+  if (model->trained) {
+    *index = dictionary_find(&model->trained->users, id);
+    *found = *index != DICTIONARY_NONE;
+    return SQLITE_OK;
+  }
+  int code = reader_statement(&model->reader, STATEMENT_USER_BY_ID, &statement, error);
+  if (code == SQLITE_OK && id_bind(statement, 1, id) != SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    code = reader_step(&model->reader, statement, error);
+    if (code == SQLITE_ROW) {
+      code = reader_integer(&model->reader, statement, 0, 0, model->users - 1, "the index of a user", &value, error);
+      *found = code == SQLITE_OK; /* an index out of range is none */
+    } else if (code == SQLITE_DONE) {
+      code = SQLITE_OK;
+    }
+  }
+  if (statement) {
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement); /* the id's bytes are not ours */
+  }
+  *index = (uint32_t)value;
+  return code;
+}
+
+int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *user, History *history, int *found,
+               Error *error) {
+  uint32_t index;
+  *user = (ModelUser){0};
+  if (history) *history = (History){0};
+  int code = model_user_index(model, id, &index, found, error);
+  return code == SQLITE_OK && *found ? model_user_at(model, items, index, user, history, error) : code;
+}
+
+/* ---- histories --------------------------------------------------------------------------------------------------- */
+
+/* The highest bit of an index tells that the entry was held out. */
+static int take_held_out(History *history) {
+  enum { SHIFT = 24 };
+  const uint32_t mark = (uint32_t)STORE_HELD_OUT << SHIFT;
+  int any = 0;
+  for (size_t i = 0; i < history->count; i++) any |= (history->item[i] & mark) != 0;
+  if (!any) return SQLITE_OK;
+  history->held_out = memory_alloc(history->count, 1);
+  if (!history->held_out) return SQLITE_NOMEM;
+  for (size_t i = 0; i < history->count; i++) {
+    history->held_out[i] = (history->item[i] & mark) != 0;
+    history->item[i] &= ~mark;
+  }
+  return SQLITE_OK;
+}
+
+/* Takes the history out of the current row (idx, id, n, history). A model without histories gives empty ones. */
+static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt *statement, History *history,
+                            Error *error) {
+  *history = (History){0};
+  if (sqlite3_column_type(statement, 3) == SQLITE_NULL) return SQLITE_OK;
+  int64_t n = 0;
+  const void *blob = NULL;
+  int code =
+      reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
+  if (code != SQLITE_OK) return code;
+  int with_ratings = n && sqlite3_column_bytes(statement, 3) != n * 4 + STORE_CHECKSUM;
+  code =
+      reader_blob(&model->reader, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
+  if (code != SQLITE_OK) return code;
+  history->item = memory_alloc((size_t)n, sizeof *history->item);
+  if (with_ratings) history->rating = memory_alloc((size_t)n, sizeof *history->rating);
+  if (!history->item || (with_ratings && !history->rating)) return error_no_memory(error);
+  history->count = (size_t)n;
+  bytes_copy_words(history->item, blob, history->count);
+  if (take_held_out(history) != SQLITE_OK) return error_no_memory(error);
+  for (size_t i = 0; i < history->count; i++)
+    if (history->item[i] >= items->ids.count || items_is_forgotten(items, history->item[i]) ||
+        (i && history->item[i] <= history->item[i - 1]))
+      return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
+  return with_ratings ? reader_floats(&model->reader, (const char *)blob + 4 * history->count, history->count,
+                                      "a rating in a user's history", history->rating, error)
+                      : SQLITE_OK;
+}
+
+static int bind_users(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
+  int code = reader_statement(&model->reader, STATEMENT_USERS, statement, error);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_int64(*statement, 1, first);
+    sqlite3_bind_int64(*statement, 2, last);
+  }
+  return code;
+}
+
+/* Steps to one user's row (idx, id, n, history): SQLITE_OK, and the caller resets the statement. */
+static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, Error *error) {
+  int code = bind_users(model, user, user, statement, error);
+  if (code == SQLITE_OK) code = reader_step(&model->reader, *statement, error);
+  if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "a user is missing");
+  return code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+int model_history(Model *model, const ModelItems *items, uint32_t user, History *history, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  *history = (History){0};
+  if (model->trained)
+    return in_memory_history(model->trained, user, history) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  int code = step_to_user(model, user, &statement, error);
+  if (code == SQLITE_OK) code = history_from_row(model, items, statement, history, error);
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  *id = NULL;
+  int code = step_to_user(model, user, &statement, error);
+  if (code == SQLITE_OK && !(*id = sqlite3_value_dup(sqlite3_column_value(statement, 1))))
+    code = error_no_memory(error);
+  if (code == SQLITE_OK && n) *n = sqlite3_column_int64(statement, 2);
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+void history_free(History *history) {
+  memory_free(history->item);
+  memory_free(history->rating);
+  memory_free(history->held_out);
+  *history = (History){0};
+}
+
+size_t history_place(const History *history, uint32_t item) {
+  return indexes_place(history->item, history->count, item);
+}
+
+int history_find(const History *history, uint32_t item, double *rating) {
+  size_t place = history_place(history, item);
+  if (place == history->count) return 0;
+  if (rating) *rating = (double)history_rating(history, place);
+  return 1;
+}
+
+/* ---- runs of users ----------------------------------------------------------------------------------------------- */
+
+/* Spreads a row of floats over a run's arrays. */
+static void set_user(const ModelShape *shape, const float *row, size_t user, ModelUsers *users) {
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape_has_panel(shape, head)) continue;
+    memcpy(users->vector[head] + user * (size_t)shape_stride(shape, head), row + store_factors_place(shape, head),
+           (size_t)shape->rank[head] * sizeof(float));
+    users->offset[head][user] = (float)head_offset(shape, head, row);
+  }
+  users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
+}
+
+static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
+  const ModelShape *shape = &items->shape;
+  size_t row_floats = store_row_floats(shape);
+  float *row = memory_alloc(row_floats, sizeof *row);
+  sqlite3_stmt *statement = NULL;
+  int code = row ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK && !model->trained)
+    code = users_bind_chunks(model, (int64_t)(first / STORE_CHUNK), (int64_t)((first + users->count - 1) / STORE_CHUNK),
+                             &statement, error);
+  const char *data = NULL;
+  for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
+    size_t place = (first + user) % STORE_CHUNK;
+    if (model->trained) {
+      trained_row(model->trained, 1, first + user, row);
+    } else {
+      if (place == 0)
+        code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
+      if (code == SQLITE_OK)
+        code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
+                             row, error);
+    }
+    if (code == SQLITE_OK) set_user(shape, row, user, users);
+  }
+  if (statement) sqlite3_reset(statement);
+  memory_free(row);
+  return code;
+}
+
+/* Histories of a model that is not stored, which nobody asks for ids. */
+static int copy_histories(const Model *model, size_t first, ModelUsers *users, Error *error) {
+  for (size_t user = 0; users->history && user < users->count; user++)
+    if (in_memory_history(model->trained, (uint32_t)(first + user), &users->history[user]) != SQLITE_OK)
+      return error_no_memory(error);
+  return SQLITE_OK;
+}
+
+static int read_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code = bind_users(model, (int64_t)first, (int64_t)(first + users->count - 1), &statement, error);
+  for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
+    int64_t index;
+    code = reader_step(&model->reader, statement, error);
+    if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "users are missing");
+    if (code != SQLITE_ROW) break;
+    code = reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user),
+                          "the index of a user", &index, error);
+    if (code == SQLITE_OK && what & USERS_WITH_IDS) {
+      Id id;
+      uint32_t added = 0;
+      int there = id_from_column(statement, 1, &id);
+      if (there == 0) code = shadow_damaged(error, model_name(model), "a user has no id");
+      if (there < 0 || (there > 0 && dictionary_add(&users->ids, &id, &added) != SQLITE_OK))
+        code = error_no_memory(error);
+      if (code == SQLITE_OK && added != user) code = shadow_damaged(error, model_name(model), "two users share an id");
+    }
+    if (code == SQLITE_OK && what & USERS_WITH_HISTORIES)
+      code = history_from_row(model, items, statement, &users->history[user], error);
+  }
+  if (statement) sqlite3_reset(statement);
+  return code;
+}
+
+static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUsers *users) {
+  users->count = count;
+  users->blank = memory_alloc_zero(count, 1);
+  int complete = users->blank != NULL;
+  for (int head = 0; head < HEADS; head++) {
+    if (!shape_has_panel(shape, head)) continue;
+    users->vector[head] = memory_alloc_aligned(count, (size_t)shape_stride(shape, head) * sizeof(float));
+    users->offset[head] = memory_alloc(count, sizeof(float));
+    complete = complete && users->vector[head] && users->offset[head];
+  }
+  if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
+  int with_sums = shape_sums(shape) && !(what & USERS_PLAIN);
+  if (with_sums) users->sum = memory_alloc_zero(count, sizeof *users->sum);
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums) ? SQLITE_OK
+                                                                                                      : SQLITE_NOMEM;
+}
+
+static int add_up(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
+  int code = SQLITE_OK;
+  if (items->shape.links == LINK_USER_NEIGHBORS)
+    code = sums_of_neighbors(model, items, first, users->count, users->sum, error);
+  else
+    for (size_t user = 0; user < users->count && code == SQLITE_OK; user++)
+      if (item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]) != SQLITE_OK)
+        code = error_no_memory(error);
+  for (size_t user = 0; user < users->count; user++) users->blank[user] = users->sum[user].count == 0;
+  return code;
+}
+
+int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
+                Error *error) {
+  *users = (ModelUsers){0};
+  if ((int64_t)first >= model->users || count == 0) return SQLITE_OK;
+  if (count > (size_t)model->users - first) count = (size_t)model->users - first;
+  if (shape_sums(&items->shape)) what |= USERS_WITH_HISTORIES;
+  int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+  if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
+  if (code == SQLITE_OK && model->trained) code = copy_histories(model, first, users, error);
+  if (code == SQLITE_OK && what && !model->trained) code = read_rows(model, items, first, what, users, error);
+  if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
+  if (code != SQLITE_OK) users_free(users);
+  return code;
+}
+
+void users_free(ModelUsers *users) {
+  for (size_t user = 0; users->history && user < users->count; user++) history_free(&users->history[user]);
+  for (size_t user = 0; users->sum && user < users->count; user++) item_sum_free(&users->sum[user]);
+  memory_free(users->history);
+  memory_free(users->sum);
+  memory_free(users->blank);
+  for (int head = 0; head < HEADS; head++) {
+    memory_free_aligned(users->vector[head]);
+    memory_free(users->offset[head]);
+  }
+  dictionary_free(&users->ids);
+  *users = (ModelUsers){0};
+}

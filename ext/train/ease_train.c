@@ -1,0 +1,179 @@
+/* The family ease: weights between all items, in closed form (Steck, WWW 2019). See learn/ease.c. */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/memory.h"
+#include "../learn/ease.h"
+#include "link_holdout.h"
+
+#define VALUES "binary|ratings"
+#define DEFAULT_MEMORY 4096            /* MB */
+#define MOST_BYTES INT64_C(2147483391) /* of sqlite3_malloc64 */
+
+typedef struct EaseTraining {
+  TrainOptions common;
+  int values; /* 1: the ratings are X, else 1 for each */
+  int max_memory;
+  double max_seconds; /* 0: as long as it takes */
+} EaseTraining;
+
+static const Option ease_options[] = {
+    TRAIN_OPTIONS(EaseTraining),
+    SIZE_OPTION(EaseTraining, "lambda"),
+    SIZE_OPTION(EaseTraining, "size"),
+    {.name = "values", .type = OPTION_CHOICE, .offset = offsetof(EaseTraining, values), .choices = VALUES},
+    {.name = "max_memory",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(EaseTraining, max_memory),
+     .minimum = 1,
+     .maximum = 1e9},
+    {.name = "max_seconds",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(EaseTraining, max_seconds),
+     .minimum = 0,
+     .maximum = 1e9},
+};
+
+typedef struct EaseState {
+  struct timespec began;
+} EaseState;
+
+static void ease_set_defaults(TrainOptions *common) { ((EaseTraining *)common)->max_memory = DEFAULT_MEMORY; }
+
+static ValuesRead values_read(const TrainOptions *common) {
+  return ((const EaseTraining *)common)->values ? VALUES_RATINGS : VALUES_LIKES;
+}
+
+/* "42 s", "7 minutes": as exact as it can be known. */
+static const char *format_seconds(double seconds, char *text, int size) {
+  if (seconds < 100)
+    sqlite3_snprintf(size, text, "%.*f s", seconds < 10 ? 1 : 0, seconds);
+  else if (seconds < 6000)
+    sqlite3_snprintf(size, text, "%.0f minutes", seconds / 60);
+  else
+    sqlite3_snprintf(size, text, "%.1f hours", seconds / 3600);
+  return text;
+}
+
+/* What can be known before anything is computed: whether the memory is enough, and how long it will take. */
+static int check_costs(Training *training, Error *error) {
+  const EaseTraining *options = (const EaseTraining *)training->options;
+  const SparseMatrix *by_user = &training->data.by_user;
+  enum { MEGABYTE = 1 << 20 };
+  uint64_t items = by_user->columns, stored = items * items * sizeof(float);
+  uint64_t bytes = ease_bytes(items, by_user->start[by_user->rows], by_user->value != NULL);
+  bytes = bytes > UINT64_MAX - stored ? UINT64_MAX : bytes + stored;
+  int too_large = bytes / MEGABYTE >= (uint64_t)options->max_memory, in_one_piece = stored > (uint64_t)MOST_BYTES;
+  char took[40];
+  double seconds = 0;
+  if (!too_large && !in_one_piece && options->max_seconds <= 0) return SQLITE_OK;
+  int code = interrupt_error(error, ease_seconds(items, training->threads, &seconds, &training->interrupt.cancel));
+  if (code != SQLITE_OK) return code;
+  format_seconds(seconds, took, sizeof took);
+  if (too_large)
+    return error_set(error, SQLITE_ERROR,
+                     "ease_train: weights between %lld items take %lld MB of memory to compute, more than "
+                     "\"max_memory\" allows (%d MB), and about %s: raise it, train on fewer items, or use knn_train",
+                     (int64_t)items, (int64_t)(bytes / MEGABYTE) + 1, options->max_memory, took);
+  if (in_one_piece)
+    return error_set(
+        error, SQLITE_ERROR,
+        "ease_train: weights between %lld items would be %lld MB in one piece, and SQLite allocates no more "
+        "than %lld MB at once: train on fewer items, or use knn_train",
+        (int64_t)items, (int64_t)(stored / MEGABYTE) + 1, MOST_BYTES / MEGABYTE);
+  if (seconds <= options->max_seconds) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "ease_train: weights between %lld items take about %s and %lld MB of memory to compute, longer than "
+                   "\"max_seconds\" allows (%!.3g s): raise it, train on fewer items, or use knn_train",
+                   (int64_t)items, took, (int64_t)(bytes / MEGABYTE) + 1, options->max_seconds);
+}
+
+static int ease_start(Training *training, Error *error) {
+  const EaseTraining *options = (const EaseTraining *)training->options;
+  EaseState *state = training->state;
+  TrainedModel *trained = &training->trained;
+  clock_gettime(CLOCK_MONOTONIC, &state->began);
+  if (!options->common.history)
+    return error_set(error, SQLITE_ERROR,
+                     "ease_train: the model can't answer without what users did: leave \"history\": false out");
+  int code = check_costs(training, error);
+  if (code != SQLITE_OK) return code;
+  trained->algorithm = "ease";
+  trained->shape = (ModelShape){
+      .score_head = HEAD_RANKING,
+      .prediction_head = -1,
+      .minimum = training->data.minimum,
+      .maximum = training->data.maximum,
+      .average = training->data.mean,
+      .rated = options->values && training->data.explicit_ratings,
+      .links = LINK_ITEM_WEIGHTS,
+      .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
+  };
+  char *values = options_choice(VALUES, options->values);
+  trained->resolved = sqlite3_mprintf(
+      "{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"max_seconds\":%!.15g,\"test\":%!.15g,"
+      "\"seed\":%llu}",
+      training->size, values, options->max_memory, options->max_seconds, options->common.test, options->common.seed);
+  int complete = values && trained->resolved;
+  sqlite3_free(values);
+  return complete ? SQLITE_OK : error_no_memory(error);
+}
+
+/* The weights, row by row out of the inverse. */
+static int take_weights(Training *training, const Ease *ease, Error *error) {
+  enum { ROWS = 64 };
+  const Cancel *cancel = &training->interrupt.cancel;
+  size_t items = ease->items;
+  float *weights = training->trained.weights = memory_alloc(items, items * sizeof *weights);
+  int code = weights ? SQLITE_OK : error_no_memory(error);
+  for (size_t first = 0; first < items && code == SQLITE_OK; first += ROWS) {
+    size_t count = items - first < ROWS ? items - first : ROWS;
+    ease_rows(ease, first, count, weights + first * items);
+    code = interrupt_error(error, cancel_poll(cancel));
+  }
+  return code;
+}
+
+static int ease_step(Training *training, FitRow *row, int *done, Error *error) {
+  const EaseTraining *options = (const EaseTraining *)training->options;
+  EaseState *state = training->state;
+  const Cancel *cancel = &training->interrupt.cancel;
+  const SparseMatrix *likes = &training->data.by_user;
+  Ease ease = {0};
+  const EaseOptions fit = {
+      .lambda = training->size, .threads = training->threads, .share = &training->interrupt.progress.share};
+  *done = 1;
+  *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  int code = options->values ? SQLITE_OK : training_likes(training, &likes, error);
+  SparseMatrix x = *likes;
+  if (!options->values) x.value = NULL;
+  if (code == SQLITE_OK) code = interrupt_error(error, ease_fit(&ease, &x, &fit, cancel, error));
+  if (code == SQLITE_OK) code = take_weights(training, &ease, error);
+  const Links links = {.items = ease.items, .dense = training->trained.weights, .linked = ease.items};
+  ease_free(&ease);
+  if (code == SQLITE_OK) code = links_test(training, &links, options->values, &row->test, error);
+  row->seconds = seconds_since(&state->began);
+  return code;
+}
+
+const Family ease_family = {
+    .name = "ease",
+    .function = "ease_train",
+    .reads_ratings = 1,
+    .values = values_read,
+    .size_key = "lambda",
+    .usage = "ease_train(source [, lambda] [, options])",
+    .size = "regularization lambda",
+    .size_minimum = 1e-6,
+    .size_maximum = 1e12,
+    .size_default = 500, /* as on MovieLens 20M in the paper; tests/bench/sizes.py shows others */
+    .size_is_real = 1,
+    .options = ease_options,
+    .option_count = sizeof ease_options / sizeof *ease_options,
+    .options_size = sizeof(EaseTraining),
+    .state_size = sizeof(EaseState),
+    .set_defaults = ease_set_defaults,
+    .start = ease_start,
+    .step = ease_step,
+};

@@ -1,0 +1,290 @@
+/* The family kmeans: see kmeans_train.h. How the clusters are found is at the top of learn/kmeans.c.
+ *
+ * From ratings a cluster has a mean for each item (or each user, where items are in clusters):
+ *
+ *     score(u, i) = mean of the ratings of item i by the users of u's cluster,
+ *
+ * which is one factor a cluster: u's vector is 1 in her cluster and 0 in the others. Where fewer than `min_support` of
+ * them have rated it, it is the mean of all its ratings, with as many more at the mean of all ratings, so that one
+ * enthusiast does not put an item on top. Without ratings it is the share of the cluster that has the item. */
+#include "kmeans_train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "ranking_holdout.h"
+
+#define SIDES "user|item"
+#define CENTERS "none|mean"
+
+static const Option kmeans_options[] = {
+    TRAIN_OPTIONS(KmeansTraining),
+    COLD_START_OPTION(KmeansTraining),
+    SIZE_OPTION(KmeansTraining, "clusters"),
+    SIZE_OPTION(KmeansTraining, "k"),
+    SIZE_OPTION(KmeansTraining, "size"),
+    {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(KmeansTraining, by), .choices = SIDES},
+    {.name = "factors", .type = OPTION_TEXT, .offset = offsetof(KmeansTraining, factors)},
+    {.name = "id", .type = OPTION_COLUMN, .offset = offsetof(KmeansTraining, id)},
+    {.name = "columns", .type = OPTION_TEXTS, .offset = offsetof(KmeansTraining, columns)},
+    {.name = "center", .type = OPTION_CHOICE, .offset = offsetof(KmeansTraining, center), .choices = CENTERS},
+    {.name = "scale", .type = OPTION_BOOLEAN, .offset = offsetof(KmeansTraining, scale)},
+    {.name = "starts",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(KmeansTraining, starts),
+     .minimum = 1,
+     .maximum = 10000},
+    {.name = "iterations",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(KmeansTraining, iterations),
+     .minimum = 1,
+     .maximum = 100000},
+    {.name = "tolerance", .type = OPTION_NUMBER, .offset = offsetof(KmeansTraining, tolerance), .maximum = 1},
+    {.name = "batch_size", .type = OPTION_INTEGER, .offset = offsetof(KmeansTraining, batch_size), .maximum = 1e9},
+    {.name = "min_support",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(KmeansTraining, min_support),
+     .minimum = 1,
+     .maximum = 1e9},
+};
+
+static void kmeans_set_defaults(TrainOptions *common) {
+  KmeansTraining *options = (KmeansTraining *)common;
+  options->starts = 3;
+  options->iterations = 100;
+  options->tolerance = 1e-4;
+  options->min_support = 3;
+}
+
+static void free_options(TrainOptions *common) {
+  KmeansTraining *options = (KmeansTraining *)common;
+  sqlite3_free(options->factors);
+  sqlite3_free(options->id.name);
+  option_texts_free(&options->columns);
+}
+
+/* What is only of use to a table and what only to ratings. */
+static int kmeans_check(const Training *training, Error *error) {
+  const KmeansTraining *options = (const KmeansTraining *)training->options;
+  const char *function = training->family->function;
+  if (kmeans_is_table(options) && training->given)
+    return error_set(error, SQLITE_ERROR, "%s: a table of numbers has no ratings to be judged by", function);
+  if (kmeans_is_table(options) && (options->factors || options->by || options->center || options->common.test > 0))
+    return error_set(error, SQLITE_ERROR,
+                     "%s: \"id\" and \"columns\" are for tables of numbers: \"factors\", \"by\", \"center\" and "
+                     "\"test\" are for ratings",
+                     function);
+  if (options->scale && !options->factors && !kmeans_is_table(options))
+    return error_set(error, SQLITE_ERROR,
+                     "%s: \"scale\" is for factors and tables of numbers: rows of ratings are on one scale (there is "
+                     "\"center\" for them)",
+                     function);
+  if (options->factors && options->center)
+    return error_set(error, SQLITE_ERROR, "%s: \"center\" is for rows of ratings, not for \"factors\"", function);
+  int table = kmeans_is_table(options);
+  const OptionUse uses[] = {
+      {"factors|by|center|test|user|item|rating|timestamp|duplicates|min_support|history", !table,
+       "of ratings, not of a table of numbers"},
+      {"center", !options->factors, "of rows of ratings, not with \"factors\""},
+      {"scale", table || options->factors, "with \"factors\", or of a table of numbers"},
+  };
+  return training_check_uses(training, uses, sizeof uses / sizeof *uses, error);
+}
+
+static int kmeans_read(Training *training, Error *error) {
+  if (kmeans_is_table((const KmeansTraining *)training->options)) return kmeans_read_table(training, error);
+  int code = training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
+  if (code != SQLITE_OK) return code;
+  return interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
+                                                 &training->interrupt.cancel));
+}
+
+static int describe(Training *training, Error *error) {
+  const KmeansTraining *options = (const KmeansTraining *)training->options;
+  TrainedModel *trained = &training->trained;
+  int k = (int)training->size, explicit_ratings = training->data.explicit_ratings;
+  int head = explicit_ratings || kmeans_is_table(options) ? HEAD_RATING : HEAD_RANKING;
+  trained->algorithm = options->batch_size ? "minibatch" : "lloyd";
+  trained->shape = (ModelShape){
+      .score_head = head,
+      .prediction_head = explicit_ratings ? HEAD_RATING : -1,
+      .range = RANGE_CLIP,
+      .minimum = training->data.minimum,
+      .maximum = training->data.maximum,
+      .average = training->data.mean,
+      .rated = explicit_ratings,
+      .clusters = k,
+      .cluster_side = kmeans_is_table(options) ? CLUSTER_ROWS
+                      : options->by            ? CLUSTER_ITEMS
+                                               : CLUSTER_USERS,
+  };
+  trained->shape.rank[head] = k;
+  static const char *const of[] = {"user", "item"}, *const centers[] = {"none", "mean"};
+  trained->resolved = sqlite3_mprintf(
+      "{\"k\":%d,\"by\":\"%s\",\"center\":\"%s\",\"scale\":%s,\"starts\":%d,\"iterations\":%d,\"tolerance\":%!.15g,"
+      "\"batch_size\":%d,\"min_support\":%d,\"test\":%!.15g,\"seed\":%llu}",
+      k, of[options->by], centers[options->center], options->scale ? "true" : "false", options->starts,
+      options->iterations, options->tolerance, options->batch_size, options->min_support, options->common.test,
+      options->common.seed);
+  return trained->resolved ? SQLITE_OK : error_no_memory(error);
+}
+
+static int kmeans_start(Training *training, Error *error) {
+  const KmeansTraining *options = (const KmeansTraining *)training->options;
+  KmeansState *state = training->state;
+  clock_gettime(CLOCK_MONOTONIC, &state->began);
+  const OptionUse use = {"min_support", training->data.explicit_ratings, "where there are ratings to take means of"};
+  int code = training_check_uses(training, &use, 1, error);
+  if (code == SQLITE_OK) code = describe(training, error);
+  if (code == SQLITE_OK) code = kmeans_points(training, error);
+  if (code != SQLITE_OK) return code;
+  const KmeansOptions fit = {
+      .k = (size_t)training->size,
+      .starts = options->starts,
+      .iterations = options->iterations,
+      .tolerance = options->tolerance,
+      .batch_size = (size_t)options->batch_size,
+      .seed = options->common.seed,
+      .threads = training->threads,
+  };
+  code = kmeans_create(&state->kmeans, &state->rows, &fit, &training->interrupt.cancel, error);
+  if (code != SQLITE_OK) error_prefix(error, training->family->function);
+  return code;
+}
+
+/* ---- the means of clusters --------------------------------------------------------------------------------------- */
+
+/* The mean of each cluster's ratings in a row of `rows`, whose columns are the members; see the top. */
+static void cluster_means(const Training *training, const KmeansResult *result, const SparseMatrix *rows, size_t row,
+                          double *sum, double *support, float *vector) {
+  const KmeansTraining *options = (const KmeansTraining *)training->options;
+  double all = 0, n = (double)sparse_row_length(rows, row), damping = options->min_support;
+  memset(sum, 0, result->k * sizeof *sum);
+  memset(support, 0, result->k * sizeof *support);
+  for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
+    uint32_t cluster = result->cluster[rows->index[e]];
+    double value = (double)sparse_value(rows, e);
+    sum[cluster] += value;
+    support[cluster]++;
+    all += value;
+  }
+  double mean = (all + damping * training->data.mean) / (n + damping);
+  for (size_t c = 0; c < result->k; c++) {
+    if (!training->data.explicit_ratings)
+      vector[c] = result->count[c] ? (float)(support[c] / (double)result->count[c]) : 0;
+    else
+      vector[c] = (float)(support[c] >= damping ? sum[c] / support[c] : mean);
+  }
+}
+
+static int fill_factors(Training *training, const KmeansResult *result, Error *error) {
+  const KmeansTraining *options = (const KmeansTraining *)training->options;
+  TrainedModel *trained = &training->trained;
+  Factors *factors = &trained->heads[trained->shape.score_head];
+  const SparseMatrix *rows = options->by ? &training->data.by_user : &training->by_item;
+  size_t users = training->data.users.count, items = training->data.items.count;
+  double *sum = memory_alloc(result->k, sizeof *sum), *support = memory_alloc(result->k, sizeof *support);
+  int code = sum && support && factors_alloc(factors, users, items, (int)result->k, 0) == SQLITE_OK
+                 ? SQLITE_OK
+                 : error_no_memory(error);
+  size_t stride = (size_t)factors->stride, others = options->by ? users : items;
+  float *of_members = options->by ? factors->item : factors->user,
+        *of_others = options->by ? factors->user : factors->item;
+  for (size_t member = 0; member < result->rows && code == SQLITE_OK; member++)
+    of_members[member * stride + result->cluster[member]] = 1;
+  for (size_t row = 0; row < others && code == SQLITE_OK; row++) {
+    cluster_means(training, result, rows, row, sum, support, of_others + row * stride);
+    if (row % 256 == 0) code = interrupt_error(error, cancel_poll(&training->interrupt.cancel));
+  }
+  memory_free(sum);
+  memory_free(support);
+  return code;
+}
+
+/* Clusters, distances, and the centroids in the units of the source. */
+static int take_clusters(Training *training, KmeansResult *result, Error *error) {
+  const KmeansState *state = training->state;
+  TrainedModel *trained = &training->trained;
+  size_t columns = result->columns;
+  trained->shape.cluster_columns = (int64_t)columns;
+  trained->centroid = memory_alloc(result->k, columns * sizeof *trained->centroid);
+  if (!trained->centroid) return error_no_memory(error);
+  for (size_t i = 0; i < result->k * columns; i++) {
+    double unit = state->unit ? state->unit[i % columns] : 1, middle = state->middle ? state->middle[i % columns] : 0;
+    trained->centroid[i] = (float)(result->centroid[i] * unit + middle);
+    if (!isfinite(trained->centroid[i]))
+      return error_set(error, SQLITE_ERROR, "a column holds numbers that are too large for its means to be kept");
+  }
+  trained->cluster = result->cluster;
+  trained->distance = result->distance;
+  result->cluster = NULL;
+  result->distance = NULL;
+  return SQLITE_OK;
+}
+
+static int finish(Training *training, FitRow *row, Error *error) {
+  KmeansState *state = training->state;
+  KmeansResult result;
+  int code = interrupt_error(error, kmeans_finish(state->kmeans, &result, &training->interrupt.cancel, error));
+  if (code != SQLITE_OK) return code;
+  int64_t clusters = 0; /* which may be fewer than k, where points are the same */
+  for (size_t c = 0; c < result.k; c++) clusters += result.count[c] > 0;
+  code = fill_factors(training, &result, error);
+  if (code == SQLITE_OK) code = take_clusters(training, &result, error);
+  if (code == SQLITE_OK)
+    code = holdout_test(training, row->head, &training->trained.heads[row->head], &row->test, error);
+  sqlite3_free(training->counts);
+  training->counts = sqlite3_mprintf("{\"clusters\":%lld,\"inertia\":%!.15g}", clusters, result.inertia);
+  if (code == SQLITE_OK && !training->counts) code = error_no_memory(error);
+  kmeans_result_free(&result);
+  return code;
+}
+
+static int kmeans_step(Training *training, FitRow *row, int *done, Error *error) {
+  KmeansState *state = training->state;
+  KmeansReport report;
+  *row = (FitRow){.head = training->trained.shape.score_head, .train = NAN, .test = NAN};
+  int code = interrupt_error(error, kmeans_iterate(state->kmeans, &report, &training->interrupt.cancel, error));
+  if (code != SQLITE_OK) return code;
+  row->epoch = ++state->epoch;
+  row->loss = report.inertia;
+  *done = report.done;
+  if (*done) code = finish(training, row, error);
+  row->seconds = seconds_since(&state->began);
+  return code;
+}
+
+static void kmeans_end(Training *training) {
+  KmeansState *state = training->state;
+  kmeans_destroy(state->kmeans);
+  memory_free_aligned(state->dense);
+  memory_free(state->sparse.value);
+  memory_free(state->middle);
+  memory_free(state->unit);
+  memory_free(state->table);
+}
+
+const Family kmeans_family = {
+    .name = "kmeans",
+    .function = "kmeans_train",
+    .reads_ratings = 1,
+    .advice = "a table of numbers is read by the options \"id\" and \"columns\"",
+    .size_key = "clusters",
+    .usage = "kmeans_train(source, k [, options])", /* or among the options */
+    .size = "number of clusters",
+    .size_minimum = 1,
+    .size_maximum = 4096,
+    .size_default = NAN, /* how many groups there are is the user's question */
+    .options = kmeans_options,
+    .option_count = sizeof kmeans_options / sizeof *kmeans_options,
+    .options_size = sizeof(KmeansTraining),
+    .state_size = sizeof(KmeansState),
+    .set_defaults = kmeans_set_defaults,
+    .check = kmeans_check,
+    .read = kmeans_read,
+    .start = kmeans_start,
+    .step = kmeans_step,
+    .end = kmeans_end,
+    .free_options = free_options,
+};

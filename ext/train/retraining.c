@@ -1,0 +1,135 @@
+/* Training a model again from its source, with the options it was given, in two ways:
+ *
+ *     SELECT recommend_retrain('taste' [, options])       holds no lock while it learns: others go on writing
+ *     INSERT INTO taste(taste) VALUES('retrain')          a plain write, which a trigger or a replicated host can make;
+ *                                                         it has the database to itself from its first moment on
+ *
+ * m_config says what the model was trained from. Nothing that is stored in the file is ever run as SQL: of the source
+ * only the name of a table or view is used. Options that the caller gives take the place of those that the model
+ * keeps, which it then keeps in their stead. */
+#include "retraining.h"
+
+#include "../data/option_objects.h"
+#include "../model/store.h"
+
+/* ---- what a model was trained from ------------------------------------------------------------------------------- */
+
+typedef struct Origin {
+  char *family, *source, *source_schema, *options;
+  double size;
+  int is_query;
+} Origin;
+
+static void origin_free(Origin *origin) {
+  sqlite3_free(origin->family);
+  sqlite3_free(origin->source);
+  sqlite3_free(origin->source_schema);
+  sqlite3_free(origin->options);
+}
+
+static int copy_text(ModelName name, sqlite3_stmt *statement, int column, char **copy, Error *error) {
+  const char *text = (const char *)sqlite3_column_text(statement, column);
+  if (!text && sqlite3_column_type(statement, column) != SQLITE_NULL) return error_no_memory(error);
+  if (!text) return shadow_damaged(error, name, "it does not say what it was trained from");
+  *copy = sqlite3_mprintf("%s", text);
+  return *copy ? SQLITE_OK : error_no_memory(error);
+}
+
+static int read_origin(sqlite3 *db, ModelName name, Origin *origin, Error *error) {
+  sqlite3_stmt *statement = NULL;
+  int code =
+      shadow_prepare(db, name, &statement, error,
+                     "SELECT max(value) FILTER (WHERE key = 'family'), max(value) FILTER (WHERE key = 'source'), "
+                     "max(value) FILTER (WHERE key = 'source_schema'), "
+                     "max(value) FILTER (WHERE key = 'options'), max(value) FILTER (WHERE key = 'size'), "
+                     "max(value) FILTER (WHERE key = 'source_is_query') FROM \"%w\".\"%w_config\"",
+                     name.schema, name.name);
+  if (code != SQLITE_OK) return code;
+  code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) {
+    code = copy_text(name, statement, 0, &origin->family, error);
+    if (code == SQLITE_OK) code = copy_text(name, statement, 1, &origin->source, error);
+    if (code == SQLITE_OK) code = copy_text(name, statement, 2, &origin->source_schema, error);
+    if (code == SQLITE_OK) code = copy_text(name, statement, 3, &origin->options, error);
+    origin->size = sqlite3_column_double(statement, 4);
+    origin->is_query = sqlite3_column_int(statement, 5) != 0;
+  } else {
+    error_from_database(error, db, code, NULL);
+  }
+  sqlite3_finalize(statement);
+  return code;
+}
+
+/* ---- training ---------------------------------------------------------------------------------------------------- */
+
+/* `more` before the options that the model keeps; the size stands among them too, under its own name or as "size". */
+static int merge_options(const char *caller, ModelName name, const char *more, TrainRequest *request, Origin *origin,
+                         Error *error) {
+  char *rest = NULL, *none = NULL, *kept = NULL, *nothing = NULL, *merged = NULL;
+  int code = options_part(caller, more, NULL, 0, "", &none, &rest, error), renames = 0;
+  if (code == SQLITE_OK) code = family_take_size(request->family, caller, &rest, &request->size, NULL, error);
+  if (code == SQLITE_OK && (renames = options_have(rest, "model")) < 0) code = error_no_memory(error);
+  if (code == SQLITE_OK && renames)
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: the model is \"%s\" and keeps its name: leave the option \"model\" out, or train another "
+                     "by %s",
+                     caller, name.name, request->family->usage);
+  if (code == SQLITE_OK) code = options_part(caller, origin->options, NULL, 0, "", &nothing, &kept, error);
+  if (code == SQLITE_OK && !(merged = options_merge(kept, rest))) code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    sqlite3_free(origin->options);
+    origin->options = merged;
+  }
+  sqlite3_free(rest);
+  sqlite3_free(none);
+  sqlite3_free(kept);
+  sqlite3_free(nothing);
+  return code;
+}
+
+/* Can it be trained again? */
+static int check_origin(const char *caller, ModelName name, const Origin *origin, const Family **family, Error *error) {
+  *family = family_named(origin->family);
+  if (!*family) return shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin->family);
+  if (!origin->is_query) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR,
+                   "%s: model \"%s\" was trained from a SELECT, which is not run again, since it comes from the "
+                   "database file: make it a view, and train from the view once, as in CREATE VIEW \"%w_source\" AS "
+                   "SELECT …; SELECT %s('%q_source', %s'{\"model\": \"%s\"}')",
+                   caller, name.name, name.name, (*family)->function, name.name, (*family)->size ? "…, " : "",
+                   name.name);
+}
+
+int retrain_begin(Connection *connection, const char *caller, ModelName name, const char *more, Training **training,
+                  Error *error) {
+  Origin origin = {0};
+  char *source = NULL;
+  TrainRequest request = {.model = &name, .from_file = 1, .more = more};
+  *training = NULL;
+  int code = read_origin(connection->db, name, &origin, error);
+  if (code == SQLITE_OK) code = check_origin(caller, name, &origin, &request.family, error);
+  request.size = origin.size;
+  if (code == SQLITE_OK && more) code = merge_options(caller, name, more, &request, &origin, error);
+  int elsewhere = origin.source_schema && *origin.source_schema;
+  if (code == SQLITE_OK &&
+      !(source = sqlite3_mprintf("\"%w\".\"%w\"", elsewhere ? origin.source_schema : name.schema, origin.source)))
+    code = error_no_memory(error);
+  if (code == SQLITE_OK) {
+    request.source = source;
+    request.options = origin.options;
+    code = training_begin(connection, &request, training, error);
+  }
+  if (code == SQLITE_OK) (*training)->replaces = 1;
+  sqlite3_free(source);
+  origin_free(&origin);
+  return code;
+}
+
+int retrain_command(Connection *connection, ModelName name, Error *error) {
+  Training *training = NULL;
+  int code = retrain_begin(connection, "retrain", name, NULL, &training, error);
+  if (code == SQLITE_OK) code = training_run(training, error);
+  if (code == SQLITE_OK) code = training_store(training, error);
+  training_end(training);
+  return code;
+}

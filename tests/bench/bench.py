@@ -19,10 +19,15 @@ import subprocess
 import sys
 import time
 
-import fold
-import neighbors
-import sgd
-import texts
+# The threads of the peers are their own, and a BLAS with more of them slows implicit down, as it says itself. NumPy
+# looks at this once, when it is loaded.
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import fold  # noqa: E402
+import neighbors  # noqa: E402
+import sgd  # noqa: E402
+import texts  # noqa: E402
 
 RANK = 64
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -47,8 +47,6 @@ def child_knn(bench, path, threads, similarity):
 
 def child_knn_peer(bench, folder, threads):
     from bench import peak_memory
-    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # implicit asks for it: its threads are its own
-        os.environ[variable] = "1"
     import numpy as np
     import scipy.sparse
     from implicit.nearest_neighbours import CosineRecommender

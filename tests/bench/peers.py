@@ -12,12 +12,8 @@ import json
 import os
 import statistics
 
-# implicit asks for it: its threads are its own. Before numpy is loaded.
-for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
-
-import numpy as np  # noqa: E402
-import scipy.sparse  # noqa: E402
+import numpy as np
+import scipy.sparse
 
 from bench import RANK, THREADS, clock, finished, per_epoch, ratio, seconds  # noqa: E402
 

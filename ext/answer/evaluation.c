@@ -9,7 +9,6 @@
 #include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../data/interrupt.h"
 #include "../model/model_scorer.h"
 #include "../model/store.h"
 #include "predictor.h"
@@ -128,7 +127,7 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
     rating_errors_add(&judge->errors, prediction, (double)sparse_value(cells, e));
     /* The nearest raters of a cell are searched for among all users or items. */
     if ((judge->predictor.search || e % 256 == 0) && code == SQLITE_OK)
-      code = interrupt_error(error, cancel_poll(judge->cancel));
+      code = error_from_code(error, cancel_poll(judge->cancel));
   }
   return code;
 }
@@ -161,8 +160,8 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
       }
       code = judge_ratings(judge, model, source_user, &who, error);
     }
-    if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, learned, items_scorer(items)));
-    if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, blank, popularity_scorer(judge)));
+    if (code == SQLITE_OK) code = error_from_code(error, judge_block(judge, learned, items_scorer(items)));
+    if (code == SQLITE_OK) code = error_from_code(error, judge_block(judge, blank, popularity_scorer(judge)));
     users_free(&users);
   }
   return code;
@@ -178,10 +177,10 @@ static int judge_unknown_users(Judge *judge, const uint8_t *known, Block *blank,
     if (code != SQLITE_OK || judge->options->cold_start != COLD_ESTIMATE) continue;
     block_add(blank, judge, user, NULL, NULL, 0, NULL);
     if (blank->count < judge->block) continue;
-    code = interrupt_error(error, judge_block(judge, blank, popularity_scorer(judge)));
+    code = error_from_code(error, judge_block(judge, blank, popularity_scorer(judge)));
     block_clear(blank);
   }
-  if (code == SQLITE_OK) code = interrupt_error(error, judge_block(judge, blank, popularity_scorer(judge)));
+  if (code == SQLITE_OK) code = error_from_code(error, judge_block(judge, blank, popularity_scorer(judge)));
   return code;
 }
 

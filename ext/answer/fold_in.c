@@ -9,11 +9,6 @@
 #include "../model/store.h"
 #include "neighborhood.h"
 
-static int report(Error *error, int code) {
-  if (code == SQLITE_OK) return SQLITE_OK;
-  return code == SQLITE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
-}
-
 int fold_check(const ModelItems *items, ModelName name, Error *error) {
   const ModelShape *shape = &items->shape;
   for (int head = 0; head < HEADS && !shape->cosine; head++)
@@ -243,7 +238,7 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
                   Error *error) {
   const ModelShape *shape = &items->shape;
   int code = SQLITE_OK;
-  if (shape->cosine) return report(error, sum_vectors(items, (Profile)shape->profile, history, row));
+  if (shape->cosine) return error_from_code(error, sum_vectors(items, (Profile)shape->profile, history, row));
   for (int head = 0; head < HEADS && code == SQLITE_OK; head++) {
     Gathered gathered;
     if (!shape->rank[head] && shape->biases[head]) row[store_bias_place(shape, head)] = fold_bias(items, head, history);
@@ -258,20 +253,20 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
     gathered_free(&gathered);
     memory_free_aligned(solved);
   }
-  return report(error, code);
+  return error_from_code(error, code);
 }
 
 int fold_user(Model *model, ModelItems *items, Profile profile, const History *history, ModelUser *user,
               const Cancel *cancel, Error *error) {
   *user = (ModelUser){0};
   if (items->shape.links == LINK_USER_NEIGHBORS) return neighborhood_user(model, items, history, user, cancel, error);
-  if (shape_sums(&items->shape)) return report(error, user_from_history(items, profile, history, user));
+  if (shape_sums(&items->shape)) return error_from_code(error, user_from_history(items, profile, history, user));
   float *row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
   int code = row ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK)
-    code = items->shape.cosine ? report(error, sum_vectors(items, profile, history, row))
+    code = items->shape.cosine ? error_from_code(error, sum_vectors(items, profile, history, row))
                                : fold_user_row(items, NULL, history, row, cancel, error);
-  if (code == SQLITE_OK) code = report(error, user_from_row(&items->shape, row, user));
+  if (code == SQLITE_OK) code = error_from_code(error, user_from_row(&items->shape, row, user));
   memory_free(row);
   return code;
 }
@@ -282,11 +277,11 @@ int fold_user(Model *model, ModelItems *items, Profile profile, const History *h
 static int users_gram(Model *model, const ModelItems *items, int head, double **weighted, const Cancel *cancel,
                       Error *error) {
   AlsGram gram;
-  int code = report(error, als_gram_begin(&gram, items->shape.rank[head]));
+  int code = error_from_code(error, als_gram_begin(&gram, items->shape.rank[head]));
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(model); first += ALS_GRAM_ROWS) {
     ModelUsers users;
     code = model_users(model, items, first, ALS_GRAM_ROWS, 0, &users, error);
-    if (code == SQLITE_OK) code = report(error, als_gram_add(&gram, users.vector[head], users.count, cancel));
+    if (code == SQLITE_OK) code = error_from_code(error, als_gram_add(&gram, users.vector[head], users.count, cancel));
     users_free(&users);
   }
   if (code == SQLITE_OK && !(*weighted = als_gram_take(&gram, items->shape.fold[head].missing_weight)))
@@ -325,7 +320,8 @@ int fold_item_row(Model *model, const ModelItems *items, const ModelUser *user, 
                                 .value = &rating,
                                 .others = (size_t)model_user_count(model) + (user == NULL),
                                 .gram = gram};
-    if (code == SQLITE_OK) code = report(error, fold_head(shape, head, &entries, scratch + stride, row, cancel));
+    if (code == SQLITE_OK)
+      code = error_from_code(error, fold_head(shape, head, &entries, scratch + stride, row, cancel));
     memory_free_aligned(scratch);
     memory_free(gram);
   }
@@ -443,8 +439,8 @@ int fold_contributions(ModelItems *items, const ModelUser *user, const History *
                        double *contribution, const Cancel *cancel, Error *error) {
   const ModelShape *shape = &items->shape;
   memset(contribution, 0, history->count * sizeof *contribution);
-  if (shape->cosine) return report(error, contributions_of_sum(items, user, history, item, contribution));
-  if (shape->links) return report(error, contributions_of_links(items, history, item, contribution));
+  if (shape->cosine) return error_from_code(error, contributions_of_sum(items, user, history, item, contribution));
+  if (shape->links) return error_from_code(error, contributions_of_links(items, history, item, contribution));
   if (!shape->rank[shape->score_head] || shape->fold[shape->score_head].method == FOLD_NONE) return SQLITE_OK;
-  return report(error, contributions_of_factors(items, user, history, item, contribution, cancel));
+  return error_from_code(error, contributions_of_factors(items, user, history, item, contribution, cancel));
 }

@@ -152,7 +152,7 @@ static int find_neighbors(Forgetting *forgetting, size_t first, size_t count, co
     code = neighborhood_of(forgetting->neighborhood, (uint32_t)(first + user), &lists, error);
     if (code == SQLITE_OK) code = live_new_list((uint32_t)(first + user), &lists, &forgetting->batch, error);
     neighbor_lists_free(&lists);
-    if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(&forgetting->interrupt.cancel));
+    if (code == SQLITE_OK) code = error_from_code(error, cancel_poll(&forgetting->interrupt.cancel));
   }
   return code;
 }
@@ -171,7 +171,7 @@ static int change_users(Forgetting *forgetting, Error *error) {
     if (code == SQLITE_OK && forgetting->neighborhood)
       code = find_neighbors(forgetting, first, users.count, changed, error);
     users_free(&users);
-    if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(&forgetting->interrupt.cancel));
+    if (code == SQLITE_OK) code = error_from_code(error, cancel_poll(&forgetting->interrupt.cancel));
   }
   return code;
 }

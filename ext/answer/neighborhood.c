@@ -5,7 +5,6 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../data/interrupt.h"
 #include "../model/all_histories.h"
 #include "../score/top_k.h"
 #include "predictor.h"
@@ -98,7 +97,7 @@ int neighborhood_find(Model *model, const ModelItems *items, uint32_t user, cons
   if (code == SQLITE_OK) code = search(&items->shape, &rows, user, lists, cancel, error);
   sparse_free(&rows);
   observed_release(observed);
-  return code == SQLITE_NOMEM ? error_no_memory(error) : interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 int neighborhood_user(Model *model, const ModelItems *items, const History *history, ModelUser *user,
@@ -155,7 +154,7 @@ int neighborhood_without(Model *model, const ModelItems *items, uint32_t item, N
     code = neighbors_create(&neighborhood->search, &neighborhood->rows, &neighborhood->features, &neighborhood->options,
                             cancel, error);
   observed_release(observed);
-  return code == SQLITE_NOMEM ? error_no_memory(error) : interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 int neighborhood_of(Neighborhood *neighborhood, uint32_t user, NeighborLists *lists, Error *error) {
@@ -164,7 +163,7 @@ int neighborhood_of(Neighborhood *neighborhood, uint32_t user, NeighborLists *li
   if (code == SQLITE_OK)
     code =
         choose(&neighborhood->options, neighborhood->similarity, neighborhood->support, neighborhood->rows.rows, lists);
-  return code == SQLITE_NOMEM ? error_no_memory(error) : interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 void neighborhood_end(Neighborhood *neighborhood) {

@@ -70,7 +70,7 @@ static int nearest_items(TableCall *call, Model *model, Nearest *state, int64_t 
     if (code == SQLITE_OK)
       code = nearest_items_block(&nearest, item, 1, top.capacity, state->entries, &state->count, parallel_threads(0),
                                  cancel);
-    code = interrupt_error(error, code);
+    code = error_from_code(error, code);
   }
   nearest_items_end(&nearest);
   return code;
@@ -135,7 +135,7 @@ static int scan_users(Model *model, const ModelItems *items, const UserScore *sc
     ModelUsers users;
     code = model_users(model, items, first, BLOCK, 0, &users, error);
     if (code == SQLITE_OK && items->shape.sparse)
-      code = interrupt_error(error, scan_sums(items, &users, first, score, query, top, cancel));
+      code = error_from_code(error, scan_sums(items, &users, first, score, query, top, cancel));
     for (size_t user = 0; code == SQLITE_OK && user < users.count && !items->shape.sparse; user++) {
       uint32_t index = (uint32_t)(first + user);
       if (items->shape.links) {
@@ -146,7 +146,7 @@ static int scan_users(Model *model, const ModelItems *items, const UserScore *sc
       top_k_offer(top, score->dense(query, vector, users.offset[head][user], index, stride), index);
     }
     users_free(&users);
-    if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(cancel));
+    if (code == SQLITE_OK) code = error_from_code(error, cancel_poll(cancel));
   }
   return code;
 }

@@ -31,7 +31,7 @@ static int item_similar_all_enter_block(AllSimilar *state, Error *error) {
   size_t items = state->items->ids.count;
   state->count = items - state->first < state->block ? items - state->first : state->block;
   state->item = state->row = 0;
-  return interrupt_error(error, nearest_items_block(&state->nearest, state->first, state->count, state->k, state->best,
+  return error_from_code(error, nearest_items_block(&state->nearest, state->first, state->count, state->k, state->best,
                                                     state->found, parallel_threads(0), &state->interrupt.cancel));
 }
 

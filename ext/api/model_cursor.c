@@ -151,7 +151,7 @@ static int rank_user(ModelCursor *cursor, Error *error) {
       .threads = parallel_threads(0),
       .cancel = &cursor->interrupt.cancel,
   };
-  return interrupt_error(error, ranking_start(&cursor->ranking, &request));
+  return error_from_code(error, ranking_start(&cursor->ranking, &request));
 }
 
 /* Reads one user; the model has begun. */

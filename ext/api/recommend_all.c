@@ -65,7 +65,7 @@ static int rank_block(Everyone *state, Error *error) {
     Queries queries = users_queries(state->reading.items, users, sparse);
     code = scorer_top_k(&scorer, &queries, excluded, state->k, state->best, state->found, parallel_threads(0),
                         &state->interrupt.cancel);
-    interrupt_error(error, code);
+    error_from_code(error, code);
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
     if (users->blank[user])

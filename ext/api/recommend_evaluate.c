@@ -155,7 +155,7 @@ static int read_source(TableCall *call, const EvaluateOptions *options, const Ca
     code = error_set(error, SQLITE_ERROR, "%s: the source is missing: call it as %s", name, call->function->usage);
   if (code == SQLITE_OK) code = source_resolve(call->connection->db, text, name, &source, error);
   if (code == SQLITE_OK) code = interactions_read(call->connection->db, &source, &reading, data, cancel, error);
-  if (code == SQLITE_OK && feedback) code = interrupt_error(error, interactions_drop_zeros(data, cancel));
+  if (code == SQLITE_OK && feedback) code = error_from_code(error, interactions_drop_zeros(data, cancel));
   source_free(&source);
   return code;
 }

@@ -129,7 +129,7 @@ static int forget_in(Connection *connection, ModelName name, ForgetSide side, sq
   } else if (own.message) {
     error_set(error, code, "recommend_forget: model \"%s\": %s", name.name, own.message);
   } else {
-    error_set(error, code, "%s", sqlite3_errstr(code));
+    error_from_code(error, code);
   }
   error_clear(&own);
   return code;

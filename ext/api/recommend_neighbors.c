@@ -53,7 +53,7 @@ static int enter_list(Neighborhoods *state, Error *error) {
   for (size_t i = 0; i < count && code == SQLITE_OK; i++)
     code = model_user_row(model, state->list.neighbor[i], &state->ids[i], NULL, error);
   model_end(model);
-  return code == SQLITE_OK ? interrupt_error(error, cancel_poll(&state->interrupt.cancel)) : code;
+  return code == SQLITE_OK ? error_from_code(error, cancel_poll(&state->interrupt.cancel)) : code;
 }
 
 /* To the next list that has an entry, if the current one has none left. */

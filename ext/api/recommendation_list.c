@@ -3,7 +3,6 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../data/interrupt.h"
 
 int recommendation_rank(TableCall *call, const ModelUser *user, const History *history, const Cancel *cancel,
                         Error *error) {
@@ -28,7 +27,7 @@ int recommendation_rank(TableCall *call, const ModelUser *user, const History *h
   request.candidates = candidates;
   if (code == SQLITE_OK) code = ranking_start(&state->ranking, &request);
   memory_free(candidates);
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 int recommendation_rewind(TableCall *call, Error *error) {

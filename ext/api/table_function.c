@@ -222,7 +222,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
     int rewound = call->function->rewind ? call->function->rewind(call, &error) : SQLITE_OK;
     if (rewound == SQLITE_OK) return SQLITE_OK;
     cursor->started = 0;
-    error_set(&error, rewound, "%s", sqlite3_errstr(rewound));
+    error_from_code(&error, rewound);
     return vtab_report(base->pVtab, &error);
   }
   end_call(cursor);
@@ -230,7 +230,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   int code = take_arguments(cursor, letters, values);
   if (code == SQLITE_OK) code = call->function->start(call, &error);
   if (code != SQLITE_OK) {
-    error_set(&error, code, "%s", sqlite3_errstr(code));
+    error_from_code(&error, code);
     code = vtab_report(base->pVtab, &error);
     end_call(cursor);
     return code;
@@ -247,7 +247,7 @@ static int cursor_next(sqlite3_vtab_cursor *base) {
   int code = function->next ? function->next(&cursor->call, &error) : SQLITE_OK;
   if (code == SQLITE_OK) return code;
   cursor->started = 0;
-  error_set(&error, code, "%s", sqlite3_errstr(code));
+  error_from_code(&error, code);
   return vtab_report(base->pVtab, &error);
 }
 

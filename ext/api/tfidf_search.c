@@ -30,7 +30,7 @@ static int search(TableCall *call, Model *model, Search *state, int64_t k, Error
     PostingsQuery sparse = {.index = query.term, .weight = query.weight, .count = query.count};
     Queries queries = {.count = 1, .vector = query.vector, .sparse = &sparse};
     code = scorer_top_k(&scorer, &queries, NULL, most, state->entries, &found, parallel_threads(0), &interrupt.cancel);
-    interrupt_error(error, code);
+    error_from_code(error, code);
   }
   while (items->shape.sparse && found && !(state->entries[found - 1].score > 0)) found--;
   call->rows = code == SQLITE_OK ? (int64_t)found : 0;

@@ -23,6 +23,11 @@ int error_set(Error *error, int code, const char *format, ...) {
   return code;
 }
 
+int error_from_code(Error *error, int code) {
+  if (code == CODE_OK) return error->code;
+  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "%s", sqlite3_errstr(code));
+}
+
 void error_prefix(Error *error, const char *who) {
   if (!error->message || (error->code & 0xff) == CODE_INTERRUPT) return;
   char *longer = sqlite3_mprintf("%s: %s", who, error->message);

@@ -23,6 +23,10 @@ static inline int error_no_memory(Error *error) {
   return error->code;
 }
 
+/* Records a code that came without words, as parallel_for, cancel_poll and most of learn/ return them, with those that
+ * SQLite has for it; CODE_OK passes. Returns the recorded code. */
+int error_from_code(Error *error, int code);
+
 /* Puts "who: " in front of the message that there is. */
 void error_prefix(Error *error, const char *who);
 

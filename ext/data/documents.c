@@ -158,9 +158,8 @@ static int read_rows(Reader *reader, sqlite3 *db, sqlite3_stmt *statement) {
     code = take_id(reader, statement, &kept);
     if (code == SQLITE_OK && kept)
       code = reader->counter ? take_texts(reader, statement) : take_vector(reader, statement);
-    if (code == SQLITE_OK && reader->documents->rows % ROWS_A_POLL == 0 &&
-        (code = cancel_poll(reader->cancel)) != SQLITE_OK)
-      error_set(reader->error, code, code == SQLITE_INTERRUPT ? "interrupted" : "%s", sqlite3_errstr(code));
+    if (code == SQLITE_OK && reader->documents->rows % ROWS_A_POLL == 0)
+      code = error_from_code(reader->error, cancel_poll(reader->cancel));
   }
   return code;
 }
@@ -253,8 +252,7 @@ static int sort_items(Reader *reader) {
   uint32_t *new_index = memory_alloc(documents->items.count, sizeof *new_index);
   int code = new_index ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
                        : SQLITE_NOMEM;
-  if (code == SQLITE_NOMEM) error_no_memory(reader->error);
-  if (code != SQLITE_OK) error_set(reader->error, code, "interrupted");
+  error_from_code(reader->error, code);
   for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++)
     if (reader->row_item[row] != DICTIONARY_NONE) reader->row_item[row] = new_index[reader->row_item[row]];
   memory_free(new_index);

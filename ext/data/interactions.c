@@ -440,8 +440,7 @@ int interactions_read(sqlite3 *db, const Source *source, const InteractionOption
   if (build->rows.with_times) rows_free(&build->rows);
   if (code == SQLITE_OK) code = fill_matrices(build);
   interactions->stars_added_up = code == SQLITE_OK && stars && interactions->duplicates > 0;
-  if (code == SQLITE_NOMEM) error_no_memory(error);
-  if (code != SQLITE_OK) error_set(error, code, "%s: %s", options->caller, sqlite3_errstr(code)); /* interrupted */
+  error_from_code(error, code);
   if (code != SQLITE_OK) interactions_free(interactions);
   build_free(build);
   return code;

@@ -79,9 +79,3 @@ void tick_end(Tick *tick) {
   sqlite3_finalize(tick->statement);
   tick->statement = NULL;
 }
-
-int interrupt_error(Error *error, int code) {
-  if (code == SQLITE_OK) return code;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  return error_set(error, code, "%s", sqlite3_errstr(code));
-}

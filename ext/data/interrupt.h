@@ -38,7 +38,4 @@ void interrupt_begin(Interrupt *interrupt, Tick *tick);
 void interrupt_end(Interrupt *interrupt); /* cleared is fine */
 void tick_end(Tick *tick);                /* finalizes the statement */
 
-/* Records the code that parallel_for, cancel_poll and the learners return; SQLITE_OK passes. */
-int interrupt_error(Error *error, int code);
-
 #endif

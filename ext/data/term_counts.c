@@ -258,9 +258,7 @@ static int add_block(TermCounter *counter, size_t *row, size_t *segment) {
 
 static int counting_error(const TermCounter *counter, int code, Error *error) {
   const char *caller = counter->options->caller;
-  if (code == SQLITE_OK) return code;
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code == SQLITE_INTERRUPT) return error_set(error, code, "interrupted");
+  if (code == SQLITE_OK || code == SQLITE_NOMEM || code == SQLITE_INTERRUPT) return error_from_code(error, code);
   if (code == SQLITE_TOOBIG) return error_set(error, code, "%s: there are more than 2147483647 terms", caller);
   return error_set(error, code, "%s: the tokenizer failed: %s", caller, sqlite3_errstr(code));
 }

@@ -302,8 +302,7 @@ static double train_rmse(const Als *als, const AlsLoss *loss) {
 
 /* Turns a half-step's code, and numbers that are none, into the error that says so. */
 static int check(const Als *als, int code, double loss, Error *error) {
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  if (code != CODE_OK) return error_set(error, code, "interrupted");
+  if (code != CODE_OK) return error_from_code(error, code);
   if (isfinite(loss)) return CODE_OK;
   return error_set(error, CODE_ERROR,
                    "the factors are no longer finite after epoch %d: raise \"regularization\" (it is %g), or look for "

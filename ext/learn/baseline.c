@@ -138,6 +138,5 @@ int baseline_fit(const SparseMatrix *by_user, const SparseMatrix *by_item, const
   int code = users.bias && items.bias ? fit_factors(options, &users, &items, factors, rmse, cancel) : CODE_NOMEM;
   memory_free(users.bias);
   memory_free(items.bias);
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  return code == CODE_OK ? CODE_OK : error_set(error, code, "interrupted");
+  return error_from_code(error, code);
 }

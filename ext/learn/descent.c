@@ -187,9 +187,7 @@ double descent_start_loss(const SparseMatrix *by_user, double mean, double init_
 }
 
 int descent_error(int code, int epoch, double learning_rate, Error *error) {
-  if (code == CODE_OK) return code;
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  if (code != CODE_ERROR) return error_set(error, code, "interrupted");
+  if (code != CODE_ERROR) return error_from_code(error, code);
   return error_set(error, code, "the factors are no longer finite after epoch %d: lower \"learning_rate\" (it is %g)",
                    epoch, learning_rate);
 }

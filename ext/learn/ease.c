@@ -89,7 +89,7 @@ int ease_fit(Ease *ease, const SparseMatrix *by_user, const EaseOptions *options
   if (code == CODE_OK) code = invert(ease, options, cancel, error);
   if (code == CODE_OK) return code;
   ease_free(ease);
-  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  return error_from_code(error, code);
 }
 
 /* What is right of the diagonal lies below it: there a row of the matrix serves all rows of B that are asked for. */

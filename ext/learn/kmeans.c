@@ -135,11 +135,6 @@ static int measure_spread(Kmeans *kmeans, const Cancel *cancel, Error *error) {
   return error_set(error, CODE_ERROR, "a row holds a value that is not finite, or too large to be squared");
 }
 
-static int with_words(Error *error, int code) {
-  if (code == CODE_OK) return code;
-  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
-}
-
 int kmeans_create(Kmeans **result, const KmeansRows *rows, const KmeansOptions *options, const Cancel *cancel,
                   Error *error) {
   *result = NULL;
@@ -162,7 +157,7 @@ int kmeans_create(Kmeans **result, const KmeansRows *rows, const KmeansOptions *
     *result = kmeans;
   else
     kmeans_destroy(kmeans);
-  return with_words(error, code);
+  return error_from_code(error, code);
 }
 
 void kmeans_destroy(Kmeans *kmeans) {
@@ -506,7 +501,7 @@ int kmeans_iterate(Kmeans *kmeans, KmeansReport *report, const Cancel *cancel, E
   double before = kmeans->inertia;
   if (code == CODE_OK)
     code = options->batch_size ? mini_batches(kmeans, cancel) : lloyd(kmeans, &report->changed, cancel);
-  if (code != CODE_OK) return with_words(error, code);
+  if (code != CODE_OK) return error_from_code(error, code);
   kmeans->iteration++;
   int settled = !options->batch_size && report->changed == 0;
   if (options->tolerance > 0 && isfinite(before) && before - kmeans->inertia < options->tolerance * before) settled = 1;
@@ -569,7 +564,7 @@ int kmeans_finish(Kmeans *kmeans, KmeansResult *result, const Cancel *cancel, Er
   int code = result->cluster && result->distance && result->centroid && result->count ? CODE_OK : CODE_NOMEM;
   if (code == CODE_OK) code = fill_result(kmeans, result, cancel);
   if (code != CODE_OK) kmeans_result_free(result);
-  return with_words(error, code);
+  return error_from_code(error, code);
 }
 
 void kmeans_result_free(KmeansResult *result) {

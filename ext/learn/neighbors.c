@@ -446,8 +446,7 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   if (code == CODE_OK) return CODE_OK;
   neighbors_destroy(*search);
   *search = NULL;
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  if (code != CODE_ERROR) return error_set(error, code, "interrupted");
+  if (code != CODE_ERROR) return error_from_code(error, code);
   return error_set(error, code, "there are ratings that are too large for similarities to be computed from");
 }
 

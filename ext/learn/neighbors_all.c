@@ -343,5 +343,5 @@ int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *ca
     return error_set(error, CODE_ERROR,
                      "there are more neighbours than memory is allowed for: raise \"max_memory\", give a "
                      "number of neighbours, or a higher \"threshold\"");
-  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  return error_from_code(error, code);
 }

@@ -116,9 +116,7 @@ static int nmf_epoch(void *state, FactorizerReport *report, int *done, const Can
     code = descent_measure(&nmf->factors, nmf->side[0].matrix, &penalty, threads, report, cancel);
   }
   nmf->epochs++;
-  if (code == CODE_OK) return code;
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  if (code != CODE_ERROR) return error_set(error, code, "interrupted");
+  if (code != CODE_ERROR) return error_from_code(error, code);
   return error_set(error, code,
                    "the factors are no longer finite after epoch %d: look for ratings that are far too large",
                    nmf->epochs);

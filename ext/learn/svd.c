@@ -341,13 +341,12 @@ static void report_on(Svd *svd, SvdReport *report) {
 int svd_iterate(Svd *svd, SvdReport *report, const Cancel *cancel, Error *error) {
   *report = (SvdReport){0};
   int code = svd->left.n > 0 ? iterate(svd, cancel) : cancel_poll(cancel);
-  if (code == CODE_NOMEM) return error_no_memory(error);
   if (code == CODE_ERROR)
     return error_set(
         error, CODE_ERROR,
         "the singular vectors are no longer finite in iteration %d: look for values that are far too large",
         svd->iterations + 1);
-  if (code != CODE_OK) return error_set(error, code, "interrupted");
+  if (code != CODE_OK) return error_from_code(error, code);
   svd->iterations++;
   report_on(svd, report);
   return CODE_OK;
@@ -424,7 +423,7 @@ int svd_finish(Svd *svd, SvdResult *result, const Cancel *cancel, Error *error) 
   int code = fill(svd, result, cancel);
   if (code == CODE_OK) return CODE_OK;
   svd_result_free(result);
-  return code == CODE_NOMEM ? error_no_memory(error) : error_set(error, code, "interrupted");
+  return error_from_code(error, code);
 }
 
 void svd_result_free(SvdResult *result) {

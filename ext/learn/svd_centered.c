@@ -155,8 +155,7 @@ static int begin(SvdCentered *svd, const SparseMatrix *by_item, const Cancel *ca
   svd->outer = means && options->missing == SVD_MISSING_ZERO;
   for (int side = 0; side < 2 && means && !svd->outer && code == CODE_OK; side++) code = center_cells(svd, side);
   if (code == CODE_OK) code = product_sparse_square(&svd->centered[0], &matrix.squared_norm, options->threads, cancel);
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  if (code != CODE_OK) return error_set(error, code, "interrupted");
+  if (code != CODE_OK) return error_from_code(error, code);
   double square[2] = {0, 0};
   for (int side = 0; side < 2 && svd->outer; side++)
     for (size_t row = 0; row < svd->centered[side].rows; row++)
@@ -199,8 +198,7 @@ static int centered_finish(void *state, FactorizerReport *report, const Cancel *
   FactorizerReport cells = {0};
   code = descent_measure(f, svd->by_user, &none, options->threads, &cells, cancel);
   report->train_rmse = cells.train_rmse;
-  if (code == CODE_NOMEM) return error_no_memory(error);
-  return code == CODE_OK ? code : error_set(error, code, "interrupted");
+  return error_from_code(error, code);
 }
 
 static const Factors *centered_factors(void *state) {

@@ -489,12 +489,11 @@ static int do_epoch(Word2vec *w, double *loss, const Cancel *cancel) {
 int word2vec_epoch(Word2vec *w, double *loss, const Cancel *cancel, Error *error) {
   *loss = 0;
   int code = do_epoch(w, loss, cancel);
-  if (code == CODE_NOMEM) return error_no_memory(error);
   if (code == CODE_ERROR)
     return error_set(error, CODE_ERROR,
                      "the vectors are no longer finite after epoch %d: lower \"learning_rate\" (it is %g)",
                      w->epochs + 1, w->options.learning_rate);
-  if (code != CODE_OK) return error_set(error, code, "interrupted");
+  if (code != CODE_OK) return error_from_code(error, code);
   w->epochs++;
   return CODE_OK;
 }

@@ -109,7 +109,7 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
     if (code == SQLITE_OK) code = check_lookups(model, &users, first, error);
     if (code == SQLITE_OK) count_entries(&items->shape, &users, counted);
     users_free(&users);
-    if (code == SQLITE_OK && (code = cancel_poll(cancel)) != SQLITE_OK) error_set(error, code, "interrupted");
+    if (code == SQLITE_OK) code = error_from_code(error, cancel_poll(cancel));
   }
   if (code == SQLITE_OK) code = check_popularity(model, items, counted, error);
   popularity_release(counted);

@@ -1,7 +1,6 @@
 /* Whom a model knew: see known_ids.h. */
 #include "known_ids.h"
 
-#include "../data/interrupt.h"
 #include "store.h"
 
 enum { POLL_IDS = 4096 }; /* between two looks at the wish to cancel */
@@ -36,7 +35,7 @@ static int each_id(sqlite3 *db, ModelName name, const char *side, int (*visit)(v
     Id id;
     int there = id_from_value(sqlite3_column_value(statement, 0), &id);
     if (there < 0 || (there > 0 && visit(context, &id) != SQLITE_OK)) code = error_no_memory(error);
-    if (code == SQLITE_OK && row % POLL_IDS == 0) code = interrupt_error(error, cancel_poll(cancel));
+    if (code == SQLITE_OK && row % POLL_IDS == 0) code = error_from_code(error, cancel_poll(cancel));
   }
   int finalized = sqlite3_finalize(statement);
   return code == SQLITE_OK && finalized != SQLITE_OK ? error_from_database(error, db, finalized, NULL) : code;

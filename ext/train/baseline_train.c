@@ -146,7 +146,7 @@ static int baseline_step(Training *training, FitRow *row, int *done, Error *erro
     row->epoch = options->method == BASELINE_BIAS ? options->epochs : 1;
     code = baseline_fit(&training->data.by_user, &training->by_item, &fit, &trained->heads[HEAD_RATING], &row->train,
                         cancel, error);
-    if (code != SQLITE_OK) return interrupt_error(error, code);
+    if (code != SQLITE_OK) return error_from_code(error, code);
     trained->shape.mean[HEAD_RATING] = trained->heads[HEAD_RATING].mean;
     row->loss = row->train;
   }

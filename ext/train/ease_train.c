@@ -68,7 +68,7 @@ static int check_costs(Training *training, Error *error) {
   char took[40];
   double seconds = 0;
   if (!too_large && !in_one_piece && options->max_seconds <= 0) return SQLITE_OK;
-  int code = interrupt_error(error, ease_seconds(items, training->threads, &seconds, &training->interrupt.cancel));
+  int code = error_from_code(error, ease_seconds(items, training->threads, &seconds, &training->interrupt.cancel));
   if (code != SQLITE_OK) return code;
   format_seconds(seconds, took, sizeof took);
   if (too_large)
@@ -130,7 +130,7 @@ static int take_weights(Training *training, const Ease *ease, Error *error) {
   for (size_t first = 0; first < items && code == SQLITE_OK; first += ROWS) {
     size_t count = items - first < ROWS ? items - first : ROWS;
     ease_rows(ease, first, count, weights + first * items);
-    code = interrupt_error(error, cancel_poll(cancel));
+    code = error_from_code(error, cancel_poll(cancel));
   }
   return code;
 }
@@ -148,7 +148,7 @@ static int ease_step(Training *training, FitRow *row, int *done, Error *error) {
   int code = options->values ? SQLITE_OK : training_likes(training, &likes, error);
   SparseMatrix x = *likes;
   if (!options->values) x.value = NULL;
-  if (code == SQLITE_OK) code = interrupt_error(error, ease_fit(&ease, &x, &fit, cancel, error));
+  if (code == SQLITE_OK) code = ease_fit(&ease, &x, &fit, cancel, error);
   if (code == SQLITE_OK) code = take_weights(training, &ease, error);
   const Links links = {.items = ease.items, .dense = training->trained.weights, .linked = ease.items};
   ease_free(&ease);

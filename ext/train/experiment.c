@@ -194,7 +194,7 @@ int experiment_read(Experiment *trial, Error *error) {
                      "grid and not for others: say which with the option \"duplicates\" (last, sum, mean)",
                      trial->caller);
   if (code == SQLITE_OK && trial->values != VALUES_RATINGS)
-    code = interrupt_error(error, interactions_drop_zeros(&trial->data, &trial->interrupt.cancel));
+    code = error_from_code(error, interactions_drop_zeros(&trial->data, &trial->interrupt.cancel));
   if (code != SQLITE_OK) return code;
   size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
   if (entries == 0 && data->zeros)
@@ -295,18 +295,18 @@ static int deal_out(const Experiment *trial, Deal *deal, double part, int whole,
   if (count == 1 && whole)
     return error_set(error, SQLITE_ERROR, "%s: \"%s\" has too few %s (1): some must be left to train on", trial->caller,
                      trial->source, things);
-  return interrupt_error(error, trial->folds > 1 ? deal_folds(deal, trial->folds, cancel)
+  return error_from_code(error, trial->folds > 1 ? deal_folds(deal, trial->folds, cancel)
                                                  : deal_part(deal, part, whole ? count - 1 : count, cancel));
 }
 
 static int deal_rows(Experiment *trial, double part, Error *error) {
   const SparseMatrix *cells = &trial->data.by_user;
   Deal deal;
-  int code = interrupt_error(error, deal_alloc(&deal, cells->start[cells->rows]));
+  int code = error_from_code(error, deal_alloc(&deal, cells->start[cells->rows]));
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++)
       deal.number[e] = draw(trial, user, cells->index[e]);
-    code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
+    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   if (code == SQLITE_OK) code = deal_out(trial, &deal, part, 1, "ratings", error);
   if (code == SQLITE_OK) memcpy(trial->fold, deal.fold, deal.count);
@@ -319,13 +319,13 @@ static int deal_users(Experiment *trial, double part, Error *error) {
   const SparseMatrix *cells = &trial->data.by_user;
   Drawn *drawn = alloc_drawn(trial);
   Deal deal;
-  int code = interrupt_error(error, deal_alloc(&deal, cells->rows));
+  int code = error_from_code(error, deal_alloc(&deal, cells->rows));
   if (code == SQLITE_OK && !drawn) code = error_no_memory(error);
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     const Id id = dictionary_id(&trial->data.users, user);
     int is_tested = held_out_of(trial, sparse_row_length(cells, user)) > 0;
     deal.number[user] = is_tested ? split_uniform(trial->options->seed, &id, 1) : NAN;
-    code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
+    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   int whole = trial->options->held_out >= 1;
   if (code == SQLITE_OK)
@@ -333,7 +333,7 @@ static int deal_users(Experiment *trial, double part, Error *error) {
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     if (deal.fold[user] != DEAL_NONE)
       hold_out(trial, user, held_out_of(trial, sparse_row_length(cells, user)), deal.fold[user], drawn);
-    code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
+    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   deal_free(&deal);
   memory_free(drawn);
@@ -352,7 +352,7 @@ int experiment_leave_one_out(Experiment *trial, Error *error) {
   number_folds(trial, 1);
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     if (sparse_row_length(cells, user) > 1) hold_out(trial, user, 1, 0, drawn);
-    code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
+    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   memory_free(drawn);
   if (code == SQLITE_OK) code = check_folds(trial, "no user has two ratings, one to be left out", error);
@@ -420,7 +420,7 @@ int experiment_deal_by_column(Experiment *trial, const char *column, Error *erro
   int code = read_folds(trial, column, &given, error);
   size_t count = 0;
   if (code == SQLITE_OK)
-    code = interrupt_error(error, distinct_values(&given.by_user, values, &count, &trial->interrupt.cancel));
+    code = error_from_code(error, distinct_values(&given.by_user, values, &count, &trial->interrupt.cancel));
   if (code == SQLITE_OK && (count < 2 || count > EXPERIMENT_MOST_FOLDS))
     code = error_set(error, SQLITE_ERROR,
                      "%s: column \"%s\" must have from 2 to %d different values, one a fold: it has %s", trial->caller,
@@ -437,7 +437,7 @@ int experiment_deal_by_column(Experiment *trial, const char *column, Error *erro
     Id id = dictionary_id(&trial->data.users, user);
     uint32_t row = dictionary_find(&given.users, &id);
     if (row != DICTIONARY_NONE) take_folds(trial, user, &given, row, item_index, values);
-    code = interrupt_error(error, cancel_poll(&trial->interrupt.cancel));
+    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   if (code == SQLITE_OK) code = check_folds(trial, "give its rows another fold, or none (NULL)", error);
   memory_free(item_index);
@@ -487,7 +487,7 @@ static int judge_trained(Experiment *trial, const TrainedModel *trained, const I
 }
 
 static int take(const Experiment *trial, const uint8_t *wanted, uint8_t mark, Interactions *taken, Error *error) {
-  return interrupt_error(error, interactions_take(&trial->data, wanted, mark, taken, &trial->interrupt.cancel));
+  return error_from_code(error, interactions_take(&trial->data, wanted, mark, taken, &trial->interrupt.cancel));
 }
 
 int experiment_run(Experiment *trial, int fold, const char *options, ExperimentResult *result, Error *error) {

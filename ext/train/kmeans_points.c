@@ -148,7 +148,7 @@ static int sort_rows(Training *training, Error *error) {
   }
   memory_free(place);
   memory_free(sorted);
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 int kmeans_read_table(Training *training, Error *error) {
@@ -202,7 +202,7 @@ static int make_dense(Training *training, size_t rows, Error *error) {
     for (size_t row = 0; row < rows; row++)
       state->dense[row * stride + column] =
           (float)((state->table[row * columns + column] - mean) / state->unit[column]);
-    code = interrupt_error(error, cancel_poll(&training->interrupt.cancel));
+    code = error_from_code(error, cancel_poll(&training->interrupt.cancel));
   }
   memory_free(state->table);
   state->table = NULL;
@@ -254,7 +254,7 @@ static int copy_users(FactorCopy *copy, Error *error) {
       copy_vector(copy, &copy->training->data.users, &id, users.vector[copy->head] + user * stride);
     }
     users_free(&users);
-    if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(&copy->training->interrupt.cancel));
+    if (code == SQLITE_OK) code = error_from_code(error, cancel_poll(&copy->training->interrupt.cancel));
   }
   return code;
 }

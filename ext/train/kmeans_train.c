@@ -96,7 +96,7 @@ static int kmeans_read(Training *training, Error *error) {
   if (kmeans_is_table((const KmeansTraining *)training->options)) return kmeans_read_table(training, error);
   int code = training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
   if (code != SQLITE_OK) return code;
-  return interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
+  return error_from_code(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
                                                  &training->interrupt.cancel));
 }
 
@@ -195,7 +195,7 @@ static int fill_factors(Training *training, const KmeansResult *result, Error *e
     of_members[member * stride + result->cluster[member]] = 1;
   for (size_t row = 0; row < others && code == SQLITE_OK; row++) {
     cluster_means(training, result, rows, row, sum, support, of_others + row * stride);
-    if (row % 256 == 0) code = interrupt_error(error, cancel_poll(&training->interrupt.cancel));
+    if (row % 256 == 0) code = error_from_code(error, cancel_poll(&training->interrupt.cancel));
   }
   memory_free(sum);
   memory_free(support);
@@ -226,7 +226,7 @@ static int take_clusters(Training *training, KmeansResult *result, Error *error)
 static int finish(Training *training, FitRow *row, Error *error) {
   KmeansState *state = training->state;
   KmeansResult result;
-  int code = interrupt_error(error, kmeans_finish(state->kmeans, &result, &training->interrupt.cancel, error));
+  int code = error_from_code(error, kmeans_finish(state->kmeans, &result, &training->interrupt.cancel, error));
   if (code != SQLITE_OK) return code;
   int64_t clusters = 0; /* which may be fewer than k, where points are the same */
   for (size_t c = 0; c < result.k; c++) clusters += result.count[c] > 0;
@@ -245,7 +245,7 @@ static int kmeans_step(Training *training, FitRow *row, int *done, Error *error)
   KmeansState *state = training->state;
   KmeansReport report;
   *row = (FitRow){.head = training->trained.shape.score_head, .train = NAN, .test = NAN};
-  int code = interrupt_error(error, kmeans_iterate(state->kmeans, &report, &training->interrupt.cancel, error));
+  int code = error_from_code(error, kmeans_iterate(state->kmeans, &report, &training->interrupt.cancel, error));
   if (code != SQLITE_OK) return code;
   row->epoch = ++state->epoch;
   row->loss = report.inertia;

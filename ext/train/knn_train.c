@@ -223,7 +223,7 @@ static int knn_step(Training *training, FitRow *row, int *done, Error *error) {
                             error);
   if (code == SQLITE_OK) code = neighbors_all(search, &trained->neighbors, cancel, error);
   neighbors_destroy(search);
-  if (code != SQLITE_OK) return interrupt_error(error, code);
+  if (code != SQLITE_OK) return error_from_code(error, code);
   const NeighborLists *lists = &trained->neighbors;
   const Links links = {
       .items = by_item->rows, .start = lists->start, .index = lists->neighbor, .weight = lists->similarity};

@@ -102,7 +102,7 @@ static int mf_start(Training *training, Error *error) {
   if (code != SQLITE_OK) return code;
   state->learner = mf_learner(options->algorithm);
   if (!state->learner->user_rows)
-    code = interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
+    code = error_from_code(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
                                                    &training->interrupt.cancel));
   if (code != SQLITE_OK) return code;
   if (options->objective != OBJECTIVE_RANKING) state->plans[state->plan_count++].head = HEAD_RATING;
@@ -130,7 +130,7 @@ static int end_head(Training *training, MfState *state, int *done, Error *error)
   ModelShape *shape = &training->trained.shape;
   if (shape->range == RANGE_MINMAX && shape->prediction_head == (int)plan->head) {
     int code = factors_extent(factors, &shape->low, &shape->high, training->threads, &training->interrupt.cancel);
-    if (code != SQLITE_OK) return interrupt_error(error, code);
+    if (code != SQLITE_OK) return error_from_code(error, code);
   }
   *done = ++state->current == state->plan_count;
   return *done ? SQLITE_OK : start_head(training, state, error);
@@ -179,7 +179,7 @@ static int mf_step(Training *training, FitRow *row, int *done, Error *error) {
   int last = 0;
   *done = 0;
   int code = fit->method->epoch(fit->state, &report, &last, cancel, error);
-  if (code != SQLITE_OK) return interrupt_error(error, code);
+  if (code != SQLITE_OK) return error_from_code(error, code);
   state->epoch++;
   last = last || is_last(options, state, report.loss);
   state->previous_loss = report.loss;
@@ -188,7 +188,7 @@ static int mf_step(Training *training, FitRow *row, int *done, Error *error) {
   const Factors *factors = code == SQLITE_OK ? fit->method->factors(fit->state) : NULL;
   row->test = NAN;
   if (factors) code = holdout_test(training, head, factors, &row->test, error);
-  if (code != SQLITE_OK) return interrupt_error(error, code);
+  if (code != SQLITE_OK) return error_from_code(error, code);
   row->epoch = state->epoch;
   row->head = head;
   row->loss = report.loss;

@@ -48,7 +48,7 @@ int holdout_judge(Training *training, const Holdout *holdout, const Scorer *scor
       .count = holdout->count, .queries = *queries, .excluded = holdout->excluded, .relevant = holdout->relevant};
   int code = ranking_scores_add(&scores, scorer, &block, &protocol, NULL, &training->interrupt.cancel);
   *ndcg = scores.users ? scores.sum[METRIC_NDCG][0] / (double)scores.users : NAN;
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 /* NDCG@10 of factors and the items' biases. */

@@ -42,7 +42,7 @@ static int decompose(Init *init, const SvdMatrix *matrix, Error *error) {
   while (code == SQLITE_OK && !report.done) code = svd_iterate(svd, &report, cancel, error);
   if (code == SQLITE_OK) code = svd_finish(svd, &init->svd, cancel, error);
   svd_destroy(svd);
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 static int decompose_sparse(Init *init, Error *error) {
@@ -53,7 +53,7 @@ static int decompose_sparse(Init *init, Error *error) {
   SvdMatrix matrix;
   int code = sparse_transpose(vectors, &transpose, init->training->threads, cancel);
   if (code == SQLITE_OK) code = svd_sparse(&matrix, &sparse, init->training->threads, cancel);
-  code = code == SQLITE_OK ? decompose(init, &matrix, error) : interrupt_error(error, code);
+  code = code == SQLITE_OK ? decompose(init, &matrix, error) : error_from_code(error, code);
   sparse_free(&transpose);
   return code;
 }
@@ -67,7 +67,7 @@ static int decompose_dense(Init *init, Error *error) {
   for (size_t item = 0; code == SQLITE_OK && item < panel->count; item++)
     score_panel_get(panel, item, values + item * (size_t)panel->stride);
   if (code == SQLITE_OK) code = svd_dense(&matrix, &dense, init->training->threads, &init->training->interrupt.cancel);
-  code = code == SQLITE_OK ? decompose(init, &matrix, error) : interrupt_error(error, code);
+  code = code == SQLITE_OK ? decompose(init, &matrix, error) : error_from_code(error, code);
   memory_free_aligned(values);
   return code;
 }
@@ -113,7 +113,7 @@ static int take_users(Init *init, Error *error) {
       if (to) project_user(init, &users, user, to);
     }
     users_free(&users);
-    if (code == SQLITE_OK) code = interrupt_error(error, cancel_poll(&init->training->interrupt.cancel));
+    if (code == SQLITE_OK) code = error_from_code(error, cancel_poll(&init->training->interrupt.cancel));
   }
   return code;
 }

@@ -38,7 +38,7 @@ static int begin_lsa(Training *training, const ContentOptions *options, Latent *
   latent->sparse = (SvdSparse){vectors, &latent->transpose};
   int code = sparse_transpose(vectors, &latent->transpose, training->threads, cancel);
   if (code == SQLITE_OK) code = svd_sparse(&matrix, &latent->sparse, training->threads, cancel);
-  if (code != SQLITE_OK) return interrupt_error(error, code);
+  if (code != SQLITE_OK) return error_from_code(error, code);
   const SvdOptions svd = {
       .rank = options->lsa,
       .tolerance = LSA_TOLERANCE,
@@ -93,7 +93,7 @@ static int step_lsa(Training *training, Latent *latent, float **item_vectors, Fi
     result.left = result.right = NULL;
   }
   svd_result_free(&result);
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 typedef struct Averaging {
@@ -134,7 +134,7 @@ static int take_words(Training *training, const Latent *latent, float **item_vec
   if (!trained->term_vectors || !*item_vectors) return error_no_memory(error);
   memcpy(trained->term_vectors, word2vec_vectors(latent->word2vec), terms * stride * sizeof(float));
   Averaging work = {&trained->vectors, trained->term_vectors, stride, *item_vectors};
-  return interrupt_error(
+  return error_from_code(
       error, parallel_for(training->threads, (work.weights->rows + ITEMS_A_BLOCK - 1) / ITEMS_A_BLOCK, average_items,
                           &work, &training->interrupt.cancel));
 }
@@ -158,7 +158,7 @@ int latent_step(Training *training, TfidfState *state, float **item_vectors, Fit
   *done = state->epoch == latent->epochs;
   if (code == SQLITE_OK && *done) code = check_loss(training, row->loss, error);
   if (code == SQLITE_OK && *done) code = take_words(training, latent, item_vectors, error);
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 void latent_end(TfidfState *state) {

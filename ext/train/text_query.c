@@ -105,7 +105,7 @@ static int compare_terms(const void *a, const void *b) {
 }
 
 int text_error(Error *error, int code, const char *caller) {
-  if (code == SQLITE_NOMEM || code == SQLITE_INTERRUPT) return interrupt_error(error, code);
+  if (code == SQLITE_NOMEM || code == SQLITE_INTERRUPT) return error_from_code(error, code);
   return error_set(error, code, "%s: the tokenizer failed: %s", caller, sqlite3_errstr(code));
 }
 

@@ -114,7 +114,7 @@ static int read_ratings(Training *training, TfidfState *state, const char *text,
     code = beside ? source_resolve(db, beside, "tfidf_train", &source, &none) : error_no_memory(error);
     sqlite3_free(beside);
     error_clear(&none);
-    if (code != SQLITE_OK && code != SQLITE_ERROR) return interrupt_error(error, code);
+    if (code != SQLITE_OK && code != SQLITE_ERROR) return error_from_code(error, code);
   }
   if (code != SQLITE_OK) code = source_resolve(db, text, "tfidf_train", &source, error);
   /* Nothing that is stored in the file is ever run as SQL. */
@@ -235,7 +235,7 @@ static int weigh(Training *training, TfidfState *state, const TfidfOptions *weig
                              &training->interrupt.cancel);
   trained->vectors = state->documents.counts;
   state->documents.counts = (SparseMatrix){0};
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 /* ---- describing -------------------------------------------------------------------------------------------------- */
@@ -368,7 +368,7 @@ static int fill_factors(Training *training, float *item, Error *error) {
   memory_free(weight);
   memory_free(items);
   memory_free(sum);
-  return interrupt_error(error, code);
+  return error_from_code(error, code);
 }
 
 /* The embeddings as they were given, in rows of stride floats. */
@@ -415,7 +415,7 @@ static int test_sparse(Training *training, double *ndcg, Error *error) {
     trained->vectors = postings.vectors; /* they were only borrowed */
     postings.vectors = (SparseMatrix){0};
   } else {
-    interrupt_error(error, code);
+    error_from_code(error, code);
   }
   postings_free(&postings);
   memory_free(items);

@@ -238,7 +238,7 @@ static int drop_zeros(Training *training, const Source *source, Error *error) {
   const SparseMatrix *cells = &training->data.by_user;
   int code = SQLITE_OK;
   if (training->values != VALUES_RATINGS) {
-    code = interrupt_error(error, interactions_drop_zeros(&training->data, &training->interrupt.cancel));
+    code = error_from_code(error, interactions_drop_zeros(&training->data, &training->interrupt.cancel));
     training->dislikes = count_dislikes(cells) + count_dislikes(&training->data.held_out);
   }
   if (code == SQLITE_OK && training->data.stars_added_up && training->options->duplicates < 0)
@@ -254,7 +254,7 @@ int training_likes(Training *training, const SparseMatrix **likes, Error *error)
   int code = SQLITE_OK;
   *likes = training->data.minimum >= 0 ? cells : &training->likes;
   if (training->data.minimum < 0 && !training->likes.start)
-    code = interrupt_error(error, interactions_likes(cells, &training->likes, &training->interrupt.cancel));
+    code = error_from_code(error, interactions_likes(cells, &training->likes, &training->interrupt.cancel));
   return code;
 }
 
@@ -311,7 +311,7 @@ static int read_source(Training *training, Error *error) {
   if (training->family->read) return training->family->read(training, error);
   int code = training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
   if (code != SQLITE_OK) return code;
-  return interrupt_error(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
+  return error_from_code(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
                                                  &training->interrupt.cancel));
 }
 

@@ -25,20 +25,16 @@ typedef struct Liked {
 
 typedef struct LikedList {
   Liked *liked;
-  size_t count, capacity;
+  size_t count;
   int with_ratings;
   int rows; /* they come from a SELECT: several of an item may add up, as in a source */
   int keys; /* items are keys of a JSON object, and so always text: "7" may be 7 */
 } LikedList;
 
 static int add_liked(LikedList *list, uint32_t item, double rating) {
-  if (list->count == list->capacity) {
-    size_t capacity = list->capacity ? 2 * list->capacity : 64;
-    Liked *grown = memory_resize(list->liked, capacity, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    list->liked = grown;
-    list->capacity = capacity;
-  }
+  Liked *grown = memory_grow(list->liked, list->count, sizeof *grown);
+  if (!grown) return SQLITE_NOMEM;
+  list->liked = grown;
   list->liked[list->count] = (Liked){item, (float)rating, list->count};
   list->count++;
   return SQLITE_OK;

@@ -22,11 +22,9 @@ typedef struct Names {
 
 static int add_name(void *context, ModelName name, Error *error) {
   Names *names = context;
-  if ((names->count & (names->count - 1)) == 0) { /* full at every power of two */
-    ModelName *grown = memory_resize(names->name, names->count ? 2 * names->count : 1, sizeof *grown);
-    if (!grown) return error_no_memory(error);
-    names->name = grown;
-  }
+  ModelName *grown = memory_grow(names->name, names->count, sizeof *grown);
+  if (!grown) return error_no_memory(error);
+  names->name = grown;
   ModelName *added = &names->name[names->count++];
   *added = (ModelName){sqlite3_mprintf("%s", name.schema), sqlite3_mprintf("%s", name.name)};
   return added->schema && added->name ? SQLITE_OK : error_no_memory(error);

@@ -86,12 +86,9 @@ static int read_source(sqlite3 *db, ModelName name, ModelRow *row, Error *error)
 
 static int add_model(void *context, ModelName name, Error *error) {
   ModelList *list = context;
-  size_t count = list->count;
-  if ((count & (count - 1)) == 0) { /* full at every power of two */
-    ModelRow *grown = memory_resize(list->rows, count ? 2 * count : 1, sizeof *grown);
-    if (!grown) return error_no_memory(error);
-    list->rows = grown;
-  }
+  ModelRow *grown = memory_grow(list->rows, list->count, sizeof *grown);
+  if (!grown) return error_no_memory(error);
+  list->rows = grown;
   ModelRow *row = &list->rows[list->count++];
   *row = (ModelRow){sqlite3_mprintf("%s", name.name), sqlite3_mprintf("%s", name.schema), {0}};
   if (!row->name || !row->schema) return error_no_memory(error);

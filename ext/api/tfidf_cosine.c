@@ -38,8 +38,8 @@ typedef struct WordCounts {
   TermReader *reader;
   const Cancel *cancel; /* while a text is read */
   Dictionary words;
-  double *count; /* room for capacity */
-  size_t capacity, read;
+  double *count; /* of each word */
+  size_t read;
   double squares;
 } WordCounts;
 
@@ -58,14 +58,12 @@ static int count_word(void *context, const char *text, size_t size) {
   uint32_t word;
   int code = dictionary_add(&counts->words, &id, &word);
   if (code != SQLITE_OK) return code;
-  if (counts->words.count > counts->capacity) {
-    size_t capacity = counts->capacity ? 2 * counts->capacity : 64;
-    double *grown = memory_resize(counts->count, capacity, sizeof *grown);
+  if (word == before) { /* a new one */
+    double *grown = memory_grow(counts->count, before, sizeof *grown);
     if (!grown) return SQLITE_NOMEM;
     counts->count = grown;
-    counts->capacity = capacity;
+    counts->count[word] = 0;
   }
-  if (word == before) counts->count[word] = 0;
   counts->count[word]++;
   return ++counts->read % WORDS_A_POLL ? SQLITE_OK : cancel_poll(counts->cancel);
 }

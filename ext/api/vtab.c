@@ -30,11 +30,9 @@ int value_is_whole(sqlite3_value *value, int64_t *whole) {
 }
 
 int value_list_add(ValueList *list, sqlite3_value *value) {
-  if ((list->count & (list->count - 1)) == 0) { /* full at every power of two */
-    sqlite3_value **grown = memory_resize(list->values, list->count ? 2 * list->count : 1, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    list->values = grown;
-  }
+  sqlite3_value **values = memory_grow(list->values, list->count, sizeof *values);
+  if (!values) return SQLITE_NOMEM;
+  list->values = values;
   sqlite3_value *copy = sqlite3_value_dup(value);
   if (!copy) return SQLITE_NOMEM;
   list->values[list->count++] = copy;

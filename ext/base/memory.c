@@ -34,6 +34,11 @@ void *memory_resize(void *block, size_t count, size_t size) {
 
 void memory_free(void *block) { sqlite3_free(block); }
 
+void *memory_grow(void *block, size_t count, size_t size) {
+  int full = (count & (count - 1)) == 0; /* 0, or a power of two */
+  return full ? memory_resize(block, count ? 2 * count : 1, size) : block;
+}
+
 /* The address that the allocator gave is kept in the word before the aligned one. */
 void *memory_alloc_aligned(size_t count, size_t size) {
   size_t bytes = checked_size(count, size);

@@ -17,7 +17,7 @@ typedef struct Reader {
   TermCounter *counter; /* NULL: vectors are read */
   uint32_t *row_item;   /* of each row kept, in order of arrival */
   uint32_t *item_row;   /* the row that counts, + 1; one an item */
-  size_t rows, rows_capacity, items_capacity;
+  size_t rows;
   size_t vectors_capacity; /* rows that there is room for */
   float *vectors;          /* rows × dimensions */
   uint8_t *empty;          /* one a row: it has no vector */
@@ -25,26 +25,18 @@ typedef struct Reader {
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
+/* For one row more, and one item. */
 static int make_room(Reader *reader) {
-  if (reader->rows == reader->rows_capacity) {
-    size_t capacity = reader->rows_capacity ? 2 * reader->rows_capacity : 1024;
-    uint32_t *grown = memory_resize(reader->row_item, capacity, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    reader->row_item = grown;
-    uint8_t *empty = memory_resize(reader->empty, capacity, sizeof *empty);
-    if (!empty) return SQLITE_NOMEM;
-    reader->empty = empty;
-    reader->rows_capacity = capacity;
-  }
-  if (reader->documents->items.count == reader->items_capacity) {
-    size_t capacity = reader->items_capacity ? 2 * reader->items_capacity : 1024;
-    uint32_t *grown = memory_resize(reader->item_row, capacity, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    memset(grown + reader->items_capacity, 0, (capacity - reader->items_capacity) * sizeof *grown);
-    reader->item_row = grown;
-    reader->items_capacity = capacity;
-  }
-  return reader->row_item && reader->item_row ? SQLITE_OK : SQLITE_NOMEM;
+  uint32_t *row_item = memory_grow(reader->row_item, reader->rows, sizeof *row_item);
+  if (row_item) reader->row_item = row_item;
+  uint8_t *empty = memory_grow(reader->empty, reader->rows, sizeof *empty);
+  if (empty) reader->empty = empty;
+  size_t items = reader->documents->items.count;
+  uint32_t *item_row = memory_grow(reader->item_row, items, sizeof *item_row);
+  if (item_row) reader->item_row = item_row;
+  if (!row_item || !empty || !item_row) return SQLITE_NOMEM;
+  item_row[items] = 0;
+  return SQLITE_OK;
 }
 
 /* Enters the row's id. *kept = 0: it has none. */

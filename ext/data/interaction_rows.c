@@ -98,13 +98,9 @@ static inline int read_id(sqlite3_value *value, IdAffinity affinity, Id *id) {
 }
 
 static int add_chunk(Reader *reader) {
-  if (reader->rows->chunk_count == reader->rows->chunk_capacity) {
-    size_t capacity = reader->rows->chunk_capacity ? 2 * reader->rows->chunk_capacity : 16;
-    Chunk **chunks = memory_resize(reader->rows->chunks, capacity, sizeof *chunks);
-    if (!chunks) return SQLITE_NOMEM;
-    reader->rows->chunks = chunks;
-    reader->rows->chunk_capacity = capacity;
-  }
+  Chunk **chunks = memory_grow(reader->rows->chunks, reader->rows->chunk_count, sizeof *chunks);
+  if (!chunks) return SQLITE_NOMEM;
+  reader->rows->chunks = chunks;
   size_t size = sizeof(Chunk) + (reader->rows->with_times ? CHUNK_ROWS * sizeof(double) : 0);
   Chunk *chunk = memory_alloc(1, size);
   if (!chunk) return SQLITE_NOMEM;
@@ -285,5 +281,5 @@ void rows_free(Rows *rows) {
   for (size_t c = 0; c < rows->chunk_count; c++) memory_free(rows->chunks[c]);
   memory_free(rows->chunks);
   rows->chunks = NULL;
-  rows->chunk_count = rows->chunk_capacity = 0;
+  rows->chunk_count = 0;
 }

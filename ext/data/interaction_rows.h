@@ -15,7 +15,7 @@ typedef struct Chunk {
 
 typedef struct Rows {
   Chunk **chunks; /* all full but the last */
-  size_t chunk_count, chunk_capacity;
+  size_t chunk_count;
   size_t kept;         /* rows in the chunks */
   DuplicatesRule rule; /* never DEFAULT */
   int with_times;      /* chunks have times; -INFINITY where a row has none */

@@ -27,10 +27,10 @@ typedef struct Block {
   int worker;
   uint32_t *length;       /* distinct terms of each row */
   uint32_t *term, *count; /* row after row */
-  size_t used, capacity;
+  size_t used;
   uint32_t *words;       /* all terms in order, with keep_words */
   uint32_t *word_length; /* of each row */
-  size_t words_used, words_capacity;
+  size_t words_used;
 } Block;
 
 /* Where a term of the current row was put. */
@@ -71,7 +71,7 @@ struct TermCounter {
   size_t first_row; /* of the batch */
   /* all blocks so far */
   Block *blocks;
-  size_t block_count, block_capacity;
+  size_t block_count;
   size_t batch_block; /* the first of the batch */
 };
 
@@ -121,30 +121,20 @@ void term_counter_destroy(TermCounter *counter) {
 
 /* ---- one block --------------------------------------------------------------------------------------------------- */
 
-/* Room for one more in an array: *capacity is that of all arrays that are grown with the same one. */
-static int grow(uint32_t **array, size_t capacity) {
-  uint32_t *grown = memory_resize(*array, capacity, sizeof **array);
-  if (!grown) return SQLITE_NOMEM;
-  *array = grown;
-  return SQLITE_OK;
-}
-
 static int append_word(Block *block, uint32_t term) {
-  if (block->words_used == block->words_capacity) {
-    size_t capacity = block->words_capacity ? block->words_capacity * 2 : 1024;
-    if (grow(&block->words, capacity) != SQLITE_OK) return SQLITE_NOMEM;
-    block->words_capacity = capacity;
-  }
+  uint32_t *words = memory_grow(block->words, block->words_used, sizeof *words);
+  if (!words) return SQLITE_NOMEM;
+  block->words = words;
   block->words[block->words_used++] = term;
   return SQLITE_OK;
 }
 
 static int append_term(Block *block, uint32_t term) {
-  if (block->used == block->capacity) {
-    size_t capacity = block->capacity ? block->capacity + block->capacity / 2 : 1024;
-    if (grow(&block->term, capacity) != SQLITE_OK || grow(&block->count, capacity) != SQLITE_OK) return SQLITE_NOMEM;
-    block->capacity = capacity;
-  }
+  uint32_t *terms = memory_grow(block->term, block->used, sizeof *terms);
+  if (terms) block->term = terms;
+  uint32_t *counts = memory_grow(block->count, block->used, sizeof *counts);
+  if (counts) block->count = counts;
+  if (!terms || !counts) return SQLITE_NOMEM;
   block->term[block->used] = term;
   block->count[block->used++] = 1;
   return SQLITE_OK;
@@ -237,13 +227,9 @@ static int read_small_block(void *context, size_t number, int worker_number) {
 
 /* Takes rows from *row and segments from *segment on into a block, until it is large enough. */
 static int add_block(TermCounter *counter, size_t *row, size_t *segment) {
-  if (counter->block_count == counter->block_capacity) {
-    size_t capacity = counter->block_capacity ? 2 * counter->block_capacity : 64;
-    Block *grown = memory_resize(counter->blocks, capacity, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    counter->blocks = grown;
-    counter->block_capacity = capacity;
-  }
+  Block *grown = memory_grow(counter->blocks, counter->block_count, sizeof *grown);
+  if (!grown) return SQLITE_NOMEM;
+  counter->blocks = grown;
   Block *block = &counter->blocks[counter->block_count++];
   *block = (Block){.first_row = *row, .first_segment = *segment};
   size_t bytes = 0;

@@ -326,13 +326,10 @@ static void shape_from_config(const Config *config, ModelItems *items) {
 
 /* An item that was forgotten: its place has no id. Members of clusters can't be. */
 static int add_forgotten(Reader *reader, ModelItems *items, Error *error) {
-  size_t count = items->forgotten_count;
   if (items->shape.clusters) return shadow_damaged(error, reader->name, "an item has no id");
-  if ((count & (count - 1)) == 0) { /* full at every power of two */
-    uint32_t *grown = memory_resize(items->forgotten, count ? 2 * count : 1, sizeof *grown);
-    if (!grown) return error_no_memory(error);
-    items->forgotten = grown;
-  }
+  uint32_t *grown = memory_grow(items->forgotten, items->forgotten_count, sizeof *grown);
+  if (!grown) return error_no_memory(error);
+  items->forgotten = grown;
   items->forgotten[items->forgotten_count++] = (uint32_t)items->ids.count;
   return dictionary_add_none(&items->ids) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }

@@ -132,11 +132,9 @@ int history_without(const History *history, uint32_t item, History *reduced) {
 
 /* The next row, cleared; NULL where memory runs out. */
 static LiveRow *add_row(LiveBatch *batch, LiveKind kind, int64_t key, int64_t n) {
-  if ((batch->count & (batch->count - 1)) == 0) { /* full at every power of two */
-    LiveRow *grown = memory_resize(batch->rows, batch->count ? 2 * batch->count : 1, sizeof *grown);
-    if (!grown) return NULL;
-    batch->rows = grown;
-  }
+  LiveRow *rows = memory_grow(batch->rows, batch->count, sizeof *rows);
+  if (!rows) return NULL;
+  batch->rows = rows;
   LiveRow *row = &batch->rows[batch->count++];
   *row = (LiveRow){.kind = kind, .key = key, .n = n};
   return row;

@@ -61,14 +61,9 @@ static int load_terms(Reader *reader, const ModelItems *items, ModelWords *words
   sqlite3_stmt *statement = NULL;
   int code = reader_statement(reader, STATEMENT_TERMS, &statement, error);
   while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
-    size_t count = words->terms.count;
-    code = SQLITE_OK;
-    if ((count & (count - 1)) == 0) { /* full at every power of two */
-      double *grown = memory_resize(words->idf, count ? 2 * count : 1, sizeof *grown);
-      if (!grown) code = error_no_memory(error);
-      if (grown) words->idf = grown;
-    }
-    if (code == SQLITE_OK) code = load_term(reader, statement, items, words, error);
+    double *idf = memory_grow(words->idf, words->terms.count, sizeof *idf);
+    if (idf) words->idf = idf;
+    code = idf ? load_term(reader, statement, items, words, error) : error_no_memory(error);
   }
   if (statement) sqlite3_reset(statement);
   if (code != SQLITE_DONE) return code;

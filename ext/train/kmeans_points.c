@@ -83,13 +83,9 @@ static int take_row(Training *training, sqlite3_stmt *statement, const SourceCol
   Id id = {.kind = ID_INTEGER, .as.integer = ++data->rows};
   size_t row = data->users.count, width = state->table_columns;
   uint32_t index = 0;
-  if (row == state->table_capacity) {
-    size_t capacity = row ? 2 * row : 64;
-    double *grown = memory_resize(state->table, capacity, width * sizeof *grown);
-    if (!grown) return error_no_memory(error);
-    state->table = grown;
-    state->table_capacity = capacity;
-  }
+  double *grown = memory_grow(state->table, row, width * sizeof *grown);
+  if (!grown) return error_no_memory(error);
+  state->table = grown;
   int there = chosen->id < 0 ? 1 : id_from_column(statement, 0, &id);
   if (there < 0) return error_no_memory(error);
   if (there > 0 && id.kind == ID_TEXT && id.size == 0) there = 0;

@@ -28,7 +28,7 @@ typedef struct KmeansState {
   double *middle;      /* of the dense columns: what was taken from them … */
   double *unit;        /* … and what they were divided by */
   double *table;       /* the numbers of a table, rows × columns */
-  size_t table_columns, table_capacity;
+  size_t table_columns;
   Kmeans *kmeans;
   int epoch;
 } KmeansState;

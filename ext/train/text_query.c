@@ -70,7 +70,7 @@ typedef struct Collecting {
   const Cancel *cancel;
   size_t since_poll;
   uint32_t *term;
-  size_t count, capacity;
+  size_t count;
 } Collecting;
 
 static int collect_term(void *context, const char *text, size_t size) {
@@ -83,13 +83,9 @@ static int collect_term(void *context, const char *text, size_t size) {
     if (code != SQLITE_OK) return code;
   }
   if (term == DICTIONARY_NONE) return SQLITE_OK;
-  if (collecting->count == collecting->capacity) {
-    size_t capacity = collecting->capacity ? 2 * collecting->capacity : 64;
-    uint32_t *grown = memory_resize(collecting->term, capacity, sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    collecting->term = grown;
-    collecting->capacity = capacity;
-  }
+  uint32_t *grown = memory_grow(collecting->term, collecting->count, sizeof *grown);
+  if (!grown) return SQLITE_NOMEM;
+  collecting->term = grown;
   collecting->term[collecting->count++] = term;
   return SQLITE_OK;
 }

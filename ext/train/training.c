@@ -388,12 +388,9 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
 /* ---- fitting ----------------------------------------------------------------------------------------------------- */
 
 static int keep_row(Training *training, const FitRow *row, Error *error) {
-  size_t count = training->row_count;
-  if ((count & (count - 1)) == 0) { /* full at every power of two */
-    FitRow *grown = memory_resize(training->rows, count ? 2 * count : 1, sizeof *grown);
-    if (!grown) return error_no_memory(error);
-    training->rows = grown;
-  }
+  FitRow *grown = memory_grow(training->rows, training->row_count, sizeof *grown);
+  if (!grown) return error_no_memory(error);
+  training->rows = grown;
   training->rows[training->row_count++] = *row;
   return SQLITE_OK;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How good mf_train's defaults are, beside the best point of a grid: the table of the README.
+"""How good mf_train's defaults are, beside the best point of a grid: the table of ext/learn/README.md.
 
     python3 tests/bench/defaults.py --extension build/recommend --data DIRECTORY [--rank 32] [--sets ml-100k]
 

@@ -1,5 +1,5 @@
-"""What README.md and examples/ show is what happens: their SQL runs in the sqlite3 shell on the demo data, and what the
-README prints below a query is what the shell prints."""
+"""What the documents and examples/ show is what happens: their SQL runs in the sqlite3 shell on the demo data, and what a
+document prints below a query is what the shell prints. Links between documents lead somewhere."""
 import os
 import pathlib
 import re
@@ -15,6 +15,21 @@ ROOT = pathlib.Path(support.ROOT)
 def shell(database, script, folder=ROOT):
     script = script.replace(".load build/recommend", f".load {support.EXTENSION}")
     return subprocess.run([support.SHELL, "-bail", database], input=script, capture_output=True, text=True, cwd=folder)
+
+
+def documents():
+    """The .md files of the repository, as paths relative to its root."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if name != "build" and not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(".md"):
+                yield pathlib.Path(folder, name).relative_to(ROOT).as_posix()
+
+
+def headings(path):
+    """The anchors of a document's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 class Examples(unittest.TestCase):
@@ -99,16 +114,41 @@ class Examples(unittest.TestCase):
                   (SELECT user_id FROM ratings GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1);"""
         self.assertEqual(shell(database, ".load build/recommend\n" + seen).stdout.strip(), "0")
 
-    def test_readme(self):
-        text = (ROOT / "README.md").read_text()
-        database, shown = self.copy("readme.db"), 0
+    def test_documents(self):
+        """Every ```sql block of every .md file, in the order of the file, each file on a fresh copy of the demo data."""
+        shown = {}
+        for path in documents():
+            with self.subTest(path=path):
+                shown[path] = self.run_document(path)
+        self.assertGreaterEqual(shown["README.md"], 3)
+        self.assertGreaterEqual(shown["examples/README.md"], 4)
+
+    def run_document(self, path):
+        """Runs a file's blocks; what is printed below a block must be in what the shell prints. Returns how many were."""
+        text = (ROOT / path).read_text(encoding="utf-8")
+        database, shown = self.copy(path.replace("/", "_") + ".db"), 0
         for block in re.finditer(r"```sql\n(.*?)```(?:\n```\n(.*?)```)?", text, re.S):
             run = shell(database, f".load {support.EXTENSION}\n.mode box\n" + block[1])
             self.assertEqual((run.returncode, run.stderr), (0, ""), block[1])
             if block[2]:
                 self.assertIn(block[2].strip(), run.stdout, block[1])
                 shown += 1
-        self.assertGreaterEqual(shown, 5)
+        return shown
+
+    def test_links(self):
+        """Every link from one .md file to another file leads to one that is there, and to a heading that is there."""
+        lost = []
+        for path in documents():
+            text = (ROOT / path).read_text(encoding="utf-8")
+            for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+                file = (ROOT / path).parent / target if target else ROOT / path
+                if not file.exists() or (heading and heading not in headings(file)):
+                    lost.append((path, target, heading))
+        self.assertEqual(lost, [])
+
+    def test_length_of_the_readme(self):
+        lines = (ROOT / "README.md").read_text(encoding="utf-8").count("\n")
+        self.assertLessEqual(lines, 250, "what is longer belongs beside what it describes: see \"Where to read on\"")
 
 
 class MovieLensFiles(unittest.TestCase):

@@ -200,15 +200,20 @@ static int parse_size(sqlite3 *db, const char *text, double *size, Error *error)
   return code;
 }
 
-/* The size that the family's training function takes as its second argument, if it takes one; NaN: left out. */
-static int take_size(sqlite3 *db, const Family *family, const ModuleArguments *given, double *size, Error *error) {
-  if (!family)
-    return error_set(error, SQLITE_ERROR,
-                     "recommender: there is no training of the kind \"%s\"; there are \"mf\", \"knn\", \"ease\", "
-                     "\"baseline\", \"kmeans\" and \"tfidf\"",
-                     given->train);
-  if (!family->size && given->size)
-    return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", family->name);
+/* The size that the trainer's training function takes as its second argument, if it takes one; NaN: left out. */
+static int take_size(sqlite3 *db, const Trainer *trainer, const ModuleArguments *given, double *size, Error *error) {
+  if (!trainer) {
+    char *names = trainer_names(0);
+    int code = names
+                   ? error_set(error, SQLITE_ERROR,
+                               "recommender: there is no trainer \"%s\" for train=…: there are %s, without \"_train\"",
+                               given->train, names)
+                   : error_no_memory(error);
+    sqlite3_free(names);
+    return code;
+  }
+  if (!trainer->size && given->size)
+    return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", trainer->name);
   *size = NAN;
   return given->size ? parse_size(db, given->size, size, error) : SQLITE_OK;
 }
@@ -231,8 +236,8 @@ static int create_by_training(ModelTable *table, int count, const char *const *a
   Training *training = NULL;
   TrainRequest request = {.model = &name};
   int code = read_module_arguments(count, arguments, &given, error);
-  request.family = code == SQLITE_OK ? family_named(given.train) : NULL;
-  if (code == SQLITE_OK) code = take_size(table->connection->db, request.family, &given, &request.size, error);
+  request.trainer = code == SQLITE_OK ? trainer_named(given.train) : NULL;
+  if (code == SQLITE_OK) code = take_size(table->connection->db, request.trainer, &given, &request.size, error);
   if (code == SQLITE_OK) {
     request.source = given.source;
     request.options = given.options;

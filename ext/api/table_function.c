@@ -7,10 +7,17 @@
 #include "../base/memory.h"
 #include "../data/id.h"
 
+/* A function of a connection: shared by the module, its tables, and the scalar function that says how to write it. */
+typedef struct Registration {
+  int uses;
+  const TableFunction *function;
+  TableFunction *made; /* the same, where it was made for this registration; else NULL */
+  Connection *connection;
+} Registration;
+
 typedef struct Table {
   sqlite3_vtab base;
-  const TableFunction *function;
-  Connection *connection;
+  Registration *registration;
 } Table;
 
 typedef struct Cursor {
@@ -19,10 +26,18 @@ typedef struct Cursor {
   int started; /* the state holds the rows of call.argument */
 } Cursor;
 
-typedef struct Registration {
-  const TableFunction *function;
-  Connection *connection;
-} Registration;
+static Registration *registration_retain(Registration *registration) {
+  registration->uses++;
+  return registration;
+}
+
+static void registration_release(void *context) {
+  Registration *registration = context;
+  if (--registration->uses > 0) return;
+  connection_release(registration->connection);
+  memory_free(registration->made);
+  memory_free(registration);
+}
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
@@ -36,9 +51,7 @@ static int table_connect(sqlite3 *db, void *context, int count, const char *cons
   int code = table ? sqlite3_declare_vtab(db, registration->function->schema) : SQLITE_NOMEM;
   if (code == SQLITE_OK) {
     if (registration->function->flags & TABLE_FUNCTION_DIRECT_ONLY) sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-    table->function = registration->function;
-    table->connection = registration->connection;
-    connection_retain(table->connection);
+    table->registration = registration_retain(registration);
     *vtab = &table->base;
   } else {
     memory_free(table);
@@ -47,7 +60,7 @@ static int table_connect(sqlite3 *db, void *context, int count, const char *cons
 }
 
 static int table_disconnect(sqlite3_vtab *vtab) {
-  connection_release(((Table *)vtab)->connection);
+  registration_release(((Table *)vtab)->registration);
   memory_free(vtab);
   return SQLITE_OK;
 }
@@ -120,7 +133,7 @@ static void plan_limit(sqlite3_index_info *info, Plan *plan, int ordered) {
 
 static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   Table *table = (Table *)vtab;
-  const TableFunction *function = table->function;
+  const TableFunction *function = table->registration->function;
   Plan plan = {.rows = function->rows};
   int given = 0;
   int code = plan_arguments(function, info, &plan, &given);
@@ -290,8 +303,8 @@ static int cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **base) {
   Table *table = (Table *)vtab;
   Cursor *cursor = memory_alloc_zero(1, sizeof *cursor);
   if (!cursor) return SQLITE_NOMEM;
-  cursor->call.function = table->function;
-  cursor->call.connection = table->connection;
+  cursor->call.function = table->registration->function;
+  cursor->call.connection = table->registration->connection;
   *base = &cursor->base;
   return SQLITE_OK;
 }
@@ -319,17 +332,11 @@ static const sqlite3_module table_module = {
     .xRowid = cursor_rowid,
 };
 
-static void registration_free(void *context) {
-  Registration *registration = context;
-  connection_release(registration->connection);
-  memory_free(registration);
-}
-
 /* Called as a scalar; or with a number of arguments that the scalar of its name does not take. */
 static void refuse_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   (void)values;
-  const TableFunction *function = sqlite3_user_data(context);
+  const TableFunction *function = ((const Registration *)sqlite3_user_data(context))->function;
   int scalar_too = (function->flags & TABLE_FUNCTION_SCALAR_TOO) != 0;
   Error error = {0};
   error_set(&error, SQLITE_ERROR, "%s: %s%s", function->name,
@@ -337,15 +344,32 @@ static void refuse_scalar(sqlite3_context *context, int count, sqlite3_value **v
   scalar_report(context, &error);
 }
 
-int table_function_register(Connection *connection, const TableFunction *function) {
-  int code = sqlite3_create_function_v2(connection->db, function->name, -1, SQLITE_UTF8 | SQLITE_INNOCUOUS,
-                                        (void *)(uintptr_t)function, refuse_scalar, NULL, NULL, NULL);
-  if (code != SQLITE_OK) return code;
+static int register_function(Connection *connection, const TableFunction *function, TableFunction *made) {
   Registration *registration = memory_alloc(1, sizeof *registration);
+  if (!registration) memory_free(made);
   if (!registration) return SQLITE_NOMEM;
-  *registration = (Registration){function, connection};
+  *registration = (Registration){1, function, made, connection};
   connection_retain(connection);
-  return sqlite3_create_module_v2(connection->db, function->name, &table_module, registration, registration_free);
+  /* SQLite releases what it is given where it fails, too. */
+  int code =
+      sqlite3_create_function_v2(connection->db, function->name, -1, SQLITE_UTF8 | SQLITE_INNOCUOUS,
+                                 registration_retain(registration), refuse_scalar, NULL, NULL, registration_release);
+  if (code == SQLITE_OK)
+    code = sqlite3_create_module_v2(connection->db, function->name, &table_module, registration_retain(registration),
+                                    registration_release);
+  registration_release(registration);
+  return code;
+}
+
+int table_function_register(Connection *connection, const TableFunction *function) {
+  return register_function(connection, function, NULL);
+}
+
+int table_function_register_copy(Connection *connection, const TableFunction *function) {
+  TableFunction *made = memory_alloc(1, sizeof *made);
+  if (!made) return SQLITE_NOMEM;
+  *made = *function;
+  return register_function(connection, made, made);
 }
 
 int argument_k(const TableCall *call, int argument, int64_t *k, Error *error) {

@@ -41,7 +41,8 @@ typedef struct TableFunction {
   int candidate_column;
   double rows; /* how many rows to expect where k is not given */
   double cost;
-  unsigned flags; /* TABLE_FUNCTION_DIRECT_ONLY */
+  unsigned flags;      /* TABLE_FUNCTION_DIRECT_ONLY */
+  const void *context; /* what several functions of one `start` are told apart by */
   size_t state_size;
   /* Computes what is needed for the first row. Called again, on the same state, for other arguments. */
   int (*start)(TableCall *call, Error *error);
@@ -66,6 +67,10 @@ enum {
  * recommend(42, 10) is what everybody types first. `function` must live as long as the connection: a static constant.
  */
 int table_function_register(Connection *connection, const TableFunction *function);
+
+/* The same of a copy, for functions that are made from rows of another table: only the texts and functions that it
+ * points to must live as long as the connection. */
+int table_function_register_copy(Connection *connection, const TableFunction *function);
 
 /* k: a whole number from 0, INT64_MAX where it is not given or NULL. */
 int argument_k(const TableCall *call, int argument, int64_t *k, Error *error);

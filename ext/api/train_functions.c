@@ -1,4 +1,4 @@
-/* X_train(source, size [, options]) for every family, twice under one name: a scalar that trains, stores and returns a
+/* X_train(source, size [, options]) for every trainer, twice under one name: a scalar that trains, stores and returns a
  * summary, and a table that returns an epoch a row as it is computed. See training.h for the training itself. */
 #include <math.h>
 #include <string.h>
@@ -9,11 +9,14 @@
 #include "table_function.h"
 #include "training_answer.h"
 
+/* The source, the size where there is one, and the options. */
+static int trainer_arguments(const Trainer *trainer) { return trainer->size ? 3 : 2; }
+
 /* ---- X_train as a scalar function -------------------------------------------------------------------------------- */
 
 typedef struct ScalarContext {
   Connection *connection;
-  const Family *family;
+  const Trainer *trainer;
 } ScalarContext;
 
 static void scalar_context_free(void *context) {
@@ -30,26 +33,26 @@ static int is_object(sqlite3_value *value) {
   return text && text[strspn(text, " \t\n\r")] == '{';
 }
 
-/* Arguments as both forms have them: source, size (if the family has one), options. The texts are borrowed; arguments
+/* Arguments as both forms have them: source, size (if the trainer has one), options. The texts are borrowed; arguments
  * that are not given are NULL. */
-static int request_from_values(const Family *family, sqlite3_value **values, TrainRequest *request, Error *error) {
-  sqlite3_value *source = values[0], *size = family->size ? values[1] : NULL, *options = values[family->size ? 2 : 1];
-  *request = (TrainRequest){.family = family, .size = NAN};
+static int request_from_values(const Trainer *trainer, sqlite3_value **values, TrainRequest *request, Error *error) {
+  sqlite3_value *source = values[0], *size = trainer->size ? values[1] : NULL, *options = values[trainer->size ? 2 : 1];
+  *request = (TrainRequest){.trainer = trainer, .size = NAN};
   if (is_object(size)) {
     if (!is_absent(options))
-      return error_set(error, SQLITE_ERROR, "%s: the options are given twice: call it as %s", family->function,
-                       family->usage);
+      return error_set(error, SQLITE_ERROR, "%s: the options are given twice: call it as %s", trainer->function,
+                       trainer->usage);
     options = size;
     size = NULL;
   }
   if (!source || sqlite3_value_type(source) != SQLITE_TEXT)
     return error_set(error, SQLITE_ERROR,
                      "%s: the source must be the name of a table or view, or a SELECT, in quotes: call it as %s",
-                     family->function, family->usage);
+                     trainer->function, trainer->usage);
   if (!is_absent(size)) {
     int type = sqlite3_value_numeric_type(size);
     request->size = type == SQLITE_INTEGER || type == SQLITE_FLOAT ? sqlite3_value_double(size) : NAN;
-    int code = family_check_size(family, request->size, error);
+    int code = trainer_check_size(trainer, request->size, error);
     if (code != SQLITE_OK) return code;
   }
   request->source = (const char *)sqlite3_value_text(source);
@@ -58,7 +61,7 @@ static int request_from_values(const Family *family, sqlite3_value **values, Tra
     request->options = (const char *)sqlite3_value_text(options);
     if (!request->options) return error_no_memory(error);
     if (strlen(request->options) != (size_t)sqlite3_value_bytes(options))
-      return error_set(error, SQLITE_ERROR, "%s: the options hold a NUL character", family->function);
+      return error_set(error, SQLITE_ERROR, "%s: the options hold a NUL character", trainer->function);
   }
   return SQLITE_OK;
 }
@@ -71,7 +74,7 @@ static void train_scalar(sqlite3_context *context, int count, sqlite3_value **va
   char *summary = NULL;
   sqlite3_value *given[3] = {NULL};
   for (int i = 0; i < count; i++) given[i] = values[i];
-  int code = request_from_values(scalar->family, given, &request, &error);
+  int code = request_from_values(scalar->trainer, given, &request, &error);
   if (code == SQLITE_OK) code = training_begin(scalar->connection, &request, &training, &error);
   if (code == SQLITE_OK) code = training_run(training, &error);
   if (code == SQLITE_OK) training_store_summary(training, &summary, &error);
@@ -96,9 +99,7 @@ static int train_table_advance(TableCall *call, Error *error) {
 static int train_table_start(TableCall *call, Error *error) {
   TrainTable *table = call->state;
   TrainRequest request;
-  int family = 0;
-  while (strcmp(families[family]->function, call->function->name) != 0) family++;
-  int code = request_from_values(families[family], call->argument, &request, error);
+  int code = request_from_values(call->function->context, call->argument, &request, error);
   if (code == SQLITE_OK) code = training_begin(call->connection, &request, &table->training, error);
   do {
     if (code == SQLITE_OK) code = train_table_advance(call, error);
@@ -135,47 +136,45 @@ static void train_table_end(TableCall *call) {
   *table = (TrainTable){0};
 }
 
-/* `size_usage` is " [, rank]" and the like, `size_column` the same as a column; `most`: how many arguments there are.
- */
-#define TRAIN_TABLE(family_name, size_usage, size_column, most)                                                 \
-  {                                                                                                             \
-    .name = family_name "_train",                                                                               \
-    .schema =                                                                                                   \
-        "CREATE TABLE x(epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL, "             \
-        "_source HIDDEN" size_column ", _options HIDDEN)",                                                      \
-    .outputs = 6, .arguments = most, .required = 1, .rows = 20, .cost = 1e9,                                    \
-    .flags = TABLE_FUNCTION_DIRECT_ONLY | TABLE_FUNCTION_SCALAR_TOO,                                            \
-    .usage = family_name "_train(source" size_usage " [, options])", .state_size = sizeof(TrainTable),          \
-    .start = train_table_start, .next = train_table_next, .column = train_table_column, .end = train_table_end, \
-  }
-
-/* In the order of families[]. */
-static const TableFunction train_tables[] = {TRAIN_TABLE("mf", " [, rank]", ", _rank HIDDEN", 3),
-                                             TRAIN_TABLE("knn", " [, k]", ", _k HIDDEN", 3),
-                                             TRAIN_TABLE("ease", " [, lambda]", ", _lambda HIDDEN", 3),
-                                             TRAIN_TABLE("baseline", "", "", 2),
-                                             TRAIN_TABLE("kmeans", ", k", ", _k HIDDEN", 3),
-                                             TRAIN_TABLE("tfidf", "", "", 2)};
+static int register_table(Connection *connection, const Trainer *trainer) {
+  const TableFunction table = {
+      .name = trainer->function,
+      .schema = trainer->schema,
+      .usage = trainer->usage,
+      .outputs = FIT_COLUMNS_COUNT,
+      .arguments = trainer_arguments(trainer),
+      .required = 1,
+      .rows = 20,
+      .cost = 1e9,
+      .flags = TABLE_FUNCTION_DIRECT_ONLY | TABLE_FUNCTION_SCALAR_TOO,
+      .state_size = sizeof(TrainTable),
+      .context = trainer,
+      .start = train_table_start,
+      .next = train_table_next,
+      .column = train_table_column,
+      .end = train_table_end,
+  };
+  return table_function_register_copy(connection, &table);
+}
 
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 
-static int register_scalar(Connection *connection, const Family *family, int arguments) {
+static int register_scalar(Connection *connection, const Trainer *trainer, int arguments) {
   ScalarContext *context = memory_alloc(1, sizeof *context);
   if (!context) return SQLITE_NOMEM;
-  *context = (ScalarContext){connection, family};
+  *context = (ScalarContext){connection, trainer};
   connection_retain(connection);
-  return sqlite3_create_function_v2(connection->db, family->function, arguments,
+  return sqlite3_create_function_v2(connection->db, trainer->function, arguments,
                                     SQLITE_UTF8 | SQLITE_DIRECTONLY | FUNCTION_RESULT_SUBTYPE, context, train_scalar,
                                     NULL, NULL, scalar_context_free);
 }
 
 int train_functions_register(Connection *connection) {
   int code = SQLITE_OK;
-  for (int i = 0; families[i] && code == SQLITE_OK; i++) {
-    int most = families[i]->size ? 3 : 2;
-    for (int arguments = 1; arguments <= most && code == SQLITE_OK; arguments++)
-      code = register_scalar(connection, families[i], arguments);
-    if (code == SQLITE_OK) code = table_function_register(connection, &train_tables[i]);
+  for (int i = 0; trainers[i] && code == SQLITE_OK; i++) {
+    for (int arguments = 1; arguments <= trainer_arguments(trainers[i]) && code == SQLITE_OK; arguments++)
+      code = register_scalar(connection, trainers[i], arguments);
+    if (code == SQLITE_OK) code = register_table(connection, trainers[i]);
   }
   return code;
 }

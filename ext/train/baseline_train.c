@@ -1,4 +1,4 @@
-/* The family baseline: what any recommender must beat. Ratings are predicted by means or by damped biases (Koren,
+/* The trainer baseline: what any recommender must beat. Ratings are predicted by means or by damped biases (Koren,
  * "Factor in the neighbors", TKDD 2010); items are ranked by how many like or have them, or by their predicted ratings.
  */
 #include "baseline_train.h"
@@ -155,11 +155,9 @@ static int baseline_step(Training *training, FitRow *row, int *done, Error *erro
   return code;
 }
 
-const Family baseline_family = {
-    .name = "baseline",
-    .function = "baseline_train",
+const Trainer baseline_trainer = {
+    TRAINER_CALL("baseline", "", ""),
     .reads_ratings = 1,
-    .usage = "baseline_train(source [, options])",
     .options = baseline_options,
     .option_count = sizeof baseline_options / sizeof *baseline_options,
     .options_size = sizeof(BaselineTraining),

@@ -1,4 +1,4 @@
-/* The family ease: weights between all items, in closed form (Steck, WWW 2019). See learn/ease.c. */
+/* The trainer ease: weights between all items, in closed form (Steck, WWW 2019). See learn/ease.c. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -157,13 +157,11 @@ static int ease_step(Training *training, FitRow *row, int *done, Error *error) {
   return code;
 }
 
-const Family ease_family = {
-    .name = "ease",
-    .function = "ease_train",
+const Trainer ease_trainer = {
+    TRAINER_CALL("ease", " [, lambda]", "_lambda HIDDEN, "),
     .reads_ratings = 1,
     .values = values_read,
     .size_key = "lambda",
-    .usage = "ease_train(source [, lambda] [, options])",
     .size = "regularization lambda",
     .size_minimum = 1e-6,
     .size_maximum = 1e12,

@@ -35,22 +35,19 @@ int experiment_check_uses(const char *caller, const char *json, const Experiment
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
 /* "mf" or "mf_train". */
-static const Family *find_trainer(const char *name) {
-  for (int i = 0; families[i]; i++)
-    if (sqlite3_stricmp(name, families[i]->name) == 0 || sqlite3_stricmp(name, families[i]->function) == 0)
-      return families[i];
+static const Trainer *find_trainer(const char *name) {
+  for (int i = 0; trainers[i]; i++)
+    if (sqlite3_stricmp(name, trainers[i]->name) == 0 || sqlite3_stricmp(name, trainers[i]->function) == 0)
+      return trainers[i];
   return NULL;
 }
 
 static int choose_trainer(Experiment *trial, sqlite3_value *value, Error *error) {
   const char *name = (const char *)sqlite3_value_text(value);
   if (!name && sqlite3_value_type(value) != SQLITE_NULL) return error_no_memory(error);
-  trial->family = name ? find_trainer(name) : NULL;
-  if (trial->family && trial->family->reads_ratings) return SQLITE_OK;
-  sqlite3_str *names = sqlite3_str_new(NULL);
-  for (int i = 0, n = 0; families[i]; i++)
-    if (families[i]->reads_ratings) sqlite3_str_appendf(names, "%s'%s'", n++ ? ", " : "", families[i]->function);
-  char *list = sqlite3_str_finish(names);
+  trial->trainer = name ? find_trainer(name) : NULL;
+  if (trial->trainer && trial->trainer->reads_ratings) return SQLITE_OK;
+  char *list = trainer_names(1);
   int code = list ? error_set(error, SQLITE_ERROR, "%s: the trainer must be one of %s, not %s%s%s", trial->caller, list,
                               name ? "'" : "", name ? name : "NULL", name ? "'" : "")
                   : error_no_memory(error);
@@ -98,14 +95,14 @@ int experiment_begin(Experiment *trial, Connection *connection, const char *call
 /* What TrainRequest wants, out of the trainer's options, in which the size stands under its own name or as "size". */
 static int make_request(const Experiment *trial, const char *options, TrainRequest *request, char **rest,
                         Error *error) {
-  const Family *family = trial->family;
+  const Trainer *trainer = trial->trainer;
   int found = 0;
-  *request = (TrainRequest){.family = family, .source = trial->source, .size = NAN};
+  *request = (TrainRequest){.trainer = trainer, .source = trial->source, .size = NAN};
   if (!(*rest = sqlite3_mprintf("%s", options))) return error_no_memory(error);
-  int code = family_take_size(family, trial->caller, rest, &request->size, &found, error);
-  if (code == SQLITE_OK && family->size && !found && isnan(family->size_default))
-    code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, family->function,
-                     family->size, family->size_key ? family->size_key : "size");
+  int code = trainer_take_size(trainer, trial->caller, rest, &request->size, &found, error);
+  if (code == SQLITE_OK && trainer->size && !found && isnan(trainer->size_default))
+    code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, trainer->function,
+                     trainer->size, trainer->size_key ? trainer->size_key : "size");
   request->options = *rest;
   return code;
 }
@@ -144,23 +141,23 @@ static int find_name(const char *json, const char *name, int *found, Error *erro
 }
 
 /* All names that may stand where the options of the function and of its trainer do. */
-static size_t gather_names(const Family *family, const Option *own, size_t count, Option *names) {
+static size_t gather_names(const Trainer *trainer, const Option *own, size_t count, Option *names) {
   size_t n = 0;
   for (size_t i = 0; i < count; i++) names[n++] = own[i];
-  if (family->size) names[n++] = (Option){.name = family->size_key ? family->size_key : "size"};
-  if (family->size && family->size_key) names[n++] = (Option){.name = "size"};
-  for (size_t i = 0; i < family->option_count; i++) {
-    const char *name = family->options[i].name;
+  if (trainer->size) names[n++] = (Option){.name = trainer->size_key ? trainer->size_key : "size"};
+  if (trainer->size && trainer->size_key) names[n++] = (Option){.name = "size"};
+  for (size_t i = 0; i < trainer->option_count; i++) {
+    const char *name = trainer->options[i].name;
     int is_there = is_senseless(name);
     for (size_t j = 0; j < n && !is_there; j++) is_there = strcmp(names[j].name, name) == 0;
-    if (!is_there) names[n++] = family->options[i];
+    if (!is_there) names[n++] = trainer->options[i];
   }
   return n;
 }
 
 int experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
                            Error *error) {
-  const Family *family = trial->family;
+  const Trainer *trainer = trial->trainer;
   int code = SQLITE_OK, found = 0;
   for (size_t i = 0; i < count && varied && code == SQLITE_OK; i++) {
     if (strcmp(own[i].name, "seed") == 0 || strcmp(own[i].name, "threads") == 0) continue;
@@ -169,7 +166,7 @@ int experiment_check_names(const Experiment *trial, const char *options, const O
       code = error_set(error, SQLITE_ERROR,
                        "%s: \"%s\" can't vary in the grid, which is of options of %s: give it once, "
                        "among the options of %s",
-                       trial->caller, own[i].name, family->function, trial->caller);
+                       trial->caller, own[i].name, trainer->function, trial->caller);
   }
   for (size_t i = 0; i < sizeof senseless / sizeof *senseless && code == SQLITE_OK; i++) {
     code = find_name(options, senseless[i].name, &found, error);
@@ -178,9 +175,9 @@ int experiment_check_names(const Experiment *trial, const char *options, const O
                        senseless[i].name, senseless[i].advice);
   }
   if (code != SQLITE_OK) return code;
-  Option *names = memory_alloc(count + family->option_count + 2, sizeof *names);
+  Option *names = memory_alloc(count + trainer->option_count + 2, sizeof *names);
   if (!names) return error_no_memory(error);
-  code = options_check_names(trial->caller, options, names, gather_names(family, own, count, names), error);
+  code = options_check_names(trial->caller, options, names, gather_names(trainer, own, count, names), error);
   memory_free(names);
   return code;
 }

@@ -69,7 +69,7 @@ typedef struct Experiment {
   Connection *connection;
   const char *caller;
   const ExperimentOptions *options;
-  const Family *family;
+  const Trainer *trainer;
   char *source;
   Interactions data; /* all of it */
   int values;        /* ValuesRead: how the source is read; -1 before a combination of options has been checked */

@@ -24,7 +24,7 @@ typedef struct TableColumns {
 /* The id is the first column, if none is named, and the numbers are all others. */
 static int choose_columns(const Training *training, const SourceColumns *columns, TableColumns *chosen, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
-  const char *caller = training->family->function;
+  const char *caller = training->trainer->function;
   int wanted = options->columns.count, code = SQLITE_OK;
   chosen->number = memory_alloc((size_t)wanted + (size_t)columns->count, sizeof *chosen->number);
   if (!chosen->number) return error_no_memory(error);
@@ -69,7 +69,7 @@ static int read_number(const Training *training, sqlite3_stmt *statement, int co
         error, SQLITE_MISMATCH,
         "%s: row %lld has %s in the column \"%s\", which is no number: leave such rows out with a SELECT, or name "
         "the columns of numbers with the option \"columns\"",
-        training->family->function, training->data.rows, id_format(&shown, text), name);
+        training->trainer->function, training->data.rows, id_format(&shown, text), name);
   else
     error_no_memory(error);
   return -1;
@@ -101,7 +101,7 @@ static int take_row(Training *training, sqlite3_stmt *statement, const SourceCol
   char text[ID_FORMAT_SIZE];
   if (code == SQLITE_OK && index == row) return SQLITE_OK;
   return error_set(error, SQLITE_CONSTRAINT, "%s: row %lld has the id %s, which an earlier one has too",
-                   training->family->function, data->rows, id_format(&id, text));
+                   training->trainer->function, data->rows, id_format(&id, text));
 }
 
 static int read_rows(Training *training, const SourceColumns *columns, const TableColumns *chosen, Error *error) {
@@ -120,7 +120,7 @@ static int read_rows(Training *training, const SourceColumns *columns, const Tab
   while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
     code = take_row(training, statement, columns, chosen, error);
   if (code == SQLITE_DONE) code = SQLITE_OK;
-  if (code != SQLITE_OK && error->code == SQLITE_OK) error_from_database(error, db, code, training->family->function);
+  if (code != SQLITE_OK && error->code == SQLITE_OK) error_from_database(error, db, code, training->trainer->function);
   sqlite3_finalize(statement);
   sqlite3_free(text);
   return code;
@@ -153,7 +153,7 @@ int kmeans_read_table(Training *training, Error *error) {
   SourceColumns columns = {0};
   TableColumns chosen = {0};
   sqlite3 *db = training->connection->db;
-  int code = source_columns(db, &training->source, training->family->function, &columns, error);
+  int code = source_columns(db, &training->source, training->trainer->function, &columns, error);
   if (code == SQLITE_OK) code = choose_columns(training, &columns, &chosen, error);
   if (code == SQLITE_OK) {
     state->table_columns = (size_t)chosen.count;
@@ -164,7 +164,7 @@ int kmeans_read_table(Training *training, Error *error) {
     code = error_set(error, SQLITE_ERROR,
                      "%s: \"%s\" has no rows to put into clusters (%lld rows, of which %lld lack "
                      "an id or a number)",
-                     training->family->function, training->source.text, data->rows, data->left_out);
+                     training->trainer->function, training->source.text, data->rows, data->left_out);
   if (code == SQLITE_OK) code = sort_rows(training, error);
   if (code == SQLITE_OK && sparse_alloc(&data->by_user, data->users.count, 0, 0, 0) != SQLITE_OK)
     code = error_no_memory(error);
@@ -260,7 +260,7 @@ static int read_factors(Training *training, size_t members, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   KmeansState *state = training->state;
   FactorCopy copy = {.training = training};
-  const char *caller = training->family->function;
+  const char *caller = training->trainer->function;
   int code = training_model(training, "factors", options->factors, NEED_ITEMS, &copy.model, error);
   if (code == SQLITE_OK) code = model_begin(copy.model, &copy.items, error);
   if (code != SQLITE_OK) return code;

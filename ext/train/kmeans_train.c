@@ -1,4 +1,4 @@
-/* The family kmeans: see kmeans_train.h. How the clusters are found is at the top of learn/kmeans.c.
+/* The trainer kmeans: see kmeans_train.h. How the clusters are found is at the top of learn/kmeans.c.
  *
  * From ratings a cluster has a mean for each item (or each user, where items are in clusters):
  *
@@ -67,7 +67,7 @@ static void free_options(TrainOptions *common) {
 /* What is only of use to a table and what only to ratings. */
 static int kmeans_check(const Training *training, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
-  const char *function = training->family->function;
+  const char *function = training->trainer->function;
   if (kmeans_is_table(options) && training->given)
     return error_set(error, SQLITE_ERROR, "%s: a table of numbers has no ratings to be judged by", function);
   if (kmeans_is_table(options) && (options->factors || options->by || options->center || options->common.test > 0))
@@ -149,7 +149,7 @@ static int kmeans_start(Training *training, Error *error) {
       .threads = training->threads,
   };
   code = kmeans_create(&state->kmeans, &state->rows, &fit, &training->interrupt.cancel, error);
-  if (code != SQLITE_OK) error_prefix(error, training->family->function);
+  if (code != SQLITE_OK) error_prefix(error, training->trainer->function);
   return code;
 }
 
@@ -265,13 +265,11 @@ static void kmeans_end(Training *training) {
   memory_free(state->table);
 }
 
-const Family kmeans_family = {
-    .name = "kmeans",
-    .function = "kmeans_train",
+const Trainer kmeans_trainer = {
+    TRAINER_CALL("kmeans", ", k", "_k HIDDEN, "),
     .reads_ratings = 1,
     .advice = "a table of numbers is read by the options \"id\" and \"columns\"",
     .size_key = "clusters",
-    .usage = "kmeans_train(source, k [, options])", /* or among the options */
     .size = "number of clusters",
     .size_minimum = 1,
     .size_maximum = 4096,

@@ -1,4 +1,4 @@
-/* The family kmeans: clusters of users, of items, or of the rows of any table of numbers. kmeans_train.c trains,
+/* The trainer kmeans: clusters of users, of items, or of the rows of any table of numbers. kmeans_train.c trains,
  * kmeans_points.c says what is put into clusters. */
 #ifndef RECOMMEND_TRAIN_KMEANS_TRAIN_H
 #define RECOMMEND_TRAIN_KMEANS_TRAIN_H
@@ -32,8 +32,6 @@ typedef struct KmeansState {
   Kmeans *kmeans;
   int epoch;
 } KmeansState;
-
-extern const Family kmeans_family;
 
 /* Rows of a table: any whose columns are named. */
 int kmeans_is_table(const KmeansTraining *options);

@@ -1,4 +1,4 @@
-/* The family knn: memory-based collaborative filtering, by items (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS
+/* The trainer knn: memory-based collaborative filtering, by items (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS
  * 2004) or by users (Resnick et al., CSCW 1994). A model keeps the nearest of each item or user; what users did is
  * their histories. */
 #include <math.h>
@@ -232,11 +232,9 @@ static int knn_step(Training *training, FitRow *row, int *done, Error *error) {
   return code;
 }
 
-const Family knn_family = {
-    .name = "knn",
-    .function = "knn_train",
+const Trainer knn_trainer = {
+    TRAINER_CALL("knn", " [, k]", "_k HIDDEN, "),
     .reads_ratings = 1,
-    .usage = "knn_train(source [, k] [, options])",
     .size = "number of neighbours",
     .size_minimum = 0,
     .size_maximum = 1000000,

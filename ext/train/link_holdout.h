@@ -1,11 +1,8 @@
-/* The families whose users are their histories: knn, by items or by users, and ease. */
+/* The trainers whose users are their histories: knn, by items or by users, and ease. */
 #ifndef RECOMMEND_TRAIN_LINK_HOLDOUT_H
 #define RECOMMEND_TRAIN_LINK_HOLDOUT_H
 
 #include "training.h"
-
-extern const Family knn_family;
-extern const Family ease_family;
 
 /* NDCG@10 of the history's items' links over the cells held out; NaN where there are none. `weighted`: the history's
  * values are its weights, else 1. */

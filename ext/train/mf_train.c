@@ -1,6 +1,5 @@
-/* The family mf: matrix factorization, epoch by epoch, one head after the other. Which algorithm fits which head from
+/* The trainer mf: matrix factorization, epoch by epoch, one head after the other. Which algorithm fits which head from
  * which data, and with what defaults: mf_learners.h. */
-#include "mf_train.h"
 
 #include <math.h>
 #include <time.h>
@@ -204,13 +203,11 @@ static void mf_end(Training *training) {
   state->start[0] = state->start[1] = NULL;
 }
 
-const Family mf_family = {
-    .name = "mf",
-    .function = "mf_train",
+const Trainer mf_trainer = {
+    TRAINER_CALL("mf", " [, rank]", "_rank HIDDEN, "),
     .reads_ratings = 1,
     .values = mf_values,
     .size_key = "rank",
-    .usage = "mf_train(source [, rank] [, options])",
     .size = "rank",
     .size_minimum = 1,
     .size_maximum = 4096,

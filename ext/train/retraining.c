@@ -67,13 +67,13 @@ static int merge_options(const char *caller, ModelName name, const char *more, T
                          Error *error) {
   char *rest = NULL, *none = NULL, *kept = NULL, *nothing = NULL, *merged = NULL;
   int code = options_part(caller, more, NULL, 0, "", &none, &rest, error), renames = 0;
-  if (code == SQLITE_OK) code = family_take_size(request->family, caller, &rest, &request->size, NULL, error);
+  if (code == SQLITE_OK) code = trainer_take_size(request->trainer, caller, &rest, &request->size, NULL, error);
   if (code == SQLITE_OK && (renames = options_have(rest, "model")) < 0) code = error_no_memory(error);
   if (code == SQLITE_OK && renames)
     code = error_set(error, SQLITE_ERROR,
                      "%s: the model is \"%s\" and keeps its name: leave the option \"model\" out, or train another "
                      "by %s",
-                     caller, name.name, request->family->usage);
+                     caller, name.name, request->trainer->usage);
   if (code == SQLITE_OK) code = options_part(caller, origin->options, NULL, 0, "", &nothing, &kept, error);
   if (code == SQLITE_OK && !(merged = options_merge(kept, rest))) code = error_no_memory(error);
   if (code == SQLITE_OK) {
@@ -88,15 +88,16 @@ static int merge_options(const char *caller, ModelName name, const char *more, T
 }
 
 /* Can it be trained again? */
-static int check_origin(const char *caller, ModelName name, const Origin *origin, const Family **family, Error *error) {
-  *family = family_named(origin->family);
-  if (!*family) return shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin->family);
+static int check_origin(const char *caller, ModelName name, const Origin *origin, const Trainer **trainer,
+                        Error *error) {
+  *trainer = trainer_named(origin->family);
+  if (!*trainer) return shadow_damaged(error, name, "it is of the unknown family \"%s\"", origin->family);
   if (!origin->is_query) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
                    "%s: model \"%s\" was trained from a SELECT, which is not run again, since it comes from the "
                    "database file: make it a view, and train from the view once, as in CREATE VIEW \"%w_source\" AS "
                    "SELECT …; SELECT %s('%q_source', %s'{\"model\": \"%s\"}')",
-                   caller, name.name, name.name, (*family)->function, name.name, (*family)->size ? "…, " : "",
+                   caller, name.name, name.name, (*trainer)->function, name.name, (*trainer)->size ? "…, " : "",
                    name.name);
 }
 
@@ -107,7 +108,7 @@ int retrain_begin(Connection *connection, const char *caller, ModelName name, co
   TrainRequest request = {.model = &name, .from_file = 1, .more = more};
   *training = NULL;
   int code = read_origin(connection->db, name, &origin, error);
-  if (code == SQLITE_OK) code = check_origin(caller, name, &origin, &request.family, error);
+  if (code == SQLITE_OK) code = check_origin(caller, name, &origin, &request.trainer, error);
   request.size = origin.size;
   if (code == SQLITE_OK && more) code = merge_options(caller, name, more, &request, &origin, error);
   int elsewhere = origin.source_schema && *origin.source_schema;

@@ -39,7 +39,7 @@ static int collates(sqlite3 *db, const SourceColumns *columns, int column, int *
 static int hint_collation(Training *training, const SourceColumns *columns, int column, const char *what,
                           Error *error) {
   int yes = 0, code = collates(training->connection->db, columns, column, &yes);
-  if (code != SQLITE_OK) return error_from_database(error, training->connection->db, code, training->family->function);
+  if (code != SQLITE_OK) return error_from_database(error, training->connection->db, code, training->trainer->function);
   if (!yes) return SQLITE_OK;
   return training_hint(
       training, error,
@@ -54,7 +54,7 @@ int hint_source(Training *training, const Source *source, Error *error) {
   SourceColumns columns;
   int users = has_kind(&data->users, ID_TEXT), items = has_kind(&data->items, ID_TEXT);
   if (!users && !items) return SQLITE_OK;
-  int code = source_columns(training->connection->db, source, training->family->function, &columns, error);
+  int code = source_columns(training->connection->db, source, training->trainer->function, &columns, error);
   if (code == SQLITE_OK && users && data->user_column < columns.count)
     code = hint_collation(training, &columns, data->user_column, "user", error);
   if (code == SQLITE_OK && items && data->item_column < columns.count)
@@ -128,7 +128,7 @@ static int hint_ratings(Training *training, Error *error) {
   if (are_times(data))
     return training_hint(training, error,
                          "The ratings look like Unix times: with the option \"rating\": null every row counts 1.");
-  if (training->values == VALUES_RATINGS && training->family->reads_ratings && are_counts(data))
+  if (training->values == VALUES_RATINGS && training->trainer->reads_ratings && are_counts(data))
     return training_hint(
         training, error,
         "The ratings look like counts, whole numbers from %.15g to %.15g and mostly low: mf_train with "

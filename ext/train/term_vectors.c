@@ -1,4 +1,4 @@
-/* Vectors of items made of their words, for the family tfidf.
+/* Vectors of items made of their words, for the trainer tfidf.
  *
  * lsa: the truncated SVD X ≈ U Σ Vᵀ of the items' weights; an item is its row of U Σ = X V, and a text with the weights
  * q is q V (Deerwester et al., "Indexing by latent semantic analysis", 1990). word2vec: words by skip-gram with

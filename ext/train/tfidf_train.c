@@ -1,4 +1,4 @@
-/* The family tfidf: what items are, by their words or by vectors that are given, and with "ratings" what users like.
+/* The trainer tfidf: what items are, by their words or by vectors that are given, and with "ratings" what users like.
  *
  * Items are vectors of length 1: sparse ones of tf-idf weights (learn/tfidf.c), or dense ones (embeddings that are
  * given, or made of the words: term_vectors.c). A user is the mean of the vectors of her items, each weighed by 1 or by
@@ -242,7 +242,7 @@ static int weigh(Training *training, TfidfState *state, const TfidfOptions *weig
 
 static const char *yes_or_no(int value) { return value ? "true" : "false"; }
 
-/* The options as they were resolved, a JSON object, and the family's counts. */
+/* The options as they were resolved, a JSON object, and the trainer's counts. */
 static int describe(Training *training, TfidfState *state, const TfidfOptions *weights, Error *error) {
   const ContentOptions *options = (const ContentOptions *)training->options;
   const Documents *documents = &state->documents;
@@ -460,10 +460,8 @@ static void tfidf_end(Training *training) {
   dictionary_free(&state->stop_words);
 }
 
-const Family tfidf_family = {
-    .name = "tfidf",
-    .function = "tfidf_train",
-    .usage = "tfidf_train(source [, options])",
+const Trainer tfidf_trainer = {
+    TRAINER_CALL("tfidf", "", ""),
     .options = content_options,
     .option_count = CONTENT_OPTIONS,
     .options_size = sizeof(ContentOptions),

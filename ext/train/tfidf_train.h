@@ -1,11 +1,9 @@
-/* The family tfidf: models of what items are. */
+/* The trainer tfidf: models of what items are. */
 #ifndef RECOMMEND_TRAIN_TFIDF_TRAIN_H
 #define RECOMMEND_TRAIN_TFIDF_TRAIN_H
 
 #include "tfidf_options.h"
 #include "training.h"
-
-extern const Family tfidf_family;
 
 /* What the vectors of items are made of. */
 typedef enum ContentKind {

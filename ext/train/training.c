@@ -1,4 +1,4 @@
-/* Training, whatever the family: see training.h.
+/* Training, whatever the trainer: see training.h.
  *
  * Compute first, write once: the source is read by one nested SELECT that is finalized, the model is trained with no
  * lock held, and one nested statement stores it, which SQLite rolls back as a whole where it fails. No transaction of
@@ -17,48 +17,7 @@
 #include "../data/name.h"
 #include "../data/option_objects.h"
 #include "../model/replacement.h"
-#include "baseline_train.h"
-#include "kmeans_train.h"
-#include "link_holdout.h"
-#include "mf_train.h"
 #include "source_hints.h"
-#include "tfidf_train.h"
-
-const Family *const families[] = {&mf_family,     &knn_family,   &ease_family, &baseline_family,
-                                  &kmeans_family, &tfidf_family, NULL};
-
-const Family *family_named(const char *name) {
-  for (int i = 0; families[i]; i++)
-    if (sqlite3_stricmp(name, families[i]->name) == 0) return families[i];
-  return NULL;
-}
-
-int family_check_size(const Family *family, double size, Error *error) {
-  if (size >= family->size_minimum && size <= family->size_maximum && (family->size_is_real || size == floor(size)))
-    return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "%s: the %s must be a %s from %.15g to %.15g: call it as %s", family->function,
-                   family->size, family->size_is_real ? "number" : "whole number", family->size_minimum,
-                   family->size_maximum, family->usage);
-}
-
-/* Is it one of the names that the size has among the options? */
-static int is_size(const Option *option) { return option->offset == offsetof(TrainOptions, size); }
-
-int family_take_size(const Family *family, const char *caller, char **options, double *size, int *found, Error *error) {
-  const char *name = NULL;
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < family->option_count && code == SQLITE_OK; i++) {
-    int here = 0;
-    if (!is_size(&family->options[i])) continue;
-    code = options_take_number(caller, options, family->options[i].name, size, &here, error);
-    if (code == SQLITE_OK && here && name)
-      code = error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"%s\" are the same: leave one out", caller, name,
-                       family->options[i].name);
-    if (here) name = family->options[i].name;
-  }
-  if (found) *found = name != NULL;
-  return code;
-}
 
 double seconds_since(const struct timespec *then) {
   struct timespec now;
@@ -71,16 +30,16 @@ double seconds_since(const struct timespec *then) {
 /* What is no property of the model stays out of the options that it keeps: how many threads trained it, and whether its
  * epochs were watched, since its bytes are the same; and the size, which is kept by itself. */
 static int keep_options(Training *training, const char *text, Error *error) {
-  const Family *family = training->family;
+  const Trainer *trainer = training->trainer;
   int sizes = 0;
   char *kept = sqlite3_mprintf("%s", text ? text : "");
-  for (size_t i = 0; i < family->option_count && kept; i++) {
-    const Option *option = &family->options[i];
+  for (size_t i = 0; i < trainer->option_count && kept; i++) {
+    const Option *option = &trainer->options[i];
     int is_passing =
         option->offset == offsetof(TrainOptions, threads) || option->offset == offsetof(TrainOptions, stream);
-    if (!is_size(option) && !is_passing) continue;
+    if (!option_is_size(option) && !is_passing) continue;
     int found = options_have(kept, option->name);
-    sizes += is_size(option) && found > 0;
+    sizes += option_is_size(option) && found > 0;
     char *rest = found < 0 ? NULL : options_without(kept, option->name);
     sqlite3_free(kept);
     kept = rest;
@@ -88,49 +47,49 @@ static int keep_options(Training *training, const char *text, Error *error) {
   training->trained.options = kept;
   if (!kept) return error_no_memory(error);
   if (sizes < 2) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "%s: the options give the %s twice", family->function, family->size);
+  return error_set(error, SQLITE_ERROR, "%s: the options give the %s twice", trainer->function, trainer->size);
 }
 
 static int parse_options(Training *training, const char *text, Error *error) {
-  const Family *family = training->family;
-  training->options = memory_alloc_zero(1, family->options_size);
-  training->state = memory_alloc_zero(1, family->state_size);
+  const Trainer *trainer = training->trainer;
+  training->options = memory_alloc_zero(1, trainer->options_size);
+  training->state = memory_alloc_zero(1, trainer->state_size);
   if (!training->options || !training->state) return error_no_memory(error);
   training->options->duplicates = -1;
   training->options->seed = 42;
   training->options->history = 1;
   training->options->stream = 1;
   training->options->size = NAN;
-  family->set_defaults(training->options);
-  int code = options_parse(family->function, text, family->options, family->option_count, training->options, error);
+  trainer->set_defaults(training->options);
+  int code = options_parse(trainer->function, text, trainer->options, trainer->option_count, training->options, error);
   if (code != SQLITE_OK) return code;
   training->threads = parallel_threads(training->options->threads);
-  if (family->values) training->values = family->values(training->options);
+  if (trainer->values) training->values = trainer->values(training->options);
   return keep_options(training, text, error);
 }
 
 /* Given as an argument, among the options, or left out. */
 static int choose_size(Training *training, double given, Error *error) {
-  const Family *family = training->family;
+  const Trainer *trainer = training->trainer;
   double option = training->options->size;
-  if (!family->size) return SQLITE_OK;
+  if (!trainer->size) return SQLITE_OK;
   if (!isnan(given) && !isnan(option))
-    return error_set(error, SQLITE_ERROR, "%s: the %s is given twice: leave it out of the options", family->function,
-                     family->size);
-  training->size = !isnan(given) ? given : !isnan(option) ? option : family->size_default;
-  return family_check_size(family, training->size, error);
+    return error_set(error, SQLITE_ERROR, "%s: the %s is given twice: leave it out of the options", trainer->function,
+                     trainer->size);
+  training->size = !isnan(given) ? given : !isnan(option) ? option : trainer->size_default;
+  return trainer_check_size(trainer, training->size, error);
 }
 
 int training_check_uses(const Training *training, const OptionUse *uses, size_t count, Error *error) {
-  return options_check_uses(training->family->function, training->trained.options, uses, count, error);
+  return options_check_uses(training->trainer->function, training->trained.options, uses, count, error);
 }
 
 /* All that can be checked before the source is looked at. */
 static int take_options(Training *training, const TrainRequest *request, Error *error) {
-  const Family *family = training->family;
+  const Trainer *trainer = training->trainer;
   int code = parse_options(training, request->options, error);
   if (code == SQLITE_OK) code = choose_size(training, request->size, error);
-  if (code == SQLITE_OK && family->check) code = family->check(training, error);
+  if (code == SQLITE_OK && trainer->check) code = trainer->check(training, error);
   return code;
 }
 
@@ -144,7 +103,7 @@ static int take_name(Training *training, const char *option, Error *error) {
   if (!there)
     code = error_set(error, SQLITE_ERROR,
                      "%s: option \"model\": '%s' is no name: write name or schema.name, and names with dots in quotes",
-                     training->family->function, option);
+                     training->trainer->function, option);
   if (there) training->schema = sqlite3_mprintf("%s", *schema ? schema : beside);
   if (there) training->name = sqlite3_mprintf("%s", name);
   if (there && (!training->schema || !training->name)) code = error_no_memory(error);
@@ -163,10 +122,10 @@ static int choose_name(Training *training, const ModelName *given, Error *error)
   } else if (training->source.is_query) {
     return error_set(error, SQLITE_ERROR,
                      "%s: a model of a SELECT needs a name: give the option \"model\", as in '{\"model\": \"taste\"}'",
-                     training->family->function);
+                     training->trainer->function);
   } else {
     training->schema = sqlite3_mprintf("%s", training->source.schema);
-    training->name = sqlite3_mprintf("%s_%s", training->source.name, training->family->name);
+    training->name = sqlite3_mprintf("%s_%s", training->source.name, training->trainer->name);
   }
   return training->schema && training->name ? SQLITE_OK : error_no_memory(error);
 }
@@ -174,7 +133,7 @@ static int choose_name(Training *training, const ModelName *given, Error *error)
 /* `may_move`: the caller may name another. */
 static int check_writable(Training *training, int may_move, Error *error) {
   ModelName name = {training->schema, training->name};
-  const char *function = training->family->function;
+  const char *function = training->trainer->function;
   int readonly = sqlite3_db_readonly(training->connection->db, name.schema);
   if (readonly > 0)
     return error_set(error, SQLITE_READONLY, "%s: database \"%s\" is read-only: a model can't be stored in it%s",
@@ -188,7 +147,7 @@ static int check_writable(Training *training, int may_move, Error *error) {
 
 static int check_name(Training *training, Error *error) {
   ModelName name = {training->schema, training->name};
-  const char *function = training->family->function;
+  const char *function = training->trainer->function;
   int is_there = 0;
   int code = model_check_name(training->connection->db, name.name, error);
   if (code != SQLITE_OK) error_prefix(error, function);
@@ -204,7 +163,7 @@ static int check_name(Training *training, Error *error) {
 /* Where the model is to be, and whom it knows, if there is one. */
 static int find_model(Training *training, const TrainRequest *request, Error *error) {
   Connection *connection = training->connection;
-  int code = source_resolve(connection->db, request->source, training->family->function, &training->source, error);
+  int code = source_resolve(connection->db, request->source, training->trainer->function, &training->source, error);
   if (code == SQLITE_OK) code = choose_name(training, request->model, error);
   if (code == SQLITE_OK && *training->name) code = check_writable(training, !request->model, error);
   if (code == SQLITE_OK && !request->model) code = check_name(training, error);
@@ -217,7 +176,7 @@ static int find_model(Training *training, const TrainRequest *request, Error *er
 /* Nothing is left to train on: why. */
 static int refuse_empty(const Training *training, const char *source, Error *error) {
   const Interactions *data = &training->data;
-  const char *function = training->family->function;
+  const char *function = training->trainer->function;
   if (data->zeros)
     return error_set(error, SQLITE_ERROR,
                      "%s: \"%s\" has no ratings to train on: %lld are 0, which says nothing where values are feedback",
@@ -266,7 +225,7 @@ int training_option_is_stored(const Training *training, const char *key) {
 
 int training_model(const Training *training, const char *key, const char *name, ModelNeed need, Model **model,
                    Error *error) {
-  const char *caller = training->family->function;
+  const char *caller = training->trainer->function;
   int stored = training_option_is_stored(training, key), code = SQLITE_ERROR;
   if (stored < 0) return error_no_memory(error);
   if (stored) {
@@ -287,8 +246,8 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
   const TrainOptions *options = training->options;
   if (training->given) return drop_zeros(training, source, error);
   const InteractionOptions reading = {
-      .caller = training->family->function,
-      .advice = training->family->advice,
+      .caller = training->trainer->function,
+      .advice = training->trainer->advice,
       .user = options->user.name,
       .item = options->item.name,
       .rating = options->rating.name,
@@ -308,7 +267,7 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
 }
 
 static int read_source(Training *training, Error *error) {
-  if (training->family->read) return training->family->read(training, error);
+  if (training->trainer->read) return training->trainer->read(training, error);
   int code = training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
   if (code != SQLITE_OK) return code;
   return error_from_code(error, sparse_transpose(&training->data.by_user, &training->by_item, training->threads,
@@ -316,10 +275,10 @@ static int read_source(Training *training, Error *error) {
 }
 
 int training_check(const TrainRequest *request, ValuesRead *values, Error *error) {
-  const Family *family = request->family;
+  const Trainer *trainer = request->trainer;
   Training *training = memory_alloc_zero(1, sizeof *training);
   if (!training) return error_no_memory(error);
-  training->family = family;
+  training->trainer = trainer;
   training->given = 1;
   int code = take_options(training, request, error);
   *values = training->values;
@@ -332,7 +291,7 @@ int training_known(Connection *connection, const TrainRequest *request, Known *k
   *known = (Known){0};
   if (!training) return error_no_memory(error);
   training->connection = connection;
-  training->family = request->family;
+  training->trainer = request->trainer;
   training->given = 1;
   connection_interrupt(connection, &training->interrupt);
   int code = take_options(training, request, error);
@@ -351,20 +310,20 @@ static int take_cold_start(Training *training, Error *error) {
   return error_set(error, SQLITE_ERROR,
                    "%s: there are no ratings to be estimated: leave \"cold_start\" out, or name their column with the "
                    "option \"rating\"",
-                   training->family->function);
+                   training->trainer->function);
 }
 
 int training_begin(Connection *connection, const TrainRequest *request, Training **begun, Error *error) {
-  const Family *family = request->family;
+  const Trainer *trainer = request->trainer;
   Training *training = memory_alloc_zero(1, sizeof *training);
   *begun = training;
   if (!training) return error_no_memory(error);
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
   training->connection = connection;
-  training->family = family;
+  training->trainer = trainer;
   connection_interrupt(connection, &training->interrupt);
-  progress_say(&training->interrupt.progress, "%s", family->function);
+  progress_say(&training->interrupt.progress, "%s", trainer->function);
   training->from_file = request->from_file;
   training->more = request->more;
   if (request->given) {
@@ -377,7 +336,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   if (code == SQLITE_OK) code = read_source(training, error);
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
-  if (code == SQLITE_OK) code = family->start(training, error);
+  if (code == SQLITE_OK) code = trainer->start(training, error);
   if (code == SQLITE_OK) code = take_cold_start(training, error);
   if (code == SQLITE_OK) code = hint_data(training, error);
   training->fit_seconds = seconds_since(&began);
@@ -493,9 +452,9 @@ static int describe_rows(Training *training, Error *error) {
 static int complete(Training *training, Error *error) {
   TrainedModel *trained = &training->trained;
   Interactions *data = &training->data;
-  trained->family = training->family->name;
+  trained->family = training->trainer->name;
   trained->size = training->size;
-  trained->sized = training->family->size != NULL;
+  trained->sized = training->trainer->size != NULL;
   trained->source_is_query = training->source.is_query;
   trained->source = sqlite3_mprintf("%s", training->source.is_query ? training->source.text : training->source.name);
   int elsewhere = !training->source.is_query && sqlite3_stricmp(training->source.schema, training->schema) != 0;
@@ -519,12 +478,12 @@ int training_step(Training *training, int *done, Error *error) {
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
   FitRow row = {.test = NAN, .train = NAN};
-  int code = training->family->step(training, &row, done, error);
-  if (code != SQLITE_OK) error_prefix(error, training->family->function);
+  int code = training->trainer->step(training, &row, done, error);
+  if (code != SQLITE_OK) error_prefix(error, training->trainer->function);
   if (code == SQLITE_OK) code = keep_row(training, &row, error);
   if (code == SQLITE_OK && *done) code = complete(training, error);
-  progress_say(&training->interrupt.progress, "%s: %s head, epoch %d", training->family->function, head_names[row.head],
-               row.epoch);
+  progress_say(&training->interrupt.progress, "%s: %s head, epoch %d", training->trainer->function,
+               head_names[row.head], row.epoch);
   progress_hide(&training->interrupt.progress); /* the row may be printed now */
   training->fit_seconds += seconds_since(&began);
   return code;
@@ -542,23 +501,15 @@ int training_store(Training *training, Error *error) {
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
   ModelName name = {training->schema, training->name};
-  const Replacement replacement = {&training->trained, &training->known, training->family->function};
+  const Replacement replacement = {&training->trained, &training->known, training->trainer->function};
   int code = model_store(training->connection, name, &replacement, training->replaces, error);
   training->store_seconds = seconds_since(&began);
   return code;
 }
 
-void train_options_free(TrainOptions *options) {
-  sqlite3_free(options->model);
-  sqlite3_free(options->user.name);
-  sqlite3_free(options->item.name);
-  sqlite3_free(options->rating.name);
-  sqlite3_free(options->timestamp.name);
-}
-
 void training_end(Training *training) {
   if (!training) return;
-  if (training->state && training->family->end) training->family->end(training);
+  if (training->state && training->trainer->end) training->trainer->end(training);
   interrupt_end(&training->interrupt);
   known_free(&training->known);
   source_free(&training->source);
@@ -568,7 +519,7 @@ void training_end(Training *training) {
   trained_free(&training->trained);
   if (training->options) {
     train_options_free(training->options);
-    if (training->family->free_options) training->family->free_options(training->options);
+    if (training->trainer->free_options) training->trainer->free_options(training->options);
   }
   memory_free(training->options);
   memory_free(training->state);
@@ -648,7 +599,7 @@ int training_summary(const Training *training, char **json, Error *error) {
   }
   int finalized = sqlite3_finalize(statement);
   if (code == SQLITE_OK) code = finalized;
-  if (code != SQLITE_OK) return error_from_database(error, db, code, training->family->function);
+  if (code != SQLITE_OK) return error_from_database(error, db, code, training->trainer->function);
   return *json ? SQLITE_OK : error_no_memory(error);
 }
 

@@ -1,6 +1,6 @@
-/* Training, whatever the family: read the source, fit epoch by epoch, store at once.
+/* Training, whatever the trainer: read the source, fit epoch by epoch, store at once.
  *
- * A family of models (mf, …) is a row in families[] and a file that fills in the functions below. training.c does the
+ * A trainer of models (mf, …) is a row in trainers[] and a file that fills in the functions below. training.c does the
  * rest for all of them: the scalar and the table-valued function, CREATE VIRTUAL TABLE … USING recommender(…), and the
  * command 'retrain'. */
 #ifndef RECOMMEND_TRAIN_TRAINING_H
@@ -10,82 +10,16 @@
 
 #include "../data/interactions.h"
 #include "../data/interrupt.h"
-#include "../data/options.h"
 #include "../model/connection.h"
 #include "../model/known_ids.h"
+#include "trainer.h"
 
-/* The options that every family has; the first member of a family's own options. */
-typedef struct TrainOptions {
-  char *model;
-  OptionColumn user, item, rating, timestamp;
-  int duplicates; /* DuplicatesRule - 1, or -1: not given */
-  double test;
-  uint64_t seed;
-  int threads;
-  int history;
-  int cold_start; /* 1: what is unknown is estimated */
-  int stream;     /* the table form hands each epoch out as it is computed */
-  double size;    /* what may stand here in place of the second argument; NaN: it does not */
-} TrainOptions;
-
-void train_options_free(TrainOptions *options); /* what the common ones own */
-
-/* For a family's table of options; `Options` is a struct with a member `common`. */
-#define TRAIN_OPTIONS(Options)                                                                                  \
-  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                            \
-      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                        \
-      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                        \
-      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                    \
-      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},              \
-      {.name = "duplicates",                                                                                    \
-       .type = OPTION_CHOICE,                                                                                   \
-       .offset = offsetof(Options, common.duplicates),                                                          \
-       .choices = "last|sum|mean|error"},                                                                       \
-      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},       \
-      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                          \
-      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
-      {.name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history)}, {               \
-    .name = "stream", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.stream)                        \
-  }
-
-/* For those that predict ratings. */
-#define COLD_START_OPTION(Options)                                                               \
-  {                                                                                              \
-    .name = "cold_start", .type = OPTION_CHOICE, .offset = offsetof(Options, common.cold_start), \
-    .choices = "null|estimate"                                                                   \
-  }
-
-/* The names of the size among the options, for a family that has one; training.c checks it. */
-#define SIZE_OPTION(Options, called)                                                                    \
-  {                                                                                                     \
-    .name = called, .type = OPTION_NUMBER, .offset = offsetof(Options, common.size), .minimum = -1e300, \
-    .maximum = 1e300                                                                                    \
-  }
-
-/* One epoch, as mf_train's rows show it. NaN: there is none. */
-typedef struct FitRow {
-  int epoch;
-  Head head;
-  double loss;
-  double train;   /* RMSE over the cells trained on */
-  double test;    /* over those held out: RMSE of the rating head, NDCG@10 of the ranking head */
-  double seconds; /* since the head's training began */
-} FitRow;
-
-/* What the values of the source are to a training. */
-typedef enum ValuesRead {
-  VALUES_RATINGS, /* ratings: 0 is one, and so are those below */
-  VALUES_LIKES,   /* feedback: above 0 a like, 0 nothing at all, below 0 a dislike */
-  VALUES_COUNTS   /* the same, and how often: they add up */
-} ValuesRead;
-
-struct Family;
 typedef struct Training {
   Connection *connection;
-  const struct Family *family;
+  const Trainer *trainer;
   Source source;
   double size;           /* the second argument: a rank, a number of neighbours … */
-  TrainOptions *options; /* the family's struct */
+  TrainOptions *options; /* the trainer's struct */
   char *schema, *name;   /* of the model to be */
   int replaces;          /* a model of that name exists … */
   Known known;           /* … and knew these when the training began */
@@ -99,46 +33,18 @@ typedef struct Training {
   SparseMatrix likes;   /* training_likes() once it has been asked for, where there are others */
   Interrupt interrupt;
   int threads;
-  void *state;          /* the family's */
+  void *state;          /* the trainer's */
   TrainedModel trained; /* what is known so far */
-  char *counts;         /* the family's own part of the summary, a JSON object, or NULL */
+  char *counts;         /* the trainer's own part of the summary, a JSON object, or NULL */
   char *hints;          /* the summary's hints, JSON texts with commas between them, or NULL */
   FitRow *rows;         /* one an epoch */
   size_t row_count;
   double read_seconds, fit_seconds, store_seconds;
 } Training;
 
-typedef struct Family {
-  const char *name;                                /* "mf" */
-  const char *function;                            /* "mf_train" */
-  const char *usage;                               /* "mf_train(source, rank [, options])" */
-  const char *size;                                /* what the second argument is called: "rank"; NULL: there is none */
-  double size_minimum, size_maximum, size_default; /* the default NaN: it must be given */
-  int size_is_real;                                /* it need not be a whole number */
-  const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
-  int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
-  const char *advice;   /* how a source is read that has something else than ratings; NULL: there is no such way */
-  ValuesRead (*values)(const TrainOptions *options); /* how they are read; NULL: as ratings */
-  const Option *options;
-  size_t option_count;
-  size_t options_size;
-  size_t state_size;
-  void (*set_defaults)(TrainOptions *options);
-  /* Checks what can be checked before the source is read. */
-  int (*check)(const Training *training, Error *error);
-  /* Reads the source: training_read_ratings(), if NULL. */
-  int (*read)(Training *training, Error *error);
-  /* Gets ready, the data being read: fills in algorithm, shape and the resolved options of training->trained. */
-  int (*start)(Training *training, Error *error);
-  /* Fits one epoch; *done with the last one, when training->trained is complete but for what training.c knows. */
-  int (*step)(Training *training, FitRow *row, int *done, Error *error);
-  void (*end)(Training *training);             /* frees what the state holds; a cleared state is fine; NULL: nothing */
-  void (*free_options)(TrainOptions *options); /* those beyond the common ones; NULL: none owns anything */
-} Family;
-
 /* What to train: the arguments of a training function. Texts are copied. */
 typedef struct TrainRequest {
-  const Family *family;
+  const Trainer *trainer;
   const char *source;
   double size;            /* NaN: not given */
   const char *options;    /* may be NULL */
@@ -147,16 +53,6 @@ typedef struct TrainRequest {
   const char *more;       /* … but those of this object, which are among them: the caller's own; may be NULL */
   Interactions *given;    /* the ratings, read already: taken over; NULL: to be read from the source */
 } TrainRequest;
-
-const Family *family_named(const char *name); /* NULL where there is none */
-
-/* SQLITE_ERROR where the family can't have this size. */
-int family_check_size(const Family *family, double size, Error *error);
-
-/* Takes the size out of an object of options, where it stands under one of its names ("rank", "size"); *found (may be
- * NULL) tells whether it was there. *options is replaced. */
-int family_take_size(const Family *family, const char *caller, char **options, double *size, int *found, Error *error);
-extern const Family *const families[]; /* NULL at the end */
 
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);

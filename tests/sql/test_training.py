@@ -676,7 +676,7 @@ class CreateVirtualTable(TestCase):
     def test_bad_arguments(self):
         db = rated()
         for arguments, fragment in (("", "needed"), ("train=mf", "needed"), ("train=kmeans, source=ratings", "number of clusters"),
-                                    ("train=nope, source=ratings, size=4", '"kmeans"'), ("train=mf, source=ratings, size=x", "size"),
+                                    ("train=nope, source=ratings, size=4", "'kmeans_train'"), ("train=mf, source=ratings, size=x", "size"),
                                     ("train=mf, source=ratings, size=4-1", "4-1"), ("train=mf, source=ratings, size=0x4", "0x4"),
                                     ("train=mf, source=ratings, size=0", "rank"), ("train=mf, source=ratings, size=4, k=3", "k=3"),
                                     ("train=mf, source=ratngs, size=4", '"ratings"'), ("train=mf, source=ratings, size=4, options='{\"a\": 1}'", '"a"'),

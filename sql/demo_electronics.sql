@@ -56,7 +56,7 @@ WITH RECURSIVE
            CASE WHEN again AND c < 0.6 THEN place - place % 8 + customer * 5 % 8 ELSE place END,
            CASE WHEN again THEN customer * 5 % 8 END, c, d, e
       FROM who LIMIT -1),
-  -- Stars: how good the product is, how kind the customer, whether it is of her interest; and mood.
+  -- Stars: how good the product is, how kind the customer, whether it is of their interest; and mood.
   opinion(n, said, customer, product, stars, c, d, e) AS (
     SELECT n, said, customer, product,
            max(1, min(5, CAST(4.2 + (product * 7919 % 101 - 50) / 45.0 + (customer * 6007 % 97 - 48) / 70.0

@@ -72,7 +72,7 @@ WITH RECURSIVE
   taste(c, first, second, maker) AS (
     SELECT c, c % 8, (c % 8 + 1 + c / 8 % 3) % 8, c / 24 % 3 FROM customer
   ),
-  -- Twelve tries a customer: mostly things for her own instruments, of the maker she can afford.
+  -- Twelve tries a customer: mostly things for their own instruments, of the maker they can afford.
   try(c, t, x) AS (
     SELECT c, 0, (c * 2 + 1) * 517 % 2097143 FROM customer
     UNION ALL SELECT c, t + 1, (x * x % 2097143) * x % 2097143 + 12 FROM try WHERE t < 11

@@ -12,7 +12,7 @@
 #include "../learn/neighbors.h"
 #include "../model/all_histories.h"
 
-/* A user, as ModelUser or ModelUsers have her. All borrowed. */
+/* A user, from a ModelUser or ModelUsers. All borrowed. */
 typedef struct PredictorUser {
   uint32_t index;
   const ModelUser *single; /* or: */

@@ -89,8 +89,8 @@ typedef struct UserQuery {
   uint32_t self;
 } UserQuery;
 
-/* Says how good a user is, NaN that she is out of the question: with a dense vector, of a sparse model, and of one of
- * links. */
+/* How good a user is, NaN where they are out of the question: for a dense vector, for the sums of a sparse model, and
+ * for those of a model of links. */
 typedef struct UserScore {
   float (*dense)(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride);
   float (*sparse)(const UserQuery *query, const ModelItems *items, const PostingsVector *spread, uint32_t user);
@@ -257,7 +257,7 @@ static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t 
 static float liking_of(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride) {
   (void)user;
   float length = dot(vector, vector, stride);
-  if (length == 0 && !query->biases_only) return NAN; /* nothing was learned of her */
+  if (length == 0 && !query->biases_only) return NAN; /* nothing was learned of this user */
   return dot(query->vector, vector, stride) + query->bias + offset;
 }
 

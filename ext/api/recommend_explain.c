@@ -89,11 +89,11 @@ static int explain_check(const TableCall *call, const Model *model, const ModelI
     code = error_set(error, SQLITE_ERROR, "model \"%s\" keeps no histories, by which it could explain anything",
                      model_name(model).name);
   if (code == SQLITE_OK && items->shape.links == LINK_USER_NEIGHBORS)
-    code =
-        error_set(error, SQLITE_ERROR,
-                  "the scores of model \"%s\" are what a user's neighbours did, and not sums over her own history: "
-                  "user_similar() names these neighbours; scores of knn_train with \"by\": \"item\" can be explained",
-                  model_name(model).name);
+    code = error_set(
+        error, SQLITE_ERROR,
+        "the scores of model \"%s\" are sums over what a user's neighbours did, not over the user's own history: "
+        "user_similar() names these neighbours; scores of knn_train with \"by\": \"item\" can be explained",
+        model_name(model).name);
   if (code == SQLITE_OK && fold_check(items, model_name(model), error) != SQLITE_OK) {
     error_clear(error); /* it speaks of ratings to be taken in, of which there are none here */
     code = error_set(error, SQLITE_ERROR, "the scores of model \"%s\" are not sums over a user's history",

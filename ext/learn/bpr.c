@@ -1,5 +1,5 @@
 /* Bayesian personalized ranking (Rendle, Freudenthaler, Gantner & Schmidt-Thieme, "BPR: Bayesian personalized ranking
- * from implicit feedback", UAI 2009): with i an item that user u has, j one that she has not,
+ * from implicit feedback", UAI 2009): with i an item that user u has, and j one that u does not have,
  *
  *     x = b_i + p·q_i − b_j − p·q_j,    loss = −log σ(x) + λ / 2 (‖p‖² + ‖q_i‖² + ‖q_j‖²) + λ_b / 2 (b_i² + b_j²)
  *

@@ -1,5 +1,5 @@
-/* Bayesian personalized ranking: factors such that what a user has scores above what she has not. The method and its
- * source are at the top of bpr.c. */
+/* Bayesian personalized ranking: factors such that the items a user has score above those the user does not
+ * have. The method and its source are at the top of bpr.c. */
 #ifndef RECOMMEND_LEARN_BPR_H
 #define RECOMMEND_LEARN_BPR_H
 

@@ -6,8 +6,8 @@
  *     s = (1 + α r) σ(−x) or −σ(x),    p += γ (s q − λ p)    b_u += γ (s − λ_b b_u)
  *                                      q += γ (s p − λ q)    b_i += γ (s − λ_b b_i)
  *
- * Of what she has not, as many cells as `negatives` says are drawn anew each epoch for every one that she has, in place
- * of all of them. How, and what γ is: sampled.c. */
+ * In place of all cells that a user does not have, `negatives` of them are drawn for each one that the user has, anew
+ * in each epoch. How they are drawn, and what γ is: sampled.c. */
 #include "logistic.h"
 
 int logistic_create(Factorizer *factorizer, const SparseMatrix *by_user, const SampledOptions *options,

@@ -1,7 +1,7 @@
 /* The range of predictions: see prediction_bounds.h.
  *
- * The highest of a user's is that of her best item, which score_panel_top_k finds without looking at most items
- * closely; the lowest is the best of items whose vectors and biases have the opposite sign. */
+ * A user's highest prediction is that of their best item, which score_panel_top_k finds without looking closely at most
+ * items; the lowest is found as the best of items whose vectors and biases have the opposite sign. */
 #include "prediction_bounds.h"
 
 #include <math.h>

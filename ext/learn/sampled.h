@@ -11,10 +11,10 @@ typedef struct SampledOptions {
   DescentPenalty penalty; /* λ / 2 and λ_b / 2 of each sample's rows */
   double learning_rate;   /* > 0: of a row's first step; divided by √(1 + Σ of its squared gradients before) */
   double decay;           /* what the learning rate is multiplied by after each epoch */
-  int negatives;          /* ≥ 1: what a user has not, for each thing that she has */
-  int pairs;              /* a sample is a pair of items, of which she has the first; else a cell, and what she has is
-                             one more */
-  double alpha;           /* cells: what she has weighs 1 + alpha · value; what she has not, 1 */
+  int negatives;          /* ≥ 1: items that a user does not have, for each one that they have */
+  int pairs;              /* a sample is a pair of items, of which the user has the first; else a cell, and each one
+                             that the user has is a sample too */
+  double alpha;           /* cells: one that the user has weighs 1 + alpha · value, any other 1 */
 } SampledOptions;
 
 /* Starts a training by one of the kernels. The matrix (values NULL: all 1) must outlive it. CODE_NOMEM. Rows without

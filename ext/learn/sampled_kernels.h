@@ -7,8 +7,8 @@
 
 #include "../base/simd.h"
 
-/* One step: a user, an item she has and one she has not; or a user and an item, with what the cell weighs, negative
- * where she has it not. */
+/* One step: a user, an item that they have and one that they don't have; or a user and an item, with the weight of the
+ * cell, which is negative where the user does not have the item. */
 typedef struct Sample {
   uint32_t user, item;
   union {

@@ -1,9 +1,9 @@
-/* SVD++: matrix factorization with biases in which a user is also what she rated, whatever she thought of it. The
- * method and its sources are at the top of svdpp.c.
+/* SVD++: matrix factorization with biases in which a user is also described by the items they rated, whatever the
+ * rating. The method and its sources are at the top of svdpp.c.
  *
  *     ŷ = mean + b_u + b_i + q_i · (p_u + |N(u)|^-½ Σ_{j ∈ N(u)} y_j)
  *
- * What is handed over are plain Factors: a user's are the sum in parentheses. */
+ * The result is plain Factors: a user's vector is the sum in parentheses. */
 #ifndef RECOMMEND_LEARN_SVDPP_H
 #define RECOMMEND_LEARN_SVDPP_H
 

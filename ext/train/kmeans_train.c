@@ -4,9 +4,10 @@
  *
  *     score(u, i) = mean of the ratings of item i by the users of u's cluster,
  *
- * which is one factor a cluster: u's vector is 1 in her cluster and 0 in the others. Where fewer than `min_support` of
- * them have rated it, it is the mean of all its ratings, with as many more at the mean of all ratings, so that one
- * enthusiast does not put an item on top. Without ratings it is the share of the cluster that has the item. */
+ * which is one factor for each cluster: u's vector is 1 in their own cluster and 0 in the others. Where fewer than
+ * `min_support` users of the cluster have rated the item, the score is the mean of all ratings of the item, with
+ * `min_support` more at the mean of all ratings, so that one enthusiast does not put an item on top. Without ratings
+ * the score is the share of the cluster's users who have the item. */
 #include "kmeans_train.h"
 
 #include <math.h>

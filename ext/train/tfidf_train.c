@@ -1,10 +1,10 @@
 /* The trainer tfidf: what items are, by their words or by vectors that are given, and with "ratings" what users like.
  *
  * Items are vectors of length 1: sparse ones of tf-idf weights (learn/tfidf.c), or dense ones (embeddings that are
- * given, or made of the words: term_vectors.c). A user is the mean of the vectors of her items, each weighed by 1 or by
- * its rating less the mean of hers (Rocchio's centroid: Manning, Raghavan & Schütze, "Introduction to Information
- * Retrieval", ch. 14; Lops, de Gemmis & Semeraro, "Content-based recommender systems", 2011). The score is their
- * cosine. */
+ * given, or made of the words: term_vectors.c). A user is the mean of the vectors of their items, each weighted by 1 or
+ * by its rating less the user's mean rating (Rocchio's centroid: Manning, Raghavan & Schütze, "Introduction to
+ * Information Retrieval", ch. 14; Lops, de Gemmis & Semeraro, "Content-based recommender systems", 2011). The score is
+ * their cosine. */
 #include "tfidf_train.h"
 
 #include <math.h>

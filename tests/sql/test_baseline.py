@@ -81,7 +81,7 @@ class Baseline(TestCase):
             order = [user for user in np.argsort(-scores[:, matrix.item[item]], kind="stable") if matrix.users[user] not in seen]
             got = db.execute("SELECT user, score FROM recommend_users(?, 99, 'm')", (item,)).fetchall()
             self.assert_same_rows(got, [(matrix.users[user], scores[user, matrix.item[item]]) for user in order], 1e-6)
-            # Whoever has her history gets what the user gets, but for the last round's change.
+            # Whoever has the same history gets what the user gets, but for the last round's change.
             rows = db.execute("SELECT item, rating, contribution, share FROM recommend_explain(1000, 62, 5, 'm')").fetchall()
             self.assertEqual([row[:2] for row in rows], [(None, None)])
             self.assertAlmostEqual(rows[0][2], scores[0, matrix.item[item]], delta=1e-6)
@@ -109,7 +109,7 @@ class Baseline(TestCase):
         self.assert_error(db, "SELECT * FROM recommend(1000, 3)", "2 models can answer")
 
     def test_ratings_come_and_go(self):
-        """A user's damped bias is that of what she has."""
+        """A user's damped bias is that of what the user has."""
         matrix = Matrix(ROWS)
         mean, users, items = damped_biases(matrix.values, matrix.there)
         means = row_means(matrix.values, matrix.there)

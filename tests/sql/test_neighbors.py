@@ -267,7 +267,7 @@ class Neighbors(TestCase):
                                  expected[:2])
 
     def test_profiles(self):
-        """Somebody with a user's history is recommended what the user is; of the user's own neighbours she is one."""
+        """Somebody with a user's history gets what the user gets, but that user is then one of the neighbours."""
         db = self.closing(rated(ROWS))
         self.train(db, 3)
         for user in (1000, 1063):
@@ -333,7 +333,7 @@ class Neighbors(TestCase):
         for item, score in scores.items():
             self.assertAlmostEqual(score, lists[53].get(item, 0), delta=1e-7)
         self.assertEqual(db.execute("SELECT * FROM item_similar(999, 3, 'm')").fetchall(), [])
-        # The base is the damped bias of what she has now.
+        # The base is the damped bias of what the user has now.
         mean, _, items = reference.damped_biases(Matrix(ROWS).values, Matrix(ROWS).there)
         bias = (5 - mean - items[Matrix(ROWS).item[53]] + 3 - mean) / (2 + 15)
         got = db.execute("SELECT bias FROM recommend_factors('m', 'user', 'rating') WHERE id = 1").fetchone()[0]
@@ -343,7 +343,7 @@ class Neighbors(TestCase):
         self.assertEqual(db.execute("SELECT count(*) FROM m WHERE user = 1007").fetchone(), (0,))
 
     def test_ratings_of_neighbors_come_and_go(self):
-        """Whoever rates anything gets the neighbours that training would find for her."""
+        """Whoever rates anything gets the neighbours that training would find for them."""
         changes = [(1, 53, 5.0), (1, 62, 2.0), (1000, 53, 1.5), (1000, 998, 4.0)]
         for options in ({}, {"similarity": "pearson", "min_support": 2}, {"similarity": "msd", "neighbors": "raters", "center": "mean"},
                         {"weighting": "tfidf"}):

@@ -262,7 +262,7 @@ class SomebodyNew(Content):
         popular = [(item, count, "popular") for item, count in self.expected.popular(np.ones(40, bool))[:5]]
         for profile in ("[]", "{}", "[1, 2]", '{"1": 5}', "SELECT 1 WHERE 0"):
             self.assertEqual(self.rows("SELECT item, score, reason FROM recommend_for(?, 5)", profile), popular, profile)
-        # All alike: as far as weights go, nothing either, but what she has is left out.
+        # Equal ratings have the weight 0, so nothing is known either; but what the person has is left out.
         got = self.rows("SELECT item, reason FROM recommend_for(?, 39)", json.dumps({popular[0][0]: 3, popular[1][0]: 3}))
         self.assertEqual(got[0], (popular[2][0], "popular"))
         self.assertEqual(self.rows("SELECT * FROM recommend_for(NULL, 5)"), [])

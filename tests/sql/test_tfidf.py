@@ -95,7 +95,7 @@ class Reference(TestCase):
         train_text(db, "products", text=["genres"], weighting="count", stop_words="english", ratings="purchases")
         got = db.execute("SELECT product, score FROM products_tfidf m JOIN products p ON p.id = m.item "
                          "WHERE m.user = 1 ORDER BY m.score DESC, m.item").fetchall()
-        # The sum of what she bought is electronics 2, tablet 1, computer 1, apple 1, clothing 1: of length √8.
+        # The sum of what user 1 bought is electronics 2, tablet 1, computer 1, apple 1, clothing 1: of length √8.
         expected = [("Macbook", 4 / 24 ** .5), ("Kindle", 3 / 16 ** .5), ("Samsung 75-Inch QLED TV", 2 / 24 ** .5),
                     ("LG 60-Inch QLED TV", 2 / 24 ** .5), ("Brown Leather Shoes", 1 / 8 ** .5)]
         self.assert_same_rows(got, expected, 1e-6)

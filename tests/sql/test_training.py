@@ -606,7 +606,7 @@ class Options(TestCase):
 
 
 class Minimum(TestCase):
-    """Training ends with an exact user half-step: each user's factors solve her normal equations, in double precision."""
+    """Training ends with an exact user half-step: each user's factors solve the user's normal equations, in double precision."""
 
     def check(self, db, rows, head, regularization, nu, weight=0.0, everywhere=False, confidence=lambda r: 1.0, target=None,
               biases=False, mean=0.0):

@@ -110,7 +110,7 @@ static void gathered_free(Gathered *gathered) {
 
 /* ---- the tests --------------------------------------------------------------------------------------------------- */
 
-/* Every user as the half-step that ended the training left her. */
+/* Every user's row as the half-step that ended the training left it. */
 static void check_half_step(const Trained *trained) {
   size_t stride = (size_t)trained->factors.stride;
   float *x = memory_alloc_aligned(1, stride * sizeof *x);

@@ -1,5 +1,6 @@
 /* bpr.h: its kernel against the formulas in double precision; and sampled.h, whose samples are looked at one by one:
- * each thing that a user has as often as was asked for, never with one that she has, and those drawn evenly. */
+ * each item that a user has comes as often as was asked for, never beside another that they have, and the items beside
+ * it are drawn evenly. */
 #include "factorizing.h"
 #include "learn/bpr.h"
 

@@ -5,6 +5,7 @@
  * the user's is begun, ended or rolled back. */
 #include "training.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -604,6 +605,7 @@ int training_summary(const Training *training, char **json, Error *error) {
 }
 
 void training_summary_end(const Training *training, char *json) {
+  assert(json);
   char *end = strrchr(json, '}') - 1; /* of "seconds", the last member */
   sqlite3_snprintf(STORE_SECONDS_ROOM, end, ",\"store\":%.3f}}", training->store_seconds);
 }

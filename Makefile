@@ -24,6 +24,7 @@ ifeq ($(SYSTEM),Darwin)
   LIBRARIES := -L$(BREW)/opt/cjson/lib -lcjson
   SQLITE    := $(BREW)/opt/sqlite/bin/sqlite3
   SQLITE_LIBRARY := -L$(BREW)/opt/sqlite/lib -lsqlite3
+  CMOCKA    := -I$(BREW)/opt/cmocka/include -L$(BREW)/opt/cmocka/lib -lcmocka
   LINK      := -dynamiclib -Wl,-exported_symbol,_sqlite3_recommend_init
 else
   SHARED    := $(BUILD)/recommend.so
@@ -35,6 +36,7 @@ else
   LIBRARIES := -lcjson -lpthread -lm
   SQLITE    := sqlite3
   SQLITE_LIBRARY := -lsqlite3
+  CMOCKA    := -lcmocka
   LINK      := -shared -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now
   # Never unmapped: see pin_library() in ext/recommend.c.
   LINK += -Wl,-z,nodelete
@@ -130,14 +132,16 @@ endif
 
 # Programs linked with the extension and SQLite, one a file.
 PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
+SCRIPTS  := $(wildcard tests/sql/test_*.py)
 FUZZERS  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 define link_program
 @mkdir -p $(@D)
 $(CC) $(FLAGS) -DSQLITE_CORE -I. -Iext -Itests/unit -MMD -MP -MF $@.d $(PROGRAM_FLAGS) -o $@ $< $(CORE) $(OPENBLAS) $(LIBRARIES) \
-  $(SQLITE_LIBRARY)
+  $(SQLITE_LIBRARY) $(PROGRAM_LIBRARIES)
 endef
+$(PROGRAMS): PROGRAM_LIBRARIES := $(CMOCKA)
 $(BUILD)/tests/%: tests/%.c $(CORE) | ready
 	$(link_program)
 $(BUILD)/bench/%: tests/bench/%.c $(CORE) | ready
@@ -150,7 +154,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(CORE) | ready
 $(BUILD)/tests/fault/test_loading: tests/fault/test_loading.c $(SHARED) | ready
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -DRECOMMEND_LIBRARY='"$(abspath $(basename $(SHARED)))"' -I. -Iext -Itests/unit -MMD -MP -MF $@.d \
-	  -o $@ $< $(SQLITE_LIBRARY)
+	  -o $@ $< $(SQLITE_LIBRARY) $(PROGRAM_LIBRARIES)
 
 .PHONY: programs benches fuzzers
 programs: $(PROGRAMS)
@@ -175,9 +179,9 @@ test: ## all tests: C (also under ASan and UBSan, unless SANITIZE=0), faults, Py
 run:
 	-@$(MAKE) --no-print-directory -s -k -j$(JOBS) all programs
 	-@$(if $(SANITIZED),$(MAKE) $(ASAN_RUN) -s -k -j$(JOBS) programs)
-	@PYTHON='$(PYTHON)' PYTHON_PRELOAD='$(PRELOAD)' RECOMMEND_SQLITE='$(SQLITE)' \
-	  RECOMMEND_EXTENSION='$(abspath $(basename $(SHARED)))' RECOMMEND_DATA='$(abspath $(wildcard $(DATA_DIR)))' \
-	  sh tests/run.sh $(PROGRAMS) $(SANITIZED)
+	@RECOMMEND_SQLITE='$(SQLITE)' RECOMMEND_EXTENSION='$(abspath $(basename $(SHARED)))' \
+	  RECOMMEND_DATA='$(abspath $(wildcard $(DATA_DIR)))' $(PYTHON) -B tests/run.py $(if $(PRELOAD),--preload $(PRELOAD)) \
+	  $(PROGRAMS) $(SANITIZED) $(SCRIPTS)
 
 .PHONY: asan tsan coverage
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -187,7 +191,7 @@ asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan: ## all tests under ThreadSanitizer
 	@sh tests/install.sh build test $(COMPILER)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='$(TSAN)' SANITIZE=0 \
-	  $(if $(COMPILER),PYTHON=,PRELOAD='$(call sanitizer_library,tsan)') run
+	  $(if $(COMPILER),SCRIPTS=,PRELOAD='$(call sanitizer_library,tsan)') run
 
 # Python is not built with the sanitizer, so the sanitizer's library has to be there first. (Clang's for threads can't.)
 sanitizer_library = $(shell $(CC) -print-file-name=$(if $(COMPILER),libclang_rt.$(1)-$(shell uname -m).so,lib$(1).so))

@@ -11,11 +11,11 @@ packages=
 for purpose in "$@"; do
   case $(uname -s):$purpose in
     Darwin:build)    packages="$packages sqlite openblas cjson" ;;
-    Darwin:test)     packages="$packages python numpy scipy" ;;
+    Darwin:test)     packages="$packages cmocka python numpy scipy pytest" ;;
     Darwin:coverage) packages="$packages gcovr" ;;
     Darwin:lint)     packages="$packages llvm clang-format cppcheck" ;;
     Linux:build)     packages="$packages gcc libc6-dev make sqlite3 libsqlite3-dev libopenblas-serial-dev libcjson-dev" ;;
-    Linux:test)      packages="$packages python3 python3-numpy python3-scipy python3-sklearn" ;;
+    Linux:test)      packages="$packages libcmocka-dev python3 python3-pytest python3-numpy python3-scipy python3-sklearn" ;;
     Linux:coverage)  packages="$packages gcovr" ;;
     Linux:lint)      packages="$packages clang-format clang-tidy cppcheck" ;;
     Linux:clang)     packages="$packages clang llvm libclang-rt-dev" ;;

@@ -845,4 +845,26 @@ static inline void load_everywhere(void) {
   CHECK(sqlite3_auto_extension((void (*)(void))sqlite3_recommend_init) == SQLITE_OK);
 }
 
+/* ---- the set-up of a group of tests ------------------------------------------------------------------------------ */
+
+/* Trained models of each sort, to be copied by open_image(). */
+static Image ratings, content, links;
+
+static inline int make_images(void **state) {
+  (void)state;
+  load_everywhere();
+  ratings = make_image(1);
+  content = make_content_image(1);
+  links = make_link_image();
+  return check_failures > 0;
+}
+
+static inline int free_images(void **state) {
+  (void)state;
+  free(ratings.bytes);
+  free(content.bytes);
+  free(links.bytes);
+  return 0;
+}
+
 #endif

@@ -3,8 +3,6 @@
  * twice; from views and triggers; beside tables that bear our names. */
 #include "fault.h"
 
-static Image image;
-
 static void serve_all(sqlite3 *db) {
   for (int i = 0; i < SERVING; i++) {
     const char *sql = serving_statement(db, i);
@@ -30,7 +28,7 @@ static void fails(sqlite3 *db, const char *sql, const char *part) {
 
 static void after_each_statement(void) {
   for (int i = 0; i < SERVING; i++) {
-    sqlite3 *db = open_image(&image);
+    sqlite3 *db = open_image(&ratings);
     const char *sql = serving_statement(db, i);
     if (sql) {
       must(db, sql);
@@ -38,7 +36,7 @@ static void after_each_statement(void) {
     }
     closes(db, serving[i]);
     /* Left in the middle, then finalized. */
-    db = open_image(&image);
+    db = open_image(&ratings);
     sqlite3_stmt *statement = NULL;
     if (sql && CHECK(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)) sqlite3_step(statement);
     sqlite3_finalize(statement);
@@ -64,7 +62,7 @@ static void after_each_statement(void) {
   };
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
     for (int warm = 0; warm < 2; warm++) {
-      sqlite3 *db = open_image(&image);
+      sqlite3 *db = open_image(&ratings);
       if (warm) serve_all(db);
       Outcome outcome = run(db, changes[i]);
       CHECK((outcome.code == SQLITE_OK) == (i + 3 < sizeof changes / sizeof *changes));
@@ -76,13 +74,13 @@ static void after_each_statement(void) {
 /* Trials keep the data between two rows. */
 static void after_trials(void) {
   for (int i = 0; i < TRIALS; i++) {
-    sqlite3 *db = open_image(&image);
+    sqlite3 *db = open_image(&ratings);
     Outcome first = must(db, trials[i].sql), second = must(db, trials[i].sql);
     CHECK(same_rows(&first, &second) && first.rows > 0);
     check_integrity(db);
     closes(db, trials[i].sql);
     /* Left in the middle, and closed before it is finalized, which SQLite refuses. */
-    db = open_image(&image);
+    db = open_image(&ratings);
     sqlite3_stmt *statement = NULL;
     if (CHECK(sqlite3_prepare_v2(db, trials[i].sql, -1, &statement, NULL) == SQLITE_OK))
       CHECK(sqlite3_step(statement) == SQLITE_ROW);
@@ -94,7 +92,6 @@ static void after_trials(void) {
 
 /* Models of content: words and tokenizers are cached, and texts that are constant in a statement. */
 static void after_content(void) {
-  Image content = make_content_image(1);
   sqlite3 *db = open_image(&content);
   for (int i = 0; i < CONTENT_SERVING; i++) {
     must(db, content_serving[i]);
@@ -136,54 +133,58 @@ static void after_content(void) {
   /* The extension loaded once more, words and tokenizers being cached. */
   db = open_image(&content);
   for (int i = 0; i < CONTENT_SERVING; i++) must(db, content_serving[i]);
-  CHECK(sqlite3_recommend_init(db, NULL, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_recommend_init(db, NULL, NULL), SQLITE_OK);
   for (int i = 0; i < CONTENT_SERVING; i++) must(db, content_serving[i]);
   closes(db, "loading twice");
   /* And amid a statement that keeps what its constant text is. */
   db = open_image(&content);
   sqlite3_stmt *statement = NULL;
-  CHECK(sqlite3_prepare_v2(db,
-                           "SELECT tfidf_cosine('red fox', body), tfidf_cosine('red fox', body, 'articles_tfidf') "
-                           "FROM articles",
-                           -1, &statement, NULL) == SQLITE_OK);
-  CHECK(sqlite3_step(statement) == SQLITE_ROW);
-  CHECK(sqlite3_recommend_init(db, NULL, NULL) == SQLITE_OK);
+  assert_int_equal(
+      sqlite3_prepare_v2(db,
+                         "SELECT tfidf_cosine('red fox', body), tfidf_cosine('red fox', body, 'articles_tfidf') "
+                         "FROM articles",
+                         -1, &statement, NULL),
+      SQLITE_OK);
+  assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+  assert_int_equal(sqlite3_recommend_init(db, NULL, NULL), SQLITE_OK);
   sqlite3_step(statement);
   sqlite3_finalize(statement);
   must(db, "SELECT tfidf_cosine('red fox', body) FROM articles");
   closes(db, "loading amid a statement");
-  free(content.bytes);
 }
 
 /* Constant texts are kept by the statement, and forgotten when the model changes between its rows. */
 static void kept_texts(void) {
-  Image content = make_content_image(1);
   sqlite3 *db = open_image(&content);
   sqlite3_stmt *statement = NULL;
-  CHECK(sqlite3_prepare_v2(db, "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles", -1,
-                           &statement, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles",
+                                      -1, &statement, NULL),
+                   SQLITE_OK);
   double before[3], between[3];
   for (int i = 0; i < 3 && CHECK(sqlite3_step(statement) == SQLITE_ROW); i++)
     before[i] = sqlite3_column_double(statement, 0);
   sqlite3_reset(statement);
-  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
   between[0] = sqlite3_column_double(statement, 0);
   must(db, "SELECT tfidf_train('articles', '{\"stop_words\":[\"fox\"],\"weighting\":\"count\"}')");
   for (int i = 1; i < 3 && CHECK(sqlite3_step(statement) == SQLITE_ROW); i++)
     between[i] = sqlite3_column_double(statement, 0);
   sqlite3_finalize(statement);
-  CHECK(between[0] == before[0] && between[1] != before[1] && between[2] != before[2]);
-  CHECK(sqlite3_prepare_v2(db, "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles", -1,
-                           &statement, NULL) == SQLITE_OK);
+  assert_true(between[0] == before[0]);
+  assert_true(between[1] != before[1]);
+  assert_true(between[2] != before[2]);
+  assert_int_equal(sqlite3_prepare_v2(db, "SELECT tfidf_cosine('the red fox', body, 'articles_tfidf') FROM articles",
+                                      -1, &statement, NULL),
+                   SQLITE_OK);
   for (int i = 0; i < 3 && CHECK(sqlite3_step(statement) == SQLITE_ROW); i++)
     if (i) CHECK(sqlite3_column_double(statement, 0) == between[i]);
   sqlite3_finalize(statement);
   closes(db, "a model trained between two rows");
-  free(content.bytes);
 }
 
-static void attached(const char *path) {
-  write_image(&image, path);
+static void attached(void) {
+  const char *path = temporary_path("close");
+  write_image(&ratings, path);
   sqlite3 *db = open_file(":memory:");
   char *attach = sqlite3_mprintf("ATTACH %Q AS more", path);
   must(db, attach);
@@ -197,23 +198,25 @@ static void attached(const char *path) {
   fails(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')", "model");
   must(db, attach);
   Outcome again = must(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')");
-  CHECK(same_rows(&first, &again));
+  assert_true(same_rows(&first, &again));
   /* Another file under the same name. */
   must(db, "DETACH more");
   must(db, "ATTACH ':memory:' AS more");
   fails(db, "SELECT * FROM recommend(3, 4, 'ratings_mf')", "model");
   closes(db, "DETACH and ATTACH");
   sqlite3_free(attach);
+  remove_database(path);
 }
 
 /* What another connection does to the file is seen by the next query. */
-static void two_connections(const char *path) {
+static void two_connections(void) {
+  const char *path = temporary_path("close");
   static const char *const others[] = {
       "SELECT mf_train('ratings', 4, '{\"epochs\":2}')", "INSERT INTO ratings_mf(ratings_mf) VALUES('retrain')",
       "SELECT recommend_retrain('ratings_mf')",          "DROP TABLE ratings_mf",
       "ALTER TABLE ratings_mf RENAME TO other",          "DROP TABLE ratings_mf; CREATE TABLE ratings_mf(user, item)"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-    write_image(&image, path);
+    write_image(&ratings, path);
     sqlite3 *db = open_file(path), *other = open_file(path);
     serve_all(db);
     serve_all(other);
@@ -232,23 +235,24 @@ static void two_connections(const char *path) {
     closes(db, others[i]);
     closes(other, others[i]);
   }
+  remove_database(path);
 }
 
 static void loaded_twice(void) {
-  sqlite3 *db = open_image(&image);
+  sqlite3 *db = open_image(&ratings);
   Outcome first = must(db, serving[0]);
   char *message = NULL;
-  CHECK(sqlite3_recommend_init(db, &message, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_recommend_init(db, &message, NULL), SQLITE_OK);
   sqlite3_free(message);
   Outcome second = must(db, serving[0]);
-  CHECK(same_rows(&first, &second));
+  assert_true(same_rows(&first, &second));
   serve_all(db);
   must(db, train_ratings);
   closes(db, "loading twice");
 }
 
 static void views_and_triggers(void) {
-  sqlite3 *db = open_image(&image);
+  sqlite3 *db = open_image(&ratings);
   must(db,
        "CREATE VIEW top AS SELECT u.user, r.item, r.rank FROM (SELECT DISTINCT user FROM ratings) u, "
        "recommend(u.user, 3, 'ratings_mf') r");
@@ -257,9 +261,9 @@ static void views_and_triggers(void) {
        "CREATE TRIGGER ask AFTER INSERT ON plays BEGIN INSERT INTO log SELECT item, score FROM ratings_mf "
        "WHERE user = 3 AND seen = 0 ORDER BY score DESC LIMIT 2; "
        "INSERT INTO log VALUES(predict(1, 2, 'ratings_mf'), 1); END");
-  CHECK(must(db, "SELECT * FROM top ORDER BY user, rank").rows > 12);
+  assert_true(must(db, "SELECT * FROM top ORDER BY user, rank").rows > 12);
   must(db, "INSERT INTO plays VALUES('x', 'y')");
-  CHECK(must(db, "SELECT * FROM log").rows == 3);
+  assert_int_equal(must(db, "SELECT * FROM log").rows, 3);
   /* Training runs what its arguments say: not from a schema that somebody else wrote. */
   must(db, "CREATE VIEW trains AS SELECT mf_train('ratings', 3)");
   fails(db, "SELECT * FROM trains", "unsafe use of mf_train");
@@ -274,8 +278,8 @@ static void names_taken(void) {
   must(db, make_data);
   must(db, "CREATE TABLE ratings_mf_user(mine); INSERT INTO ratings_mf_user VALUES(1)");
   fails(db, train_ratings, "ratings_mf_user");
-  CHECK(must(db, "SELECT * FROM ratings_mf_user").rows == 1);
-  CHECK(must(db, "SELECT * FROM sqlite_schema WHERE name LIKE 'ratings%'").rows == 2);
+  assert_int_equal(must(db, "SELECT * FROM ratings_mf_user").rows, 1);
+  assert_int_equal(must(db, "SELECT * FROM sqlite_schema WHERE name LIKE 'ratings%'").rows, 2);
   must(db, "DROP TABLE ratings_mf_user; CREATE TABLE ratings_mf(user, item)");
   fails(db, train_ratings, "is not a model");
   must(db, "DROP TABLE ratings_mf");
@@ -287,7 +291,7 @@ static void names_taken(void) {
   must(db, "CREATE TABLE recommend_connection(mine)");
   run(db, "SELECT * FROM recommend(2, 3)");
   closes(db, "names that are taken");
-  db = open_image(&image);
+  db = open_image(&ratings);
   must(db, "CREATE TABLE recommend_connection(mine)");
   fails(db, "SELECT * FROM recommend(2, 3, 'ratings_mf')", "recommend_connection");
   closes(db, "a table called recommend_connection");
@@ -295,7 +299,6 @@ static void names_taken(void) {
 
 /* Models of links: all histories and the users' neighbours are cached. */
 static void after_links(void) {
-  Image links = make_link_image();
   sqlite3 *db = open_image(&links);
   for (int i = 0; i < LINK_SERVING; i++) {
     must(db, link_serving[i]);
@@ -331,27 +334,19 @@ static void after_links(void) {
       printf("  %s: code %d, %s\n", refused[i], outcome.code, outcome.message);
     closes(db, refused[i]);
   }
-  free(links.bytes);
+}
+
+static void nothing_is_lost(void) {
+  sqlite3_reset_auto_extension();
+  sqlite3_shutdown();
+  assert_int_equal(sqlite3_memory_used(), 0);
 }
 
 int main(void) {
-  load_everywhere();
-  image = make_image(1);
-  after_each_statement();
-  after_trials();
-  after_content();
-  after_links();
-  kept_texts();
-  const char *path = temporary_path("close");
-  attached(path);
-  two_connections(path);
-  loaded_twice();
-  views_and_triggers();
-  names_taken();
-  remove_database(path);
-  free(image.bytes);
-  sqlite3_reset_auto_extension();
-  sqlite3_shutdown();
-  CHECK(sqlite3_memory_used() == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(after_each_statement), TEST(after_trials), TEST(after_content),   TEST(after_links),
+      TEST(kept_texts),           TEST(attached),     TEST(two_connections), TEST(loaded_twice),
+      TEST(views_and_triggers),   TEST(names_taken),  TEST(nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, make_images, free_images);
 }

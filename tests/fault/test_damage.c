@@ -78,8 +78,10 @@ static void damage_forgotten(void) {
 }
 
 int main(void) {
-  begin_damage();
-  damage_ratings();
-  damage_forgotten();
-  return damage_report();
+  const struct CMUnitTest tests[] = {
+      TEST(damage_ratings),
+      TEST(damage_forgotten),
+      TEST(enough_is_damaged),
+  };
+  return cmocka_run_group_tests(tests, begin_damage, NULL);
 }

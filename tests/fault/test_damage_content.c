@@ -122,8 +122,10 @@ static void damage_latent(void) {
 }
 
 int main(void) {
-  begin_damage();
-  damage_content();
-  damage_latent();
-  return damage_report();
+  const struct CMUnitTest tests[] = {
+      TEST(damage_content),
+      TEST(damage_latent),
+      TEST(enough_is_damaged),
+  };
+  return cmocka_run_group_tests(tests, begin_damage, NULL);
 }

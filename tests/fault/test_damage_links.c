@@ -36,9 +36,9 @@ static void damage_links(void) {
   damage_words((Cell){"plays_ease_weight", "data", "rowid"}, fault_stride(11));
   for (size_t i = 0; i < sizeof damaged_links / sizeof *damaged_links; i++)
     damage_rows(&damaged_links[i], fault_stride(9));
-  for (int links = 0; links < 5; links++)
+  for (int kind = 0; kind < 5; kind++)
     for (int model = 0; model < LINK_MODELS; model++)
-      WITH_DAMAGE(ANYTHING, "UPDATE %s_config SET value = %d WHERE key = 'links'", link_models[model], links);
+      WITH_DAMAGE(ANYTHING, "UPDATE %s_config SET value = %d WHERE key = 'links'", link_models[model], kind);
   for (int model = 0; model < LINK_MODELS - 1; model++) {
     WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = 0 WHERE key = 'links'", link_models[model]);
     /* As if some items had come after the training. */
@@ -64,7 +64,9 @@ static void damage_links(void) {
 }
 
 int main(void) {
-  begin_damage();
-  damage_links();
-  return damage_report();
+  const struct CMUnitTest tests[] = {
+      TEST(damage_links),
+      TEST(enough_is_damaged),
+  };
+  return cmocka_run_group_tests(tests, begin_damage, NULL);
 }

@@ -24,9 +24,9 @@ static Image small_pages(int trained, int of_content) {
   must(db, "PRAGMA page_size = 512");
   if (of_content) {
     fill_with_content(db, trained);
-    Image content = take_image(db);
+    Image filled = take_image(db);
     CHECK(sqlite3_close(db) == SQLITE_OK);
-    return content;
+    return filled;
   }
   must(db, make_data);
   if (trained) {
@@ -175,54 +175,99 @@ static void sweep_serving(const Image *image, const char *path, const char *mode
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
-int main(void) {
-  load_everywhere();
+static Image untrained, small, texts, small_content;
+
+static int make_disk(void **state) {
   disk_register();
-  Image untrained = small_pages(0, 0), trained = small_pages(1, 0);
-  Image texts = small_pages(0, 1), content = small_pages(1, 1), links = make_link_image();
+  int code = make_images(state);
+  untrained = small_pages(0, 0);
+  small = small_pages(1, 0);
+  texts = small_pages(0, 1);
+  small_content = small_pages(1, 1);
+  return code || check_failures > 0;
+}
+
+static int free_disk(void **state) {
+  free(untrained.bytes);
+  free(small.bytes);
+  free(texts.bytes);
+  free(small_content.bytes);
+  return free_images(state);
+}
+
+static void full_ratings(void) {
   sweep_full(&untrained, train_ratings);
   sweep_full(&untrained,
              "CREATE VIRTUAL TABLE taste USING recommender(train=mf, source=plays, size=3, "
              "options='{\"threads\":1,\"epochs\":1}')");
   sweep_full(&untrained, "SELECT count(*) FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":1}')");
-  sweep_full(&trained, "SELECT mf_train('ratings', 32, '{\"threads\":1,\"epochs\":1}')");
-  sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT user + 1000, item, rating FROM ratings");
-  sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT printf('x%99999d', 1), 4, 5");
-  sweep_full(&trained, "INSERT INTO ratings_mf(user, item, rating) SELECT 3, printf('x%99999d', 1), 5");
+  sweep_full(&small, "SELECT mf_train('ratings', 32, '{\"threads\":1,\"epochs\":1}')");
+  sweep_full(&small, "INSERT INTO ratings_mf(user, item, rating) SELECT user + 1000, item, rating FROM ratings");
+  sweep_full(&small, "INSERT INTO ratings_mf(user, item, rating) SELECT printf('x%99999d', 1), 4, 5");
+  sweep_full(&small, "INSERT INTO ratings_mf(user, item, rating) SELECT 3, printf('x%99999d', 1), 5");
+}
+
+static void full_content(void) {
   for (int i = 0; i < CONTENT_MODELS; i++) sweep_full(&texts, train_content[i]);
-  for (int i = 0; i < LINK_MODELS; i++) sweep_full(&untrained, train_links[i]);
-  sweep_full(&content,
+  sweep_full(&small_content,
              "SELECT count(*) FROM tfidf_train('songs', '{\"threads\":1,\"ngram_range\":[1,5],\"model\":\"x\"}')");
-  sweep_full(&content,
+  sweep_full(&small_content,
              "SELECT tfidf_train('songs', '{\"threads\":1,\"ngram_range\":[1,5],\"model\":\"songs_tfidf\"}')");
   sweep_full(&texts,
              "CREATE VIRTUAL TABLE taste USING recommender(train=tfidf, source=articles, "
              "options='{\"threads\":1,\"ratings\":\"ratings\"}')");
-  CHECK(full > 50);
-  printf("the disk was full %ld times\n", full);
+}
 
+static void full_links(void) {
+  for (int i = 0; i < LINK_MODELS; i++) sweep_full(&untrained, train_links[i]);
+}
+
+static const char rollback[] = "PRAGMA journal_mode = DELETE", wal[] = "PRAGMA journal_mode = WAL";
+
+static void failing_ratings(const void *mode) {
   const char *path = temporary_path("disk");
-  static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"};
-  for (int mode = 0; mode < 2; mode++) {
-    sweep_failing(&trained, path, modes[mode], new_model);
-    sweep_failing(&trained, path, modes[mode], "SELECT mf_train('ratings', 4, '{\"threads\":1,\"epochs\":1}')");
-    sweep_failing(&trained, path, modes[mode], "DROP TABLE ratings_mf");
-    for (int i = 0; i < CHANGES; i++) sweep_failing(&trained, path, modes[mode], rating_changes[i].sql);
-    sweep_serving(&trained, path, modes[mode], serving, SERVING);
-    sweep_failing(&content, path, modes[mode], content_training[0].sql); /* a new model */
-    sweep_failing(&content, path, modes[mode], content_training[1].sql); /* in the place of one */
-    sweep_serving(&content, path, modes[mode], content_serving, CONTENT_SERVING);
-    sweep_failing(&links, path, modes[mode], link_training[0].sql); /* in the place of one */
-    for (int i = 0; i < LINK_CHANGES; i++) sweep_failing(&links, path, modes[mode], link_changes[i].sql);
-    sweep_serving(&links, path, modes[mode], link_serving, LINK_SERVING);
-  }
-  CHECK(failed > 200);
-  printf("the disk failed %ld times\n", failed);
+  sweep_failing(&small, path, mode, new_model);
+  sweep_failing(&small, path, mode, "SELECT mf_train('ratings', 4, '{\"threads\":1,\"epochs\":1}')");
+  sweep_failing(&small, path, mode, "DROP TABLE ratings_mf");
+  for (int i = 0; i < CHANGES; i++) sweep_failing(&small, path, mode, rating_changes[i].sql);
+  sweep_serving(&small, path, mode, serving, SERVING);
   remove_database(path);
-  free(untrained.bytes);
-  free(trained.bytes);
-  free(texts.bytes);
-  free(content.bytes);
-  free(links.bytes);
-  return check_report();
+}
+
+static void failing_content(const void *mode) {
+  const char *path = temporary_path("disk");
+  sweep_failing(&small_content, path, mode, content_training[0].sql); /* a new model */
+  sweep_failing(&small_content, path, mode, content_training[1].sql); /* in the place of one */
+  sweep_serving(&small_content, path, mode, content_serving, CONTENT_SERVING);
+  remove_database(path);
+}
+
+static void failing_links(const void *mode) {
+  const char *path = temporary_path("disk");
+  sweep_failing(&links, path, mode, link_training[0].sql); /* in the place of one */
+  for (int i = 0; i < LINK_CHANGES; i++) sweep_failing(&links, path, mode, link_changes[i].sql);
+  sweep_serving(&links, path, mode, link_serving, LINK_SERVING);
+  remove_database(path);
+}
+
+static void often_enough(void) {
+  printf("the disk was full %ld times and failed %ld times\n", full, failed);
+  assert_true(full > 50);
+  assert_true(failed > 200);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(full_ratings),
+      TEST(full_content),
+      TEST(full_links),
+      TEST_OF(failing_ratings, rollback),
+      TEST_OF(failing_content, rollback),
+      TEST_OF(failing_links, rollback),
+      TEST_OF(failing_ratings, wal),
+      TEST_OF(failing_content, wal),
+      TEST_OF(failing_links, wal),
+      TEST(often_enough),
+  };
+  return cmocka_run_group_tests(tests, make_disk, free_disk);
 }

@@ -85,14 +85,28 @@ static void fuzz_corpus(Target target, const char *name, long times) {
 }
 
 /* Seconds of it for a person, minutes where more is asked for. */
-int main(void) {
+static long times(long some) {
   long more = fault_more() > 1 ? 2 * fault_more() : 1;
   if (getenv("FAULT_FULL")) more = 64;
-  fuzz_corpus(fuzz_options_once, "options", 10000 * more / FAULT_SLOW);
-  fuzz_corpus(fuzz_sql_once, "sql", 28 * more / FAULT_SLOW);
-  fuzz_corpus(fuzz_model_once, "model", 14 * more / FAULT_SLOW);
-  sqlite3_hard_heap_limit64(0);
-  CHECK(sqlite3_memory_used() == 0);
+  return some * more / FAULT_SLOW;
+}
+
+static void options(void) { fuzz_corpus(fuzz_options_once, "options", times(10000)); }
+static void sql(void) { fuzz_corpus(fuzz_sql_once, "sql", times(28)); }
+static void model(void) { fuzz_corpus(fuzz_model_once, "model", times(14)); }
+
+static void nothing_is_lost(void) {
   printf("%ld runs\n", runs);
-  return check_report();
+  sqlite3_hard_heap_limit64(0);
+  assert_int_equal(sqlite3_memory_used(), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(options),
+      TEST(sql),
+      TEST(model),
+      TEST(nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

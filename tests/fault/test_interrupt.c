@@ -159,7 +159,7 @@ static void interrupt_training(sqlite3 *db, const char *sql, Remote where) {
 
 static void long_training(void) {
   sqlite3 *db = NULL;
-  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
   must(db, make_big);
   must(db, train_big);
   Outcome model = must(db, "SELECT * FROM big_mf WHERE user < 3");
@@ -172,31 +172,63 @@ static void long_training(void) {
       interrupt_training(db, statements[i], (Remote){.steps = -1, .ticks = 200, .here = here}); /* training */
     }
   Outcome again = must(db, "SELECT * FROM big_mf WHERE user < 3");
-  CHECK(same_rows(&model, &again));
-  CHECK(sqlite3_close(db) == SQLITE_OK);
+  assert_true(same_rows(&model, &again));
+  assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void serving_ratings(void) {
+  sqlite3 *db = open_image(&ratings);
+  for (int i = 0; i < SERVING; i++)
+    if (serving_statement(db, i)) sweep(&ratings, serving[i], 1);
+  must_close(db);
+}
+
+static void training_ratings(void) {
+  for (int i = 0; i < TRAINING; i++) sweep(&ratings, training[i], 0);
+}
+
+static void every_algorithm(void) {
+  for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&ratings, algorithm_training[i].sql, 0);
+}
+
+static void changes_of_ratings(void) {
+  for (int i = 0; i < CHANGES; i++) sweep(&ratings, rating_changes[i].sql, 0);
+}
+
+static void every_trial(void) {
+  for (int i = 0; i < TRIALS; i++) sweep(&ratings, trials[i].sql, 0);
+}
+
+static void serving_content(void) {
+  for (int i = 0; i < CONTENT_SERVING; i++) sweep(&content, content_serving[i], 1);
+}
+
+static void training_content(void) {
+  for (int i = 0; i < CONTENT_TRAINING; i++) sweep(&content, content_training[i].sql, 0);
+}
+
+static void serving_links(void) {
+  for (int i = 0; i < LINK_SERVING; i++) sweep(&links, link_serving[i], 1);
+}
+
+static void training_links(void) {
+  for (int i = 0; i < LINK_TRAINING; i++) sweep(&links, link_training[i].sql, 0);
+}
+
+static void changes_of_links(void) {
+  for (int i = 0; i < LINK_CHANGES; i++) sweep(&links, link_changes[i].sql, 0);
+}
+
+static void often_enough(void) {
+  printf("%ld interrupts\n", interrupted);
+  assert_true(interrupted > 500);
 }
 
 int main(void) {
-  load_everywhere();
-  Image image = make_image(1), content = make_content_image(1), links = make_link_image();
-  sqlite3 *db = open_image(&image);
-  for (int i = 0; i < SERVING; i++)
-    if (serving_statement(db, i)) sweep(&image, serving[i], 1);
-  CHECK(sqlite3_close(db) == SQLITE_OK);
-  for (int i = 0; i < TRAINING; i++) sweep(&image, training[i], 0);
-  for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&image, algorithm_training[i].sql, 0);
-  for (int i = 0; i < CHANGES; i++) sweep(&image, rating_changes[i].sql, 0);
-  for (int i = 0; i < TRIALS; i++) sweep(&image, trials[i].sql, 0);
-  for (int i = 0; i < CONTENT_SERVING; i++) sweep(&content, content_serving[i], 1);
-  for (int i = 0; i < CONTENT_TRAINING; i++) sweep(&content, content_training[i].sql, 0);
-  for (int i = 0; i < LINK_SERVING; i++) sweep(&links, link_serving[i], 1);
-  for (int i = 0; i < LINK_TRAINING; i++) sweep(&links, link_training[i].sql, 0);
-  for (int i = 0; i < LINK_CHANGES; i++) sweep(&links, link_changes[i].sql, 0);
-  CHECK(interrupted > 500);
-  printf("%ld interrupts\n", interrupted);
-  long_training();
-  free(image.bytes);
-  free(content.bytes);
-  free(links.bytes);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(serving_ratings), TEST(training_ratings), TEST(every_algorithm),  TEST(changes_of_ratings),
+      TEST(every_trial),     TEST(serving_content),  TEST(training_content), TEST(serving_links),
+      TEST(training_links),  TEST(changes_of_links), TEST(often_enough),     TEST(long_training),
+  };
+  return cmocka_run_group_tests(tests, make_images, free_images);
 }

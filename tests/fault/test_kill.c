@@ -34,7 +34,8 @@ static uint64_t hash_of(const char *path) {
   return hash;
 }
 
-static void sweep(const Image *image, const char *path, const char *mode, const char *sql) {
+static void sweep(const Image *image, const char *mode, const char *sql) {
+  const char *path = temporary_path("kill");
   uint64_t states[2];
   long found[2] = {0, 0};
   for (int state = 0; state < 2; state++) {
@@ -63,28 +64,34 @@ static void sweep(const Image *image, const char *path, const char *mode, const 
   CHECK(found[0] > 0); /* some died early enough to lose the new model */
   if (FAULT_SLOW == 1)
     printf("%-28s %.40s…: %ld times the old model, %ld times the new\n", mode, sql, found[0], found[1]);
+  remove_database(path);
 }
 
-int main(void) {
-  load_everywhere();
+static int make_disk(void **state) {
   disk_register();
-  Image image = make_image(1), content = make_content_image(1), links = make_link_image();
-  const char *path = temporary_path("kill");
-  static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"};
-  for (int mode = 0; mode < 2; mode++) {
-    sweep(&image, path, modes[mode], "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":1,\"model\":\"new\"}')");
-    sweep(&image, path, modes[mode], "SELECT mf_train('ratings', 40, '{\"threads\":1,\"epochs\":1}')");
-    sweep(&image, path, modes[mode], "DROP TABLE ratings_mf");
-    sweep(&image, path, modes[mode], "ALTER TABLE ratings_mf RENAME TO other");
-    for (int i = 0; i < CHANGES; i++) sweep(&image, path, modes[mode], rating_changes[i].sql);
-    sweep(&content, path, modes[mode], content_training[1].sql); /* replaces a model */
-    sweep(&links, path, modes[mode], link_training[0].sql);
-    sweep(&links, path, modes[mode], "INSERT INTO ratings_knn(user, item, rating) VALUES(99, 77, 2)");
-  }
-  CHECK(killed > 100 / FAULT_SLOW);
-  remove_database(path);
-  free(image.bytes);
-  free(content.bytes);
-  free(links.bytes);
-  return check_report();
+  return make_images(state);
+}
+
+static const char rollback[] = "PRAGMA journal_mode = DELETE", wal[] = "PRAGMA journal_mode = WAL";
+
+static void storing_is_killed(const void *mode) {
+  sweep(&ratings, mode, "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":1,\"model\":\"new\"}')");
+  sweep(&ratings, mode, "SELECT mf_train('ratings', 40, '{\"threads\":1,\"epochs\":1}')");
+  sweep(&ratings, mode, "DROP TABLE ratings_mf");
+  sweep(&ratings, mode, "ALTER TABLE ratings_mf RENAME TO other");
+  for (int i = 0; i < CHANGES; i++) sweep(&ratings, mode, rating_changes[i].sql);
+  sweep(&content, mode, content_training[1].sql); /* replaces a model */
+  sweep(&links, mode, link_training[0].sql);
+  sweep(&links, mode, "INSERT INTO ratings_knn(user, item, rating) VALUES(99, 77, 2)");
+}
+
+static void often_enough(void) { assert_true(killed > 100 / FAULT_SLOW); }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST_OF(storing_is_killed, rollback),
+      TEST_OF(storing_is_killed, wal),
+      TEST(often_enough),
+  };
+  return cmocka_run_group_tests(tests, make_disk, free_images);
 }

@@ -40,13 +40,17 @@ static void sweep_loading(void) {
     }
 }
 
+static void make_models(void) {
+  void *none = NULL;
+  assert_int_equal(make_images(&none), 0);
+}
+
+static const Life life = {&ratings, serving, SERVING, training, TRAINING, 100};
+
 int main(void) {
-  install();
-  sweep_loading();
-  load_everywhere();
-  Image image = make_image(1);
-  sweep_life(&(Life){&image, serving, SERVING, training, TRAINING, 100});
-  free(image.bytes);
-  CHECK(injected > 1000);
-  return memory_report();
+  const struct CMUnitTest tests[] = {
+      TEST(sweep_loading),       TEST(make_models),  TEST_OF(sweep_serving, life), TEST_OF(sweep_training, life),
+      TEST_OF(sweep_life, life), TEST(often_enough), TEST(nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, install, free_images);
 }

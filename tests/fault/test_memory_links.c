@@ -1,13 +1,16 @@
 /* Out of memory over the life of models of links, and while their ratings change. See memory_fault.h. */
 #include "memory_fault.h"
 
-int main(void) {
-  install();
-  load_everywhere();
-  Image links = make_link_image();
-  sweep_life(&(Life){&links, link_serving, LINK_SERVING, link_training, LINK_TRAINING, 40});
+static const Life life = {&links, link_serving, LINK_SERVING, link_training, LINK_TRAINING, 40};
+
+static void changing(void) {
   for (int i = 0; i < LINK_CHANGES; i++) sweep(&links, link_changes[i], 40);
-  free(links.bytes);
-  CHECK(injected > 1000);
-  return memory_report();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST_OF(sweep_serving, life), TEST_OF(sweep_training, life), TEST_OF(sweep_life, life), TEST(changing),
+      TEST(often_enough),           TEST(nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, install_and_make_images, free_images);
 }

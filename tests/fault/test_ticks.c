@@ -29,8 +29,8 @@ static void watch_it(sqlite3 *db, Watch *watch, int opcodes) {
 }
 
 /* Hours of work end with SQLite's own words, after no more ticks than so many calls are worth. */
-static void ends(const Image *image, int limit, int value, long most_ticks) {
-  sqlite3 *db = open_image(image);
+static void ends(int limit, int value, long most_ticks) {
+  sqlite3 *db = open_image(&ratings);
   Watch watch = {.stop_at = 20};
   if (value) sqlite3_limit(db, limit, value);
   watch_it(db, &watch, 1000);
@@ -41,25 +41,32 @@ static void ends(const Image *image, int limit, int value, long most_ticks) {
   must_close(db);
 }
 
+static void ends_in_time(void) { ends(0, 0, 20 * 1000 / 200 + 1); }
+
+/* A tick is SELECT 1 under such limits, the oftener. */
+static void ends_under_limits(void) {
+  ends(SQLITE_LIMIT_EXPR_DEPTH, 10, 20 * 1000 / 4 + 50);
+  ends(SQLITE_LIMIT_SQL_LENGTH, 300, 20 * 1000 / 4 + 50);
+}
+
 /* Each training is far too short for one call. */
-static void counts_on(const Image *image) {
-  sqlite3 *db = open_image(image);
+static void counts_on(void) {
+  sqlite3 *db = open_image(&ratings);
   Watch watch = {.ticks = 1, .stop_at = 1};
   Outcome outcome = {0};
   watch_it(db, &watch, 10000);
   for (long i = 0; i < 20000 && outcome.code == SQLITE_OK; i++)
     outcome = run(db, "SELECT mf_train('ratings', 3, '{\"threads\":1,\"epochs\":3}')");
-  CHECK(outcome.code == SQLITE_INTERRUPT && watch.calls == 1);
+  assert_int_equal(outcome.code, SQLITE_INTERRUPT);
+  assert_int_equal(watch.calls, 1);
   must_close(db);
 }
 
 int main(void) {
-  load_everywhere();
-  Image image = make_image(1);
-  ends(&image, 0, 0, 20 * 1000 / 200 + 1);
-  ends(&image, SQLITE_LIMIT_EXPR_DEPTH, 10, 20 * 1000 / 4 + 50); /* SELECT 1, the oftener */
-  ends(&image, SQLITE_LIMIT_SQL_LENGTH, 300, 20 * 1000 / 4 + 50);
-  counts_on(&image);
-  free(image.bytes);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(ends_in_time),
+      TEST(ends_under_limits),
+      TEST(counts_on),
+  };
+  return cmocka_run_group_tests(tests, make_images, free_images);
 }

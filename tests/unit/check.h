@@ -1,26 +1,42 @@
-/* What the C tests share: a condition that fails is printed with its place and counted, and the test goes on.
+/* What the C tests add to cmocka, which runs and reports them, and whose asserts end the test that they are in.
  *
- *     int main(void) {
- *       CHECK(2 + 2 == 4);
- *       CHECK_NEAR(sqrt(2.0), 1.41421356, 1e-8);
- *       return check_report();
+ * A CHECK goes on instead: it is for loops over many cells, sweeps of faults, threads and forked children, where an
+ * assert would hide the other failures or jump out of what it may not leave. The first failures are printed with their
+ * statement and place, all are counted, and the test fails at its end.
+ *
+ *     static void test_roots(void) {
+ *       assert_int_equal(roots_make(&roots, 100), SQLITE_OK);
+ *       for (int i = 0; i < 100; i++) CHECK_NEAR(roots.root[i] * roots.root[i], i, 1e-12);
  *     }
  *
- * The last line printed, "N passed, N failed", is what tests/run.sh adds up. Included by one file of a program. */
+ *     int main(void) {
+ *       const struct CMUnitTest tests[] = {TEST(test_roots), TEST(test_squares)};
+ *       return cmocka_run_group_tests(tests, NULL, NULL);
+ *     }
+ *
+ * Included by one file of a program. */
 #ifndef RECOMMEND_TESTS_CHECK_H
 #define RECOMMEND_TESTS_CHECK_H
 
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static long check_passed, check_failed;
+#include <cmocka.h>
 
-/* Counts one check; returns whether it held. A loop that fails a million times prints only its first failures. */
+/* How many failures a test prints: a loop may fail a million times. */
+enum { CHECK_PRINTED = 20 };
+
+static _Atomic long check_failures;
+
+/* Returns whether it held, so that a caller can say more of one that did not. */
 static inline int check_that(int holds, const char *file, int line, const char *what) {
-  if (holds) {
-    check_passed++;
-  } else if (check_failed++ < 50) {
+  if (!holds && atomic_fetch_add(&check_failures, 1) < CHECK_PRINTED) {
     printf("%s:%d: failed: %s\n", file, line, what);
     fflush(stdout);
   }
@@ -30,7 +46,7 @@ static inline int check_that(int holds, const char *file, int line, const char *
 /* Within `tolerance` of each other; NaN is near nothing. */
 static inline int check_near(double a, double b, double tolerance, const char *file, int line, const char *what) {
   int holds = a == b || fabs(a - b) <= tolerance;
-  if (!check_that(holds, file, line, what) && check_failed <= 50)
+  if (!check_that(holds, file, line, what) && check_failures <= CHECK_PRINTED)
     printf("%s:%d:   %.17g and %.17g are %g apart, %g allowed\n", file, line, a, b, fabs(a - b), tolerance);
   return holds;
 }
@@ -38,7 +54,7 @@ static inline int check_near(double a, double b, double tolerance, const char *f
 /* The same text; NULL equals only NULL. */
 static inline int check_text(const char *a, const char *b, const char *file, int line, const char *what) {
   int holds = a == b || (a && b && strcmp(a, b) == 0);
-  if (!check_that(holds, file, line, what) && check_failed <= 50)
+  if (!check_that(holds, file, line, what) && check_failures <= CHECK_PRINTED)
     printf("%s:%d:   \"%s\" is not \"%s\"\n", file, line, a ? a : "(null)", b ? b : "(null)");
   return holds;
 }
@@ -48,10 +64,29 @@ static inline int check_text(const char *a, const char *b, const char *file, int
   check_near((double)(a), (double)(b), (double)(tolerance), __FILE__, __LINE__, #a " near " #b)
 #define CHECK_TEXT(a, b) check_text((a), (b), __FILE__, __LINE__, #a " is " #b)
 
-/* Prints the totals; the value for main to return. */
-static inline int check_report(void) {
-  printf("%ld passed, %ld failed\n", check_passed, check_failed);
-  return check_failed != 0;
+typedef struct Test {
+  void (*function)(void);
+  void (*function_of)(const void *object); /* where `function` is NULL */
+  const void *object;
+} Test;
+
+/* What cmocka calls for each row of a table: its test is the state, which fails where a CHECK in it has. */
+static inline void check_run(void **state) {
+  const Test *test = *state;
+  check_failures = 0;
+  if (test->function)
+    test->function();
+  else
+    test->function_of(test->object);
+  if (check_failures) fail_msg("%ld checks failed, see what was printed", (long)check_failures);
 }
+
+/* Rows of a table of tests: a function, or one that is called with the address of an object. */
+/* clang-format off */
+#define TEST(function) \
+  {.name = #function, .test_func = check_run, .initial_state = (Test[]){{function, NULL, NULL}}}
+#define TEST_OF(function, object) \
+  {.name = #function " of " #object, .test_func = check_run, .initial_state = (Test[]){{NULL, function, &(object)}}}
+/* clang-format on */
 
 #endif

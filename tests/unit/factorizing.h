@@ -73,6 +73,7 @@ typedef struct Method {
   int (*create)(Factorizer *fit, const Data *data, int threads, int rank, Error *error);
   DescentPenalty penalty; /* of those it creates */
   long least_polls;       /* in an epoch on 700 × 300 */
+  int empty_are_zero;     /* rows without ratings have no factors */
 } Method;
 
 /* Creates and makes some epochs and the finish. `factors` may be NULL. */
@@ -110,7 +111,8 @@ static inline Factors fitted(const Method *method, const Data *data, int threads
 
 /* ---- the promises ------------------------------------------------------------------------------------------------ */
 
-static inline void check_reports(const Method *method) {
+static inline void check_reports(const void *object) {
+  const Method *method = object;
   const int ranks[] = {1, 3, 16, 17, 50, 64, 100, 200};
   for (int with_values = 0; with_values < 2; with_values++) {
     Data data = make_data(75, 43, .2, with_values);
@@ -128,7 +130,8 @@ static inline void check_reports(const Method *method) {
   }
 }
 
-static inline void check_shapes(const Method *method) {
+static inline void check_shapes(const void *object) {
+  const Method *method = object;
   const size_t shapes[][2] = {{1, 1}, {1, 30}, {30, 1}, {0, 0}, {0, 4}, {4, 0}, {7, 6}};
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
     Data data = make_data(shapes[s][0], shapes[s][1], .5, 1);
@@ -144,8 +147,9 @@ static inline void check_shapes(const Method *method) {
   }
 }
 
-/* The same shapes, for methods with other losses: finite factors, zero where there is nothing (if `blank`). */
-static inline void check_finite_shapes(const Method *method, int blank) {
+/* The same shapes, for methods with other losses: finite factors. */
+static inline void check_finite_shapes(const void *object) {
+  const Method *method = object;
   const size_t shapes[][2] = {{1, 1}, {1, 30}, {30, 1}, {0, 0}, {0, 4}, {4, 0}, {7, 6}};
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
     Data data = make_data(shapes[s][0], shapes[s][1], .5, 1);
@@ -153,7 +157,7 @@ static inline void check_finite_shapes(const Method *method, int blank) {
     Factors factors = fitted(method, &data, 2, 5, 3, &report);
     CHECK(isfinite(report.loss));
     CHECK(factors.users == shapes[s][0] && factors.items == shapes[s][1]);
-    CHECK(!blank || tidy(&data, &factors));
+    CHECK(!method->empty_are_zero || tidy(&data, &factors));
     for (size_t k = 0; k < factors.users * (size_t)factors.stride; k++) CHECK(isfinite(factors.user[k]));
     for (size_t k = 0; k < factors.items * (size_t)factors.stride; k++) CHECK(isfinite(factors.item[k]));
     factors_free(&factors);
@@ -161,7 +165,7 @@ static inline void check_finite_shapes(const Method *method, int blank) {
   }
 }
 
-static inline void check_threads(const Method *method, const Data *data, int rank) {
+static inline void check_threads_on(const Method *method, const Data *data, int rank) {
   const int threads[] = {2, 3, 5};
   FactorizerReport report, other;
   Factors one, many;
@@ -176,8 +180,15 @@ static inline void check_threads(const Method *method, const Data *data, int ran
   factors_free(&one);
 }
 
+static inline void check_threads(const void *method) {
+  Data data = make_data(700, 300, .5, 1);
+  check_threads_on(method, &data, 40);
+  free_data(&data);
+}
+
 /* Instruction sets differ by rounding only, and asking for the factors after an epoch changes nothing. */
-static inline void check_levels(const Method *method) {
+static inline void check_levels(const void *object) {
+  const Method *method = object;
   Data data = make_data(75, 43, .2, 1);
   const char *levels[] = {"generic", "avx2", "avx512"};
   Factors first = {0}, factors;
@@ -211,7 +222,8 @@ static inline void check_levels(const Method *method) {
   free_data(&data);
 }
 
-static inline void check_memory(const Method *method) {
+static inline void check_memory(const void *object) {
+  const Method *method = object;
   Data data = make_data(75, 43, .2, 1);
   FactorizerReport report;
   long before = outstanding, n = 0;
@@ -232,7 +244,8 @@ static inline int count_down(void *context) {
   return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
-static inline void check_cancel(const Method *method) {
+static inline void check_cancel(const void *object) {
+  const Method *method = object;
   Data data = make_data(700, 300, .4, 1);
   FactorizerReport report;
   long polls = 0, before = outstanding;
@@ -248,7 +261,8 @@ static inline void check_cancel(const Method *method) {
   free_data(&data);
 }
 
-static inline void check_not_finite(const Method *method) {
+static inline void check_not_finite(const void *object) {
+  const Method *method = object;
   Data data = make_data(30, 20, .5, 1);
   FactorizerReport report;
   for (size_t e = 0; e < 9; e++) data.by_user.value[e] = 3e38f;
@@ -258,16 +272,13 @@ static inline void check_not_finite(const Method *method) {
   free_data(&data);
 }
 
-static inline void check_promises(const Method *method) {
-  check_reports(method);
-  check_shapes(method);
-  check_levels(method);
-  check_memory(method);
-  check_cancel(method);
-  check_not_finite(method);
-  Data data = make_data(700, 300, .5, 1);
-  check_threads(method, &data, 40);
-  free_data(&data);
-}
+/* The last test of a program. */
+static inline void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
+/* Rows of a table of tests: all promises of a method whose loss is that of learn/descent.h. */
+#define PROMISES(method)                                                                               \
+  TEST_OF(check_reports, method), TEST_OF(check_shapes, method), TEST_OF(check_levels, method),        \
+      TEST_OF(check_memory, method), TEST_OF(check_cancel, method), TEST_OF(check_not_finite, method), \
+      TEST_OF(check_threads, method)
 
 #endif

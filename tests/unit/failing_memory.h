@@ -15,25 +15,27 @@ static long outstanding, fail_after = -1; /* allocations until one fails; -1: ne
 
 static inline int refuse(void) { return fail_after >= 0 && fail_after-- == 0; }
 
-static inline void *test_malloc(int size) {
+static inline void *counting_malloc(int size) {
   void *block = refuse() ? NULL : real_memory.xMalloc(size);
   __atomic_add_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
   return block;
 }
 
-static inline void test_free(void *block) {
+static inline void counting_free(void *block) {
   __atomic_sub_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
   real_memory.xFree(block);
 }
 
-static inline void *test_realloc(void *block, int size) { return refuse() ? NULL : real_memory.xRealloc(block, size); }
+static inline void *counting_realloc(void *block, int size) {
+  return refuse() ? NULL : real_memory.xRealloc(block, size);
+}
 
 static inline void install_memory(void) {
   sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
   sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xFree = test_free;
-  methods.xRealloc = test_realloc;
+  methods.xMalloc = counting_malloc;
+  methods.xFree = counting_free;
+  methods.xRealloc = counting_realloc;
   sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
   sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* which would hide small requests */
   sqlite3_initialize();

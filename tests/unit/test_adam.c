@@ -119,7 +119,7 @@ static void test_dense(void) {
   FactorizerReport report;
   Dense dense;
   int done;
-  CHECK(adam_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
+  assert_int_equal(adam_create(&fit, &data.by_user, &options, NULL, &error), SQLITE_OK);
   dense_from(&dense, fit.method->factors(fit.state));
   for (int epoch = 0; epoch < 200; epoch++) {
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK && !done);
@@ -139,7 +139,7 @@ static void test_one_batch(void) {
   FactorizerReport report;
   Dense dense;
   int done;
-  CHECK(adam_create(&fit, &data.by_user, &options, NULL, &error) == SQLITE_OK);
+  assert_int_equal(adam_create(&fit, &data.by_user, &options, NULL, &error), SQLITE_OK);
   dense_from(&dense, fit.method->factors(fit.state));
   for (int epoch = 0; epoch < 50; epoch++) {
     double g[UNKNOWNS] = {0};
@@ -170,14 +170,13 @@ static void test_learns(void) {
   free_data(&data);
 }
 
+static const Method small_batches = {create, {.02, .05}, 100, 1}, large_batches = {create_large, {.02, .05}, 20, 1};
+
 int main(void) {
   install_memory();
-  Method method = {create, {.02, .05}, 100}, large = {create_large, {.02, .05}, 20};
-  test_dense();
-  test_one_batch();
-  test_learns();
-  check_promises(&method);
-  check_promises(&large);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_dense),        TEST(test_one_batch),    TEST(test_learns),
+      PROMISES(small_batches), PROMISES(large_batches), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -469,7 +469,7 @@ static void test_not_finite(void) {
   Data data = make_data(30, 20, .5, 1);
   data.by_user.value[3] = 3e38f;
   sparse_free(&data.by_item);
-  CHECK(sparse_transpose(&data.by_user, &data.by_item, 2, NULL) == SQLITE_OK);
+  assert_int_equal(sparse_transpose(&data.by_user, &data.by_item, 2, NULL), SQLITE_OK);
   for (int solver = 0; solver < 2; solver++) {
     AlsOptions options = rating_options(5);
     options.solver = (AlsSolver)solver;
@@ -508,18 +508,15 @@ static void test_ill_conditioned(void) {
   free_data(&data);
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
 int main(void) {
   install_memory();
-  test_losses();
-  test_shapes();
-  test_gradient_converges();
-  test_threads();
-  test_long_rows();
-  test_levels();
-  test_memory();
-  test_cancel();
-  test_not_finite();
-  test_ill_conditioned();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_losses),          TEST(test_shapes),          TEST(test_gradient_converges),
+      TEST(test_threads),         TEST(test_long_rows),       TEST(test_levels),
+      TEST(test_memory),          TEST(test_cancel),          TEST(test_not_finite),
+      TEST(test_ill_conditioned), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

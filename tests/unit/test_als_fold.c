@@ -212,9 +212,9 @@ static void test_long_row(void) {
   for (size_t i = 0; i < ROWS; i++) value[i] = (float)(3 + random_normal(2, i) + (double)factors[i * RANK]);
   for (size_t i = 0; i < RANK; i++) x[RANK + i] = (float)random_normal(3, i);
   const AlsEntries entries = {.count = ROWS, .factors = factors, .bias = bias, .value = value, .others = ROWS};
-  CHECK(als_fold(&options, &entries, x, &x_bias, NULL) == SQLITE_OK);
+  assert_int_equal(als_fold(&options, &entries, x, &x_bias, NULL), SQLITE_OK);
   CHECK_NEAR(x[0], 1, .01);
-  CHECK(als_fold_shares(&options, &entries, x, x + RANK, share, NULL) == SQLITE_OK);
+  assert_int_equal(als_fold_shares(&options, &entries, x, x + RANK, share, NULL), SQLITE_OK);
   for (size_t i = 0; i < ROWS; i++) sum += share[i];
   CHECK_NEAR(sum, product(x, x + RANK, RANK), 1e-4);
   for (int shares = 0; shares < 2; shares++) {
@@ -285,12 +285,12 @@ static void test_memory(void) {
   trained_end(&trained);
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
 int main(void) {
   install_memory();
-  test_losses();
-  test_long_row();
-  test_gram();
-  test_memory();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_losses), TEST(test_long_row), TEST(test_gram), TEST(test_memory), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

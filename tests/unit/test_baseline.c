@@ -113,12 +113,12 @@ static void test_undamped(void) {
   Error error = {0};
   double rmse = -1;
   options.user_regularization = options.item_regularization = 0;
-  CHECK(baseline_fit(&data.by_user, &data.by_item, &options, &factors, &rmse, NULL, &error) == SQLITE_OK);
+  assert_int_equal(baseline_fit(&data.by_user, &data.by_item, &options, &factors, &rmse, NULL, &error), SQLITE_OK);
   CHECK_NEAR(rmse, 0, 1e-12);
   factors_free(&factors);
   free_data(&data);
   data = make_data(20, 10, .5, 1); /* rows that are empty have nothing to divide by */
-  CHECK(baseline_fit(&data.by_user, &data.by_item, &options, &factors, &rmse, NULL, &error) == SQLITE_OK);
+  assert_int_equal(baseline_fit(&data.by_user, &data.by_item, &options, &factors, &rmse, NULL, &error), SQLITE_OK);
   for (size_t user = 3; user < 20; user += 7) CHECK(factors.user_bias[user] == 0);
   factors_free(&factors);
   free_data(&data);
@@ -177,9 +177,10 @@ static void test_movielens(void) {
   if (n > 0) m = read_ratings(folder, "u1.test", test, 100000);
   if (m > 0) {
     Data data = {0};
-    CHECK(n == 80000 && m == 20000);
+    assert_int_equal(n, 80000);
+    assert_int_equal(m, 20000);
     qsort(ratings, n, sizeof *ratings, by_cell);
-    CHECK(sparse_alloc(&data.by_user, USERS, ITEMS, n, 1) == SQLITE_OK);
+    assert_int_equal(sparse_alloc(&data.by_user, USERS, ITEMS, n, 1), SQLITE_OK);
     for (size_t i = 0; i < n; i++) {
       data.by_user.index[i] = ratings[i].item;
       data.by_user.value[i] = (float)ratings[i].value;
@@ -187,7 +188,7 @@ static void test_movielens(void) {
     }
     for (size_t u = 0; u < USERS; u++)
       if (data.by_user.start[u + 1] == 0) data.by_user.start[u + 1] = data.by_user.start[u];
-    CHECK(sparse_transpose(&data.by_user, &data.by_item, 1, NULL) == SQLITE_OK);
+    assert_int_equal(sparse_transpose(&data.by_user, &data.by_item, 1, NULL), SQLITE_OK);
     check_u1(&data, test, m, BASELINE_BIAS, .95994, .76158);
     check_u1(&data, test, m, BASELINE_USER_MEAN, 1.06300, .85019);
     check_u1(&data, test, m, BASELINE_ITEM_MEAN, 1.03341, .82757);
@@ -247,7 +248,8 @@ static void test_memory(void) {
     CHECK(code == SQLITE_OK || code == SQLITE_NOMEM);
     CHECK(outstanding == before);
   }
-  CHECK(code == SQLITE_OK && n > 5);
+  assert_int_equal(code, SQLITE_OK);
+  assert_true(n > 5);
   free_data(&data);
 }
 
@@ -267,17 +269,16 @@ static void test_cancel(void) {
     CHECK(code == SQLITE_OK || code == SQLITE_INTERRUPT);
     CHECK(outstanding == before);
   }
-  CHECK(code == SQLITE_OK && polls > 10);
+  assert_int_equal(code, SQLITE_OK);
+  assert_true(polls > 10);
   free_data(&data);
 }
 
 int main(void) {
   install_memory();
-  test_methods();
-  test_undamped();
-  test_movielens();
-  test_threads();
-  test_memory();
-  test_cancel();
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_methods), TEST(test_undamped), TEST(test_movielens),
+      TEST(test_threads), TEST(test_memory),   TEST(test_cancel),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

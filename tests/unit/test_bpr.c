@@ -223,12 +223,12 @@ static void test_samples(void) {
   free_data(&ones);
   /* Who has everything teaches nothing, and does not make others wait. */
   Data all = {0};
-  CHECK(sparse_alloc(&all.by_user, 2, 30, 31, 0) == SQLITE_OK);
+  assert_int_equal(sparse_alloc(&all.by_user, 2, 30, 31, 0), SQLITE_OK);
   for (uint32_t item = 0; item < 30; item++) all.by_user.index[item] = item;
   all.by_user.index[30] = 4;
   all.by_user.start[1] = 30, all.by_user.start[2] = 31;
   epoch_seen(&all, 1, 0, 4, 1);
-  CHECK(seen_count == 4);
+  assert_int_equal(seen_count, 4);
   for (size_t k = 0; k < seen_count; k++) CHECK(seen[k].user == 1 && seen[k].item == 4 && seen[k].with.other != 4);
   free(seen);
   free_data(&all);
@@ -238,7 +238,7 @@ static void test_samples(void) {
 static void test_learns(void) {
   Data data = {0};
   size_t entries = 0;
-  CHECK(sparse_alloc(&data.by_user, 60, 40, 60 * 10, 0) == SQLITE_OK);
+  assert_int_equal(sparse_alloc(&data.by_user, 60, 40, 60 * 10, 0), SQLITE_OK);
   for (size_t user = 0; user < 60; user++) {
     for (uint32_t item = 0; item < 40; item++)
       if (item / 20 == user % 2 && (item + user / 2) % 2 == 0) data.by_user.index[entries++] = item;
@@ -248,7 +248,8 @@ static void test_learns(void) {
   Factors f = fitted(&method, &data, 1, options.start.rank, 1, &first);
   factors_free(&f);
   f = fitted(&method, &data, 2, options.start.rank, 60, &last);
-  CHECK(last.loss < first.loss / 2 && isnan(last.train_rmse));
+  assert_true(last.loss < first.loss / 2);
+  assert_true(isnan(last.train_rmse));
   size_t right = 0, cells = 0;
   for (size_t user = 0; user < 60; user++)
     for (size_t item = 0; item < 20; item++) {
@@ -257,7 +258,7 @@ static void test_learns(void) {
       right += factors_predict(&f, user, own) > factors_predict(&f, user, other);
       cells++;
     }
-  CHECK(right == cells);
+  assert_true(right == cells);
   factors_free(&f);
   free_data(&data);
 }
@@ -272,8 +273,8 @@ static void test_penalty(void) {
   now.start.threads = 1, now.pairs = 1;
   seen = calloc(data.by_user.start[40] * 2 + 1, sizeof *seen);
   seen_count = 0;
-  CHECK(sampled_create(&fit, &data.by_user, look, &now, NULL, &error) == SQLITE_OK);
-  CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
+  assert_int_equal(sampled_create(&fit, &data.by_user, look, &now, NULL, &error), SQLITE_OK);
+  assert_int_equal(fit.method->epoch(fit.state, &report, &done, NULL, &error), SQLITE_OK);
   const Factors *f = fit.method->factors(fit.state);
   double sum = 0, entries = (double)data.by_user.start[40];
   for (size_t user = 0; user < 40; user++)
@@ -292,17 +293,17 @@ static void test_penalty(void) {
 
 int main(void) {
   install_memory();
-  test_kernel();
-  test_samples();
-  test_learns();
-  test_penalty();
-  check_finite_shapes(&method, 0);
-  check_levels(&method);
-  check_memory(&method);
-  check_cancel(&method);
-  Data data = make_data(700, 300, .5, 1);
-  check_threads(&method, &data, 40);
-  free_data(&data);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_kernel),
+      TEST(test_samples),
+      TEST(test_learns),
+      TEST(test_penalty),
+      TEST_OF(check_finite_shapes, method),
+      TEST_OF(check_levels, method),
+      TEST_OF(check_memory, method),
+      TEST_OF(check_cancel, method),
+      TEST_OF(check_threads, method),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,8 +93,10 @@ static void faults(void) {
 
 int main(void) {
   install_memory();
-  folds();
-  parts();
-  faults();
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(folds),
+      TEST(parts),
+      TEST(faults),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void test_order(void) {
 /* Bound and read back it is the same value, but for integral reals. */
 static void test_round_trip(void) {
   sqlite3_stmt *statement;
-  CHECK(sqlite3_prepare_v2(db, "SELECT ?1", -1, &statement, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, "SELECT ?1", -1, &statement, NULL), SQLITE_OK);
   for (int a = 0; a < SAMPLES; a++) {
     sqlite3_value *value = value_of(samples[a]);
     Id id, back;
@@ -115,7 +115,7 @@ static void test_round_trip(void) {
   sqlite3_finalize(statement);
   sqlite3_value *null = value_of("NULL");
   Id id;
-  CHECK(id_from_value(null, &id) == 0);
+  assert_int_equal(id_from_value(null, &id), 0);
   sqlite3_value_free(null);
 }
 
@@ -155,28 +155,31 @@ static void test_affinity(void) {
       sqlite3_value_free(given);
     }
   }
-  CHECK(id_affinity_of(NULL) == ID_AFFINITY_BLOB && id_affinity_of("ANY") == ID_AFFINITY_BLOB);
+  assert_int_equal(id_affinity_of(NULL), ID_AFFINITY_BLOB);
+  assert_int_equal(id_affinity_of("ANY"), ID_AFFINITY_BLOB);
 }
 
 static void test_format(void) {
   char text[ID_FORMAT_SIZE];
   Id id = integer_id(-42);
-  CHECK_TEXT(id_format(&id, text), "-42");
+  assert_string_equal(id_format(&id, text), "-42");
   id = (Id){.kind = ID_REAL, .as.real = 1.5};
-  CHECK_TEXT(id_format(&id, text), "1.5");
+  assert_string_equal(id_format(&id, text), "1.5");
   id = text_id("O'Hara");
-  CHECK_TEXT(id_format(&id, text), "'O''Hara'");
+  assert_string_equal(id_format(&id, text), "'O''Hara'");
   id = (Id){.kind = ID_BLOB, .size = 3, .as.bytes = "\0\xff\x10"};
-  CHECK_TEXT(id_format(&id, text), "x'00ff10'");
+  assert_string_equal(id_format(&id, text), "x'00ff10'");
   char *large = malloc(100000);
   memset(large, '\'', 100000);
   id = (Id){.kind = ID_TEXT, .size = 100000, .as.bytes = large};
-  CHECK(strlen(id_format(&id, text)) < ID_FORMAT_SIZE && strstr(text, "…'"));
+  assert_true(strlen(id_format(&id, text)) < ID_FORMAT_SIZE);
+  assert_true(strstr(text, "…'"));
   id.kind = ID_BLOB;
-  CHECK(strlen(id_format(&id, text)) < ID_FORMAT_SIZE && strstr(text, "…'"));
+  assert_true(strlen(id_format(&id, text)) < ID_FORMAT_SIZE);
+  assert_true(strstr(text, "…'"));
   for (int i = 0; i < 50000; i++) memcpy(large + 2 * i, "ä", 2);
   id = (Id){.kind = ID_TEXT, .size = 99999, .as.bytes = large + 1};
-  CHECK(strstr(id_format(&id, text), "ä…'"));
+  assert_true(strstr(id_format(&id, text), "ä…'"));
   free(large);
 }
 
@@ -186,13 +189,13 @@ static void test_format(void) {
  * another language from the definition at the top of id.c. */
 static void test_fixed_hashes(void) {
   Id id = integer_id(42), key[2] = {integer_id(42), text_id("tt0111161")};
-  CHECK(id_hash(&id) == UINT64_C(0x7dc930b302278a8));
+  assert_true(id_hash(&id) == UINT64_C(0x7dc930b302278a8));
   id = (Id){.kind = ID_REAL, .as.real = 2.5};
-  CHECK(id_hash(&id) == UINT64_C(0x997faffafeb2227a));
+  assert_true(id_hash(&id) == UINT64_C(0x997faffafeb2227a));
   id = text_id("tt0111161");
-  CHECK(id_hash(&id) == UINT64_C(0xba017a9e03f21464));
+  assert_true(id_hash(&id) == UINT64_C(0xba017a9e03f21464));
   id = (Id){.kind = ID_BLOB, .size = 8, .as.bytes = "\0\1\2\3\4\5\6\7"};
-  CHECK(id_hash(&id) == UINT64_C(0x750e3bf3ece189dd));
+  assert_true(id_hash(&id) == UINT64_C(0x750e3bf3ece189dd));
   CHECK_NEAR(split_uniform(42, key, 2), 0x1.f46be18d7a182p-2, 0);
 }
 
@@ -245,7 +248,7 @@ static void test_uniformity(void) {
   }
   /* The order of a key matters, and neighbours are independent: their correlation is 0 ± 1/sqrt(n). */
   Id key[2] = {integer_id(1), integer_id(2)}, turned[2] = {integer_id(2), integer_id(1)};
-  CHECK(split_uniform(1, key, 2) != split_uniform(1, turned, 2));
+  assert_true(split_uniform(1, key, 2) != split_uniform(1, turned, 2));
   double correlation = 0;
   for (int i = 0; i < 90000; i++) correlation += 12 * (of_integer(i) - 0.5) * (of_integer(i + 1) - 0.5) / 90000;
   CHECK_NEAR(correlation, 0, 5 / 300.0);
@@ -272,7 +275,7 @@ static void test_all_kinds(void) {
     CHECK(dictionary.count == distinct);
     CHECK(dictionary_add(&dictionary, &ids[a], &index) == SQLITE_OK && index == found[a]);
   }
-  CHECK(dictionary_sort(&dictionary, new_index, 2, NULL) == SQLITE_OK);
+  assert_int_equal(dictionary_sort(&dictionary, new_index, 2, NULL), SQLITE_OK);
   for (size_t i = 0; i + 1 < distinct; i++) {
     Id a = dictionary_id(&dictionary, i), b = dictionary_id(&dictionary, i + 1);
     CHECK(id_compare(&a, &b) < 0);
@@ -285,8 +288,9 @@ static void test_all_kinds(void) {
     sqlite3_value_free(values[a]);
   }
   dictionary_free(&dictionary);
-  CHECK(dictionary.count == 0 && dictionary_find(&dictionary, &ids[0]) == DICTIONARY_NONE);
-  CHECK(dictionary_sort(&dictionary, new_index, 2, NULL) == SQLITE_OK);
+  assert_int_equal(dictionary.count, 0);
+  assert_int_equal(dictionary_find(&dictionary, &ids[0]), DICTIONARY_NONE);
+  assert_int_equal(dictionary_sort(&dictionary, new_index, 2, NULL), SQLITE_OK);
 }
 
 /* Many, in a scattered order, so that the table grows; then sorted, and added to again. */
@@ -302,8 +306,9 @@ static void test_many(void) {
     Id id = i % 2 ? text_id(text) : integer_id((int64_t)n - 50000);
     wrong += dictionary_add(&dictionary, &id, &index) != SQLITE_OK || index != i;
   }
-  CHECK(wrong == 0 && dictionary.count == MANY);
-  CHECK(dictionary_sort(&dictionary, new_index, 2, NULL) == SQLITE_OK);
+  assert_int_equal(wrong, 0);
+  assert_int_equal(dictionary.count, MANY);
+  assert_int_equal(dictionary_sort(&dictionary, new_index, 2, NULL), SQLITE_OK);
   for (uint32_t i = 0; i + 1 < MANY; i++) {
     Id a = dictionary_id(&dictionary, i), b = dictionary_id(&dictionary, i + 1);
     wrong += id_compare(&a, &b) >= 0;
@@ -315,10 +320,11 @@ static void test_many(void) {
     wrong += dictionary_find(&dictionary, &id) != new_index[i];
     wrong += dictionary_find(&dictionary, &absent) != DICTIONARY_NONE;
   }
-  CHECK(wrong == 0);
+  assert_int_equal(wrong, 0);
   Id late = integer_id(-1000000);
-  CHECK(dictionary_add(&dictionary, &late, &index) == SQLITE_OK && index == MANY);
-  CHECK(dictionary_find(&dictionary, &late) == MANY);
+  assert_int_equal(dictionary_add(&dictionary, &late, &index), SQLITE_OK);
+  assert_int_equal(index, MANY);
+  assert_int_equal(dictionary_find(&dictionary, &late), MANY);
   free(new_index);
   dictionary_free(&dictionary);
 }
@@ -336,26 +342,31 @@ static void test_large_ids(void) {
   bytes[LARGE - 1] = 7;
   Id id = {.kind = ID_BLOB, .size = LARGE, .as.bytes = bytes},
      shorter = {.kind = ID_BLOB, .size = 99999, .as.bytes = bytes};
-  CHECK(dictionary_find(&dictionary, &id) == 7);
-  CHECK(dictionary_find(&dictionary, &shorter) == DICTIONARY_NONE);
+  assert_int_equal(dictionary_find(&dictionary, &id), 7);
+  assert_int_equal(dictionary_find(&dictionary, &shorter), DICTIONARY_NONE);
   Id back = dictionary_id(&dictionary, 7);
-  CHECK(back.size == LARGE && memcmp(back.as.bytes, bytes, LARGE) == 0);
+  assert_int_equal(back.size, LARGE);
+  assert_memory_equal(back.as.bytes, bytes, LARGE);
   free(bytes);
   dictionary_free(&dictionary);
 }
 
+static int open_database(void **state) {
+  (void)state;
+  assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+  return 0;
+}
+
+static void test_nothing_is_lost(void) {
+  assert_int_equal(sqlite3_close(db), SQLITE_OK);
+  assert_int_equal(sqlite3_memory_used(), 0);
+}
+
 int main(void) {
-  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
-  test_order();
-  test_round_trip();
-  test_affinity();
-  test_format();
-  test_fixed_hashes();
-  test_uniformity();
-  test_all_kinds();
-  test_many();
-  test_large_ids();
-  sqlite3_close(db);
-  CHECK(sqlite3_memory_used() == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_order),        TEST(test_round_trip),      TEST(test_affinity),  TEST(test_format),
+      TEST(test_fixed_hashes), TEST(test_uniformity),      TEST(test_all_kinds), TEST(test_many),
+      TEST(test_large_ids),    TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, open_database, NULL);
 }

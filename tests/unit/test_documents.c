@@ -120,8 +120,13 @@ static void test_columns(void) {
   is_read_as("t", (DocumentOptions){.id = "TITLE"}, "Red fox: house red; lost:; ");
   is_read_as("SELECT key, title FROM t ORDER BY key DESC", (DocumentOptions){0}, "1:; 2: fox red; 3:; ");
   Documents documents = read_source("t", (DocumentOptions){0});
-  CHECK(documents.rows == 5 && documents.left_out == 2 && documents.repeated == 0 && documents.empty == 1);
-  CHECK(documents.affinity == ID_AFFINITY_INTEGER && documents.words == NULL && documents.documents == 0);
+  assert_int_equal(documents.rows, 5);
+  assert_int_equal(documents.left_out, 2);
+  assert_int_equal(documents.repeated, 0);
+  assert_int_equal(documents.empty, 1);
+  assert_int_equal(documents.affinity, ID_AFFINITY_INTEGER);
+  assert_null(documents.words);
+  assert_int_equal(documents.documents, 0);
   documents_free(&documents);
   documents_free(&documents); /* cleared is fine */
   fails("t", (DocumentOptions){.text = &wrong}, SQLITE_ERROR, "tfidf_train: |\"text\"|nonesuch|\"title\"");
@@ -163,7 +168,9 @@ static void test_same_id(void) {
   is_read_as("SELECT * FROM t WHERE text IS NOT NULL", last, "1: fox two; 2: deer; 1: text; x'31': blob; ");
   is_read_as("t", join, "1: fox*2 one two; 2: deer; 1: text; x'31': blob; ");
   Documents documents = read_source("t", join);
-  CHECK(documents.rows == 6 && documents.repeated == 2 && documents.documents == 6);
+  assert_int_equal(documents.rows, 6);
+  assert_int_equal(documents.repeated, 2);
+  assert_int_equal(documents.documents, 6);
   /* The words in order of the rows. */
   sqlite3_str *words = sqlite3_str_new(NULL);
   for (size_t d = 0; d < documents.documents; d++) {
@@ -174,12 +181,13 @@ static void test_same_id(void) {
     sqlite3_str_appendchar(words, 1, '|');
   }
   char *text = sqlite3_str_finish(words);
-  CHECK_TEXT(text, "one fox |text |two fox |deer |blob ||");
+  assert_string_equal(text, "one fox |text |two fox |deer |blob ||");
   sqlite3_free(text);
   documents_free(&documents);
   documents = read_source("t", last);
-  CHECK(documents.repeated == 2 && documents.empty == 1);
-  CHECK(documents.terms.count == 6); /* "one" and "two" too, which are in no item: see tfidf_select */
+  assert_int_equal(documents.repeated, 2);
+  assert_int_equal(documents.empty, 1);
+  assert_int_equal(documents.terms.count, 6); /* "one" and "two" too, which are in no item: see tfidf_select */
   documents_free(&documents);
   fails("t", (DocumentOptions){.same_id = SAME_ID_ERROR}, SQLITE_CONSTRAINT, "row 3|id 1,|earlier");
   close_database();
@@ -195,8 +203,12 @@ static void test_vectors(void) {
   is_read_as("t", last, "1: 3 4; 2: 1 2; 3: 0 0; 4: 0 0; ");
   is_read_as("t", join, "1: 4 1.5; 2: 1 2; 3: 0 0; 4: 0 0; ");
   Documents documents = read_source("t", last);
-  CHECK(documents.dimensions == 2 && documents.empty == 2 && documents.repeated == 2 && documents.rows == 6);
-  CHECK(documents.counts.start == NULL && documents.terms.count == 0);
+  assert_int_equal(documents.dimensions, 2);
+  assert_int_equal(documents.empty, 2);
+  assert_int_equal(documents.repeated, 2);
+  assert_int_equal(documents.rows, 6);
+  assert_null(documents.counts.start);
+  assert_int_equal(documents.terms.count, 0);
   documents_free(&documents);
   is_read_as("SELECT 1 id, NULL v", last, "1:; ");
   static const char *const wrong[] = {"'a text'",     "'[1, \"2\"]'",    "'[]'",   "'[1, 1e39]'", "'[1,'",
@@ -221,7 +233,8 @@ static void test_vectors(void) {
     const float *vector = documents.vectors + 3 * i;
     differ = vector[0] != n || vector[1] != -n || vector[2] != one;
   }
-  CHECK(!differ && documents.empty == 2000);
+  assert_false(differ);
+  assert_int_equal(documents.empty, 2000);
   documents_free(&documents);
   close_database();
 }
@@ -320,7 +333,8 @@ static int poll(void *context) {
 
 static void test_much(void) {
   open_database();
-  CHECK(sqlite3_create_function(db, "much_text", 1, SQLITE_UTF8, NULL, text_function, NULL, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_create_function(db, "much_text", 1, SQLITE_UTF8, NULL, text_function, NULL, NULL),
+                   SQLITE_OK);
   for (int join = 0; join < 2; join++) {
     DocumentOptions options = {.same_id = join ? SAME_ID_JOIN : SAME_ID_LAST, .keep_words = 1, .threads = 1};
     Documents one = read_source(much, options);
@@ -354,7 +368,7 @@ static void test_much(void) {
       CHECK(documents.items.count == 0 && documents.terms.count == 0 && documents.counts.start == NULL);
       error_clear(&error);
     }
-  CHECK(stops > 10);
+  assert_true(stops > 10);
   close_database();
 }
 
@@ -397,10 +411,11 @@ static void test_terms(void) {
       "WITH w(w) AS (SELECT replace(hex(zeroblob(2500)), '0', 'x')) SELECT 1, w || ' ' || w || ' aa ' || w || 'y' FROM "
       "w",
       (DocumentOptions){0});
-  CHECK(documents.terms.count == 9 && documents.counts.start[1] == 9); /* 4 + 3 + 2 + 1 runs, one word twice */
+  assert_int_equal(documents.terms.count, 9);
+  assert_int_equal(documents.counts.start[1], 9); /* 4 + 3 + 2 + 1 runs, one word twice */
   double total = 0;
   for (size_t e = 0; e < documents.counts.start[1]; e++) total += (double)documents.counts.value[e];
-  CHECK(total == 10);
+  assert_true(total == 10);
   documents_free(&documents);
   rules.ngram_maximum = 1;
   documents = read_source(
@@ -408,19 +423,18 @@ static void test_terms(void) {
       "SELECT n, (WITH RECURSIVE m(m) AS (SELECT 0 UNION ALL SELECT m + 1 FROM m WHERE m < 999) "
       "SELECT group_concat('t' || (n * 1000 + m), ' ') FROM m) FROM n",
       (DocumentOptions){.threads = 2});
-  CHECK(documents.terms.count == 300000 && documents.counts.start[300] == 300000);
+  assert_int_equal(documents.terms.count, 300000);
+  assert_int_equal(documents.counts.start[300], 300000);
   documents_free(&documents);
   close_database();
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(sqlite3_memory_used(), 0); }
+
 int main(void) {
-  test_columns();
-  test_json();
-  test_same_id();
-  test_vectors();
-  test_much();
-  test_many_rows();
-  test_terms();
-  CHECK(sqlite3_memory_used() == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_columns), TEST(test_json),      TEST(test_same_id), TEST(test_vectors),
+      TEST(test_much),    TEST(test_many_rows), TEST(test_terms),   TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static long outstanding, bytes_taken, most_bytes, fail_after = -1; /* allocation
 
 static int refuse(void) { return fail_after >= 0 && fail_after-- == 0; }
 
-static void *test_malloc(int size) {
+static void *counting_malloc(int size) {
   void *block = refuse() ? NULL : real_memory.xMalloc(size);
   __atomic_add_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
   long now = __atomic_add_fetch(&bytes_taken, block ? real_memory.xSize(block) : 0, __ATOMIC_RELAXED);
@@ -25,7 +25,7 @@ static void *test_malloc(int size) {
   return block;
 }
 
-static void test_free(void *block) {
+static void counting_free(void *block) {
   __atomic_sub_fetch(&outstanding, block != NULL, __ATOMIC_RELAXED);
   __atomic_sub_fetch(&bytes_taken, block ? real_memory.xSize(block) : 0, __ATOMIC_RELAXED);
   real_memory.xFree(block);
@@ -34,8 +34,8 @@ static void test_free(void *block) {
 static void install_memory(void) {
   sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
   sqlite3_mem_methods methods = real_memory;
-  methods.xMalloc = test_malloc;
-  methods.xFree = test_free;
+  methods.xMalloc = counting_malloc;
+  methods.xFree = counting_free;
   sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
   sqlite3_initialize();
 }
@@ -83,10 +83,10 @@ static void test_inverse(void) {
 static void test_large(void) {
   enum { N = 2400 };
   SymmetricMatrix a;
-  CHECK(symmetric_alloc(&a, N) == SQLITE_OK);
+  assert_int_equal(symmetric_alloc(&a, N), SQLITE_OK);
   for (size_t i = 0; i < N; i++)
     for (size_t j = 0; j <= i; j++) symmetric_row(&a, i)[j] = 1 + (i == j ? 2 : 0);
-  CHECK(symmetric_invert(&a, 2, NULL, NULL) == SQLITE_OK);
+  assert_int_equal(symmetric_invert(&a, 2, NULL, NULL), SQLITE_OK);
   double worst = 0;
   for (size_t i = 0; i < N; i++)
     for (size_t j = 0; j <= i; j++)
@@ -97,11 +97,11 @@ static void test_large(void) {
 
 static void test_not_definite(void) {
   SymmetricMatrix a = make_matrix(300, -1);
-  CHECK(symmetric_invert(&a, 2, NULL, NULL) == SQLITE_ERROR);
+  assert_int_equal(symmetric_invert(&a, 2, NULL, NULL), SQLITE_ERROR);
   symmetric_free(&a);
   a = make_matrix(300, 0.5);
   symmetric_row(&a, 299)[0] = NAN;
-  CHECK(symmetric_invert(&a, 2, NULL, NULL) == SQLITE_ERROR);
+  assert_int_equal(symmetric_invert(&a, 2, NULL, NULL), SQLITE_ERROR);
   symmetric_free(&a);
 }
 
@@ -189,7 +189,8 @@ static void test_nothing(void) {
   EaseOptions options = {.lambda = 1, .threads = 2};
   Ease ease;
   Error error = {0};
-  CHECK(ease_fit(&ease, &data, &options, NULL, &error) == SQLITE_OK && ease.items == 0);
+  assert_int_equal(ease_fit(&ease, &data, &options, NULL, &error), SQLITE_OK);
+  assert_int_equal(ease.items, 0);
   ease_rows(&ease, 0, 0, NULL);
   ease_free(&ease);
   sparse_free(&data);
@@ -274,7 +275,7 @@ static void test_movielens(void) {
     EaseOptions options = {.lambda = 200, .threads = 2};
     Ease ease;
     Error error = {0};
-    CHECK(ease_fit(&ease, &data, &options, NULL, &error) == SQLITE_OK);
+    assert_int_equal(ease_fit(&ease, &data, &options, NULL, &error), SQLITE_OK);
     float *weights = all_weights(&ease, 64);
     double precision = 0, ndcg = 0;
     int users = 0;
@@ -283,7 +284,7 @@ static void test_movielens(void) {
       judge(weights, train + user * ITEMS, test + user * ITEMS, &precision, &ndcg);
       users++;
     }
-    CHECK(users == 456);
+    assert_int_equal(users, 456);
     CHECK_NEAR(ndcg / users, .427694, 1e-6);
     CHECK_NEAR(precision / users, .355921, 1e-6);
     free(weights);
@@ -373,7 +374,8 @@ static void test_memory(void) {
     CHECK(code == SQLITE_OK || code == SQLITE_NOMEM);
     CHECK(outstanding == before);
   }
-  CHECK(code == SQLITE_OK && n > 10);
+  assert_int_equal(code, SQLITE_OK);
+  assert_true(n > 10);
   sparse_free(&data);
 }
 
@@ -390,7 +392,7 @@ static void test_bytes(void) {
     sparse_free(&data);
   }
   CHECK_NEAR((double)ease_bytes(100000, 10000000, 0) / 4e10, 1, .03);
-  CHECK(ease_bytes((size_t)1 << 33, 5, 0) == UINT64_MAX);
+  assert_int_equal(ease_bytes((size_t)1 << 33, 5, 0), UINT64_MAX);
 }
 
 static int count_down(void *context) {
@@ -409,7 +411,8 @@ static void test_cancel(void) {
     CHECK(code == SQLITE_OK || code == SQLITE_INTERRUPT);
     CHECK(outstanding == before);
   }
-  CHECK(code == SQLITE_OK && polls > 20);
+  assert_int_equal(code, SQLITE_OK);
+  assert_true(polls > 20);
   sparse_free(&data);
 }
 
@@ -417,29 +420,22 @@ static void test_cancel(void) {
 static void test_turns(void) {
   long left = 3;
   Cancel cancel = {count_down, &left};
-  CHECK(blas_begin(NULL) == SQLITE_OK);
-  CHECK(blas_begin(&cancel) == SQLITE_INTERRUPT);
+  assert_int_equal(blas_begin(NULL), SQLITE_OK);
+  assert_int_equal(blas_begin(&cancel), SQLITE_INTERRUPT);
   blas_end();
-  CHECK(blas_begin(&cancel) == SQLITE_INTERRUPT);
-  CHECK(blas_begin(NULL) == SQLITE_OK);
+  assert_int_equal(blas_begin(&cancel), SQLITE_INTERRUPT);
+  assert_int_equal(blas_begin(NULL), SQLITE_OK);
   blas_end();
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
 int main(void) {
   install_memory();
-  test_inverse();
-  test_large();
-  test_not_definite();
-  test_weights();
-  test_nothing();
-  test_lambda();
-  test_movielens();
-  test_threads();
-  test_rivals();
-  test_memory();
-  test_bytes();
-  test_cancel();
-  test_turns();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_inverse), TEST(test_large),     TEST(test_not_definite), TEST(test_weights),         TEST(test_nothing),
+      TEST(test_lambda),  TEST(test_movielens), TEST(test_threads),      TEST(test_rivals),          TEST(test_memory),
+      TEST(test_bytes),   TEST(test_cancel),    TEST(test_turns),        TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ static double slope(const Data *data, Factors *f, const DescentPenalty *penalty,
   return (loss[1] - loss[0]) / (at[1] - at[0]) / 2;
 }
 
-static void test_steps(double momentum, double decay) {
+static void check_steps(double momentum, double decay) {
   Data data = make_data(15, 12, .4, 1);
   GradientOptions options = options_of(3, 2);
   options.momentum = momentum;
@@ -83,6 +83,9 @@ static void test_steps(double momentum, double decay) {
   free_data(&data);
 }
 
+static void test_plain_steps(void) { check_steps(0, 1); }
+static void test_momentum_steps(void) { check_steps(.7, 1); }
+
 /* With the default rate and no momentum the loss falls with every epoch. */
 static void test_falls(void) {
   Data data = make_data(200, 100, .3, 1);
@@ -94,25 +97,25 @@ static void test_falls(void) {
   FactorizerReport report;
   double last = INFINITY, first = 0;
   int done;
-  CHECK(gradient_create(&fit, &data.by_user, &data.by_item, &options, NULL, &error) == SQLITE_OK);
+  assert_int_equal(gradient_create(&fit, &data.by_user, &data.by_item, &options, NULL, &error), SQLITE_OK);
   for (int epoch = 0; epoch < 200; epoch++) {
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
     CHECK(report.loss < last);
     last = report.loss;
     if (epoch == 0) first = last;
   }
-  CHECK(last < .8 * first);
+  assert_true(last < .8 * first);
   fit.method->destroy(fit.state);
   free_data(&data);
 }
 
+static const Method gradient = {create, {.02, .05}, 3, 1};
+
 int main(void) {
   install_memory();
-  Method method = {create, {.02, .05}, 3};
-  test_steps(0, 1);
-  test_steps(.7, 1);
-  test_falls();
-  check_promises(&method);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_plain_steps), TEST(test_momentum_steps),  TEST(test_falls),
+      PROMISES(gradient),     TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,16 +11,18 @@
 
 static sqlite3 *db;
 
-static void open_database(void) {
-  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
-  CHECK(source_register(db) == SQLITE_OK);
+static int open_database(void **state) {
+  (void)state;
+  assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+  assert_int_equal(source_register(db), SQLITE_OK);
   /* Ids of both kinds; the mark of a row is what it is taken by. */
   static const char make[] =
       "CREATE TABLE r(user, item TEXT, rating, mark);"
       "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 1999)"
       " INSERT INTO r SELECT CASE n % 3 WHEN 0 THEN n % 97 ELSE 'user ' || (n % 97) END, 'item ' || (n / 60), "
       " 1 + n % 9 / 2.0, n * 7 % 5 FROM n;";
-  CHECK(sqlite3_exec(db, make, NULL, NULL, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, make, NULL, NULL, NULL), SQLITE_OK);
+  return 0;
 }
 
 static Interactions read_rows(const char *columns, const char *where) {
@@ -104,22 +106,29 @@ static void all_or_nothing(void) {
   Interactions all = read_rows("user, item, rating", "true"), taken, none = {0};
   size_t entries = all.by_user.start[all.by_user.rows];
   uint8_t *mark = memory_alloc_zero(entries, 1);
-  CHECK(interactions_take(&all, mark, 0, &taken, NULL) == SQLITE_OK);
+  assert_int_equal(interactions_take(&all, mark, 0, &taken, NULL), SQLITE_OK);
   check_same(&taken, &all);
   interactions_free(&taken);
-  CHECK(interactions_take(&all, mark, 1, &taken, NULL) == SQLITE_OK);
-  CHECK(taken.users.count == 0 && taken.items.count == 0 && taken.by_user.start[0] == 0 && taken.mean == 0);
+  assert_int_equal(interactions_take(&all, mark, 1, &taken, NULL), SQLITE_OK);
+  assert_int_equal(taken.users.count, 0);
+  assert_int_equal(taken.items.count, 0);
+  assert_int_equal(taken.by_user.start[0], 0);
+  assert_true(taken.mean == 0);
   interactions_free(&taken);
   mark[entries / 2] = 1;
-  CHECK(interactions_take(&all, mark, 1, &taken, NULL) == SQLITE_OK);
-  CHECK(taken.users.count == 1 && taken.items.count == 1 && taken.by_user.start[1] == 1);
-  CHECK(taken.minimum == taken.maximum && taken.mean == taken.minimum);
+  assert_int_equal(interactions_take(&all, mark, 1, &taken, NULL), SQLITE_OK);
+  assert_int_equal(taken.users.count, 1);
+  assert_int_equal(taken.items.count, 1);
+  assert_int_equal(taken.by_user.start[1], 1);
+  assert_true(taken.minimum == taken.maximum);
+  assert_true(taken.mean == taken.minimum);
   interactions_free(&taken);
   memory_free(mark);
   interactions_free(&all);
 
-  CHECK(sparse_alloc(&none.by_user, 0, 0, 0, 0) == SQLITE_OK);
-  CHECK(interactions_take(&none, NULL, 0, &taken, NULL) == SQLITE_OK && taken.by_user.start[0] == 0);
+  assert_int_equal(sparse_alloc(&none.by_user, 0, 0, 0, 0), SQLITE_OK);
+  assert_int_equal(interactions_take(&none, NULL, 0, &taken, NULL), SQLITE_OK);
+  assert_int_equal(taken.by_user.start[0], 0);
   interactions_free(&taken);
   interactions_free(&none);
 }
@@ -156,15 +165,20 @@ static void faults(void) {
   interactions_free(&all);
 }
 
+static void test_all_columns(void) { parts_of_all("user, item, rating"); }
+static void test_pairs(void) { parts_of_all("user, item"); }
+static void test_one_rating(void) { parts_of_all("user, item, 3"); }
+
+static void test_nothing_is_lost(void) {
+  assert_int_equal(sqlite3_close(db), SQLITE_OK);
+  assert_int_equal(outstanding, 0);
+}
+
 int main(void) {
   install_memory();
-  open_database();
-  parts_of_all("user, item, rating");
-  parts_of_all("user, item");
-  parts_of_all("user, item, 3");
-  all_or_nothing();
-  faults();
-  CHECK(sqlite3_close(db) == SQLITE_OK);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_all_columns), TEST(test_pairs), TEST(test_one_rating),
+      TEST(all_or_nothing),   TEST(faults),     TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, open_database, NULL);
 }

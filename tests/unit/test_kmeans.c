@@ -287,19 +287,22 @@ static void test_options(void) {
   }
   options.starts = 1;
   options.iterations = 2;
-  CHECK(cluster(&data, 0, &options, &result, &report, NULL, &error) == SQLITE_OK);
-  CHECK(report.iteration == 2 && result.inertia > inertia && result.inertia < 1.3 * inertia);
+  assert_int_equal(cluster(&data, 0, &options, &result, &report, NULL, &error), SQLITE_OK);
+  assert_int_equal(report.iteration, 2);
+  assert_true(result.inertia > inertia);
+  assert_true(result.inertia < 1.3 * inertia);
   check_result(&data, &result);
   kmeans_result_free(&result);
   options.iterations = 300;
   options.tolerance = .01;
-  CHECK(cluster(&data, 0, &options, &result, &report, NULL, &error) == SQLITE_OK);
-  CHECK(report.changed > 0 && report.iteration < 10);
+  assert_int_equal(cluster(&data, 0, &options, &result, &report, NULL, &error), SQLITE_OK);
+  assert_true(report.changed > 0);
+  assert_true(report.iteration < 10);
   kmeans_result_free(&result);
   options.tolerance = 1e-3;
   options.batch_size = 100;
-  CHECK(cluster(&data, 0, &options, &result, &report, NULL, &error) == SQLITE_OK);
-  CHECK(result.inertia < 1.3 * inertia);
+  assert_int_equal(cluster(&data, 0, &options, &result, &report, NULL, &error), SQLITE_OK);
+  assert_true(result.inertia < 1.3 * inertia);
   check_result(&data, &result);
   kmeans_result_free(&result);
   free_data(&data);
@@ -414,17 +417,13 @@ static void test_refusals(void) {
   free_data(&data);
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
 int main(void) {
   install_memory();
-  test_iris();
-  test_shapes();
-  test_clouds();
-  test_equal_rows();
-  test_options();
-  test_threads();
-  test_memory();
-  test_cancel();
-  test_refusals();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_iris),    TEST(test_shapes), TEST(test_clouds), TEST(test_equal_rows), TEST(test_options),
+      TEST(test_threads), TEST(test_memory), TEST(test_cancel), TEST(test_refusals),   TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

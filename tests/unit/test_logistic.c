@@ -133,7 +133,7 @@ static void test_learns(void) {
     CHECK(sum[1] / count[1] > sum[0] / count[0] + 2);
     factors_free(&f);
   }
-  CHECK(gap[1] > gap[0]);
+  assert_true(gap[1] > gap[0]);
   options.alpha = 1;
   free_data(&data);
 }
@@ -146,9 +146,10 @@ static void test_not_finite(void) {
   int done;
   for (size_t e = 0; e < data.by_user.start[60]; e++) data.by_user.value[e] = 3e38F;
   options.alpha = 10;
-  CHECK(create(&fit, &data, 1, options.start.rank, &error) == SQLITE_OK);
-  CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_ERROR);
-  CHECK(error.message && strstr(error.message, "no longer finite after epoch 1"));
+  assert_int_equal(create(&fit, &data, 1, options.start.rank, &error), SQLITE_OK);
+  assert_int_equal(fit.method->epoch(fit.state, &report, &done, NULL, &error), SQLITE_ERROR);
+  assert_true(error.message);
+  assert_true(strstr(error.message, "no longer finite after epoch 1"));
   fit.method->destroy(fit.state);
   error_clear(&error);
   options.alpha = 1;
@@ -157,16 +158,16 @@ static void test_not_finite(void) {
 
 int main(void) {
   install_memory();
-  test_kernel();
-  test_learns();
-  test_not_finite();
-  check_finite_shapes(&method, 0);
-  check_levels(&method);
-  check_memory(&method);
-  check_cancel(&method);
-  Data data = make_data(700, 300, .5, 1);
-  check_threads(&method, &data, 40);
-  free_data(&data);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_kernel),
+      TEST(test_learns),
+      TEST(test_not_finite),
+      TEST_OF(check_finite_shapes, method),
+      TEST_OF(check_levels, method),
+      TEST_OF(check_memory, method),
+      TEST_OF(check_cancel, method),
+      TEST_OF(check_threads, method),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

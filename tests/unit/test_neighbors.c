@@ -359,7 +359,7 @@ static void test_sample(void) {
     for (size_t row = 0; row < lists.rows; row++) rows[options.seed] = rows[options.seed] * 31 + lists.start[row];
     neighbor_lists_free(&lists);
   }
-  CHECK(rows[0] != rows[1] || rows[1] != rows[2]);
+  assert_true(rows[0] != rows[1] || rows[1] != rows[2]);
   free_data(&data);
 }
 
@@ -368,7 +368,7 @@ static void test_sample(void) {
 static void test_votes(void) {
   enum { MOST = 60 };
   NeighborVote votes[MOST] = {{0, 0}};
-  CHECK(neighbor_vote(votes, 0, 5) == 0);
+  assert_true(neighbor_vote(votes, 0, 5) == 0);
   for (size_t n = 1; n < MOST; n++) {
     for (size_t i = 0; i < n; i++) {
       float similarity = n % 2 ? (float)random_uniform(n, i) + 1e-6f : (float)(1 + random_bits(n, i) % 4) / 4;
@@ -388,8 +388,8 @@ static void test_votes(void) {
       CHECK_NEAR(neighbor_vote(votes, n, size), weight > 0 ? sum / weight : 0, 1e-12);
     }
   }
-  CHECK(neighbor_deviation(NULL, 0) == 1);
-  CHECK(neighbor_deviation((const float[]){4, 4, 4}, 3) == 1);
+  assert_true(neighbor_deviation(NULL, 0) == 1);
+  assert_true(neighbor_deviation((const float[]){4, 4, 4}, 3) == 1);
   CHECK_NEAR(neighbor_deviation((const float[]){1, 2, 3, 4}, 4), sqrt(1.25), 1e-12);
 }
 
@@ -500,16 +500,10 @@ static void test_cancel(void) {
 
 int main(void) {
   install_memory();
-  test_similarities();
-  test_densities();
-  test_values();
-  test_many_rows();
-  test_instructions();
-  test_sample();
-  test_votes();
-  test_threads();
-  test_large_values();
-  test_memory();
-  test_cancel();
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_similarities), TEST(test_densities), TEST(test_values), TEST(test_many_rows),
+      TEST(test_instructions), TEST(test_sample),    TEST(test_votes),  TEST(test_threads),
+      TEST(test_large_values), TEST(test_memory),    TEST(test_cancel),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

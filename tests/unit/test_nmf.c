@@ -11,7 +11,7 @@ static int create(Factorizer *factorizer, const Data *data, int threads, int ran
   return nmf_create(factorizer, &data->by_user, &data->by_item, &now, NULL, error);
 }
 
-static const Method method = {.create = create, .least_polls = 5};
+static const Method method = {.create = create, .least_polls = 5, .empty_are_zero = 1};
 
 /* x · Σ y other / (Σ ŷ other + n λ x), for every element of one side. */
 static void literal_side(const SparseMatrix *matrix, const double *x, const double *other, double *next) {
@@ -114,9 +114,11 @@ static void test_not_finite(void) {
   Factorizer fit;
   int done;
   for (size_t e = 0; e < data.by_user.start[40]; e++) data.by_user.value[e] = data.by_item.value[e] = 3e38F;
-  CHECK(create(&fit, &data, 1, options.rank, &error) == SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.rank, &error), SQLITE_OK);
   int code = fit.method->epoch(fit.state, &report, &done, NULL, &error);
-  CHECK(code == SQLITE_ERROR && error.message && strstr(error.message, "no longer finite after epoch 1"));
+  assert_int_equal(code, SQLITE_ERROR);
+  assert_true(error.message);
+  assert_true(strstr(error.message, "no longer finite after epoch 1"));
   fit.method->destroy(fit.state);
   error_clear(&error);
   free_data(&data);
@@ -124,16 +126,16 @@ static void test_not_finite(void) {
 
 int main(void) {
   install_memory();
-  test_literally();
-  test_not_finite();
-  check_finite_shapes(&method, 1);
-  check_levels(&method);
-  check_memory(&method);
-  check_cancel(&method);
-  check_not_finite(&method);
-  Data data = make_data(700, 300, .5, 1);
-  check_threads(&method, &data, 40);
-  free_data(&data);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_literally),
+      TEST(test_not_finite),
+      TEST_OF(check_finite_shapes, method),
+      TEST_OF(check_levels, method),
+      TEST_OF(check_memory, method),
+      TEST_OF(check_cancel, method),
+      TEST_OF(check_not_finite, method),
+      TEST_OF(check_threads, method),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

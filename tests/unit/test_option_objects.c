@@ -57,8 +57,11 @@ static void parting(void) {
 }
 
 static void having(void) {
-  CHECK(options_have(NULL, "k") == 0 && options_have("", "k") == 0 && options_have("{\"j\":{\"k\":1}}", "k") == 0);
-  CHECK(options_have("{\"j\":1,\"k\":null}", "k") == 1 && options_have("{\"K\":1}", "k") == 0);
+  assert_int_equal(options_have(NULL, "k"), 0);
+  assert_int_equal(options_have("", "k"), 0);
+  assert_int_equal(options_have("{\"j\":{\"k\":1}}", "k"), 0);
+  assert_int_equal(options_have("{\"j\":1,\"k\":null}", "k"), 1);
+  assert_int_equal(options_have("{\"K\":1}", "k"), 0);
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -71,7 +74,7 @@ static void merges(const char *base, const char *more, const char *expected) {
 
 static void making(void) {
   char *made = options_object("model", "my \"best\"\n");
-  CHECK_TEXT(made, "{\"model\":\"my \\\"best\\\"\\n\"}");
+  assert_string_equal(made, "{\"model\":\"my \\\"best\\\"\\n\"}");
   sqlite3_free(made);
   merges(NULL, "{\"a\":1}", "{\"a\":1}");
   merges("", "{}", "{}");
@@ -85,22 +88,27 @@ static void taking(void) {
   double value = -1;
   int found = -1;
   Error error = {0};
-  CHECK(options_take_number("test", &json, "lambda", &value, &found, &error) == SQLITE_OK && !found && value == -1);
-  CHECK(options_take_number("test", &json, "rank", &value, &found, &error) == SQLITE_OK && found && value == 2.5);
-  CHECK_TEXT(json, "{\"k\":\"3\"}");
-  CHECK(options_take_number("test", &json, "rank", &value, &found, &error) == SQLITE_OK && !found);
-  CHECK(options_take_number("test", &json, "k", &value, &found, &error) == SQLITE_ERROR);
+  assert_int_equal(options_take_number("test", &json, "lambda", &value, &found, &error), SQLITE_OK);
+  assert_false(found);
+  assert_true(value == -1);
+  assert_int_equal(options_take_number("test", &json, "rank", &value, &found, &error), SQLITE_OK);
+  assert_true(found);
+  assert_true(value == 2.5);
+  assert_string_equal(json, "{\"k\":\"3\"}");
+  assert_int_equal(options_take_number("test", &json, "rank", &value, &found, &error), SQLITE_OK);
+  assert_false(found);
+  assert_int_equal(options_take_number("test", &json, "k", &value, &found, &error), SQLITE_ERROR);
   check_error(&error, SQLITE_ERROR, "option \"k\" must be a number");
   sqlite3_free(json);
 }
 
 static void naming(void) {
   Error error = {0};
-  CHECK(options_check_names("test", NULL, options, OPTIONS, &error) == SQLITE_OK);
-  CHECK(options_check_names("test", "{\"k\":1,\"folds\":[]}", options, OPTIONS, &error) == SQLITE_OK);
-  CHECK(options_check_names("test", "{\"k\":1,\"flods\":[]}", options, OPTIONS, &error) == SQLITE_ERROR);
+  assert_int_equal(options_check_names("test", NULL, options, OPTIONS, &error), SQLITE_OK);
+  assert_int_equal(options_check_names("test", "{\"k\":1,\"folds\":[]}", options, OPTIONS, &error), SQLITE_OK);
+  assert_int_equal(options_check_names("test", "{\"k\":1,\"flods\":[]}", options, OPTIONS, &error), SQLITE_ERROR);
   check_error(&error, SQLITE_ERROR, "option \"flods\" is unknown, did you mean \"folds\"?");
-  CHECK(options_check_names("test", "{\"xyzzyabc\":1}", options, OPTIONS, &error) == SQLITE_ERROR);
+  assert_int_equal(options_check_names("test", "{\"xyzzyabc\":1}", options, OPTIONS, &error), SQLITE_ERROR);
   check_error(&error, SQLITE_ERROR, "there are seed, folds, k");
 }
 
@@ -154,11 +162,10 @@ static void grids(void) {
   sqlite3_free(sqlite3_str_finish(text));
   OptionGrid grid;
   Error error = {0};
-  CHECK(option_grid_parse("test", large, &grid, &error) == SQLITE_OK && grid.count == 46 * 46 * 47);
-  if (grid.count == 46 * 46 * 47) {
-    CHECK_TEXT(grid.combination[(size_t)(7 * 46 + 9) * 47 + 11], "{\"a\":7,\"b\":9,\"c\":11}");
-    CHECK_TEXT(grid.combination[grid.count - 1], "{\"a\":45,\"b\":45,\"c\":46}");
-  }
+  assert_int_equal(option_grid_parse("test", large, &grid, &error), SQLITE_OK);
+  assert_int_equal(grid.count, 46 * 46 * 47);
+  assert_string_equal(grid.combination[(size_t)(7 * 46 + 9) * 47 + 11], "{\"a\":7,\"b\":9,\"c\":11}");
+  assert_string_equal(grid.combination[grid.count - 1], "{\"a\":45,\"b\":45,\"c\":46}");
   option_grid_free(&grid);
   does_not_combine(larger, "more than 100000 combinations");
   sqlite3_free(large);
@@ -200,16 +207,16 @@ static void faults(void) {
   }
 }
 
+static void test_nothing_is_lost(void) {
+  sqlite3_shutdown();
+  assert_int_equal(outstanding, 0);
+}
+
 int main(void) {
   install_memory();
-  parting();
-  having();
-  making();
-  taking();
-  naming();
-  grids();
-  faults();
-  sqlite3_shutdown();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(parting), TEST(having), TEST(making), TEST(taking),
+      TEST(naming),  TEST(grids),  TEST(faults), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

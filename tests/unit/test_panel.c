@@ -12,6 +12,8 @@
 #define OTHERS 1000
 
 static float *panel, *others, *x, *y, *z, *base, *weight, *dots, *target, *matrix, *factor;
+static float **const vectors[] = {&x, &y, &z, &base, &weight, &dots, &target};
+enum { VECTORS = sizeof vectors / sizeof *vectors };
 static uint32_t sample[MOST_ROWS];
 static double expected[MOST_STRIDE * MOST_STRIDE];
 
@@ -179,7 +181,8 @@ static void test_vectors(const PanelKernels *kernels, size_t n) {
   CHECK_NEAR(squared, expected_squared, 1e-3);
 }
 
-static void test_kernels(const PanelKernels *kernels) {
+static void test_kernels(const void *of_one_level) {
+  const PanelKernels *kernels = of_one_level;
   const int strides[] = {16, 32, 48, 64, 80, 96, 112, 128, 144, 208};
   const size_t rows[] = {1, 2, 15, 16, 17, 100, 391};
   for (size_t s = 0; s < sizeof strides / sizeof *strides; s++) {
@@ -198,26 +201,54 @@ static void test_kernels(const PanelKernels *kernels) {
   }
 }
 
-int main(void) {
-  sqlite3_initialize();
+static void test_avx2(void) {
+#if defined(__x86_64__)
+  if (simd_level() >= SIMD_AVX2) {
+    test_kernels(&panel_kernels_avx2);
+    return;
+  }
+#endif
+  skip();
+}
+
+static void test_avx512(void) {
+#if defined(__x86_64__)
+  if (simd_level() >= SIMD_AVX512) {
+    test_kernels(&panel_kernels_avx512);
+    return;
+  }
+#endif
+  skip();
+}
+
+static int make_numbers(void **state) {
+  (void)state;
   others = memory_alloc_aligned(OTHERS * MOST_STRIDE, sizeof(float));
   panel = memory_alloc_aligned(MOST_ROWS * MOST_STRIDE, sizeof(float));
   matrix = memory_alloc_aligned(MOST_STRIDE * MOST_STRIDE, sizeof(float));
   factor = memory_alloc_aligned(MOST_STRIDE * MOST_STRIDE, sizeof(float));
-  float **vectors[] = {&x, &y, &z, &base, &weight, &dots, &target};
-  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
-    *vectors[i] = memory_alloc_aligned(MOST_ROWS, sizeof(float));
+  for (size_t i = 0; i < VECTORS; i++) *vectors[i] = memory_alloc_aligned(MOST_ROWS, sizeof(float));
   fill(others, OTHERS * MOST_STRIDE, 31);
   for (size_t j = 0; j < MOST_ROWS; j++) sample[j] = (uint32_t)(random_bits(32, j) % OTHERS);
-  test_kernels(&panel_kernels_generic);
-#if defined(__x86_64__)
-  if (simd_level() >= SIMD_AVX2) test_kernels(&panel_kernels_avx2);
-  if (simd_level() >= SIMD_AVX512) test_kernels(&panel_kernels_avx512);
-#endif
+  return 0;
+}
+
+static int free_numbers(void **state) {
+  (void)state;
   memory_free_aligned(others);
   memory_free_aligned(panel);
   memory_free_aligned(matrix);
   memory_free_aligned(factor);
-  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) memory_free_aligned(*vectors[i]);
-  return check_report();
+  for (size_t i = 0; i < VECTORS; i++) memory_free_aligned(*vectors[i]);
+  return 0;
+}
+
+int main(void) {
+  sqlite3_initialize();
+  const struct CMUnitTest tests[] = {
+      TEST_OF(test_kernels, panel_kernels_generic),
+      TEST(test_avx2),
+      TEST(test_avx512),
+  };
+  return cmocka_run_group_tests(tests, make_numbers, free_numbers);
 }

@@ -282,7 +282,7 @@ static void test_collection(int kind, size_t items, size_t terms, size_t words, 
   problem_free(&problem);
 }
 
-static void test_level(const char *level) {
+static void test_level(const void *level) {
   setenv("RECOMMEND_SIMD", level, 1);
   for (int kind = 0; kind < KINDS; kind++) {
     for (int round = 0; round < 12; round++) {
@@ -352,7 +352,7 @@ static void limit_memory(void) {
   sqlite3_mem_methods failing = real_memory;
   failing.xMalloc = failing_malloc;
   failing.xFree = counting_free;
-  CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &failing) == SQLITE_OK);
+  sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
 }
 
 static int untouched(const SparseMatrix *vectors, const SparseMatrix *before) {
@@ -371,7 +371,7 @@ static void test_no_memory(void) {
     CHECK(code == SQLITE_OK || (code == SQLITE_NOMEM && allocations_live == live && postings.start == NULL));
     CHECK(code == SQLITE_OK || untouched(&vectors, &before));
   }
-  CHECK(code == SQLITE_OK);
+  assert_int_equal(code, SQLITE_OK);
 
   static const uint32_t index[] = {1, 5, 9};
   PostingsQuery query[] = {{.index = index, .count = 3, .of_items = 1}, {.index = index, .count = 3}};
@@ -384,7 +384,7 @@ static void test_no_memory(void) {
     allocations_left = -1;
     CHECK(code == SQLITE_OK || (allocations_live == live && vector.weight == NULL));
   }
-  CHECK(code == SQLITE_OK);
+  assert_int_equal(code, SQLITE_OK);
   postings_vector_free(&vector);
 
   Scored best[20];
@@ -397,7 +397,9 @@ static void test_no_memory(void) {
     allocations_left = -1;
     CHECK(allocations_live == live);
   }
-  CHECK(code == SQLITE_OK && found[0] == 10 && found[1] == 10);
+  assert_int_equal(code, SQLITE_OK);
+  assert_int_equal(found[0], 10);
+  assert_int_equal(found[1], 10);
   postings_free(&postings);
 }
 
@@ -415,7 +417,7 @@ static void test_cancel(void) {
     CHECK(postings_make(&postings, &vectors, 1, &(Cancel){countdown, &polls}) == SQLITE_INTERRUPT);
     CHECK(untouched(&vectors, &before) && allocations_live == live && postings.start == NULL);
   }
-  CHECK(postings_make(&postings, &vectors, 2, NULL) == SQLITE_OK);
+  assert_int_equal(postings_make(&postings, &vectors, 2, NULL), SQLITE_OK);
   static const uint32_t index[] = {1, 5, 9};
   PostingsQuery query[40];
   for (int q = 0; q < 40; q++) query[q] = (PostingsQuery){.index = index, .count = 3};
@@ -434,23 +436,23 @@ static void test_cancel(void) {
   }
   PostingsVector vector;
   int polls = 1;
-  CHECK(postings_expand(&postings, query, &vector) == SQLITE_OK);
-  CHECK(postings_scores(&postings, &vector, scores, 1, &(Cancel){countdown, &polls}) == SQLITE_INTERRUPT);
+  assert_int_equal(postings_expand(&postings, query, &vector), SQLITE_OK);
+  assert_int_equal(postings_scores(&postings, &vector, scores, 1, &(Cancel){countdown, &polls}), SQLITE_INTERRUPT);
   postings_vector_free(&vector);
   postings_free(&postings);
   free(best);
   free(scores);
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(allocations_live, 0); }
+
+static const char generic[] = "generic", avx2[] = "avx2", avx512[] = "avx512";
+
 int main(void) {
   limit_memory();
-  test_level("generic");
-  test_level("avx2");
-  test_level("avx512");
-  test_large();
-  test_long_query();
-  test_no_memory();
-  test_cancel();
-  CHECK(allocations_live == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST_OF(test_level, generic), TEST_OF(test_level, avx2), TEST_OF(test_level, avx512), TEST(test_large),
+      TEST(test_long_query),        TEST(test_no_memory),      TEST(test_cancel),           TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

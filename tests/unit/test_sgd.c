@@ -180,14 +180,13 @@ static void test_unit(void) {
   free_data(&data);
 }
 
+static const Method constant = {create_constant, {.02, .05}, 5, 1}, adaptive = {create_adaptive, {.02, .05}, 5, 1};
+
 int main(void) {
   install_memory();
-  Method constant = {create_constant, {.02, .05}, 5}, adaptive = {create_adaptive, {.02, .05}, 5};
-  test_steps();
-  test_start();
-  test_unit();
-  check_promises(&constant);
-  check_promises(&adaptive);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_steps),   TEST(test_start),   TEST(test_unit),
+      PROMISES(constant), PROMISES(adaptive), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,15 +201,17 @@ static void test_queries(void) {
     check_trained(same[s], options, "SELECT * FROM ratings ORDER BY 1, 2");
   }
   Interactions interactions = read_source("ratings", plain);
-  CHECK(interactions.user_affinity == ID_AFFINITY_INTEGER && interactions.item_affinity == ID_AFFINITY_TEXT);
-  CHECK(interactions.explicit_ratings);
+  assert_int_equal(interactions.user_affinity, ID_AFFINITY_INTEGER);
+  assert_int_equal(interactions.item_affinity, ID_AFFINITY_TEXT);
+  assert_true(interactions.explicit_ratings);
   CHECK_NEAR(interactions.mean, 3, 0);
   CHECK_NEAR(interactions.minimum, 2, 0);
   CHECK_NEAR(interactions.maximum, 4, 0);
   interactions_free(&interactions);
   interactions = read_source("SELECT item AS a, user + 0 FROM ratings", plain);
-  CHECK(interactions.user_affinity == ID_AFFINITY_TEXT && interactions.item_affinity == ID_AFFINITY_BLOB);
-  CHECK(!interactions.explicit_ratings);
+  assert_int_equal(interactions.user_affinity, ID_AFFINITY_TEXT);
+  assert_int_equal(interactions.item_affinity, ID_AFFINITY_BLOB);
+  assert_false(interactions.explicit_ratings);
   interactions_free(&interactions);
 
   fails("SELECT 1, 2; SELECT 3, 4", plain, SQLITE_ERROR, "mf_train: |one SELECT|SELECT 3, 4");
@@ -225,9 +227,9 @@ static void test_queries(void) {
   fails("SELECT * FROM (", plain, SQLITE_ERROR, "incomplete");
   fails("SELECT 1, abs(-9223372036854775808)", plain, SQLITE_ERROR, "overflow");
   run("SELECT CASE count(*) WHEN 3 THEN 1 ELSE abs(-9223372036854775808) END FROM ratings"); /* all still there */
-  CHECK(sqlite3_exec(db, "SELECT recommend_collect(1, 2, 3)", NULL, NULL, NULL) == SQLITE_ERROR);
-  CHECK(sqlite3_exec(db, "SELECT recommend_collect()", NULL, NULL, NULL) == SQLITE_OK ||
-        strstr(sqlite3_errmsg(db), "internal"));
+  assert_int_equal(sqlite3_exec(db, "SELECT recommend_collect(1, 2, 3)", NULL, NULL, NULL), SQLITE_ERROR);
+  assert_true(sqlite3_exec(db, "SELECT recommend_collect()", NULL, NULL, NULL) == SQLITE_OK ||
+              strstr(sqlite3_errmsg(db), "internal"));
   close_database();
 }
 
@@ -264,13 +266,17 @@ static void test_values(void) {
   check_rows(&interactions, &interactions.by_user,
              "SELECT user, item, CAST(rating AS REAL) FROM r WHERE user IS NOT NULL AND user <> '' AND item <> '' AND "
              "rating <> '' ORDER BY user, item");
-  CHECK(interactions.rows == 18 && interactions.left_out == 6 && interactions.duplicates == 0);
+  assert_int_equal(interactions.rows, 18);
+  assert_int_equal(interactions.left_out, 6);
+  assert_int_equal(interactions.duplicates, 0);
   Id three = {.kind = ID_INTEGER, .as.integer = 3}; /* its only row was left out */
-  CHECK(dictionary_find(&interactions.users, &three) == DICTIONARY_NONE);
+  assert_int_equal(dictionary_find(&interactions.users, &three), DICTIONARY_NONE);
   interactions_free(&interactions);
   /* Without ratings the third column does not matter. */
   interactions = read_source("r", (InteractionOptions){.implicit = 1});
-  CHECK(interactions.left_out == 4 && interactions.by_user.value == NULL && !interactions.explicit_ratings);
+  assert_int_equal(interactions.left_out, 4);
+  assert_null(interactions.by_user.value);
+  assert_false(interactions.explicit_ratings);
   CHECK_NEAR(interactions.mean, 1, 0);
   interactions_free(&interactions);
 
@@ -288,12 +294,18 @@ static void test_values(void) {
 
   run("CREATE TABLE empty(user, item, rating)");
   interactions = read_source("empty", (InteractionOptions){.test = 0.5});
-  CHECK(interactions.rows == 0 && interactions.by_user.rows == 0 && interactions.by_user.start[0] == 0);
-  CHECK(interactions.held_out.start && interactions.held_out.start[0] == 0);
-  CHECK(interactions.mean == 0 && interactions.explicit_ratings);
+  assert_int_equal(interactions.rows, 0);
+  assert_int_equal(interactions.by_user.rows, 0);
+  assert_int_equal(interactions.by_user.start[0], 0);
+  assert_true(interactions.held_out.start);
+  assert_int_equal(interactions.held_out.start[0], 0);
+  assert_true(interactions.mean == 0);
+  assert_true(interactions.explicit_ratings);
   interactions_free(&interactions);
   interactions = read_source("SELECT NULL, NULL", plain);
-  CHECK(interactions.rows == 1 && interactions.left_out == 1 && interactions.by_user.rows == 0);
+  assert_int_equal(interactions.rows, 1);
+  assert_int_equal(interactions.left_out, 1);
+  assert_int_equal(interactions.by_user.rows, 0);
   interactions_free(&interactions);
 
   run("CREATE TABLE large(user, item); WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 30) INSERT INTO "
@@ -310,7 +322,7 @@ static void test_utf16(void) {
       "('b','',1),('c','€','')");
   Interactions interactions = read_source("r", plain);
   check_rows(&interactions, &interactions.by_user, "SELECT 'ä', 'x', 2");
-  CHECK(interactions.left_out == 2);
+  assert_int_equal(interactions.left_out, 2);
   interactions_free(&interactions);
   close_database();
 }
@@ -342,8 +354,9 @@ static void test_duplicates(void) {
   options.implicit = 1;
   check_trained("r", options, "SELECT user, item, 1 FROM r GROUP BY 1, 2 ORDER BY 1, 2");
   Interactions interactions = read_source("r", options);
-  CHECK(interactions.duplicates == 20000 - (int64_t)interactions.by_user.start[interactions.by_user.rows]);
-  CHECK(interactions.duplicates > 10000 && interactions.by_user.value == NULL);
+  assert_true(interactions.duplicates == 20000 - (int64_t)interactions.by_user.start[interactions.by_user.rows]);
+  assert_true(interactions.duplicates > 10000);
+  assert_null(interactions.by_user.value);
   interactions_free(&interactions);
 
   /* The order of rows is the query's, or the table's whatever indexes there are. */
@@ -423,7 +436,7 @@ static void split_function(sqlite3_context *context, int count, sqlite3_value **
 
 static void test_hold_out(void) {
   open_database();
-  CHECK(sqlite3_create_function(db, "split", 3, SQLITE_UTF8, NULL, split_function, NULL, NULL) == SQLITE_OK);
+  assert_int_equal(sqlite3_create_function(db, "split", 3, SQLITE_UTF8, NULL, split_function, NULL, NULL), SQLITE_OK);
   run("CREATE TABLE r(user, item, rating); WITH n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n LIMIT 40000) INSERT "
       "INTO r SELECT n / 100, 'i' || (n % 100), 1 + n % 5 FROM n");
   Interactions interactions = read_source("r", (InteractionOptions){.test = 0.2, .seed = 42, .threads = 2});
@@ -432,14 +445,14 @@ static void test_hold_out(void) {
   /* 8,000 ± 5 standard deviations of 80 */
   CHECK_NEAR(interactions.held_out.start[interactions.held_out.rows], 8000, 400);
   sqlite3_stmt *statement;
-  CHECK(sqlite3_prepare_v2(db, "SELECT avg(rating) FROM r WHERE split(42, user, item) >= .2", -1, &statement, NULL) ==
-        0);
-  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  assert_int_equal(
+      sqlite3_prepare_v2(db, "SELECT avg(rating) FROM r WHERE split(42, user, item) >= .2", -1, &statement, NULL), 0);
+  assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
   CHECK_NEAR(interactions.mean, sqlite3_column_double(statement, 0), 1e-12);
   sqlite3_finalize(statement);
   interactions_free(&interactions);
   interactions = read_source("r", plain);
-  CHECK(interactions.held_out.start == NULL);
+  assert_null(interactions.held_out.start);
   interactions_free(&interactions);
   close_database();
 }
@@ -481,11 +494,12 @@ static void test_cancel(void) {
     error_clear(&error);
     interactions_free(&interactions);
   }
-  CHECK(finished && polls > 20); /* 17 of them while reading */
+  assert_true(finished);
+  assert_true(polls > 20); /* 17 of them while reading */
   int steps = 100;
   Error error = {0};
   sqlite3_progress_handler(db, 1000, progress, &steps);
-  CHECK(read_with("r", &options, &interactions, NULL, &error) == SQLITE_INTERRUPT);
+  assert_int_equal(read_with("r", &options, &interactions, NULL, &error), SQLITE_INTERRUPT);
   sqlite3_progress_handler(db, 0, NULL, NULL);
   error_clear(&error);
   close_database();
@@ -547,24 +561,23 @@ static void test_out_of_memory(void) {
   close_database();
 }
 
-int main(void) {
-  CHECK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory) == SQLITE_OK);
+static void limit_memory(void) {
+  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory);
   sqlite3_mem_methods failing = memory;
   failing.xMalloc = failing_malloc;
   failing.xRealloc = failing_realloc;
-  CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &failing) == SQLITE_OK);
-  test_names();
-  test_queries();
-  test_columns();
-  test_values();
-  test_utf16();
-  test_duplicates();
-  test_timestamps();
-  test_determinism();
-  test_hold_out();
-  test_shapes();
-  test_cancel();
-  test_out_of_memory();
-  CHECK(sqlite3_memory_used() == 0);
-  return check_report();
+  sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
+}
+
+static void test_nothing_is_lost(void) { assert_int_equal(sqlite3_memory_used(), 0); }
+
+int main(void) {
+  limit_memory();
+  const struct CMUnitTest tests[] = {
+      TEST(test_names),           TEST(test_queries),    TEST(test_columns),    TEST(test_values),
+      TEST(test_utf16),           TEST(test_duplicates), TEST(test_timestamps), TEST(test_determinism),
+      TEST(test_hold_out),        TEST(test_shapes),     TEST(test_cancel),     TEST(test_out_of_memory),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -338,9 +338,9 @@ static void test_cholesky(void) {
       if (j < i) CHECK(u[i * N + j] == 0);
       b[i * N + j] = sum;
     }
-  CHECK(dense_congruence(u, b, N, NULL) == SQLITE_OK); /* U⁻ᵀ UᵀU U⁻¹ = 1 */
+  assert_int_equal(dense_congruence(u, b, N, NULL), SQLITE_OK); /* U⁻ᵀ UᵀU U⁻¹ = 1 */
   memcpy(x, u, sizeof u);
-  CHECK(dense_solve_upper(u, x, N, NULL) == SQLITE_OK);
+  assert_int_equal(dense_solve_upper(u, x, N, NULL), SQLITE_OK);
   for (size_t i = 0; i < N * N; i++) {
     CHECK_NEAR(b[i], i % (N + 1) == 0, 1e-9);
     CHECK_NEAR(x[i], i % (N + 1) == 0, 1e-12);
@@ -509,20 +509,15 @@ static void test_not_finite(void) {
   }
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
 int main(void) {
   install_memory();
-  test_eigen();
-  test_cholesky();
-  test_tall();
-  test_products();
-  test_spectra();
-  test_shapes();
-  test_deficient();
-  test_scale();
-  test_threads();
-  test_memory();
-  test_cancel();
-  test_not_finite();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_eigen),           TEST(test_cholesky), TEST(test_tall),      TEST(test_products),
+      TEST(test_spectra),         TEST(test_shapes),   TEST(test_deficient), TEST(test_scale),
+      TEST(test_threads),         TEST(test_memory),   TEST(test_cancel),    TEST(test_not_finite),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,7 +118,7 @@ static void test_written_out(void) {
     for (options.missing = SVD_MISSING_ZERO; options.missing <= SVD_MISSING_MEAN; options.missing++) {
       check_written_out(&data);
       if (options.missing == SVD_MISSING_ZERO) check_written_out(&ones); /* else there is nothing left of them */
-      check_finite_shapes(&method, 0);
+      check_finite_shapes(&method);
     }
   free_data(&data);
   free_data(&ones);
@@ -134,7 +134,7 @@ static void test_toy(void) {
   size_t start[] = {0, 3, 5, 7, 9, 10};
   uint32_t index[] = {0, 1, 2, 1, 3, 0, 1, 2, 3, 4};
   Data data = {.by_user = {5, 5, start, index, NULL}};
-  CHECK(sparse_transpose(&data.by_user, &data.by_item, 1, NULL) == SQLITE_OK);
+  assert_int_equal(sparse_transpose(&data.by_user, &data.by_item, 1, NULL), SQLITE_OK);
   options.rank = 2, options.center = SVD_CENTER_USER, options.missing = SVD_MISSING_ZERO;
   FactorizerReport report;
   Factors factors = fitted(&method, &data, 1, options.rank, 100, &report);
@@ -152,15 +152,17 @@ static void test_before_the_end(void) {
   FactorizerReport report;
   double last = INFINITY;
   options.center = SVD_CENTER_ITEM;
-  CHECK(create(&fit, &data, 1, options.rank, &error) == SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.rank, &error), SQLITE_OK);
   for (int done = 0; !done;) {
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
     CHECK(fit.method->factors(fit.state) == NULL);
     CHECK(report.loss <= last * (1 + 1e-6) && isnan(report.train_rmse));
     last = report.loss;
   }
-  CHECK(fit.method->finish(fit.state, &report, NULL, &error) == SQLITE_OK);
-  CHECK(fit.method->factors(fit.state) != NULL && report.train_rmse > 0 && report.loss == last);
+  assert_int_equal(fit.method->finish(fit.state, &report, NULL, &error), SQLITE_OK);
+  assert_non_null(fit.method->factors(fit.state));
+  assert_true(report.train_rmse > 0);
+  assert_true(report.loss == last);
   fit.method->destroy(fit.state);
   free_data(&data);
 }
@@ -205,22 +207,26 @@ static void test_extent(void) {
     }
   Factors none = {0};
   double low, high;
-  CHECK(factors_extent(&none, &low, &high, 1, NULL) == SQLITE_OK && low == 0 && high == 0);
+  assert_int_equal(factors_extent(&none, &low, &high, 1, NULL), SQLITE_OK);
+  assert_true(low == 0);
+  assert_true(high == 0);
 }
 
-int main(void) {
-  install_memory();
-  test_written_out();
-  test_toy();
-  test_before_the_end();
-  test_extent();
+static void test_promises(void) {
   Data data = make_data(700, 300, .1, 1);
   for (options.missing = SVD_MISSING_ZERO; options.missing <= SVD_MISSING_MEAN; options.missing++) {
-    check_threads(&method, &data, 20);
+    check_threads_on(&method, &data, 20);
     check_memory(&method);
     check_cancel(&method);
   }
   free_data(&data);
-  CHECK(outstanding == 0);
-  return check_report();
+}
+
+int main(void) {
+  install_memory();
+  const struct CMUnitTest tests[] = {
+      TEST(test_written_out), TEST(test_toy),      TEST(test_before_the_end),
+      TEST(test_extent),      TEST(test_promises), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static int create(Factorizer *factorizer, const Data *data, int threads, int ran
   return svdpp_create(factorizer, &data->by_user, &now, NULL, error);
 }
 
-static const Method method = {.create = create, .least_polls = 5};
+static const Method method = {.create = create, .least_polls = 5, .empty_are_zero = 1};
 
 /* ---- the method, literally --------------------------------------------------------------------------------------- */
 
@@ -193,7 +193,7 @@ static void test_literally(void) {
   options.start.uniform = 1;
   options.start.rank = 16;
   Factors factors = fitted(&method, &data, 1, options.start.rank, 1, &(FactorizerReport){0});
-  CHECK(factors.rank == 16);
+  assert_int_equal(factors.rank, 16);
   factors_free(&factors);
   options = before;
   free_data(&data);
@@ -208,10 +208,12 @@ static void test_not_finite(void) {
   SvdppOptions before = options;
   int done, code = SQLITE_OK;
   options.learning_rate = options.bias_rate = 100;
-  CHECK(create(&fit, &data, 1, options.start.rank, &error) == SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.start.rank, &error), SQLITE_OK);
   for (int epoch = 0; epoch < 20 && code == SQLITE_OK; epoch++)
     code = fit.method->epoch(fit.state, &report, &done, NULL, &error);
-  CHECK(code == SQLITE_ERROR && error.message && strstr(error.message, "no longer finite after epoch"));
+  assert_int_equal(code, SQLITE_ERROR);
+  assert_true(error.message);
+  assert_true(strstr(error.message, "no longer finite after epoch"));
   fit.method->destroy(fit.state);
   error_clear(&error);
   options = before;
@@ -220,16 +222,16 @@ static void test_not_finite(void) {
 
 int main(void) {
   install_memory();
-  test_literally();
-  test_not_finite();
-  check_finite_shapes(&method, 1);
-  check_levels(&method);
-  check_memory(&method);
-  check_cancel(&method);
-  check_not_finite(&method);
-  Data data = make_data(700, 300, .5, 1);
-  check_threads(&method, &data, 40);
-  free_data(&data);
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_literally),
+      TEST(test_not_finite),
+      TEST_OF(check_finite_shapes, method),
+      TEST_OF(check_levels, method),
+      TEST_OF(check_memory, method),
+      TEST_OF(check_cancel, method),
+      TEST_OF(check_not_finite, method),
+      TEST_OF(check_threads, method),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,7 +150,7 @@ static void do_nothing(sqlite3_context *context, int count, sqlite3_value **argu
   (void)context, (void)count, (void)arguments;
 }
 
-static void fail(sqlite3_context *context, int count, sqlite3_value **arguments) {
+static void fail_always(sqlite3_context *context, int count, sqlite3_value **arguments) {
   (void)count, (void)arguments;
   sqlite3_result_error(context, "no", -1);
 }
@@ -158,7 +158,7 @@ static void fail(sqlite3_context *context, int count, sqlite3_value **arguments)
 /* As a SQLite without FTS5: the function that hands its functions over hands over nothing. What it fails with is said.
  */
 static void test_without_fts5(void) {
-  static void (*const instead[])(sqlite3_context *, int, sqlite3_value **) = {do_nothing, fail};
+  static void (*const instead[])(sqlite3_context *, int, sqlite3_value **) = {do_nothing, fail_always};
   static const char *const messages[] = {"FTS5|built without", "caller: no"};
   for (size_t i = 0; i < sizeof instead / sizeof *instead; i++) {
     open_database();
@@ -283,7 +283,8 @@ static void test_own_tokenizer(void) {
   rules = plain;
   rules.tokenize = "odd";
   TermReader *reader = open_reader(&rules);
-  CHECK(odd.instances == 1 && !term_reader_is_concurrent(reader)); /* nothing is known of it */
+  assert_int_equal(odd.instances, 1);
+  assert_false(term_reader_is_concurrent(reader)); /* nothing is known of it */
   /* What it fails with comes back, and the reader goes on working. */
   static const int codes[] = {SQLITE_ERROR, SQLITE_NOMEM, SQLITE_INTERRUPT, SQLITE_CORRUPT, 12345};
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
@@ -295,17 +296,17 @@ static void test_own_tokenizer(void) {
   }
   /* It asks the same reader, and another one, for words amid a text. */
   odd.other = reader;
-  CHECK(read_into(reader, "one ? two", 9) == SQLITE_OK);
-  CHECK(odd.answers == SQLITE_MISUSE);
-  CHECK_TEXT(said.text, "one|two|");
+  assert_int_equal(read_into(reader, "one ? two", 9), SQLITE_OK);
+  assert_int_equal(odd.answers, SQLITE_MISUSE);
+  assert_string_equal(said.text, "one|two|");
   odd.other = open_reader(&plain);
-  CHECK(read_into(reader, "one ? two", 9) == SQLITE_OK);
-  CHECK(odd.answers == SQLITE_OK);
-  CHECK_TEXT(said.text, "one|two|");
-  CHECK(term_reader_is_concurrent(odd.other));
+  assert_int_equal(read_into(reader, "one ? two", 9), SQLITE_OK);
+  assert_int_equal(odd.answers, SQLITE_OK);
+  assert_string_equal(said.text, "one|two|");
+  assert_true(term_reader_is_concurrent(odd.other));
   term_reader_close(odd.other);
   term_reader_close(reader);
-  CHECK(odd.instances == 0);
+  assert_int_equal(odd.instances, 0);
   rules.tokenize = "odd with arguments";
   refuses(rules, "tokenizer \"odd\"|does not take");
   /* A visit that fails ends the reading with its code. */
@@ -325,7 +326,8 @@ static void test_own_tokenizer(void) {
   reader = open_reader(&rules);
   odd.careless = 1;
   said.stop_at = 2;
-  CHECK(read_into(reader, "first second third", 18) == SQLITE_NOMEM && said.terms == 2);
+  assert_int_equal(read_into(reader, "first second third", 18), SQLITE_NOMEM);
+  assert_int_equal(said.terms, 2);
   said.stop_at = 0;
   odd.careless = 0;
   term_reader_close(reader);
@@ -384,8 +386,8 @@ static void test_stop_words(void) {
   Dictionary english = {0}, own = {0};
   TermRules rules = plain;
   open_database();
-  CHECK(stop_words_english(&english) == SQLITE_OK);
-  CHECK(english.count == 318); /* as many as scikit-learn has */
+  assert_int_equal(stop_words_english(&english), SQLITE_OK);
+  assert_int_equal(english.count, 318); /* as many as scikit-learn has */
   rules.stop_words = &english;
   reads(rules, "The fox AND the hound were there", "fox|hound|");
   for (size_t i = 1; i < english.count; i++) {
@@ -436,12 +438,9 @@ static void test_runs(void) {
 }
 
 int main(void) {
-  test_words();
-  test_refusals();
-  test_without_fts5();
-  test_own_tokenizer();
-  test_repair();
-  test_stop_words();
-  test_runs();
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_words),  TEST(test_refusals),   TEST(test_without_fts5), TEST(test_own_tokenizer),
+      TEST(test_repair), TEST(test_stop_words), TEST(test_runs),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

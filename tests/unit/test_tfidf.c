@@ -120,11 +120,16 @@ static void test_one_text(void) {
   const TfidfOptions l2 = {.norm = TFIDF_L2}, l1 = {.norm = TFIDF_L1, .sublinear_tf = 1},
                      none = {.norm = TFIDF_NONE, .weighting = TFIDF_BINARY, .sublinear_tf = 1};
   CHECK_NEAR(tfidf_weigh(&l2, weight, idf, 3), sqrt(14), 1e-12); /* 3, 2, 1 */
-  CHECK(weight[0] == 3 && weight[1] == 2 && weight[2] == 1);
+  assert_true(weight[0] == 3);
+  assert_true(weight[1] == 2);
+  assert_true(weight[2] == 1);
   double second[] = {3, 1, 2}, third[] = {3, 1, 2};
   CHECK_NEAR(tfidf_weigh(&l1, second, idf, 3), 1 + log(3) + 2 + 0.5 * (1 + log(2)), 1e-12);
-  CHECK(tfidf_weigh(&none, third, idf, 3) == 1 && third[0] == 1 && third[1] == 2 && third[2] == 0.5);
-  CHECK(tfidf_weigh(&l2, weight, idf, 0) == 1); /* nothing to be divided */
+  assert_true(tfidf_weigh(&none, third, idf, 3) == 1);
+  assert_true(third[0] == 1);
+  assert_true(third[1] == 2);
+  assert_true(third[2] == 0.5);
+  assert_true(tfidf_weigh(&l2, weight, idf, 0) == 1); /* nothing to be divided */
 }
 
 static int stop_at_once(void *context) {
@@ -203,9 +208,11 @@ static void test_selection(void) {
 }
 
 int main(void) {
-  test_weights();
-  test_one_text();
-  test_cancelled();
-  test_selection();
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_weights),
+      TEST(test_one_text),
+      TEST(test_cancelled),
+      TEST(test_selection),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

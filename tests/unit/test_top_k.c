@@ -68,7 +68,7 @@ static Scored *draw_entries(size_t n, int kind) {
   return entries;
 }
 
-static void test_sorts(size_t n, int kind) {
+static void check_sorts(size_t n, int kind) {
   Scored *entries = draw_entries(n, kind), *sorted = copy(entries, n * sizeof *entries);
   qsort(sorted, n, sizeof *sorted, compare);
 
@@ -113,6 +113,14 @@ static void test_sorts(size_t n, int kind) {
   }
   free(sorted);
   free(entries);
+}
+
+static void test_sorts(void) {
+  for (int kind = 0; kind < KINDS; kind++) {
+    for (size_t n = 0; n < 40; n++) check_sorts(n, kind);
+    for (int round = 0; round < 20; round++) check_sorts(draw(5000), kind);
+    check_sorts(100000, kind);
+  }
 }
 
 /* ---- the panel --------------------------------------------------------------------------------------------------- */
@@ -347,7 +355,7 @@ static void test_panel(size_t count, int stride, size_t queries, int quantised, 
   problem_free(&problem);
 }
 
-static void test_level(const char *level) {
+static void test_level(const void *level) {
   setenv("RECOMMEND_SIMD", level, 1);
   static const int strides[] = {16, 32, 48, 64, 112, 208};
   for (int round = 0; round < 30; round++) {
@@ -396,7 +404,7 @@ static void limit_memory(void) {
   sqlite3_mem_methods failing = real_memory;
   failing.xMalloc = failing_malloc;
   failing.xFree = counting_free;
-  CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &failing) == SQLITE_OK);
+  sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
 }
 
 static void test_no_memory(void) {
@@ -408,7 +416,7 @@ static void test_no_memory(void) {
     CHECK(panel.packed == NULL && panel.bias == NULL && allocations_live == before);
     allocations_left = -1;
   }
-  CHECK(score_panel_alloc(&panel, SIZE_MAX / 64, 64, 0) == SQLITE_NOMEM);
+  assert_int_equal(score_panel_alloc(&panel, SIZE_MAX / 64, 64, 0), SQLITE_NOMEM);
 
   Problem problem;
   problem_make(&problem, 60000, 64, 3, 0, 1);
@@ -480,28 +488,31 @@ static void test_nothing(void) {
   float query[16] __attribute__((aligned(64))) = {0};
   Scored best[3];
   size_t found = 9;
-  CHECK(score_panel_alloc(&panel, 0, 16, 1) == SQLITE_OK);
-  CHECK(score_panel_top_k(&panel, query, 1, NULL, 3, best, &found, 2, NULL) == SQLITE_OK && found == 0);
+  assert_int_equal(score_panel_alloc(&panel, 0, 16, 1), SQLITE_OK);
+  assert_int_equal(score_panel_top_k(&panel, query, 1, NULL, 3, best, &found, 2, NULL), SQLITE_OK);
+  assert_int_equal(found, 0);
   score_panel_scores(&panel, query, query);
-  CHECK(score_panel_top_k(&panel, query, 0, NULL, 3, best, &found, 2, NULL) == SQLITE_OK);
+  assert_int_equal(score_panel_top_k(&panel, query, 0, NULL, 3, best, &found, 2, NULL), SQLITE_OK);
   score_panel_free(&panel);
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(allocations_live, 0); }
+
+static const char generic[] = "generic", avx2[] = "avx2", avx512[] = "avx512";
+
 int main(void) {
   limit_memory();
-  for (int kind = 0; kind < KINDS; kind++) {
-    for (size_t n = 0; n < 40; n++) test_sorts(n, kind);
-    for (int round = 0; round < 20; round++) test_sorts(draw(5000), kind);
-    test_sorts(100000, kind);
-  }
-  test_nothing();
-  test_level("generic");
-  test_level("avx2");
-  test_level("avx512");
-  test_sieves();
-  test_no_memory();
-  test_no_memory_for_sieve();
-  test_cancel();
-  CHECK(allocations_live == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_sorts),
+      TEST(test_nothing),
+      TEST_OF(test_level, generic),
+      TEST_OF(test_level, avx2),
+      TEST_OF(test_level, avx512),
+      TEST(test_sieves),
+      TEST(test_no_memory),
+      TEST(test_no_memory_for_sieve),
+      TEST(test_cancel),
+      TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,8 +192,10 @@ static void test_synonyms(void) {
   Word2vecOptions options = options_of(10);
   options.epochs = 15;
   float *vectors = train(&corpus, &options, NULL, NULL);
-  CHECK(cosine(vectors, 16, 0, 1) > .8 && cosine(vectors, 16, 2, 3) > .8);
-  CHECK(cosine(vectors, 16, 0, 2) < .5 && cosine(vectors, 16, 1, 3) < .5);
+  assert_true(cosine(vectors, 16, 0, 1) > .8);
+  assert_true(cosine(vectors, 16, 2, 3) > .8);
+  assert_true(cosine(vectors, 16, 0, 2) < .5);
+  assert_true(cosine(vectors, 16, 1, 3) < .5);
   free(vectors);
   free_corpus(&corpus);
 }
@@ -206,8 +208,8 @@ static void test_subsample(void) {
   options.epochs = 10;
   double first, last;
   float *vectors = train(&corpus, &options, &first, &last);
-  CHECK(last < first);
-  CHECK(cosine(vectors, 32, 30, 32) > cosine(vectors, 32, 30, 33) + .3);
+  assert_true(last < first);
+  assert_true(cosine(vectors, 32, 30, 32) > cosine(vectors, 32, 30, 33) + .3);
   free(vectors);
   options.subsample = 1e-12; /* hardly a word is kept */
   vectors = train(&corpus, &options, &first, &last);
@@ -316,7 +318,8 @@ static void test_memory(void) {
     CHECK(code == SQLITE_OK || code == SQLITE_NOMEM);
     CHECK(outstanding == before);
   }
-  CHECK(code == SQLITE_OK && n > 15);
+  assert_int_equal(code, SQLITE_OK);
+  assert_true(n > 15);
   free_corpus(&corpus);
 }
 
@@ -336,7 +339,8 @@ static void test_cancel(void) {
     CHECK(code == SQLITE_OK || code == SQLITE_INTERRUPT);
     CHECK(outstanding == before);
   }
-  CHECK(code == SQLITE_OK && polls > 500);
+  assert_int_equal(code, SQLITE_OK);
+  assert_true(polls > 500);
   free_corpus(&corpus);
 }
 
@@ -347,27 +351,24 @@ static void test_not_finite(void) {
   Word2vec *w;
   Error error = {0};
   double loss;
-  CHECK(word2vec_create(&w, corpus.words, corpus.start, corpus.documents, corpus.terms, &options, &error) == SQLITE_OK);
-  CHECK(word2vec_epoch(w, &loss, NULL, &error) == SQLITE_ERROR);
-  CHECK(error.message && strstr(error.message, "no longer finite after epoch 1"));
+  assert_int_equal(word2vec_create(&w, corpus.words, corpus.start, corpus.documents, corpus.terms, &options, &error),
+                   SQLITE_OK);
+  assert_int_equal(word2vec_epoch(w, &loss, NULL, &error), SQLITE_ERROR);
+  assert_true(error.message);
+  assert_true(strstr(error.message, "no longer finite after epoch 1"));
   error_clear(&error);
   word2vec_destroy(w);
   free_corpus(&corpus);
 }
 
+static void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
+
 int main(void) {
   install_memory();
-  test_gradients();
-  test_topics();
-  test_synonyms();
-  test_subsample();
-  test_small();
-  test_many_terms();
-  test_one_word();
-  test_threads();
-  test_memory();
-  test_cancel();
-  test_not_finite();
-  CHECK(outstanding == 0);
-  return check_report();
+  const struct CMUnitTest tests[] = {
+      TEST(test_gradients), TEST(test_topics),     TEST(test_synonyms),   TEST(test_subsample),
+      TEST(test_small),     TEST(test_many_terms), TEST(test_one_word),   TEST(test_threads),
+      TEST(test_memory),    TEST(test_cancel),     TEST(test_not_finite), TEST(test_nothing_is_lost),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

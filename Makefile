@@ -53,8 +53,8 @@ FLAGS    := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARNINGS
 # ---- the extension -------------------------------------------------------------------------------------------------
 
 # Compiled once for each instruction set: see ext/base/simd.h.
-KERNELS := $(wildcard ext/*/*_kernels.c)
-SOURCES := $(filter-out $(KERNELS),$(wildcard ext/*.c ext/*/*.c))
+KERNELS := $(wildcard ext/*/*_kernels.c ext/*/*/*_kernels.c)
+SOURCES := $(filter-out $(KERNELS),$(wildcard ext/*.c ext/*/*.c ext/*/*/*.c))
 
 KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno -Wno-psabi
 ifneq ($(filter x86_64%,$(MACHINE)),)
@@ -239,7 +239,7 @@ endif
 
 # ---- care ----------------------------------------------------------------------------------------------------------
 
-C_FILES = $(wildcard ext/*.[ch] ext/*/*.[ch] tests/*/*.[ch])
+C_FILES = $(wildcard ext/*.[ch] ext/*/*.[ch] ext/*/*/*.[ch] tests/*/*.[ch])
 
 .PHONY: lint format install clean help
 lint: ## clang-format, cppcheck and clang-tidy, as errors

@@ -9,18 +9,6 @@
 #include "../model/store.h"
 #include "neighborhood.h"
 
-int fold_check(const ModelItems *items, ModelName name, Error *error) {
-  const ModelShape *shape = &items->shape;
-  for (int head = 0; head < HEADS && !shape->cosine; head++)
-    if (shape->rank[head] && shape->fold[head].method == FOLD_NONE)
-      return error_set(
-          error, SQLITE_ERROR,
-          "model \"%s\" can't take in ratings that it was not trained on: its algorithm has no way to fold "
-          "them in; train it anew",
-          name.name);
-  return SQLITE_OK;
-}
-
 /* ---- a head's problem -------------------------------------------------------------------------------------------- */
 
 static AlsOptions options_of(const ModelShape *shape, int head) {

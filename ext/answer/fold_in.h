@@ -9,9 +9,6 @@
 
 #include "../model/model.h"
 
-/* SQLITE_ERROR and why, where a model can't take in a history. */
-int fold_check(const ModelItems *items, ModelName name, Error *error);
-
 /* The user that a history makes; `user` is to be freed in either case. `profile` is how a model of sums weighs it. The
  * model has begun. */
 int fold_user(Model *model, ModelItems *items, Profile profile, const History *history, ModelUser *user,

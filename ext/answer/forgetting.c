@@ -54,19 +54,9 @@ typedef struct Forgetting {
 static int check_can(const Forgetting *forgetting, ForgetSide side, const Id *id, Error *error) {
   const ModelShape *shape = &forgetting->items->shape;
   char text[ID_FORMAT_SIZE];
-  const char *what = forget_sides[side];
-  if (shape->clusters)
-    return error_set(
-        error, SQLITE_ERROR,
-        "model \"%s\" consists of clusters, and a centroid is the mean of all its members: it can't forget "
-        "one; take %s %s out of its source and train it again",
-        forgetting->name.name, what, id_format(id, text));
-  if (shape->history || model_user_count(forgetting->model) == 0) return SQLITE_OK;
-  return error_set(
-      error, SQLITE_ERROR,
-      "model \"%s\" was trained with \"history\": false, and does not know who had what: it can't forget; take %s %s "
-      "out of its source and train it again",
-      forgetting->name.name, what, id_format(id, text));
+  if (shape_can(shape, ABILITY_FORGET)) return SQLITE_OK;
+  return error_set(error, SQLITE_ERROR, "model \"%s\" %s; take %s %s out of its source and train it again",
+                   forgetting->name.name, kind_reason(shape, ABILITY_FORGET), forget_sides[side], id_format(id, text));
 }
 
 static int take_id(const Forgetting *forgetting, ForgetSide side, sqlite3_value *value, Id *id, Error *error) {
@@ -176,19 +166,11 @@ static int change_users(Forgetting *forgetting, Error *error) {
   return code;
 }
 
-/* Can users be folded in? Not into bpr and logistic. */
-static int can_fold(const Forgetting *forgetting) {
-  Error ignored = {0};
-  int code = fold_check(forgetting->items, forgetting->name, &ignored);
-  error_clear(&ignored);
-  return code == SQLITE_OK;
-}
-
 static int forget_item(Forgetting *forgetting, Error *error) {
   const ModelItems *items = forgetting->items;
   size_t floats = store_row_floats(&items->shape);
   int code = SQLITE_OK;
-  if (floats && can_fold(forgetting)) {
+  if (floats && shape_can(&items->shape, ABILITY_FOLD_IN)) { /* not into bpr and logistic */
     forgetting->rows = memory_alloc_zero(STORE_CHUNK, floats * sizeof *forgetting->rows);
     code = forgetting->rows && items_without(items, forgetting->item, &forgetting->without) == SQLITE_OK
                ? SQLITE_OK

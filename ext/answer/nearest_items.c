@@ -121,20 +121,6 @@ static int nearest_linked(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
-static int nearest_items_check(const ModelItems *items, ModelName name, const char *caller, Error *error) {
-  const ModelShape *shape = &items->shape;
-  if (shape->links == LINK_USER_NEIGHBORS)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: model \"%s\" keeps neighbours of users, not of items: ask user_similar(), or train "
-                     "knn_train with the option \"by\": \"item\"",
-                     caller, name.name);
-  if (shape->links || shape->sparse || shape->rank[shape->score_head]) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR,
-                   "%s: model \"%s\" is a baseline and knows nothing that items could be compared by: use one of "
-                   "mf_train, knn_train, ease_train or tfidf_train",
-                   caller, name.name);
-}
-
 /* The mean of how many users an item has. */
 static double mean_support(const Popularity *popularity, const ModelItems *items) {
   double sum = 0;
@@ -147,7 +133,7 @@ int nearest_items_begin(NearestItems *nearest, Model *model, const ModelItems *i
   const ModelShape *shape = &items->shape;
   int learned = !shape_sums(shape) && !shape->cosine && !shape->clusters;
   *nearest = (NearestItems){.items = items, .min_support = min_support};
-  int code = nearest_items_check(items, model_name(model), caller, error);
+  int code = model_require(model, items, ABILITY_SIMILAR_ITEMS, caller, error);
   if (code == SQLITE_OK && (learned || min_support > 0))
     code = model_popularity(model, items, &nearest->popularity, error);
   if (code == SQLITE_OK && learned) nearest->support = mean_support(nearest->popularity, items);

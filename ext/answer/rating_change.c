@@ -42,12 +42,7 @@ static int change_begin(Change *change, Connection *connection, ModelName name, 
   connection_interrupt(connection, &change->interrupt);
   int code = connection_open(connection, name, &change->model, error);
   if (code == SQLITE_OK) code = model_begin(change->model, &change->items, error);
-  if (code == SQLITE_OK && !change->items->shape.history)
-    code = error_set(error, SQLITE_ERROR,
-                     "model \"%s\" keeps no histories, so ratings can't come and go: train it without \"history\": "
-                     "false, or, a model of content, with the option \"ratings\"",
-                     name.name);
-  if (code == SQLITE_OK) code = fold_check(change->items, name, error);
+  if (code == SQLITE_OK) code = model_require(change->model, change->items, ABILITY_LIVE, NULL, error);
   return code;
 }
 

@@ -226,22 +226,14 @@ static int compare_users(Model *model, Nearest *state, const ModelUser *user, in
   return code;
 }
 
-static int check_users(const TableCall *call, const Model *model, const ModelItems *items, Error *error) {
-  const ModelShape *shape = &items->shape;
-  if (shape_sums(shape) || shape->rank[shape->score_head]) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR,
-                   "%s: model \"%s\" is a baseline and knows nothing that users could be compared by: use one of "
-                   "mf_train, knn_train or ease_train",
-                   call->function->name, model_name(model).name);
-}
-
 static int nearest_users(TableCall *call, Model *model, Nearest *state, int64_t k, const Cancel *cancel, Error *error) {
   const ModelItems *items = state->items;
   int found = 0;
   ModelUser user = {0};
   Id id;
   int there = id_from_value_as(call->argument[0], items->user_affinity, &id);
-  int code = there < 0 ? error_no_memory(error) : check_users(call, model, items, error);
+  int code = there < 0 ? error_no_memory(error)
+                       : model_require(model, items, ABILITY_SIMILAR_USERS, call->function->name, error);
   if (code == SQLITE_OK && there > 0) code = model_user(model, items, &id, &user, NULL, &found, error);
   if (code == SQLITE_OK && found) {
     if (items->shape.links == LINK_USER_NEIGHBORS)
@@ -353,7 +345,7 @@ static int similar_start(TableCall *call, Error *error) {
   Model *model = NULL;
   int64_t k = 0;
   Interrupt interrupt;
-  static const ModelNeed needs[] = {NEED_SIMILAR_ITEMS, NEED_SIMILAR_USERS, NEED_USERS};
+  static const Ability needs[] = {ABILITY_SIMILAR_ITEMS, ABILITY_SIMILAR_USERS, ABILITY_RECOMMEND};
   int of_users = call->function != &functions[0];
   int code = argument_k(call, 1, &k, error);
   if (code == SQLITE_OK)
@@ -361,7 +353,7 @@ static int similar_start(TableCall *call, Error *error) {
                             call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
-  if (of_users) code = model_check_users(model, state->items, call->function->name, error);
+  if (of_users) code = model_require(model, state->items, ABILITY_RECOMMEND, call->function->name, error);
   connection_interrupt(call->connection, &interrupt);
   if (code != SQLITE_OK)
     ; /* and nothing can be said */

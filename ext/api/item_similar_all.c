@@ -68,8 +68,8 @@ static int item_similar_all_start(TableCall *call, Error *error) {
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK) code = argument_count(call, 2, "min_support", 0, &min_support, error);
   if (code == SQLITE_OK)
-    code =
-        connection_model(call->connection, call->function->name, NEED_SIMILAR_ITEMS, call->argument[1], &model, error);
+    code = connection_model(call->connection, call->function->name, ABILITY_SIMILAR_ITEMS, call->argument[1], &model,
+                            error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   code = nearest_items_begin(&state->nearest, model, state->items, min_support, call->function->name, error);

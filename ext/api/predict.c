@@ -19,10 +19,10 @@ static int predict(Connection *connection, int count, sqlite3_value **values, do
   Id user_id, item_id;
   int found = 0;
   *known = 0;
-  int code = connection_model(connection, "predict", NEED_USERS, count > 2 ? values[2] : NULL, &model, error);
+  int code = connection_model(connection, "predict", ABILITY_PREDICT, count > 2 ? values[2] : NULL, &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
-  code = model_check_users(model, items, "predict", error);
+  code = model_require(model, items, ABILITY_RECOMMEND, "predict", error);
   int head = items->shape.prediction_head;
   int user_there = id_from_value_as(values[0], items->user_affinity, &user_id);
   int item_there = id_from_value_as(values[1], items->item_affinity, &item_id);

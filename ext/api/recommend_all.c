@@ -124,10 +124,11 @@ static int all_start(TableCall *call, Error *error) {
   connection_interrupt(call->connection, &state->interrupt);
   int code = argument_k(call, 0, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[1], &model, error);
+    code =
+        connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[1], &model, error);
   if (code == SQLITE_OK) code = reading_start(&state->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
-  code = model_check_users(model, state->reading.items, call->function->name, error);
+  code = model_require(model, state->reading.items, ABILITY_RECOMMEND, call->function->name, error);
   model_end(model);
   if (code != SQLITE_OK) return code;
   size_t items = state->reading.items->ids.count;

@@ -29,13 +29,12 @@ static int read_id(TableCall *call, Error *error) {
 static int clusters_start(TableCall *call, Error *error) {
   ClusterList *list = call->state;
   Model *model = NULL;
-  int code = connection_model(call->connection, call->function->name, NEED_CLUSTERS, call->argument[0], &model, error);
+  int code =
+      connection_model(call->connection, call->function->name, ABILITY_CLUSTERS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
   const ModelShape *shape = &list->reading.items->shape;
-  if (shape->clusters == 0)
-    code = error_set(error, SQLITE_ERROR, "%s: model \"%s\" has no clusters: name one of kmeans_train",
-                     call->function->name, list->reading.name);
+  code = model_require(model, list->reading.items, ABILITY_CLUSTERS, call->function->name, error);
   if (code == SQLITE_OK) code = model_clusters(model, list->reading.items, &list->clusters, error);
   model_end(model);
   if (code != SQLITE_OK) return code;

@@ -124,7 +124,8 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
 static int choose_reading(TableCall *call, InteractionOptions *reading, int *feedback, Error *error) {
   Model *model = NULL;
   ModelItems *items = NULL;
-  int code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);
+  int code =
+      connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &items, error);
   if (code != SQLITE_OK) return code;
   reading->user_as = items->user_affinity;
@@ -186,7 +187,8 @@ static int evaluate_start(TableCall *call, Error *error) {
   if (code == SQLITE_OK) code = options_check_uses(call->function->name, json, &use, 1, error);
   if (code == SQLITE_OK) code = read_source(call, &options, &interrupt.cancel, &data, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[0], &model, error);
+    code =
+        connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &judge.items, error);
   if (code == SQLITE_OK) {
     if (options.judge.cold_start < 0) options.judge.cold_start = judge.items->shape.estimate;

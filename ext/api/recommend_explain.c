@@ -82,27 +82,6 @@ static int explain(TableCall *call, Model *model, int64_t k, const Cancel *cance
   return code;
 }
 
-/* Whether the model can say anything; it has begun. */
-static int explain_check(const TableCall *call, const Model *model, const ModelItems *items, Error *error) {
-  int code = model_check_users(model, items, call->function->name, error);
-  if (code == SQLITE_OK && !items->shape.history)
-    code = error_set(error, SQLITE_ERROR, "model \"%s\" keeps no histories, by which it could explain anything",
-                     model_name(model).name);
-  if (code == SQLITE_OK && items->shape.links == LINK_USER_NEIGHBORS)
-    code = error_set(
-        error, SQLITE_ERROR,
-        "the scores of model \"%s\" are sums over what a user's neighbours did, not over the user's own history: "
-        "user_similar() names these neighbours; scores of knn_train with \"by\": \"item\" can be explained",
-        model_name(model).name);
-  if (code == SQLITE_OK && fold_check(items, model_name(model), error) != SQLITE_OK) {
-    error_clear(error); /* it speaks of ratings to be taken in, of which there are none here */
-    code = error_set(error, SQLITE_ERROR, "the scores of model \"%s\" are not sums over a user's history",
-                     model_name(model).name);
-  }
-  if (code != SQLITE_OK) error_prefix(error, call->function->name);
-  return code;
-}
-
 static int explain_start(TableCall *call, Error *error) {
   Explanation *state = call->state;
   Model *model = NULL;
@@ -111,11 +90,12 @@ static int explain_start(TableCall *call, Error *error) {
   call->rows = 0;
   int code = argument_k(call, 2, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[3], &model, error);
+    code = connection_model(call->connection, call->function->name, ABILITY_EXPLAIN, call->argument[3], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   connection_interrupt(call->connection, &interrupt);
-  code = explain_check(call, model, state->items, error);
+  code = model_require(model, state->items, ABILITY_RECOMMEND, call->function->name, error);
+  if (code == SQLITE_OK) code = model_require(model, state->items, ABILITY_EXPLAIN, call->function->name, error);
   if (code == SQLITE_OK) code = explain(call, model, k, &interrupt.cancel, error);
   interrupt_end(&interrupt);
   model_end(model);

@@ -204,13 +204,12 @@ static int for_start(TableCall *call, Error *error) {
   Reading reading = {0};
   int code = argument_k(call, 1, &state->k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_FOLD, call->argument[2], &model, error);
+    code = connection_model(call->connection, call->function->name, ABILITY_FOLD_IN, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = reading_start(&reading, call->connection, model, error);
   if (code == SQLITE_OK) {
     state->items = reading.items;
     state->items->references++;
-    code = fold_check(state->items, model_name(model), error);
-    if (code != SQLITE_OK) error_prefix(error, call->function->name);
+    code = model_require(model, state->items, ABILITY_FOLD_IN, call->function->name, error);
     /* The items are all that is needed; and the profile may be a query that asks this very model. */
     model_end(model);
   }

@@ -217,7 +217,7 @@ static int factors_start(TableCall *call, Error *error) {
   FactorList *list = call->state;
   Model *model = NULL;
   const char *side = NULL, *head = NULL;
-  int code = connection_model(call->connection, call->function->name, NEED_ITEMS, call->argument[0], &model, error);
+  int code = connection_model(call->connection, call->function->name, ABILITY_ANY, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = argument_text(call, 1, &side, error);
   if (code == SQLITE_OK) code = argument_text(call, 2, &head, error);
   if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);

@@ -76,22 +76,15 @@ static int neighbors_rewind_rows(TableCall *call, Error *error) {
   return code == SQLITE_OK ? neighbors_seek_row(state, error) : code;
 }
 
-static int neighbors_check(const TableCall *call, const Neighborhoods *state, Error *error) {
-  int links = state->reading.items->shape.links;
-  if (links == LINK_ITEM_NEIGHBORS || links == LINK_USER_NEIGHBORS) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "%s: model \"%s\" keeps no neighbours, as knn_train makes them%s",
-                   call->function->name, state->reading.name,
-                   links ? ": item_similar_all() gives the weights between its items" : "");
-}
-
 static int neighbors_start(TableCall *call, Error *error) {
   Neighborhoods *state = call->state;
   Model *model = NULL;
   connection_interrupt(call->connection, &state->interrupt);
-  int code = connection_model(call->connection, call->function->name, NEED_NEIGHBORS, call->argument[0], &model, error);
+  int code =
+      connection_model(call->connection, call->function->name, ABILITY_NEIGHBORS, call->argument[0], &model, error);
   if (code == SQLITE_OK) code = reading_start(&state->reading, call->connection, model, error);
   if (code != SQLITE_OK) return code;
-  code = neighbors_check(call, state, error);
+  code = model_require(model, state->reading.items, ABILITY_NEIGHBORS, call->function->name, error);
   model_end(model);
   if (code != SQLITE_OK) return code;
   state->of_users = state->reading.items->shape.links == LINK_USER_NEIGHBORS;

@@ -35,7 +35,7 @@ static int retrain(Connection *connection, sqlite3_value *model, sqlite3_value *
   if (code == SQLITE_OK && !name)
     code = error_set(error, SQLITE_ERROR, "%s: name a model, as in SELECT recommend_retrain('ratings_mf')", caller);
   if (code == SQLITE_OK && options) code = take_text(options, "options", &more, error);
-  if (code == SQLITE_OK) code = connection_find(connection, caller, NEED_ITEMS, name, &found, error);
+  if (code == SQLITE_OK) code = connection_find(connection, caller, ABILITY_ANY, name, &found, error);
   if (code != SQLITE_OK) return code;
   ModelName known = model_name(found);
   code = retrain_begin(connection, caller, known, more, training, error);

@@ -33,11 +33,12 @@ static int recommend_start(TableCall *call, Error *error) {
   Interrupt interrupt;
   int code = argument_k(call, 1, &state->k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_USERS, call->argument[2], &model, error);
+    code =
+        connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   connection_interrupt(call->connection, &interrupt);
-  code = model_check_users(model, state->items, call->function->name, error);
+  code = model_require(model, state->items, ABILITY_RECOMMEND, call->function->name, error);
   if (code == SQLITE_OK) code = rank(call, model, state, &interrupt.cancel, error);
   interrupt_end(&interrupt);
   model_end(model);

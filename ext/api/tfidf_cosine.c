@@ -172,7 +172,7 @@ static void cosine_in_model(sqlite3_context *context, int count, sqlite3_value *
   Model *model = NULL;
   ModelItems *items = NULL;
   if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
-  int code = connection_model(functions->connection, "tfidf_cosine", NEED_CONTENT, values[2], &model, &error);
+  int code = connection_model(functions->connection, "tfidf_cosine", ABILITY_TEXT, values[2], &model, &error);
   if (code == SQLITE_OK) code = model_begin(model, &items, &error);
   if (code == SQLITE_OK) {
     for (int which = 0; which < 2 && code == SQLITE_OK; which++)
@@ -231,7 +231,7 @@ static void vector_of_text(sqlite3_context *context, int count, sqlite3_value **
   TextVector vector = {0};
   char *json = NULL;
   if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
-  int code = connection_model(functions->connection, "tfidf_vector", NEED_CONTENT, count > 1 ? values[1] : NULL, &model,
+  int code = connection_model(functions->connection, "tfidf_vector", ABILITY_TEXT, count > 1 ? values[1] : NULL, &model,
                               &error);
   if (code == SQLITE_OK) code = model_begin(model, &items, &error);
   if (code == SQLITE_OK) {

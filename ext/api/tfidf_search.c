@@ -45,7 +45,7 @@ static int tfidf_search_start(TableCall *call, Error *error) {
   int64_t k = 0;
   int code = argument_k(call, 1, &k, error);
   if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, NEED_CONTENT, call->argument[2], &model, error);
+    code = connection_model(call->connection, call->function->name, ABILITY_TEXT, call->argument[2], &model, error);
   if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
   if (code != SQLITE_OK) return code;
   code = search(call, model, state, k, error);

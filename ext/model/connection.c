@@ -333,7 +333,7 @@ void connection_forget(Connection *connection, ModelName name) {
 /* Collects the models that fit what the argument says. */
 typedef struct Search {
   sqlite3 *db;
-  ModelNeed need;     /* looked at where a model is not named */
+  Ability need;       /* looked at where a model is not named */
   const char *name;   /* NULL: any */
   const char *schema; /* NULL: any, or the name has it before a dot */
   int qualified;      /* the name is schema.name */
@@ -352,36 +352,18 @@ static int fits(const Search *search, ModelName model) {
          sqlite3_stricmp(search->name + length + 1, model.name) == 0;
 }
 
-/* Which rows of m_config, called c, show that it has what is needed. */
-#define FACTORS "SELECT 1 FROM c WHERE key IN ('rating_rank', 'ranking_rank') AND value > 0"
-static const char *const has_what[] = {
-    [NEED_ITEMS] = "1",
-    [NEED_USERS] = "key = 'users' AND value > 0",
-    [NEED_CONTENT] = "key = 'cosine' AND value > 0",
-    [NEED_FOLD] =
-        "key IN ('cosine', 'links') AND value > 0 OR key IN ('rating_fold', 'ranking_fold') AND "
-        "value <> 'none' OR key = 'format' AND NOT EXISTS(" FACTORS ")",
-    [NEED_SIMILAR_ITEMS] =
-        "key = 'sparse' AND value > 0 OR key = 'links' AND value IN (1, 3) OR key = 'format' AND "
-        "EXISTS(" FACTORS ")",
-    [NEED_SIMILAR_USERS] =
-        "key = 'users' AND value > 0 AND EXISTS(SELECT 1 FROM c WHERE key IN ('links', 'sparse') "
-        "AND value > 0 UNION ALL " FACTORS ")",
-    [NEED_NEIGHBORS] = "key = 'links' AND value IN (1, 2)",
-    [NEED_CLUSTERS] = "key = 'clusters' AND value > 0",
-};
-
 /* Can the model answer? A damaged one is taken to: the answer then says what is wrong with it. */
 static int can_answer(const Search *search, ModelName model, int *can, Error *error) {
   *can = 1;
-  if (search->need == NEED_ITEMS || search->name) return SQLITE_OK;
+  if (search->need == ABILITY_ANY || search->name) return SQLITE_OK;
   sqlite3_stmt *statement = NULL;
-  int code = shadow_prepare(
-      search->db, model, &statement, error,
-      "WITH c(key, value) AS (SELECT key, value FROM \"%w\".\"%w_config\") SELECT count(*) FROM c WHERE %s",
-      model.schema, model.name, has_what[search->need]);
+  int of_users = ability_is_of_users(search->need); /* then there must be users */
+  int code = shadow_prepare(search->db, model, &statement, error,
+                            "SELECT count(*) FROM \"%w\".\"%w_config\" WHERE key = 'answers' AND "
+                            "instr(', ' || value || ',', ', %q,') > 0 OR %d AND key = 'users' AND value > 0",
+                            model.schema, model.name, ability_words[search->need], of_users);
   if (code == SQLITE_OK) {
-    if (sqlite3_step(statement) == SQLITE_ROW) *can = sqlite3_column_int64(statement, 0) > 0;
+    if (sqlite3_step(statement) == SQLITE_ROW) *can = sqlite3_column_int64(statement, 0) == 1 + of_users;
   }
   int finalized = sqlite3_finalize(statement);
   if (code == SQLITE_OK && finalized != SQLITE_OK) code = error_from_database(error, search->db, finalized, NULL);
@@ -410,20 +392,24 @@ static void search_free(Search *search) {
 }
 
 /* The message where a name fits no model, or none is named and there is not exactly one. */
-static int refuse_search(Connection *connection, const char *caller, ModelNeed need, const char *name, Error *error) {
+static int refuse_search(Connection *connection, const char *caller, Ability need, const char *name, Error *error) {
   static const struct {
     const char *what, *training;
-  } lacks[] = {
-      [NEED_ITEMS] = {"", "SELECT mf_train('ratings', 32)"},
-      [NEED_USERS] = {" that has users", "SELECT mf_train('ratings', 32)"},
-      [NEED_CONTENT] = {" of content", "SELECT tfidf_train('products')"},
-      [NEED_FOLD] = {" that takes in histories", "SELECT mf_train('ratings', 32)"},
-      [NEED_SIMILAR_ITEMS] = {" that items can be compared by", "SELECT mf_train('ratings', 32)"},
-      [NEED_SIMILAR_USERS] = {" that users can be compared by", "SELECT mf_train('ratings', 32)"},
-      [NEED_NEIGHBORS] = {" of neighbours", "SELECT knn_train('ratings', 50)"},
-      [NEED_CLUSTERS] = {" of clusters", "SELECT kmeans_train('ratings', 10)"},
+  } lacks[ABILITIES] = {
+      [ABILITY_ANY] = {"", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_RECOMMEND] = {" that has users", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_PREDICT] = {" that predicts ratings", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_FOLD_IN] = {" that takes in histories", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_SIMILAR_ITEMS] = {" that items can be compared by", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_SIMILAR_USERS] = {" that users can be compared by", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_EXPLAIN] = {" that explains its scores", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_LIVE] = {" that takes in ratings", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_FORGET] = {" that can forget", "SELECT mf_train('ratings', 32)"},
+      [ABILITY_NEIGHBORS] = {" of neighbours", "SELECT knn_train('ratings', 50)"},
+      [ABILITY_CLUSTERS] = {" of clusters", "SELECT kmeans_train('ratings', 10)"},
+      [ABILITY_TEXT] = {" of content", "SELECT tfidf_train('products')"},
   };
-  Search all = {.db = connection->db, .need = name ? NEED_ITEMS : need, .others = sqlite3_str_new(connection->db)};
+  Search all = {.db = connection->db, .need = name ? ABILITY_ANY : need, .others = sqlite3_str_new(connection->db)};
   int code = connection_models(connection, consider, &all, error);
   char *names = sqlite3_str_finish(all.others);
   if (code == SQLITE_OK && all.found == 0)
@@ -447,20 +433,7 @@ static void search_again(Search *search) {
   search->found = 0;
 }
 
-int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error) {
-  if (items->shape.clusters && items->shape.cluster_side == CLUSTER_ROWS)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: model \"%s\" has put the rows of a table into clusters and knows no items: "
-                     "recommend_clusters() shows them",
-                     caller, model_name(model).name);
-  if (model_user_count(model) > 0 || !items->shape.cosine) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR,
-                   "%s: model \"%s\" has no users: name the table of their ratings when it is trained, with the option "
-                   "\"ratings\"",
-                   caller, model_name(model).name);
-}
-
-int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
+int connection_model(Connection *connection, const char *caller, Ability need, sqlite3_value *argument, Model **model,
                      Error *error) {
   const char *name = NULL;
   if (argument && sqlite3_value_type(argument) != SQLITE_NULL) {
@@ -482,7 +455,7 @@ static int search_unquoted(Connection *connection, Search *search, char **parts,
   return connection_models(connection, consider, search, error);
 }
 
-int connection_find(Connection *connection, const char *caller, ModelNeed need, const char *name, Model **model,
+int connection_find(Connection *connection, const char *caller, Ability need, const char *name, Model **model,
                     Error *error) {
   Search search = {.db = connection->db, .name = name};
   char *parts = NULL;
@@ -492,7 +465,7 @@ int connection_find(Connection *connection, const char *caller, ModelNeed need, 
     code = connection_models(connection, consider, &search, error);
   }
   if (code == SQLITE_OK && search.found == 0 && name) code = search_unquoted(connection, &search, &parts, error);
-  if (code == SQLITE_OK && search.found > 1 && !name && need != NEED_ITEMS) { /* which of them can? */
+  if (code == SQLITE_OK && search.found > 1 && !name && need != ABILITY_ANY) { /* which of them can? */
     search_again(&search);
     search.need = need;
     code = connection_models(connection, consider, &search, error);

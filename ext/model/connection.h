@@ -7,6 +7,7 @@
 #define RECOMMEND_MODEL_CONNECTION_H
 
 #include "../data/interrupt.h"
+#include "kind.h"
 #include "model.h"
 
 struct TrainedModel;
@@ -31,30 +32,16 @@ void connection_release(void *connection); /* a destructor for sqlite3_create_mo
 /* interrupt_begin() with the connection's tick. */
 void connection_interrupt(Connection *connection, Interrupt *interrupt);
 
-/* What a model must have to answer a question. */
-typedef enum ModelNeed {
-  NEED_ITEMS,         /* every model has those */
-  NEED_USERS,         /* a model of content may have none */
-  NEED_CONTENT,       /* it was made by tfidf_train */
-  NEED_FOLD,          /* it can take in somebody new */
-  NEED_SIMILAR_ITEMS, /* items can be compared by what it learned */
-  NEED_SIMILAR_USERS, /* users can */
-  NEED_NEIGHBORS,     /* it keeps neighbours */
-  NEED_CLUSTERS       /* it was made by kmeans_train */
-} ModelNeed;
-
 /* Finds the model that an argument names (taste, aux.taste, or with quotes as in aux."my taste"), or the only one that
  * can answer where it is absent (NULL or an SQL NULL). SQLITE_ERROR with a message that lists the candidates. `caller`
- * is the function's name. The Model belongs to the connection and lives until the model is dropped. */
-int connection_model(Connection *connection, const char *caller, ModelNeed need, sqlite3_value *argument, Model **model,
+ * is the function's name. Whether a model that is named can answer is for model_require to say. The Model belongs to
+ * the connection and lives until the model is dropped. */
+int connection_model(Connection *connection, const char *caller, Ability need, sqlite3_value *argument, Model **model,
                      Error *error);
 
 /* The same for a name as a text; NULL: it is absent. */
-int connection_find(Connection *connection, const char *caller, ModelNeed need, const char *name, Model **model,
+int connection_find(Connection *connection, const char *caller, Ability need, const char *name, Model **model,
                     Error *error);
-
-/* SQLITE_ERROR where a model has no users. */
-int model_check_users(const Model *model, const ModelItems *items, const char *caller, Error *error);
 
 /* The same for a schema and name that are known to be right. */
 int connection_open(Connection *connection, ModelName name, Model **model, Error *error);

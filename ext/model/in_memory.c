@@ -5,6 +5,7 @@
 
 #include "../base/memory.h"
 #include "items.h"
+#include "kind.h"
 #include "neighbor_rows.h"
 #include "store.h"
 
@@ -54,6 +55,7 @@ static int make_items(const TrainedModel *trained, ModelItems *items) {
   float *row = memory_alloc(floats, sizeof *row);
   items->references = 1;
   items->shape = trained->shape;
+  items->shape.abilities = kind_abilities(trained);
   items->shape.linked = (int64_t)(trained->weights ? count : trained->neighbors.rows);
   items->user_affinity = trained->user_affinity;
   items->item_affinity = trained->item_affinity;

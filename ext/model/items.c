@@ -8,6 +8,7 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "kind.h"
 #include "neighbor_rows.h"
 #include "store.h"
 
@@ -29,6 +30,8 @@ typedef struct Config {
   FoldIn fold[HEADS];
   const char *user_affinity, *item_affinity; /* static names */
   int score_head, prediction_head;
+  const ModelKind *kind;
+  int64_t abilities;
 } Config;
 
 typedef struct ConfigInteger {
@@ -87,7 +90,9 @@ static const struct {
 
 #define INTEGERS (sizeof config_integers / sizeof *config_integers)
 #define REALS (sizeof config_reals / sizeof *config_reals)
-enum { TEXTS = 4 + HEADS }; /* user_affinity, item_affinity, score_head, prediction_head, rating_fold, ranking_fold */
+enum {
+  TEXTS = 6 + HEADS
+}; /* kind, answers, user_affinity, item_affinity, score_head, prediction_head, rating_fold, ranking_fold */
 enum { FOLD_NUMBERS = HEADS * (STORE_FOLD_REALS + STORE_FOLD_FLAGS) };
 
 static const char *affinity_of_name(const char *text) {
@@ -151,7 +156,11 @@ static int fold_number(Reader *reader, sqlite3_stmt *statement, const char *key,
 /* Takes in one text row of m_config if it is one of ours; *known counts those. */
 static int config_text(Reader *reader, const char *key, const char *value, Config *config, int *known, Error *error) {
   int right = 1, head;
-  if (strcmp(key, "user_affinity") == 0)
+  if (strcmp(key, "kind") == 0)
+    right = (config->kind = kind_find(value)) != NULL;
+  else if (strcmp(key, "answers") == 0)
+    right = (config->abilities = abilities_of_text(value)) >= 0;
+  else if (strcmp(key, "user_affinity") == 0)
     right = (config->user_affinity = affinity_of_name(value)) != NULL;
   else if (strcmp(key, "item_affinity") == 0)
     right = (config->item_affinity = affinity_of_name(value)) != NULL;
@@ -235,6 +244,8 @@ static int check_config(Reader *reader, const Config *config, int known, Error *
                      name.name, config->format, STORE_FORMAT);
   if (known != (int)(INTEGERS + REALS) + TEXTS + FOLD_NUMBERS)
     return shadow_damaged(error, name, "its configuration is incomplete");
+  if (config->abilities & ~(int64_t)config->kind->abilities)
+    return shadow_damaged(error, name, "it can't do all that it says it can, being one of %s", config->kind->name);
   if (!config_has(config, config->score_head) ||
       (config->prediction_head >= 0 && !config_has(config, config->prediction_head)))
     return shadow_damaged(error, name, "its configuration names a head that was not fitted");
@@ -284,6 +295,8 @@ static void shape_from_config(const Config *config, ModelItems *items) {
     shape->mean[head] = config->mean[head];
     shape->fold[head] = config->fold[head];
   }
+  shape->kind = config->kind;
+  shape->abilities = (unsigned)config->abilities;
   shape->score_head = config->score_head;
   shape->prediction_head = config->prediction_head;
   shape->range = (PredictionRange)config->range;
@@ -535,7 +548,9 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
     items->references = 1;
     items->stamp = stamp;
     shape_from_config(&config, items);
-    code = check_counts(reader, &config, error);
+    if (!config.kind->fits(&items->shape))
+      code = shadow_damaged(error, reader->name, "its configuration is not one of %s", config.kind->name);
+    if (code == SQLITE_OK) code = check_counts(reader, &config, error);
   }
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
   if (code == SQLITE_OK) code = check_sizes(reader, &config, &items->shape, error);

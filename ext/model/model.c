@@ -107,6 +107,15 @@ int model_words(Model *model, const ModelItems *items, ModelWords **words, Error
 
 void model_end(Model *model) { reader_reset(&model->reader); }
 
+int model_require(const Model *model, const ModelItems *items, Ability ability, const char *caller, Error *error) {
+  const char *without_users = items->shape.kind->without_users;
+  int code = kind_check(&items->shape, model_name(model).name, ability, error);
+  if (code == SQLITE_OK && without_users && model->users == 0 && ability_is_of_users(ability))
+    code = error_set(error, SQLITE_ERROR, "model \"%s\" %s", model_name(model).name, without_users);
+  if (code != SQLITE_OK && caller) error_prefix(error, caller);
+  return code;
+}
+
 int64_t model_user_stamp(const Model *model) { return model->user_stamp; }
 int64_t model_user_count(const Model *model) { return model->users; }
 

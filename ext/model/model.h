@@ -13,6 +13,7 @@
 #include "../base/cancel.h"
 #include "../score/postings.h"
 #include "items.h"
+#include "kind.h"
 
 /* What a user did, items ascending. */
 typedef struct History {
@@ -77,6 +78,10 @@ int model_check_unlocked(const Model *model, Error *error);
 /* SQLITE_CORRUPT_VTAB with a message for damage, a format version that is not ours, or missing shadow tables. */
 int model_begin(Model *model, ModelItems **items, Error *error);
 void model_end(Model *model);
+
+/* SQLITE_ERROR and why, where the model lacks an ability; `caller`, who asks, goes before it. */
+int model_require(const Model *model, const ModelItems *items, Ability ability, const char *caller, Error *error);
+
 int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the next */
 /* To be called before memory is sized by the number of users: damage where there are not so many rows. Counted once. */
 int model_count_users(Model *model, Error *error);

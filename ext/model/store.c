@@ -3,6 +3,7 @@
  * m_config   format          STORE_FORMAT
  *            item_stamp      64 bits, changed by every change of the item side (items, factors, shape)
  *            user_stamp      64 bits, changed by every change at all
+ *            kind, answers                       the name of its ModelKind; what it can do, in ability_words
  *            family, algorithm, version (of the extension), trained_at (UTC), source, source_schema ("": the
  *            model's own), source_is_query, size
  *            options, resolved, metrics          JSON
@@ -71,11 +72,13 @@
  * of the last and of the rows, which says as much. */
 #include "store.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/version.h"
+#include "kind.h"
 
 const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
     {"regularization", offsetof(FoldIn, regularization)},
@@ -450,13 +453,16 @@ static int write_config(Writer *writer) {
   const TrainedModel *model = writer->model;
   const ModelShape *shape = &model->shape;
   sqlite3_stmt *insert = NULL;
+  char *answers = abilities_text(kind_abilities(model));
+  if (!answers) return error_no_memory(writer->error);
   int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
                             "INSERT INTO \"%w\".\"%w_config\"(key, value) SELECT ?1, ?2", writer->name.schema,
                             writer->name.name);
-  if (code != SQLITE_OK) return code;
   const struct {
     const char *key, *value;
   } texts[] = {
+      {"kind", shape->kind->name},
+      {"answers", answers},
       {"family", model->family},
       {"algorithm", model->algorithm},
       {"version", RECOMMEND_VERSION},
@@ -533,6 +539,7 @@ static int write_config(Writer *writer) {
   if (code == SQLITE_OK) code = put(writer, insert, "item_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
   if (code == SQLITE_OK) code = put(writer, insert, "user_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
   sqlite3_finalize(insert);
+  sqlite3_free(answers);
   if (code == SQLITE_OK)
     code = shadow_execute(writer->db, writer->error,
                           "INSERT INTO \"%w\".\"%w_config\"(key, value) "
@@ -543,6 +550,7 @@ static int write_config(Writer *writer) {
 
 int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *error) {
   Writer writer = {.db = db, .name = name, .model = model, .error = error};
+  assert(model->shape.kind->fits(&model->shape));
   sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
   int code = shadow_clear(db, name, error);
   if (code == SQLITE_OK) code = write_users(&writer);

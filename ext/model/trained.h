@@ -62,13 +62,15 @@ typedef struct NeighborShape {
  * highest prediction that there is. */
 typedef enum PredictionRange { RANGE_NONE, RANGE_CLIP, RANGE_MINMAX } PredictionRange;
 
-/* Which head answers what. */
+/* What a model is made of, and which head answers what. */
 typedef struct ModelShape {
-  int rank[HEADS];     /* 0: the head was not fitted */
-  int biases[HEADS];   /* it has user and item biases */
-  double mean[HEADS];  /* the constant of its prediction */
-  int score_head;      /* the Head behind `score` */
-  int prediction_head; /* the Head behind `prediction`, or -1: the data have no rating scale */
+  const struct ModelKind *kind; /* see kind.h */
+  unsigned abilities;           /* what it can do: ABLE(…); set when it is stored or read */
+  int rank[HEADS];              /* 0: the head was not fitted */
+  int biases[HEADS];            /* it has user and item biases */
+  double mean[HEADS];           /* the constant of its prediction */
+  int score_head;               /* the Head behind `score` */
+  int prediction_head;          /* the Head behind `prediction`, or -1: the data have no rating scale */
   PredictionRange range;
   double minimum, maximum; /* of the ratings */
   double low, high;   /* of the predictions over all users × items, as they come from the head; RANGE_MINMAX only */

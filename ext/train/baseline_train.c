@@ -83,6 +83,7 @@ static int baseline_start(Training *training, Error *error) {
   TrainedModel *trained = &training->trained;
   char *method = options_choice(METHODS, options->method), *score = options_choice(SCORES, options->score);
   trained->shape = (ModelShape){
+      .kind = &kind_baseline,
       .biases = {predicts, 1},
       .score_head = options->score == SCORE_PREDICTION ? HEAD_RATING : HEAD_RANKING,
       .prediction_head = predicts ? HEAD_RATING : -1,

@@ -101,6 +101,7 @@ static int ease_start(Training *training, Error *error) {
   if (code != SQLITE_OK) return code;
   trained->algorithm = "ease";
   trained->shape = (ModelShape){
+      .kind = &kind_item_weights,
       .score_head = HEAD_RANKING,
       .prediction_head = -1,
       .minimum = training->data.minimum,

@@ -261,7 +261,7 @@ static int read_factors(Training *training, size_t members, Error *error) {
   KmeansState *state = training->state;
   FactorCopy copy = {.training = training};
   const char *caller = training->trainer->function;
-  int code = training_model(training, "factors", options->factors, NEED_ITEMS, &copy.model, error);
+  int code = training_model(training, "factors", options->factors, ABILITY_ANY, &copy.model, error);
   if (code == SQLITE_OK) code = model_begin(copy.model, &copy.items, error);
   if (code != SQLITE_OK) return code;
   copy.head = copy.items->shape.score_head;

@@ -108,6 +108,7 @@ static int describe(Training *training, Error *error) {
   int head = explicit_ratings || kmeans_is_table(options) ? HEAD_RATING : HEAD_RANKING;
   trained->algorithm = options->batch_size ? "minibatch" : "lloyd";
   trained->shape = (ModelShape){
+      .kind = &kind_clusters,
       .score_head = head,
       .prediction_head = explicit_ratings ? HEAD_RATING : -1,
       .range = RANGE_CLIP,

@@ -147,6 +147,7 @@ static int knn_start(Training *training, Error *error) {
   if (options->center < 0) options->center = data->explicit_ratings ? CENTERING_BIAS : CENTERING_NONE;
   trained->algorithm = options->by ? "user" : "item";
   trained->shape = (ModelShape){
+      .kind = options->by ? &kind_user_neighbors : &kind_item_neighbors,
       .biases = {data->explicit_ratings, 0},
       .score_head = HEAD_RANKING,
       .prediction_head = data->explicit_ratings ? HEAD_RATING : -1,

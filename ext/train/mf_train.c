@@ -31,7 +31,8 @@ static int mf_check(const Training *training, Error *error) {
 
 static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
                            ModelShape *shape) {
-  *shape = (ModelShape){.prediction_head = -1,
+  *shape = (ModelShape){.kind = &kind_factors,
+                        .prediction_head = -1,
                         .range = (PredictionRange)options->range,
                         .minimum = training->data.minimum,
                         .maximum = training->data.maximum,

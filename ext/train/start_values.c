@@ -103,7 +103,7 @@ static void project_user(const Init *init, const ModelUsers *users, size_t user,
 }
 
 static int take_users(Init *init, Error *error) {
-  int code = model_check_users(init->model, init->items, "mf_train", error);
+  int code = model_require(init->model, init->items, ABILITY_RECOMMEND, "mf_train", error);
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(init->model); first += USERS_A_BLOCK) {
     ModelUsers users;
     code = model_users(init->model, init->items, first, USERS_A_BLOCK, USERS_WITH_IDS, &users, error);
@@ -140,10 +140,10 @@ int init_vectors(Training *training, const char *name, int of_users, int rank, d
   size_t rows = of_users ? training->data.users.count : training->data.items.count;
   Init init = {.training = training, .rank = rank, .stride = factors_stride(rank)};
   *vectors = NULL;
-  int code = training_model(training, option, name, NEED_CONTENT, &init.model, error);
+  int code = training_model(training, option, name, ABILITY_TEXT, &init.model, error);
   if (code == SQLITE_OK) code = model_begin(init.model, &init.items, error);
   if (code != SQLITE_OK) return code;
-  if (!init.items->shape.cosine)
+  if (!shape_can(&init.items->shape, ABILITY_TEXT))
     code =
         error_set(error, SQLITE_ERROR,
                   "mf_train: option \"%s\" must name a model of content, made by tfidf_train, but \"%s\" is of ratings",

@@ -213,9 +213,7 @@ int content_query(Connection *connection, Model *model, const ModelItems *items,
   TextVector text = {0};
   int rank = items->shape.rank[HEAD_RANKING];
   *query = (ContentQuery){.stamp = items->stamp};
-  if (!items->shape.cosine)
-    return error_set(error, SQLITE_ERROR, "%s: model \"%s\" is of ratings, not of content: train one with tfidf_train",
-                     caller, model_name(model).name);
+  if (!shape_can(&items->shape, ABILITY_TEXT)) return model_require(model, items, ABILITY_TEXT, caller, error);
   double *sum = memory_alloc_zero((size_t)rank, sizeof *sum);
   query->vector = memory_alloc_aligned((size_t)shape_stride(&items->shape, HEAD_RANKING), sizeof *query->vector);
   int code = sum && query->vector ? SQLITE_OK : error_no_memory(error);

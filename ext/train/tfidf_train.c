@@ -278,6 +278,7 @@ static void describe_shape(Training *training, const TfidfState *state) {
   const ContentOptions *options = (const ContentOptions *)training->options;
   ModelShape *shape = &training->trained.shape;
   *shape = (ModelShape){
+      .kind = state->kind == CONTENT_TERMS ? &kind_words : &kind_content,
       .score_head = HEAD_RANKING,
       .prediction_head = HEAD_RANKING,
       .minimum = training->data.minimum,

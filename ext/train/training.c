@@ -224,7 +224,7 @@ int training_option_is_stored(const Training *training, const char *key) {
   return given < 0 ? given : !given;
 }
 
-int training_model(const Training *training, const char *key, const char *name, ModelNeed need, Model **model,
+int training_model(const Training *training, const char *key, const char *name, Ability need, Model **model,
                    Error *error) {
   const char *caller = training->trainer->function;
   int stored = training_option_is_stored(training, key), code = SQLITE_ERROR;

@@ -73,7 +73,7 @@ int training_option_is_stored(const Training *training, const char *key);
 
 /* While the training begins: finds the model that an option names. Of a name that comes from the database file, the one
  * that lies beside the model is meant: one of that name elsewhere, in main or temp, is another. */
-int training_model(const Training *training, const char *key, const char *name, ModelNeed need, Model **model,
+int training_model(const Training *training, const char *key, const char *name, Ability need, Model **model,
                    Error *error);
 
 /* options_check_uses() of the options as they were given. */

@@ -1,0 +1,83 @@
+/* What a kind of model is: one file under model/kinds/, and one row in MODEL_KINDS.
+ *
+ * A model is of one kind, which is chosen when it is trained and named in m_config. Whatever differs from kind to kind
+ * is a member of ModelKind; nobody else asks of which kind a model is. */
+#ifndef RECOMMEND_MODEL_KIND_H
+#define RECOMMEND_MODEL_KIND_H
+
+#include "../base/error.h"
+#include "trained.h"
+
+/* What a model may be able to do. Each has a word: m_config's "answers" lists those of a model. */
+typedef enum Ability {
+  ABILITY_ANY,           /* what every model can */
+  ABILITY_RECOMMEND,     /* rank items for its users */
+  ABILITY_PREDICT,       /* ratings */
+  ABILITY_FOLD_IN,       /* take in a history that it was not trained on */
+  ABILITY_SIMILAR_ITEMS, /* compare items by what it learned */
+  ABILITY_SIMILAR_USERS, /* compare users */
+  ABILITY_EXPLAIN,       /* a score is a sum over the user's history */
+  ABILITY_LIVE,          /* ratings may come and go after the training */
+  ABILITY_FORGET,        /* a user or an item */
+  ABILITY_NEIGHBORS,     /* it keeps them */
+  ABILITY_CLUSTERS,      /* it has put something into clusters */
+  ABILITY_TEXT,          /* compare a text, or a vector, with items */
+  ABILITIES
+} Ability;
+
+#define ABLE(ability) (1u << (ability))
+
+/* "recommend", "fold in", …; of ABILITY_ANY NULL. */
+extern const char *const ability_words[ABILITIES];
+
+/* The abilities as a text, "recommend, predict, …", for sqlite3_free; NULL where there is no memory. The other way
+ * round, -1 where a word is none of these. */
+char *abilities_text(unsigned abilities);
+int64_t abilities_of_text(const char *text);
+
+typedef struct ModelKind {
+  const char *name;
+  unsigned abilities; /* all that a model of this kind may be able to do */
+
+  /* Those that a model of this shape lacks; NULL: none. What needs ratings, histories or users is left out anyway. */
+  unsigned (*lacks)(const ModelShape *shape);
+
+  /* Why a model lacks an ability, and what to do instead, to go behind `model "taste"`; NULL, or NULL for an ability:
+   * nothing special. That of ABILITY_FORGET does not say what to do: there the caller says it. */
+  const char *(*reason)(const ModelShape *shape, Ability ability);
+
+  /* The same where a model that could have users has none; NULL: nobody minds. */
+  const char *without_users;
+
+  /* Is the shape one of this kind? Looked at before a stored model is used; asserted of one that was trained. */
+  int (*fits)(const ModelShape *shape);
+} ModelKind;
+
+#define MODEL_KINDS(ROW)   \
+  ROW(kind_baseline)       \
+  ROW(kind_factors)        \
+  ROW(kind_item_neighbors) \
+  ROW(kind_user_neighbors) ROW(kind_item_weights) ROW(kind_words) ROW(kind_content) ROW(kind_clusters)
+
+#define DECLARE(kind) extern const ModelKind kind;
+MODEL_KINDS(DECLARE)
+#undef DECLARE
+
+/* The kind of that name, or NULL. */
+const ModelKind *kind_find(const char *name);
+
+/* What a model can do that has just been trained. */
+unsigned kind_abilities(const TrainedModel *model);
+
+static inline int shape_can(const ModelShape *shape, Ability ability) { return (shape->abilities >> ability) & 1; }
+
+/* Is this asked about users? */
+int ability_is_of_users(Ability ability);
+
+/* Why a model of this shape lacks an ability, to go behind `model "taste"`. */
+const char *kind_reason(const ModelShape *shape, Ability ability);
+
+/* SQLITE_ERROR and why, where a model of this shape lacks an ability. */
+int kind_check(const ModelShape *shape, const char *model, Ability ability, Error *error);
+
+#endif

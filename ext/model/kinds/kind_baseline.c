@@ -1,0 +1,28 @@
+/* Baselines: scores and predictions are sums of a mean, a user's bias and an item's. */
+#include "../kind.h"
+
+static const char *reason(const ModelShape *shape, Ability ability) {
+  (void)shape;
+  switch (ability) {
+    case ABILITY_SIMILAR_ITEMS:
+      return "is a baseline and knows nothing that items could be compared by: use one of mf_train, knn_train, "
+             "ease_train or tfidf_train";
+    case ABILITY_SIMILAR_USERS:
+      return "is a baseline and knows nothing that users could be compared by: use one of mf_train, knn_train or "
+             "ease_train";
+    default: return NULL;
+  }
+}
+
+static int fits(const ModelShape *shape) {
+  return !shape->rank[HEAD_RATING] && !shape->rank[HEAD_RANKING] && shape->biases[shape->score_head] &&
+         !shape->clusters && !shape->links && !shape->cosine && !shape->sparse;
+}
+
+const ModelKind kind_baseline = {
+    .name = "baseline",
+    .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_EXPLAIN) |
+                 ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET),
+    .reason = reason,
+    .fits = fits,
+};

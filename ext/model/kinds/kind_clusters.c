@@ -1,0 +1,36 @@
+/* Clusters of users, of items, or of the rows of a table. A member's score of an item is the centroid's. */
+#include "../kind.h"
+
+/* Rows of a table are kept as users, and there are no items. */
+static unsigned lacks(const ModelShape *shape) {
+  return shape->cluster_side == CLUSTER_ROWS ? ~ABLE(ABILITY_CLUSTERS) : 0;
+}
+
+static const char *reason(const ModelShape *shape, Ability ability) {
+  switch (ability) {
+    case ABILITY_FORGET:
+      return "consists of clusters, and a centroid is the mean of all its members: it can't forget one";
+    case ABILITY_FOLD_IN:
+    case ABILITY_LIVE:
+      return "consists of clusters, which can't take in ratings that they were not trained on: train it anew";
+    case ABILITY_EXPLAIN: return "can't explain its scores, which are not sums over a user's history";
+    default:
+      return shape->cluster_side == CLUSTER_ROWS
+                 ? "has put the rows of a table into clusters and knows no items: recommend_clusters() shows them"
+                 : NULL;
+  }
+}
+
+static int fits(const ModelShape *shape) {
+  return shape->clusters > 0 && shape->rank[shape->score_head] == shape->clusters && !shape->links && !shape->cosine &&
+         !shape->sparse;
+}
+
+const ModelKind kind_clusters = {
+    .name = "clusters",
+    .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_SIMILAR_ITEMS) |
+                 ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_CLUSTERS),
+    .lacks = lacks,
+    .reason = reason,
+    .fits = fits,
+};

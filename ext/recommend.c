@@ -48,6 +48,7 @@ static int register_everything(sqlite3 *db) {
   if (code == SQLITE_OK) code = recommend_neighbors_register(connection);      /* recommend_neighbors */
   if (code == SQLITE_OK) code = recommend_forget_register(connection);         /* recommend_forget */
   if (code == SQLITE_OK) code = recommend_explain_register(connection);        /* recommend_explain */
+  if (code == SQLITE_OK) code = recommend_history_register(connection);        /* recommend_history */
   if (code == SQLITE_OK) code = item_similar_all_register(connection);         /* item_similar_all */
   if (code == SQLITE_OK) code = predict_register(connection);                  /* predict */
   if (code == SQLITE_OK) code = recommend_models_register(connection);         /* recommend_models, recommend_factors */

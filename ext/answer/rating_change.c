@@ -134,6 +134,29 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
   return SQLITE_OK;
 }
 
+/* The time of a rating; `value` NULL: it stays as it is. */
+static int take_time(const Change *change, sqlite3_value *value, HistoryEntry *entry, Error *error) {
+  entry->timed = change->items->shape.history == HISTORY_TIMED;
+  entry->keeps = value == NULL;
+  entry->time = NO_TIME;
+  int type = value ? sqlite3_value_numeric_type(value) : SQLITE_NULL;
+  double number = type == SQLITE_NULL ? 0 : sqlite3_value_double(value);
+  if (type == SQLITE_NULL) return SQLITE_OK;
+  if (!entry->timed)
+    return error_set(error, SQLITE_ERROR,
+                     "model \"%s\" keeps no times: leave the timestamp out, or train it with \"history\": \"timed\"",
+                     change->name.name);
+  int is_whole = type == SQLITE_INTEGER || (type == SQLITE_FLOAT && number == floor(number) && fabs(number) < 0x1p63);
+  if (is_whole) entry->time = type == SQLITE_INTEGER ? sqlite3_value_int64(value) : (int64_t)number;
+  if (is_whole && entry->time != NO_TIME) return SQLITE_OK;
+  Id shown;
+  char text[ID_FORMAT_SIZE];
+  if (id_from_value(value, &shown) < 0) return error_no_memory(error);
+  return error_set(error, SQLITE_CONSTRAINT,
+                   "model \"%s\": a timestamp must be a whole number, as unixepoch() gives it, not %s",
+                   change->name.name, id_format(&shown, text));
+}
+
 static int is_seen(const Change *change) { return history_find(&change->history, change->item, NULL); }
 
 /* INSERT of a pair that is there, for those who mind. Where SQLite is to IGNORE the row, it wants to be told so. */
@@ -212,18 +235,33 @@ static int take_out(Change *change, Error *error) {
   return code;
 }
 
-/* Puts a rating into the cell that has been found. */
-static int put(Change *change, sqlite3_value *value, Error *error) {
+/* The rating that stays as it is while its time changes. */
+static int keep_rating(const Change *change, float *rating, Error *error) {
+  size_t place = history_place(&change->history, change->item);
+  if (place < change->history.count) {
+    *rating = history_rating(&change->history, place);
+    return SQLITE_OK;
+  }
+  return error_set(error, SQLITE_CONSTRAINT,
+                   "model \"%s\" has no rating whose timestamp could be changed there: add AND seen = 1",
+                   change->name.name);
+}
+
+/* Puts a rating into the cell that has been found. NULL pointers leave what is there. */
+static int put(Change *change, sqlite3_value *value, sqlite3_value *time, Error *error) {
   ModelItems *items = change->items;
   History history = {0};
-  float rating, *new_item = NULL;
-  int added = 0, code = take_rating(change, value, &rating, error);
-  if (code == SQLITE_OK && rating == 0 && shape_is_feedback(&items->shape)) return take_out(change, error);
-  if (code == SQLITE_OK && history_with(&change->history, change->item, rating, &history, &added) != SQLITE_OK)
+  HistoryEntry entry = {.item = change->item};
+  float *new_item = NULL;
+  int added = 0;
+  int code = value ? take_rating(change, value, &entry.rating, error) : keep_rating(change, &entry.rating, error);
+  if (code == SQLITE_OK) code = take_time(change, time, &entry, error);
+  if (code == SQLITE_OK && entry.rating == 0 && shape_is_feedback(&items->shape)) return take_out(change, error);
+  if (code == SQLITE_OK && history_with(&change->history, &entry, &history, &added) != SQLITE_OK)
     code = error_no_memory(error);
   if (code == SQLITE_OK && change->item_is_new) {
     new_item = memory_alloc_zero(store_row_floats(&items->shape), sizeof *new_item);
-    code = new_item ? fold_item_row(change->model, items, change->user_is_new ? NULL : &change->before, rating,
+    code = new_item ? fold_item_row(change->model, items, change->user_is_new ? NULL : &change->before, entry.rating,
                                     new_item, &change->interrupt.cancel, error)
                     : error_no_memory(error);
     if (code == SQLITE_OK) code = check_row(change, new_item, error);
@@ -239,20 +277,21 @@ static int put(Change *change, sqlite3_value *value, Error *error) {
 /* ---- the statements ---------------------------------------------------------------------------------------------- */
 
 int live_put(Connection *connection, ModelName name, sqlite3_value *user, sqlite3_value *item, sqlite3_value *rating,
-             int conflict, Error *error) {
+             sqlite3_value *time, int conflict, Error *error) {
   Change change;
   int code = change_begin(&change, connection, name, error);
   if (code == SQLITE_OK) code = find_cell(&change, user, item, error);
   if (code == SQLITE_OK) code = check_conflict(&change, conflict, error);
-  if (code == SQLITE_OK) code = put(&change, rating, error);
+  if (code == SQLITE_OK) code = put(&change, rating, time, error);
   return change_end(&change, code, error);
 }
 
-int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_value *rating, Error *error) {
+int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_value *rating, sqlite3_value *time,
+                Error *error) {
   Change change;
   int found = 0, code = change_begin(&change, connection, name, error);
   if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
-  if (code == SQLITE_OK && found) code = put(&change, rating, error);
+  if (code == SQLITE_OK && found) code = put(&change, rating, time, error);
   return change_end(&change, code, error);
 }
 

@@ -83,16 +83,22 @@ static int run_command(ModelTable *table, const char *command, sqlite3_value **v
                    table->name, command);
 }
 
-/* SQLITE_OK where an UPDATE changes the rating and nothing else: the cursor marks what stays as it is. `values` are the
- * rowid, the new rowid and the columns. */
+/* A column's new value; NULL where it stays as it is. */
+static sqlite3_value *changed(sqlite3_value *value) { return sqlite3_value_nochange(value) ? NULL : value; }
+
+/* SQLITE_OK where an UPDATE changes the rating, the timestamp or both, and nothing else: the cursor marks what stays as
+ * it is. `values` are the rowid, the new rowid and the columns. */
 static int check_update(ModelTable *table, sqlite3_value **values, Error *error) {
-  int moves = sqlite3_value_int64(values[0]) != sqlite3_value_int64(values[1]);
+  int moves = sqlite3_value_int64(values[0]) != sqlite3_value_int64(values[1]), others = 0;
+  sqlite3_value **columns = values + 2;
   for (int column = 0; column <= COLUMN_PAYLOAD; column++)
-    if (moves || (column == COLUMN_RATING) == sqlite3_value_nochange(values[2 + column]))
-      return error_set(error, SQLITE_ERROR,
-                       "model \"%s\": only the rating of a cell can be changed, the rest follows from the ratings",
-                       table->name);
-  return SQLITE_OK;
+    others += column != COLUMN_RATING && column != COLUMN_TIMESTAMP && !sqlite3_value_nochange(columns[column]);
+  if (!moves && !others && (changed(columns[COLUMN_RATING]) || changed(columns[COLUMN_TIMESTAMP]))) return SQLITE_OK;
+  return error_set(
+      error, SQLITE_ERROR,
+      "model \"%s\": only the rating of a cell and its timestamp can be changed, the rest follows from the "
+      "ratings",
+      table->name);
 }
 
 static int insert_row(ModelTable *table, sqlite3_value **values, int conflict, Error *error) {
@@ -100,9 +106,11 @@ static int insert_row(ModelTable *table, sqlite3_value **values, int conflict, E
   for (size_t i = 0; i < sizeof computed / sizeof *computed; i++)
     if (sqlite3_value_type(values[computed[i]]) != SQLITE_NULL)
       return error_set(error, SQLITE_ERROR,
-                       "model \"%s\" takes user, item and rating: the rest follows from the ratings", table->name);
+                       "model \"%s\" takes user, item and rating, and a timestamp where it keeps times: the rest "
+                       "follows from the ratings",
+                       table->name);
   return live_put(table->connection, table_name(table), values[COLUMN_USER], values[COLUMN_ITEM], values[COLUMN_RATING],
-                  conflict, error);
+                  values[COLUMN_TIMESTAMP], conflict, error);
 }
 
 int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_int64 *rowid) {
@@ -124,8 +132,8 @@ int model_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite3_
   } else {
     code = check_update(table, values, &error);
     if (code == SQLITE_OK)
-      code = live_put_at(table->connection, table_name(table), sqlite3_value_int64(values[0]), columns[COLUMN_RATING],
-                         &error);
+      code = live_put_at(table->connection, table_name(table), sqlite3_value_int64(values[0]),
+                         changed(columns[COLUMN_RATING]), changed(columns[COLUMN_TIMESTAMP]), &error);
   }
   /* SQLite passes over the row and keeps the message, which would hide what it says of an interrupt later. */
   if (code == SQLITE_CONSTRAINT && conflict == SQLITE_IGNORE) {

@@ -314,6 +314,12 @@ static int result_prediction(ModelCursor *cursor, uint32_t item, sqlite3_context
   return SQLITE_OK;
 }
 
+static void result_time(const History *history, uint32_t item, sqlite3_context *context) {
+  size_t place = history_place(history, item);
+  if (place == history->count || !history->time || history->time[place] == NO_TIME) return;
+  sqlite3_result_int64(context, history->time[place]);
+}
+
 int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   ModelCursor *cursor = (ModelCursor *)base;
   if (sqlite3_vtab_nochange(context)) return SQLITE_OK; /* an UPDATE leaves it as it is: see model_command.c */
@@ -333,6 +339,7 @@ int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
       if (seen) sqlite3_result_double(context, rating);
       break;
     case COLUMN_SEEN: sqlite3_result_int(context, seen); break;
+    case COLUMN_TIMESTAMP: result_time(&cursor->history, item, context); break;
   }
   return SQLITE_OK;
 }

@@ -7,9 +7,10 @@
  *     score           what ranks the items of a user
  *     prediction      the rating expected, on the scale of the ratings; NULL where there is none
  *     rating, seen    what the user did: the rating or NULL, 1 or 0
+ *     timestamp       hidden, since most models keep none; when, where histories are timed, or NULL
  *     <model>, _payload  hidden; INSERT INTO taste(taste) VALUES('retrain') is a command
  *
- * INSERT of a user, an item and a rating, UPDATE of a rating and DELETE change the ratings that are known: see
+ * INSERT of a user, an item and a rating, UPDATE of a rating or its timestamp and DELETE change what is known: see
  * rating_change.c.
  *
  * rowid = user index << 32 | item index. */
@@ -54,7 +55,7 @@ static int read_affinities(sqlite3 *db, ModelName name, IdAffinity *user, IdAffi
 static int declare(sqlite3 *db, ModelName name, IdAffinity user, IdAffinity item, Error *error) {
   char *sql = sqlite3_mprintf(
       "CREATE TABLE x(user %s, item %s, score REAL, prediction REAL, rating REAL, seen INTEGER, "
-      "\"%w\" HIDDEN, _payload HIDDEN)",
+      "timestamp INTEGER HIDDEN, \"%w\" HIDDEN, _payload HIDDEN)",
       id_affinity_name(user), id_affinity_name(item), name.name);
   if (!sql) return error_no_memory(error);
   int code = sqlite3_declare_vtab(db, sql);

@@ -147,6 +147,7 @@ static int read_source(TableCall *call, const EvaluateOptions *options, const Ca
       .item = options->item.name,
       .rating = options->rating.name,
       .timestamp = options->timestamp.name,
+      .no_timestamp = options->timestamp.is_null,
       .implicit = options->rating.is_null,
       .threads = parallel_threads(options->judge.threads),
   };

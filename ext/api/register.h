@@ -23,6 +23,7 @@ int item_similar_all_register(Connection *connection);
 int recommend_neighbors_register(Connection *connection);
 int recommend_forget_register(Connection *connection);
 int recommend_explain_register(Connection *connection);
+int recommend_history_register(Connection *connection);
 int predict_register(Connection *connection);
 int recommend_models_register(Connection *connection);
 int tfidf_cosine_register(Connection *connection);

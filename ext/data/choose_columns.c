@@ -125,8 +125,9 @@ static int check_one(const Choice *choice, ColumnRole role) {
 
 static int take_options(Choice *choice, const InteractionOptions *options) {
   const char *const given[COLUMN_ROLES] = {options->user, options->item, options->implicit ? NULL : options->rating,
-                                           options->timestamp};
+                                           options->no_timestamp ? NULL : options->timestamp};
   choice->fixed[COLUMN_RATING] = options->implicit;
+  choice->fixed[COLUMN_TIME] = options->no_timestamp;
   for (int role = 0; role < COLUMN_ROLES; role++) {
     choice->column[role] = -1;
     if (!given[role]) continue;
@@ -232,7 +233,7 @@ static int reads_time(const Choice *choice, const InteractionOptions *options, D
   int rated = choice->column[COLUMN_RATING] >= 0;
   *rule = options->duplicates;
   if (*rule == DUPLICATES_DEFAULT) *rule = rated && !options->counts ? DUPLICATES_LAST : DUPLICATES_SUM;
-  return rated && *rule == DUPLICATES_LAST;
+  return options->timed || (rated && *rule == DUPLICATES_LAST);
 }
 
 int choose_columns(sqlite3 *db, const Source *source, const SourceColumns *columns, const InteractionOptions *options,

@@ -15,7 +15,7 @@
 typedef struct ChosenColumns {
   int column[COLUMN_ROLES]; /* indexes; -1: there is none */
   DuplicatesRule rule;      /* never DEFAULT */
-  int reads_time;           /* the timestamp matters: there are ratings, and the rule is LAST */
+  int reads_time;           /* the timestamp matters: it is wanted, or there are ratings and the rule is LAST */
   int ratings_missed;       /* names decided, and none is a rating's */
 } ChosenColumns;
 

@@ -49,9 +49,10 @@ static int read_number(sqlite3_value *value, double *number) {
   return isfinite(*number) ? FOUND : NOT_A_NUMBER;
 }
 
-/* A value that should have been a number, told with its row. `what` is "rating" or "timestamp". */
+/* A value that should have been a number, told with its row. `what` is "rating" or "timestamp"; `wrong` says what is
+ * the matter with a number. */
 static int mismatch(Reader *reader, const Id *user, const Id *item, sqlite3_value *value, const char *what,
-                    const char *advice) {
+                    const char *wrong, const char *advice) {
   char user_text[ID_FORMAT_SIZE], item_text[ID_FORMAT_SIZE], value_text[ID_FORMAT_SIZE];
   Id shown;
   int found = id_from_value(value, &shown);
@@ -59,8 +60,8 @@ static int mismatch(Reader *reader, const Id *user, const Id *item, sqlite3_valu
   int number = shown.kind <= ID_REAL;
   return error_set(reader->error, SQLITE_MISMATCH, "%s: row %lld (user %s, item %s) has the %s %s, which is %s: %s",
                    reader->options->caller, (sqlite3_int64)reader->result->rows, id_format(user, user_text),
-                   id_format(item, item_text), what, id_format(&shown, value_text),
-                   number ? "too large" : "not a number", advice);
+                   id_format(item, item_text), what, id_format(&shown, value_text), number ? wrong : "not a number",
+                   advice);
 }
 
 /* The row's rating: FOUND, EMPTY (leave the row out), or an error is set and the result is below 0. */
@@ -71,24 +72,50 @@ static int read_rating(Reader *reader, const Id *user, const Id *item, sqlite3_v
   *rating = (float)number;
   if (found == NO_MEMORY) error_no_memory(reader->error);
   if (found == NOT_A_NUMBER)
-    mismatch(reader, user, item, value, "rating",
+    mismatch(reader, user, item, value, "rating", "too large",
              "correct it, leave such rows out with a SELECT, or name another column with the option \"rating\" (null: "
              "no ratings)");
   return found;
 }
 
-/* The row's time; -INFINITY where it has none. An error is set where a named column has something else. */
-static double read_time(Reader *reader, const Id *user, const Id *item, sqlite3_value *value) {
-  double time = -INFINITY;
-  int found = read_number(value, &time);
-  if (found == NO_MEMORY) error_no_memory(reader->error);
-  if (found != NOT_A_NUMBER) return time;
-  if (reader->options->timestamp)
-    mismatch(reader, user, item, value, "timestamp",
-             "dates as text can be turned into numbers by a SELECT with unixepoch(…)");
+/* A number that is the greater the later the time is: its bits, which run backwards where it is below 0. */
+static int64_t order_of(double time) {
+  int64_t bits;
+  if (time == 0) return 0; /* and -0.0 */
+  memcpy(&bits, &time, sizeof bits);
+  return bits < 0 ? bits ^ INT64_MAX : bits;
+}
+
+/* Below NO_TIME, and whole: every bit of it can be kept. `number` is the value as a double. */
+static int is_whole_time(sqlite3_value *value, double number, int64_t *time) {
+  if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER)
+    *time = sqlite3_value_int64(value);
+  else if (number == floor(number) && fabs(number) < 0x1p63)
+    *time = (int64_t)number;
   else
+    return 0;
+  return *time != NO_TIME;
+}
+
+/* The row's time, or what orders as it does. An error is set where the value is none: in a column that is not named,
+ * and of which only the order is asked, nothing counts any more. */
+static int64_t read_time(Reader *reader, const Id *user, const Id *item, sqlite3_value *value) {
+  static const char advice[] =
+      "dates as text can be turned into numbers by a SELECT with unixepoch(…); another column can be named with the "
+      "option \"timestamp\" (null: none)";
+  int timed = reader->rows->timed;
+  double number = -INFINITY;
+  int64_t time = NO_TIME;
+  int found = read_number(value, &number);
+  if (found == NO_MEMORY) error_no_memory(reader->error);
+  if (found == FOUND && timed && !is_whole_time(value, number, &time))
+    mismatch(reader, user, item, value, "timestamp", "not a whole number of 64 bits",
+             "histories keep whole numbers, so let a SELECT turn it into seconds or milliseconds");
+  if (found == NOT_A_NUMBER && (timed || reader->options->timestamp))
+    mismatch(reader, user, item, value, "timestamp", "too large", advice);
+  else if (found == NOT_A_NUMBER)
     reader->rows->times_ignored = 1;
-  return -INFINITY;
+  return timed ? time : order_of(number);
 }
 
 /* 1 and the id, 0 for NULL and '', -1 where memory ran out. */
@@ -101,7 +128,7 @@ static int add_chunk(Reader *reader) {
   Chunk **chunks = memory_grow(reader->rows->chunks, reader->rows->chunk_count, sizeof *chunks);
   if (!chunks) return SQLITE_NOMEM;
   reader->rows->chunks = chunks;
-  size_t size = sizeof(Chunk) + (reader->rows->with_times ? CHUNK_ROWS * sizeof(double) : 0);
+  size_t size = sizeof(Chunk) + (reader->rows->with_times ? CHUNK_ROWS * sizeof(int64_t) : 0);
   Chunk *chunk = memory_alloc(1, size);
   if (!chunk) return SQLITE_NOMEM;
   reader->rows->chunks[reader->rows->chunk_count++] = chunk;
@@ -135,7 +162,7 @@ static inline Id copy_id(Reader *reader, const Id *id) {
 }
 
 /* Appends a row that is complete. */
-static int keep_row(Reader *reader, const Id *user, const Id *item, float rating, double time) {
+static int keep_row(Reader *reader, const Id *user, const Id *item, float rating, int64_t time) {
   size_t bytes = byte_count(user) + byte_count(item), place = reader->rows->kept & (CHUNK_ROWS - 1);
   int code = SQLITE_OK;
   /* A batch lies within one chunk. */
@@ -143,7 +170,7 @@ static int keep_row(Reader *reader, const Id *user, const Id *item, float rating
     code = flush(reader);
   if (code == SQLITE_OK && place == 0 && add_chunk(reader) != SQLITE_OK) code = error_no_memory(reader->error);
   if (code != SQLITE_OK) return code;
-  if (reader->rows->with_times && reader->rows->kept >= UINT32_MAX)
+  if (rows_are_numbered(reader->rows) && reader->rows->kept >= UINT32_MAX)
     return error_set(reader->error, SQLITE_TOOBIG, "%s: the source has more than 4294967295 rows with timestamps",
                      reader->options->caller);
   Chunk *chunk = reader->rows->chunks[reader->rows->chunk_count - 1];
@@ -162,13 +189,13 @@ static int collect_row(Reader *reader, int count, sqlite3_value **values) {
   Interactions *result = reader->result;
   Id user, item;
   float rating = 1;
-  double time = 0;
+  int64_t time = 0;
   result->rows++;
   int has_user = read_id(values[0], reader->options->user_as, &user);
   int has_item = read_id(values[1], reader->options->item_as, &item);
   if (has_user < 0 || has_item < 0) return error_no_memory(reader->error);
   int has_all = has_user && has_item;
-  if (has_all && count > 2) {
+  if (has_all && result->explicit_ratings) {
     int found = read_rating(reader, &user, &item, values[2], &rating);
     if (found < 0) return reader->error->code;
     has_all = found == FOUND;
@@ -209,7 +236,9 @@ static int choose(Reader *reader, sqlite3 *db, const Source *source, const Sourc
   if (code != SQLITE_OK) return code;
   Interactions *result = reader->result;
   reader->rows->rule = chosen->rule;
+  reader->rows->timed = reader->options->timed;
   reader->rows->with_times = chosen->reads_time && chosen->column[COLUMN_TIME] >= 0;
+  result->timestamps = reader->rows->with_times;
   result->explicit_ratings = chosen->column[COLUMN_RATING] >= 0;
   result->user_column = chosen->column[COLUMN_USER];
   result->item_column = chosen->column[COLUMN_ITEM];
@@ -221,9 +250,12 @@ static int choose(Reader *reader, sqlite3 *db, const Source *source, const Sourc
 static char *reading_statement(const SourceColumns *columns, const ChosenColumns *chosen, int with_times) {
   sqlite3_str *sql = sqlite3_str_new(NULL);
   sqlite3_str_appendf(sql, "%s SELECT recommend_collect(?1", columns->with);
-  for (int role = 0; role < COLUMN_ROLES; role++)
-    if (chosen->column[role] >= 0 && (role != COLUMN_TIME || with_times))
+  for (int role = 0; role < (with_times ? COLUMN_ROLES : COLUMN_TIME); role++) {
+    if (chosen->column[role] >= 0)
       sqlite3_str_appendf(sql, ", c%d", chosen->column[role] + 1);
+    else if (with_times)
+      sqlite3_str_appendall(sql, ", NULL"); /* no rating stands before the time */
+  }
   sqlite3_str_appendall(sql, ") FROM \"recommend(rows)\"");
   return sqlite3_str_finish(sql);
 }

@@ -10,7 +10,7 @@
 typedef struct Chunk {
   uint32_t user[CHUNK_ROWS], item[CHUNK_ROWS]; /* indexes in order of arrival */
   float value[CHUNK_ROWS];                     /* finite */
-  double time[];                               /* CHUNK_ROWS, or none */
+  int64_t time[];                              /* CHUNK_ROWS, or none */
 } Chunk;
 
 typedef struct Rows {
@@ -18,8 +18,9 @@ typedef struct Rows {
   size_t chunk_count;
   size_t kept;         /* rows in the chunks */
   DuplicatesRule rule; /* never DEFAULT */
-  int with_times;      /* chunks have times; -INFINITY where a row has none */
-  int times_ignored;   /* a value of the column of times is none: none of them counts */
+  int timed;      /* the times are wanted as they are, NO_TIME where a row has none; else only what orders as they do */
+  int with_times; /* chunks have times */
+  int times_ignored; /* a value of the column of times is none: none of them counts */
 } Rows;
 
 /* Reads a source into chunks, and into the interactions' dictionaries (not sorted yet), affinities and counts. On error
@@ -28,6 +29,9 @@ int rows_read(sqlite3 *db, const Source *source, const InteractionOptions *optio
               Interactions *interactions, const Cancel *cancel, Error *error);
 
 void rows_free(Rows *rows); /* cleared memory is fine; leaves no chunks, and the flags as they are */
+
+/* Does a key name its row, where there is more to it than its value? */
+static inline int rows_are_numbered(const Rows *rows) { return rows->timed || rows->with_times; }
 
 static inline size_t rows_in_chunk(const Rows *rows, size_t chunk) {
   return chunk + 1 < rows->chunk_count ? CHUNK_ROWS : rows->kept - chunk * CHUNK_ROWS;

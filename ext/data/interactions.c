@@ -4,7 +4,8 @@
  *
  *   1. the dictionaries are sorted; a counting sort by user turns the chunks, freed one by one, into 64-bit keys
  *          item << 32 | value                        (the value's bits)
- *          item << 32 | row                          (with timestamps: row tells where to find the rest)
+ *          item << 32 | row                          (with timestamps, or where entries are timed: row tells where to
+ *                                                     find the rest)
  *   2. each user's keys are sorted, by radix, stably; keys of one item are merged by the rule for duplicates, and the
  *      row is parted into what is trained on and what is held out: in parallel by blocks of users
  *   3. the keys are copied into the two sparse matrices */
@@ -46,6 +47,8 @@ void interactions_free(Interactions *interactions) {
   dictionary_free(&interactions->items);
   sparse_free(&interactions->by_user);
   sparse_free(&interactions->held_out);
+  entry_times_free(&interactions->trained_times);
+  entry_times_free(&interactions->held_out_times);
   sqlite3_free(interactions->columns);
   sqlite3_free(interactions->unread);
   *interactions = (Interactions){0};
@@ -71,7 +74,7 @@ static void scatter(Build *build, size_t c, const uint32_t *item_index) {
   size_t n = rows_in_chunk(&build->rows, c);
   size_t *next = build->start;
   for (size_t r = 0; r < n; r++) {
-    uint32_t low = build->rows.with_times ? (uint32_t)(c << CHUNK_BITS | r) : value_bits(chunk->value[r]);
+    uint32_t low = rows_are_numbered(&build->rows) ? (uint32_t)(c << CHUNK_BITS | r) : value_bits(chunk->value[r]);
     build->keys[next[chunk->user[r]]++] = (uint64_t)item_index[chunk->item[r]] << 32 | low;
   }
 }
@@ -104,7 +107,7 @@ static int sort_by_user(Build *build) {
   }
   for (size_t c = 0; c < build->rows.chunk_count && code == SQLITE_OK; c++) {
     scatter(build, c, item_index);
-    if (!build->rows.with_times) { /* the keys hold all of it */
+    if (!rows_are_numbered(&build->rows)) { /* the keys hold all of it */
       memory_free(build->rows.chunks[c]);
       build->rows.chunks[c] = NULL;
     }
@@ -166,20 +169,49 @@ static uint32_t merge_values(DuplicatesRule rule, uint64_t *keys, uint64_t *scra
   return value_bits((float)(rule == DUPLICATES_SUM ? sum : sum / (double)n));
 }
 
-/* The same for keys with row numbers: the value of the latest row. */
-static uint32_t latest_value(const Build *build, const uint64_t *keys, size_t n) {
-  float value = 0;
-  double latest = -INFINITY;
-  for (size_t i = 0; i < n; i++) {
-    uint32_t row = (uint32_t)keys[i];
-    const Chunk *chunk = build->rows.chunks[row >> CHUNK_BITS];
-    double time = build->rows.times_ignored || n == 1 ? -INFINITY : chunk->time[row & (CHUNK_ROWS - 1)];
-    if (time < latest) continue;
-    latest = time;
-    value = chunk->value[row & (CHUNK_ROWS - 1)];
-  }
-  return value_bits(value);
+/* ---- keys that name rows ----------------------------------------------------------------------------------------- */
+
+static float *row_value(const Build *build, uint32_t row) {
+  return &build->rows.chunks[row >> CHUNK_BITS]->value[row & (CHUNK_ROWS - 1)];
 }
+
+static int64_t row_time(const Build *build, uint32_t row) {
+  if (!build->rows.with_times || build->rows.times_ignored) return NO_TIME;
+  return build->rows.chunks[row >> CHUNK_BITS]->time[row & (CHUNK_ROWS - 1)];
+}
+
+/* Of the keys of one item the row that counts: the latest, and of equals the last. One without a time is older than any
+ * that has one, though it stands behind them in a history: what has no date is no news. */
+static uint32_t latest_row(const Build *build, const uint64_t *keys, size_t n) {
+  uint32_t latest = (uint32_t)keys[0];
+  int64_t latest_time = INT64_MIN;
+  for (size_t i = 0; i < n && n > 1; i++) {
+    int64_t time = row_time(build, (uint32_t)keys[i]);
+    if (time == NO_TIME) time = INT64_MIN;
+    if (time < latest_time) continue;
+    latest_time = time;
+    latest = (uint32_t)keys[i];
+  }
+  return latest;
+}
+
+/* The low half of the one key for a run of `n`: the value; of timed entries the latest row, which receives it. */
+static uint32_t merge_rows(const Build *build, uint64_t *keys, uint64_t *scratch, size_t n) {
+  uint32_t row = latest_row(build, keys, n);
+  if (!build->rows.timed) return value_bits(*row_value(build, row));
+  if (n > 1 && (build->rows.rule == DUPLICATES_SUM || build->rows.rule == DUPLICATES_MEAN)) {
+    for (size_t i = 0; i < n; i++) keys[i] = value_bits(*row_value(build, (uint32_t)keys[i]));
+    *row_value(build, row) = bits_value(merge_values(build->rows.rule, keys, scratch, n));
+  }
+  return row;
+}
+
+/* The value of a key that is settled. */
+static float key_value(const Build *build, uint64_t key) {
+  return build->rows.timed ? *row_value(build, (uint32_t)key) : bits_value((uint32_t)key);
+}
+
+/* ---- one user ---------------------------------------------------------------------------------------------------- */
 
 /* The number that decides whether an entry is held out. */
 static double draw(const Build *build, const Id *user, uint64_t key) {
@@ -198,11 +230,12 @@ static void settle_user(Build *build, size_t user, Worker *worker) {
     uint64_t item = keys[i] >> 32;
     for (next = i + 1; next < n && keys[next] >> 32 == item;) next++;
     uint64_t key = keys[i];
-    if (build->rows.with_times)
-      key = item << 32 | latest_value(build, keys + i, next - i);
-    else if (next - i > 1) /* the scratch holds `held` keys, which come before, and has room for these */
+    /* The scratch holds `held` keys, which come before, and has room for these. */
+    if (rows_are_numbered(&build->rows))
+      key = item << 32 | merge_rows(build, keys + i, worker->scratch + held, next - i);
+    else if (next - i > 1)
       key = item << 32 | merge_values(build->rows.rule, keys + i, worker->scratch + held, next - i);
-    int bad = build->rows.rule == DUPLICATES_ERROR ? next - i > 1 : !isfinite(bits_value((uint32_t)key));
+    int bad = build->rows.rule == DUPLICATES_ERROR ? next - i > 1 : !isfinite(key_value(build, key));
     if (bad && user < worker->bad_user) {
       worker->bad_user = (uint32_t)user;
       worker->bad_item = (uint32_t)item;
@@ -334,21 +367,25 @@ static int hold_out_some(Build *build) {
 
 /* ---- from keys to matrices --------------------------------------------------------------------------------------- */
 
-static int alloc_matrix(const Build *build, const uint32_t *counts, SparseMatrix *matrix) {
+static int alloc_matrix(const Build *build, const uint32_t *counts, SparseMatrix *matrix, EntryTimes *times) {
   size_t users = build->result->users.count, entries = 0;
   for (size_t u = 0; u < users; u++) entries += counts[u];
   int code = sparse_alloc(matrix, users, build->result->items.count, entries, 1);
+  if (code == SQLITE_OK && build->rows.timed) code = entry_times_alloc(times, entries);
   if (code != SQLITE_OK) return code;
   for (size_t u = 0; u < users; u++) matrix->start[u + 1] = matrix->start[u] + counts[u];
   return SQLITE_OK;
 }
 
-static void copy_row(const uint64_t *keys, size_t n, SparseMatrix *matrix, size_t user) {
-  uint32_t *index = matrix->index + matrix->start[user];
-  float *value = matrix->value + matrix->start[user];
+static void copy_row(const Build *build, const uint64_t *keys, size_t n, SparseMatrix *matrix, EntryTimes *times,
+                     size_t user) {
+  size_t first = matrix->start[user];
   for (size_t i = 0; i < n; i++) {
-    index[i] = (uint32_t)(keys[i] >> 32);
-    value[i] = bits_value((uint32_t)keys[i]);
+    matrix->index[first + i] = (uint32_t)(keys[i] >> 32);
+    matrix->value[first + i] = key_value(build, keys[i]);
+    if (!build->rows.timed) continue;
+    times->row[first + i] = (uint32_t)keys[i];
+    times->time[first + i] = row_time(build, (uint32_t)keys[i]);
   }
 }
 
@@ -357,8 +394,10 @@ static int copy_block(void *context, size_t block, int worker) {
   (void)worker;
   for (size_t user = block * BLOCK_USERS; user < block_end(build, block); user++) {
     const uint64_t *keys = build->keys + build->start[user];
-    copy_row(keys, build->trained[user], &build->result->by_user, user);
-    if (build->held[user]) copy_row(keys + build->trained[user], build->held[user], &build->result->held_out, user);
+    Interactions *result = build->result;
+    copy_row(build, keys, build->trained[user], &result->by_user, &result->trained_times, user);
+    if (build->held[user])
+      copy_row(build, keys + build->trained[user], build->held[user], &result->held_out, &result->held_out_times, user);
   }
   return SQLITE_OK;
 }
@@ -383,8 +422,9 @@ static void summarize(Interactions *result) {
 /* Step 3. */
 static int fill_matrices(Build *build) {
   Interactions *result = build->result;
-  int code = alloc_matrix(build, build->trained, &result->by_user);
-  if (code == SQLITE_OK && build->options->test > 0) code = alloc_matrix(build, build->held, &result->held_out);
+  int code = alloc_matrix(build, build->trained, &result->by_user, &result->trained_times);
+  if (code == SQLITE_OK && build->options->test > 0)
+    code = alloc_matrix(build, build->held, &result->held_out, &result->held_out_times);
   if (code != SQLITE_OK) return code;
   size_t held = result->held_out.start ? result->held_out.start[result->users.count] : 0;
   result->duplicates = (int64_t)(build->rows.kept - result->by_user.start[result->users.count] - held);
@@ -437,7 +477,7 @@ int interactions_read(sqlite3 *db, const Source *source, const InteractionOption
   if (code == SQLITE_OK) code = sort_by_user(build);
   if (code == SQLITE_OK) code = settle_users(build);
   if (code == SQLITE_OK) code = hold_out_some(build);
-  if (build->rows.with_times) rows_free(&build->rows);
+  if (!build->rows.timed) rows_free(&build->rows);
   if (code == SQLITE_OK) code = fill_matrices(build);
   interactions->stars_added_up = code == SQLITE_OK && stars && interactions->duplicates > 0;
   error_from_code(error, code);

@@ -35,8 +35,9 @@ static int mark_used(const SparseMatrix *from, const uint8_t *wanted, uint8_t ma
 }
 
 static int copy_entries(const Interactions *all, const uint8_t *wanted, uint8_t mark, const uint32_t *item_index,
-                        SparseMatrix *to, const Cancel *cancel) {
+                        Interactions *taken, const Cancel *cancel) {
   const SparseMatrix *from = &all->by_user;
+  SparseMatrix *to = &taken->by_user;
   size_t at = 0, row = 0;
   int code = SQLITE_OK;
   for (size_t user = 0; user < from->rows && code == SQLITE_OK; user++) {
@@ -46,6 +47,7 @@ static int copy_entries(const Interactions *all, const uint8_t *wanted, uint8_t 
       if (wanted[e] != mark) continue;
       to->index[at] = item_index[from->index[e]];
       if (to->value) to->value[at] = sparse_value(from, e);
+      entry_times_copy(&all->trained_times, e, &taken->trained_times, at);
       at++;
     }
     if (at > first) to->start[++row] = at;
@@ -75,14 +77,16 @@ int interactions_take(const Interactions *all, const uint8_t *wanted, uint8_t ma
   size_t entries = 0;
   *taken = (Interactions){.user_affinity = all->user_affinity,
                           .item_affinity = all->item_affinity,
-                          .explicit_ratings = all->explicit_ratings};
+                          .explicit_ratings = all->explicit_ratings,
+                          .timestamps = all->timestamps};
   int code = user_used && item_used && user_index && item_index ? SQLITE_OK : SQLITE_NOMEM;
   if (code == SQLITE_OK) code = mark_used(from, wanted, mark, user_used, item_used, &entries, cancel);
   if (code == SQLITE_OK) code = copy_used(&all->users, user_used, user_index, &taken->users, cancel);
   if (code == SQLITE_OK) code = copy_used(&all->items, item_used, item_index, &taken->items, cancel);
   if (code == SQLITE_OK)
     code = sparse_alloc(&taken->by_user, taken->users.count, taken->items.count, entries, from->value != NULL);
-  if (code == SQLITE_OK) code = copy_entries(all, wanted, mark, item_index, &taken->by_user, cancel);
+  if (code == SQLITE_OK && all->trained_times.time) code = entry_times_alloc(&taken->trained_times, entries);
+  if (code == SQLITE_OK) code = copy_entries(all, wanted, mark, item_index, taken, cancel);
   if (code == SQLITE_OK) summarize(taken);
   taken->rows = (int64_t)entries;
   memory_free(user_used);
@@ -95,7 +99,8 @@ int interactions_take(const Interactions *all, const uint8_t *wanted, uint8_t ma
 /* ---- feedback ---------------------------------------------------------------------------------------------------- */
 
 /* Takes the zeros out of a matrix, and marks the rows and columns that have something else. */
-static int drop_zeros(SparseMatrix *matrix, uint8_t *user_used, uint8_t *item_used, const Cancel *cancel) {
+static int drop_zeros(SparseMatrix *matrix, EntryTimes *times, uint8_t *user_used, uint8_t *item_used,
+                      const Cancel *cancel) {
   size_t to = 0, e = 0;
   int code = SQLITE_OK;
   for (size_t user = 0; user < matrix->rows && code == SQLITE_OK; user++) {
@@ -104,6 +109,7 @@ static int drop_zeros(SparseMatrix *matrix, uint8_t *user_used, uint8_t *item_us
       if (sparse_value(matrix, e) == 0) continue;
       user_used[user] = item_used[matrix->index[e]] = 1;
       if (matrix->value) matrix->value[to] = matrix->value[e];
+      entry_times_copy(times, e, times, to);
       matrix->index[to++] = matrix->index[e];
     }
     matrix->start[user + 1] = to;
@@ -158,8 +164,9 @@ int interactions_drop_zeros(Interactions *data, const Cancel *cancel) {
   uint32_t *user_index = memory_alloc(users, sizeof *user_index);
   uint32_t *item_index = memory_alloc(items, sizeof *item_index);
   int code = user_used && item_used && user_index && item_index ? SQLITE_OK : SQLITE_NOMEM;
-  if (code == SQLITE_OK) code = drop_zeros(trained, user_used, item_used, cancel);
-  if (code == SQLITE_OK && held_out->start) code = drop_zeros(held_out, user_used, item_used, cancel);
+  if (code == SQLITE_OK) code = drop_zeros(trained, &data->trained_times, user_used, item_used, cancel);
+  if (code == SQLITE_OK && held_out->start)
+    code = drop_zeros(held_out, &data->held_out_times, user_used, item_used, cancel);
   if (code == SQLITE_OK) code = keep_used(&data->users, user_used, user_index, cancel);
   if (code == SQLITE_OK) code = keep_used(&data->items, item_used, item_index, cancel);
   if (code == SQLITE_OK) {

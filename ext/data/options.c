@@ -43,12 +43,20 @@ static int find_choice(const char *choices, const char *text) {
   }
 }
 
-/* "a|b|c" as a sentence has it: "a", "b", "c". NULL where memory ran out. */
+/* JSON has its own words for these. */
+static int is_literal(const char *choice, size_t length) {
+  static const char *const literals[] = {"null", "false", "true"};
+  for (size_t i = 0; i < sizeof literals / sizeof *literals; i++)
+    if (strlen(literals[i]) == length && memcmp(literals[i], choice, length) == 0) return 1;
+  return 0;
+}
+
+/* "null|a|b" as a sentence has it: null, "a", "b". NULL where memory ran out. */
 static char *quote_choices(const char *choices) {
   sqlite3_str *text = sqlite3_str_new(NULL);
   for (;;) {
     size_t n = strcspn(choices, "|");
-    sqlite3_str_appendf(text, "\"%.*s\"", (int)n, choices);
+    sqlite3_str_appendf(text, is_literal(choices, n) ? "%.*s" : "\"%.*s\"", (int)n, choices);
     if (!choices[n]) break;
     sqlite3_str_appendall(text, ", ");
     choices += n + 1;
@@ -153,9 +161,13 @@ static int take_words(const char *caller, const Option *option, const cJSON *val
   return code;
 }
 
-/* JSON's null is the choice "null", where there is one. */
+/* JSON's null, false and true are the choices of that name, where there are any. */
 static int take_choice(const char *caller, const Option *option, const cJSON *value, int *choice, Error *error) {
-  const char *text = cJSON_IsNull(value) ? "null" : cJSON_IsString(value) ? value->valuestring : NULL;
+  const char *text = cJSON_IsNull(value)     ? "null"
+                     : cJSON_IsFalse(value)  ? "false"
+                     : cJSON_IsTrue(value)   ? "true"
+                     : cJSON_IsString(value) ? value->valuestring
+                                             : NULL;
   int index = text ? find_choice(option->choices, text) : -1;
   if (index >= 0) {
     *choice = index;

@@ -19,7 +19,7 @@ typedef enum OptionType {
   OPTION_SEED,     /* uint64_t; an integer from 0 to 2^53 */
   OPTION_NUMBER,   /* double */
   OPTION_BOOLEAN,  /* int, 0 or 1 */
-  OPTION_CHOICE,   /* int: which of `choices` */
+  OPTION_CHOICE,   /* int: which of `choices`; "null", "false" and "true" among them are JSON's */
   OPTION_TEXT,     /* char *, owned by the target, from sqlite3_mprintf */
   OPTION_COLUMN,   /* OptionColumn: a name, or null for "there is none" */
   OPTION_BY_HEAD,  /* double[2]: a number for both heads, or {"rating": number, "ranking": number} */

@@ -15,12 +15,17 @@ int in_memory_history(const TrainedModel *trained, uint32_t user, History *histo
   *history = (History){.item = memory_alloc(n, sizeof *history->item)};
   if (all->value) history->rating = memory_alloc(n, sizeof *history->rating);
   if (trained->held_out) history->held_out = memory_alloc(n, 1);
-  if (!history->item || (all->value && !history->rating) || (trained->held_out && !history->held_out))
+  if (trained->time) history->time = memory_alloc(n, sizeof *history->time);
+  if (trained->time) history->order = memory_alloc(n, sizeof *history->order);
+  if (!history->item || (all->value && !history->rating) || (trained->held_out && !history->held_out) ||
+      (trained->time && (!history->time || !history->order)))
     return SQLITE_NOMEM;
   history->count = n;
   memcpy(history->item, all->index + first, n * sizeof *history->item);
   if (all->value) memcpy(history->rating, all->value + first, n * sizeof *history->rating);
   if (trained->held_out) memcpy(history->held_out, trained->held_out + first, n);
+  if (trained->time) memcpy(history->time, trained->time + first, n * sizeof *history->time);
+  if (trained->time) memcpy(history->order, trained->order + first, n * sizeof *history->order);
   return SQLITE_OK;
 }
 

@@ -65,7 +65,7 @@ static const ConfigInteger config_integers[] = {
     {"neighbor_min_support", offsetof(Config, min_support), 0, INT32_MAX},
     {"neighbor_sample", offsetof(Config, sample), 0, INT32_MAX},
     {"neighbor_seed", offsetof(Config, seed), INT64_MIN, INT64_MAX},
-    {"history", offsetof(Config, history), 0, 1},
+    {"history", offsetof(Config, history), 0, HISTORY_TIMED},
     {"clusters", offsetof(Config, clusters), 0, MOST_RANK},
     {"cluster_side", offsetof(Config, cluster_side), CLUSTER_USERS, CLUSTER_SIDES - 1},
     {"cluster_columns", offsetof(Config, cluster_columns), 0, STORE_MOST_ITEMS},

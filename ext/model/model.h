@@ -15,12 +15,14 @@
 #include "items.h"
 #include "kind.h"
 
-/* What a user did, items ascending. */
+/* What a user did, items ascending. In order of time it is item[order[0]], item[order[1]], … */
 typedef struct History {
   size_t count;
   uint32_t *item;    /* owned */
   float *rating;     /* owned; NULL: all 1 */
   uint8_t *held_out; /* owned; the entry was not trained on; NULL: all were */
+  int64_t *time;     /* owned; when the entry came, or NO_TIME; NULL: the history is not timed */
+  uint32_t *order;   /* owned; the places of the entries, oldest first; those without a time last. NULL likewise */
 } History;
 
 /* A sum over items: what a model of sparse vectors, or of links, takes a user for. */

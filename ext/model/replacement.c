@@ -2,7 +2,8 @@
 #include "replacement.h"
 
 static int is_column(const char *name) {
-  static const char *const columns[] = {"user", "item", "score", "prediction", "rating", "seen", "_payload", "rowid"};
+  static const char *const columns[] = {"user", "item",      "score",    "prediction", "rating",
+                                        "seen", "timestamp", "_payload", "rowid"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
     if (sqlite3_stricmp(name, columns[i]) == 0) return 1;
   return 0;

@@ -5,6 +5,7 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
+#include "history_bytes.h"
 #include "neighbor_rows.h"
 #include "store.h"
 #include "user_rows.h"
@@ -89,42 +90,81 @@ static const char *const texts[LIVE_KINDS] = {
 
 /* ---- histories --------------------------------------------------------------------------------------------------- */
 
-static int history_alloc(History *history, size_t count, int with_ratings, int with_marks) {
+static int history_alloc(History *history, size_t count, int with_ratings, int with_marks, int timed) {
   *history = (History){.count = count};
   history->item = memory_alloc(count, sizeof *history->item);
   if (with_ratings) history->rating = memory_alloc(count, sizeof *history->rating);
   if (with_marks) history->held_out = memory_alloc(count, 1);
-  return history->item && (history->rating || !with_ratings) && (history->held_out || !with_marks) ? SQLITE_OK
-                                                                                                   : SQLITE_NOMEM;
+  if (timed) history->time = memory_alloc(count, sizeof *history->time);
+  if (timed) history->order = memory_alloc(count, sizeof *history->order);
+  int complete = history->item && (history->rating || !with_ratings) && (history->held_out || !with_marks) &&
+                 ((history->time && history->order) || !timed);
+  return complete ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 static void entry_copy(const History *from, size_t i, History *to, size_t j) {
   to->item[j] = from->item[i];
   if (to->rating) to->rating[j] = from->rating ? from->rating[i] : 1;
   if (to->held_out) to->held_out[j] = from->held_out ? from->held_out[i] : 0;
+  if (to->time) to->time[j] = from->time[i];
 }
 
-int history_with(const History *history, uint32_t item, float rating, History *extended, int *added) {
+/* The order of the entries but that at `place`, which is closed up. Returns how many there are. */
+static size_t order_without(const History *history, size_t place, uint32_t *order) {
+  size_t count = 0;
+  for (size_t k = 0; k < history->count; k++)
+    if (history->order[k] != place) order[count++] = history->order[k] - (history->order[k] > place);
+  return count;
+}
+
+/* Puts an entry at `place` into the order of `count` others, behind those that came no later. */
+static void order_insert(History *history, size_t count, size_t place) {
+  size_t k = count;
+  for (size_t i = 0; i < count; i++) history->order[i] += history->order[i] >= place;
+  for (; k > 0 && history->time[history->order[k - 1]] > history->time[place]; k--)
+    history->order[k] = history->order[k - 1];
+  history->order[k] = (uint32_t)place;
+}
+
+/* Sets the time and the order of what is written at `place`. */
+static void date_entry(const History *history, const HistoryEntry *entry, size_t place, int added, History *extended) {
+  size_t others = history->count;
+  int moves = !added && !entry->keeps;
+  if (moves)
+    others = order_without(history, place, extended->order);
+  else if (others)
+    memcpy(extended->order, history->order, others * sizeof *extended->order);
+  if (!added && !moves) return;
+  extended->time[place] = entry->keeps ? NO_TIME : entry->time;
+  order_insert(extended, others, place);
+}
+
+int history_with(const History *history, const HistoryEntry *entry, History *extended, int *added) {
   size_t i = 0, place = 0;
-  while (place < history->count && history->item[place] < item) place++;
-  *added = place == history->count || history->item[place] != item;
-  int with_ratings = history->rating || rating != 1;
-  int code = history_alloc(extended, history->count + (size_t)*added, with_ratings, history->held_out != NULL);
+  while (place < history->count && history->item[place] < entry->item) place++;
+  *added = place == history->count || history->item[place] != entry->item;
+  int with_ratings = history->rating || entry->rating != 1;
+  int code =
+      history_alloc(extended, history->count + (size_t)*added, with_ratings, history->held_out != NULL, entry->timed);
   if (code != SQLITE_OK) return code;
   for (size_t j = 0; j < extended->count; j++) {
     if (j != place || !*added) entry_copy(history, i++, extended, j);
     if (j != place) continue;
-    extended->item[j] = item;
-    if (extended->rating) extended->rating[j] = rating;
+    extended->item[j] = entry->item;
+    if (extended->rating) extended->rating[j] = entry->rating;
     if (extended->held_out && *added) extended->held_out[j] = 0;
   }
+  if (entry->timed) date_entry(history, entry, place, *added, extended);
   return SQLITE_OK;
 }
 
 int history_without(const History *history, uint32_t item, History *reduced) {
-  int code = history_alloc(reduced, history->count - 1, history->rating != NULL, history->held_out != NULL);
+  size_t place = history_place(history, item);
+  int code = history_alloc(reduced, history->count - 1, history->rating != NULL, history->held_out != NULL,
+                           history->time != NULL);
   for (size_t i = 0, j = 0; i < history->count && code == SQLITE_OK; i++)
-    if (history->item[i] != item) entry_copy(history, i, reduced, j++);
+    if (i != place) entry_copy(history, i, reduced, j++);
+  if (code == SQLITE_OK && history->time) order_without(history, place, reduced->order);
   return code;
 }
 
@@ -167,19 +207,15 @@ void live_free(LiveBatch *batch) {
 /* m_user's row. `id` only where it is a new row. */
 static int add_user(LiveBatch *batch, LiveKind kind, uint32_t user, const Id *id, const History *history,
                     Error *error) {
-  enum { MARK = 3 }; /* the byte of an index that is the highest */
   size_t n = history->count;
   LiveRow *row = add_row(batch, kind, user, (int64_t)n);
-  char *blob = row ? add_blob(row, (history->rating && n ? 8 : 4) * n) : NULL;
+  char *blob = row ? add_blob(row, history_bytes(n, history->rating != NULL, history->time != NULL)) : NULL;
   if (!blob) return error_no_memory(error);
   if (id) {
     row->has_id = 1;
     row->id = *id;
   }
-  bytes_copy_words(blob, history->item, n);
-  for (size_t i = 0; history->held_out && i < n; i++)
-    if (history->held_out[i]) blob[4 * i + MARK] = (char)(blob[4 * i + MARK] | STORE_HELD_OUT);
-  if (history->rating) bytes_copy_words(blob + 4 * n, history->rating, n);
+  history_encode(history, blob);
   seal(row);
   return SQLITE_OK;
 }

@@ -20,9 +20,18 @@ typedef struct LiveBatch {
   uint32_t without;        /* … without this item */
 } LiveBatch;
 
+/* What is written to a history. */
+typedef struct HistoryEntry {
+  uint32_t item;
+  float rating;
+  int timed;    /* the model's histories are */
+  int keeps;    /* an entry that is there keeps its time and its place among the others; a new one has no time */
+  int64_t time; /* else it came then, after all others of that time; NO_TIME: after all others */
+} HistoryEntry;
+
 /* A history with one entry more, or with another rating; held-out entries stay what they are. `history` and the new
  * one, which is to be freed in either case, share nothing. *added: it is an entry more. SQLITE_OK or SQLITE_NOMEM. */
-int history_with(const History *history, uint32_t item, float rating, History *extended, int *added);
+int history_with(const History *history, const HistoryEntry *entry, History *extended, int *added);
 
 /* A history without one entry, which it has. */
 int history_without(const History *history, uint32_t item, History *reduced);

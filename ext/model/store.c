@@ -19,7 +19,7 @@
  *            NeighborShape
  *            cosine, sparse, profile, terms      of models of content: see ModelShape
  *            clusters, cluster_side, cluster_columns     of models of clusters: see ModelShape
- *            history                             1 where histories are kept
+ *            history                             1 where histories are kept, 2 where they are timed
  *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
  *            ratings), "ranking" (over all cells) or "projection"; and of each head what that needs, 0 where it needs
  *            nothing: …_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target,
@@ -28,7 +28,8 @@
  * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next training,
  *            and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32 item
  *            indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none
- *            where every rating is 1), then the checksum; NULL where no history is kept
+ *            where every rating is 1); where they are timed, n × int64 times (2^63 - 1 where there is none) and n ×
+ * uint32 places of the entries, oldest first; then the checksum; NULL where no history is kept
  *
  * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries, dislikes not
  *            counted; liked: those that like it (shape_likes). An item that was forgotten keeps its place: id NULL, n
@@ -78,6 +79,7 @@
 #include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/version.h"
+#include "history_bytes.h"
 #include "kind.h"
 
 const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
@@ -147,14 +149,21 @@ static int bind_checked(Writer *writer, sqlite3_stmt *insert, int parameter, voi
 
 /* ---- dictionaries and histories ---------------------------------------------------------------------------------- */
 
+/* A user's part of what is kept in one matrix; borrowed. */
+static History history_of(const TrainedModel *model, size_t user) {
+  const SparseMatrix *all = &model->history;
+  size_t first = all->start[user];
+  return (History){.count = sparse_row_length(all, user),
+                   .item = all->index + first,
+                   .rating = all->value ? all->value + first : NULL,
+                   .held_out = model->held_out ? model->held_out + first : NULL,
+                   .time = model->time ? model->time + first : NULL,
+                   .order = model->order ? model->order + first : NULL};
+}
+
 static int write_history(Writer *writer, sqlite3_stmt *insert, size_t user, char *buffer) {
-  const SparseMatrix *history = &writer->model->history;
-  size_t first = history->start[user], n = sparse_row_length(history, user);
-  bytes_copy_words(buffer, history->index + first, n);
-  for (size_t i = 0; writer->model->held_out && i < n; i++)
-    if (writer->model->held_out[first + i]) buffer[4 * i + 3] = (char)(buffer[4 * i + 3] | STORE_HELD_OUT);
-  if (history->value) bytes_copy_words(buffer + 4 * n, history->value + first, n);
-  return bind_checked(writer, insert, 4, buffer, (history->value ? 8 : 4) * n);
+  const History history = history_of(writer->model, user);
+  return bind_checked(writer, insert, 4, buffer, history_encode(&history, buffer));
 }
 
 static int write_users(Writer *writer) {
@@ -162,7 +171,8 @@ static int write_users(Writer *writer) {
   size_t longest = 0;
   for (size_t user = 0; user < model->users.count; user++)
     if (model->user_count[user] > longest) longest = model->user_count[user];
-  char *buffer = model->history.start ? memory_alloc(longest + 1, 8) : NULL;
+  size_t room = history_bytes(longest, 1, model->time != NULL) + STORE_CHECKSUM;
+  char *buffer = model->history.start ? memory_alloc(room, 1) : NULL;
   sqlite3_stmt *insert = NULL;
   int code = model->history.start && !buffer ? error_no_memory(writer->error) : SQLITE_OK;
   if (code == SQLITE_OK)
@@ -492,7 +502,7 @@ static int write_config(Writer *writer) {
       {"range", shape->range},
       {"rated", shape->rated},
       {"cold_start", shape->estimate},
-      {"history", model->history.start != NULL},
+      {"history", shape->history},
       {"cosine", shape->cosine},
       {"sparse", shape->sparse},
       {"profile", shape->profile},

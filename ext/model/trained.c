@@ -13,6 +13,8 @@ void trained_free(TrainedModel *model) {
   dictionary_free(&model->items);
   sparse_free(&model->history);
   memory_free(model->held_out);
+  memory_free(model->time);
+  memory_free(model->order);
   sparse_free(&model->vectors);
   memory_free(model->length);
   dictionary_free(&model->terms);

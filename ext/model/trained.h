@@ -5,6 +5,7 @@
 #include "../base/factors.h"
 #include "../base/sparse.h"
 #include "../data/dictionary.h"
+#include "../data/entry_times.h"
 #include "../score/item_links.h"
 
 /* The heads of a model: how would the user rate it, and what would they pick next. */
@@ -62,6 +63,13 @@ typedef struct NeighborShape {
  * highest prediction that there is. */
 typedef enum PredictionRange { RANGE_NONE, RANGE_CLIP, RANGE_MINMAX } PredictionRange;
 
+/* What is kept of what users did. */
+typedef enum HistoryKept {
+  HISTORY_NONE,
+  HISTORY_KEPT, /* the items, and the ratings if there are any */
+  HISTORY_TIMED /* when each entry came, too, and in which order */
+} HistoryKept;
+
 /* What a model is made of, and which head answers what. */
 typedef struct ModelShape {
   const struct ModelKind *kind; /* see kind.h */
@@ -78,7 +86,7 @@ typedef struct ModelShape {
   int estimate;       /* a prediction where the user or the item is unknown is made of what is known, and not NULL */
   int rated;          /* entries of histories are ratings, and no feedback: see shape_likes */
   FoldIn fold[HEADS]; /* how a history is folded in */
-  int history;        /* the users' histories are kept */
+  int history;        /* a HistoryKept */
   /* Of models of content: */
   int cosine;    /* score and prediction are cosines, and no ratings */
   int sparse;    /* items are sparse vectors over terms, users what their histories add up to; no head has a rank */
@@ -169,6 +177,8 @@ typedef struct TrainedModel {
   IdAffinity user_affinity, item_affinity;
   SparseMatrix history;              /* users × items, all entries, held-out ones too; start NULL: not kept */
   uint8_t *held_out;                 /* one an entry of the history: it was not trained on; NULL: none was */
+  int64_t *time;                     /* one an entry: when it came, or NO_TIME; NULL: histories are not timed */
+  uint32_t *order;                   /* of each user's entries their places in the row, oldest first; NULL likewise */
   uint32_t *user_count, *item_count; /* entries of each user; and of each item those that are no dislikes */
   uint32_t *item_liked;              /* of each item those that like it: shape_likes */
   int64_t ratings;                   /* entries trained on */

@@ -7,6 +7,7 @@
 #include "../base/indexes.h"
 #include "../base/memory.h"
 #include "all_histories.h"
+#include "history_bytes.h"
 #include "in_memory.h"
 #include "model.h"
 #include "neighbor_rows.h"
@@ -259,22 +260,6 @@ int model_user(Model *model, const ModelItems *items, const Id *id, ModelUser *u
 
 /* ---- histories --------------------------------------------------------------------------------------------------- */
 
-/* The highest bit of an index tells that the entry was held out. */
-static int take_held_out(History *history) {
-  enum { SHIFT = 24 };
-  const uint32_t mark = (uint32_t)STORE_HELD_OUT << SHIFT;
-  int any = 0;
-  for (size_t i = 0; i < history->count; i++) any |= (history->item[i] & mark) != 0;
-  if (!any) return SQLITE_OK;
-  history->held_out = memory_alloc(history->count, 1);
-  if (!history->held_out) return SQLITE_NOMEM;
-  for (size_t i = 0; i < history->count; i++) {
-    history->held_out[i] = (history->item[i] & mark) != 0;
-    history->item[i] &= ~mark;
-  }
-  return SQLITE_OK;
-}
-
 /* Takes the history out of the current row (idx, id, n, history). A model without histories gives empty ones. */
 static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt *statement, History *history,
                             Error *error) {
@@ -282,26 +267,27 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   if (sqlite3_column_type(statement, 3) == SQLITE_NULL) return SQLITE_OK;
   int64_t n = 0;
   const void *blob = NULL;
+  int timed = items->shape.history == HISTORY_TIMED;
   int code =
       reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
   if (code != SQLITE_OK) return code;
-  int with_ratings = n && sqlite3_column_bytes(statement, 3) != n * 4 + STORE_CHECKSUM;
-  code =
-      reader_blob(&model->reader, statement, 3, (size_t)n * (with_ratings ? 8 : 4), "a user's history", &blob, error);
+  size_t count = (size_t)n, plain = history_bytes(count, 0, timed);
+  int with_ratings = n && (size_t)sqlite3_column_bytes(statement, 3) != plain + STORE_CHECKSUM;
+  code = reader_blob(&model->reader, statement, 3, history_bytes(count, with_ratings, timed), "a user's history", &blob,
+                     error);
   if (code != SQLITE_OK) return code;
-  history->item = memory_alloc((size_t)n, sizeof *history->item);
-  if (with_ratings) history->rating = memory_alloc((size_t)n, sizeof *history->rating);
-  if (!history->item || (with_ratings && !history->rating)) return error_no_memory(error);
-  history->count = (size_t)n;
-  bytes_copy_words(history->item, blob, history->count);
-  if (take_held_out(history) != SQLITE_OK) return error_no_memory(error);
-  for (size_t i = 0; i < history->count; i++)
+  code = history_decode(blob, count, with_ratings, timed, history);
+  if (code == SQLITE_NOMEM) return error_no_memory(error);
+  if (code != SQLITE_OK)
+    return shadow_damaged(error, model_name(model), "the entries of a user's history are not in order of time");
+  for (size_t i = 0; i < count; i++)
     if (history->item[i] >= items->ids.count || items_is_forgotten(items, history->item[i]) ||
         (i && history->item[i] <= history->item[i - 1]))
       return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
-  return with_ratings ? reader_floats(&model->reader, (const char *)blob + 4 * history->count, history->count,
-                                      "a rating in a user's history", history->rating, error)
-                      : SQLITE_OK;
+  for (size_t i = 0; i < count && with_ratings; i++)
+    if (!isfinite(history->rating[i]))
+      return shadow_damaged(error, model_name(model), "a rating in a user's history is not finite");
+  return SQLITE_OK;
 }
 
 static int bind_users(Model *model, int64_t first, int64_t last, sqlite3_stmt **statement, Error *error) {
@@ -347,6 +333,8 @@ void history_free(History *history) {
   memory_free(history->item);
   memory_free(history->rating);
   memory_free(history->held_out);
+  memory_free(history->time);
+  memory_free(history->order);
   *history = (History){0};
 }
 

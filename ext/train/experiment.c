@@ -66,6 +66,8 @@ static int read_source(const Experiment *trial, const char *rating, Interactions
       .rating = rating ? rating : options->rating.name,
       .timestamp = options->timestamp.name,
       .implicit = !rating && options->rating.is_null,
+      .no_timestamp = options->timestamp.is_null,
+      .timed = trial->timed && !rating,
       .duplicates = rating ? DUPLICATES_LAST : (DuplicatesRule)(options->duplicates + 1),
       .counts = trial->values == VALUES_COUNTS,
       .threads = parallel_threads(options->threads),
@@ -110,13 +112,14 @@ static int make_request(const Experiment *trial, const char *options, TrainReque
 int experiment_check_options(Experiment *trial, const char *options, Error *error) {
   TrainRequest request;
   char *rest = NULL;
-  ValuesRead values = VALUES_RATINGS;
+  SourceNeeds needs = {VALUES_RATINGS, 0};
   int code = make_request(trial, options, &request, &rest, error);
-  if (code == SQLITE_OK) code = training_check(&request, &values, error);
+  if (code == SQLITE_OK) code = training_check(&request, &needs, error);
   sqlite3_free(rest);
   /* What one combination reads as ratings is read as they are: zeros are dropped for those that want none. */
-  if (trial->values >= 0 && (trial->values == VALUES_COUNTS) != (values == VALUES_COUNTS)) trial->mixed = 1;
-  if (trial->values < 0 || values == VALUES_RATINGS) trial->values = (int)values;
+  if (trial->values >= 0 && (trial->values == VALUES_COUNTS) != (needs.values == VALUES_COUNTS)) trial->mixed = 1;
+  if (trial->values < 0 || needs.values == VALUES_RATINGS) trial->values = (int)needs.values;
+  trial->timed |= needs.timed;
   return code;
 }
 
@@ -517,7 +520,7 @@ int experiment_run(Experiment *trial, int fold, const char *options, ExperimentR
   }
   if (code == SQLITE_OK) {
     training->interrupt.progress.outer = &trial->interrupt.progress;
-    training->options->history = 1;
+    if (training->options->history == HISTORY_NONE) training->options->history = HISTORY_KEPT;
     code = training_run(training, error);
   }
   if (code == SQLITE_OK) code = judge_trained(trial, &training->trained, &test_data, result, error);

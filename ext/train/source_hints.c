@@ -145,6 +145,14 @@ static int hint_times(Training *training, Error *error) {
                        "row counts: a SELECT with unixepoch() makes numbers of dates.");
 }
 
+static int hint_order(Training *training, Error *error) {
+  const Interactions *data = &training->data;
+  if (!data->trained_times.time || data->timestamps || training->options->timestamp.is_null) return SQLITE_OK;
+  return training_hint(training, error,
+                       "No column is taken for the timestamp, so histories are in the order of the source's rows, and "
+                       "their times are NULL: if there is one, name it with the option \"timestamp\".");
+}
+
 int hint_data(Training *training, Error *error) {
   const Interactions *data = &training->data;
   if (!data->columns) return SQLITE_OK; /* no ratings were read here */
@@ -156,5 +164,6 @@ int hint_data(Training *training, Error *error) {
   }
   if (code == SQLITE_OK) code = hint_ratings(training, error);
   if (code == SQLITE_OK) code = hint_times(training, error);
+  if (code == SQLITE_OK) code = hint_order(training, error);
   return code;
 }

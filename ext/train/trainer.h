@@ -18,7 +18,7 @@ typedef struct TrainOptions {
   double test;
   uint64_t seed;
   int threads;
-  int history;
+  int history;    /* a HistoryKept */
   int cold_start; /* 1: what is unknown is estimated */
   int stream;     /* the table form hands each epoch out as it is computed */
   double size;    /* what may stand here in place of the second argument; NaN: it does not */
@@ -40,7 +40,11 @@ void train_options_free(TrainOptions *options); /* what the common ones own */
       {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},       \
       {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                          \
       {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
-      {.name = "history", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.history)}, {               \
+      {.name = "history",                                                                                       \
+       .type = OPTION_CHOICE,                                                                                   \
+       .offset = offsetof(Options, common.history),                                                             \
+       .choices = "false|true|timed"},                                                                          \
+  {                                                                                                             \
     .name = "stream", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.stream)                        \
   }
 

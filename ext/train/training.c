@@ -58,7 +58,7 @@ static int parse_options(Training *training, const char *text, Error *error) {
   if (!training->options || !training->state) return error_no_memory(error);
   training->options->duplicates = -1;
   training->options->seed = 42;
-  training->options->history = 1;
+  training->options->history = HISTORY_KEPT;
   training->options->stream = 1;
   training->options->size = NAN;
   trainer->set_defaults(training->options);
@@ -254,6 +254,8 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
       .rating = options->rating.name,
       .timestamp = options->timestamp.name,
       .implicit = options->rating.is_null,
+      .no_timestamp = options->timestamp.is_null,
+      .timed = options->history == HISTORY_TIMED,
       .duplicates = (DuplicatesRule)(options->duplicates + 1),
       .counts = training->values == VALUES_COUNTS,
       .test = options->test,
@@ -275,14 +277,14 @@ static int read_source(Training *training, Error *error) {
                                                  &training->interrupt.cancel));
 }
 
-int training_check(const TrainRequest *request, ValuesRead *values, Error *error) {
+int training_check(const TrainRequest *request, SourceNeeds *needs, Error *error) {
   const Trainer *trainer = request->trainer;
   Training *training = memory_alloc_zero(1, sizeof *training);
   if (!training) return error_no_memory(error);
   training->trainer = trainer;
   training->given = 1;
   int code = take_options(training, request, error);
-  *values = training->values;
+  *needs = (SourceNeeds){training->values, code == SQLITE_OK && training->options->history == HISTORY_TIMED};
   training_end(training);
   return code;
 }
@@ -355,21 +357,16 @@ static int keep_row(Training *training, const FitRow *row, Error *error) {
   return SQLITE_OK;
 }
 
-/* All cells, trained on and held out: both count as seen. The training cells are given up. */
-static int gather_history(Training *training, Error *error) {
-  SparseMatrix *trained = &training->data.by_user, *held_out = &training->data.held_out;
+/* All cells, trained on and held out: both count as seen. `times` receives theirs, where they are timed. */
+static int merge_cells(Training *training, EntryTimes *times) {
+  const SparseMatrix *trained = &training->data.by_user, *held_out = &training->data.held_out;
   SparseMatrix *history = &training->trained.history;
-  if (!held_out->start) {
-    *history = *trained;
-    *trained = (SparseMatrix){0};
-    return SQLITE_OK;
-  }
-  size_t entries = trained->start[trained->rows] + held_out->start[held_out->rows];
+  size_t entries = trained->start[trained->rows] + held_out->start[held_out->rows], to = 0;
   int with_values = trained->value || held_out->value;
   training->trained.held_out = memory_alloc(entries, 1);
   int code = sparse_alloc(history, trained->rows, trained->columns, entries, with_values);
-  if (code != SQLITE_OK || !training->trained.held_out) return error_no_memory(error);
-  size_t to = 0;
+  if (code == SQLITE_OK && training->data.trained_times.time) code = entry_times_alloc(times, entries);
+  if (code != SQLITE_OK || !training->trained.held_out) return SQLITE_NOMEM;
   for (size_t user = 0; user < history->rows; user++) {
     size_t a = trained->start[user], b = held_out->start[user];
     while (a < trained->start[user + 1] || b < held_out->start[user + 1]) {
@@ -380,11 +377,47 @@ static int gather_history(Training *training, Error *error) {
       history->index[to] = from->index[e];
       training->trained.held_out[to] = (uint8_t)!from_trained;
       if (with_values) history->value[to] = sparse_value(from, e);
+      entry_times_copy(from_trained ? &training->data.trained_times : &training->data.held_out_times, e, times, to);
       to++;
     }
     history->start[user + 1] = to;
   }
   return SQLITE_OK;
+}
+
+/* Each user's entries in order of time. Takes the times over. */
+static int order_history(Training *training, EntryTimes *times) {
+  TrainedModel *trained = &training->trained;
+  const SparseMatrix *history = &trained->history;
+  trained->time = times->time;
+  times->time = NULL;
+  trained->order = memory_alloc(history->start[history->rows], sizeof *trained->order);
+  int code = trained->order ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t user = 0; user < history->rows && code == SQLITE_OK; user++) {
+    size_t first = history->start[user];
+    entry_times_sort(trained->time + first, times->row + first, sparse_row_length(history, user),
+                     trained->order + first);
+    code = cancel_poll(&training->interrupt.cancel);
+  }
+  return code;
+}
+
+/* The training cells are given up. */
+static int gather_history(Training *training, Error *error) {
+  Interactions *data = &training->data;
+  EntryTimes times = {0};
+  int code = SQLITE_OK;
+  if (data->held_out.start) {
+    code = merge_cells(training, &times);
+  } else {
+    training->trained.history = data->by_user;
+    times = data->trained_times;
+    data->by_user = (SparseMatrix){0};
+    data->trained_times = (EntryTimes){0};
+  }
+  if (code == SQLITE_OK && times.time) code = order_history(training, &times);
+  entry_times_free(&times);
+  return error_from_code(error, code);
 }
 
 static int count_entries(Training *training, Error *error) {
@@ -467,7 +500,8 @@ static int complete(Training *training, Error *error) {
   int code = trained->source && trained->source_schema ? describe_rows(training, error) : error_no_memory(error);
   if (code == SQLITE_OK) code = gather_history(training, error);
   if (code == SQLITE_OK) code = count_entries(training, error);
-  if (code == SQLITE_OK && !training->options->history) sparse_free(&trained->history);
+  if (code == SQLITE_OK && training->options->history == HISTORY_NONE) sparse_free(&trained->history);
+  trained->shape.history = !trained->history.start ? HISTORY_NONE : trained->time ? HISTORY_TIMED : HISTORY_KEPT;
   trained->users = data->users;
   trained->items = data->items;
   dictionary_init(&data->users);

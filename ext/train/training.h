@@ -57,9 +57,14 @@ typedef struct TrainRequest {
 /* Parses, resolves, reads: everything up to the first epoch. *training must be ended in either case. */
 int training_begin(Connection *connection, const TrainRequest *request, Training **training, Error *error);
 
-/* Checks what can be known before the source is read, whose text may be missing here: the size and the options. *values
- * receives how the source will be read. */
-int training_check(const TrainRequest *request, ValuesRead *values, Error *error);
+/* How a training reads its source. */
+typedef struct SourceNeeds {
+  ValuesRead values;
+  int timed; /* when each entry came is wanted too */
+} SourceNeeds;
+
+/* Checks what can be known before the source is read, whose text may be missing here: the size and the options. */
+int training_check(const TrainRequest *request, SourceNeeds *needs, Error *error);
 
 /* Whom the model that a training is to replace knows now: before a source is read that will be given to the training
  * much later. To be freed by known_free in either case. */

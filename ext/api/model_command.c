@@ -94,11 +94,10 @@ static int check_update(ModelTable *table, sqlite3_value **values, Error *error)
   for (int column = 0; column <= COLUMN_PAYLOAD; column++)
     others += column != COLUMN_RATING && column != COLUMN_TIMESTAMP && !sqlite3_value_nochange(columns[column]);
   if (!moves && !others && (changed(columns[COLUMN_RATING]) || changed(columns[COLUMN_TIMESTAMP]))) return SQLITE_OK;
-  return error_set(
-      error, SQLITE_ERROR,
-      "model \"%s\": only the rating of a cell and its timestamp can be changed, the rest follows from the "
-      "ratings",
-      table->name);
+  return error_set(error, SQLITE_ERROR,
+                   "model \"%s\": only the rating of a cell and its timestamp can be changed: the other columns follow "
+                   "from the ratings",
+                   table->name);
 }
 
 static int insert_row(ModelTable *table, sqlite3_value **values, int conflict, Error *error) {

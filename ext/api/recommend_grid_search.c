@@ -143,10 +143,10 @@ static int store_best(GridState *state, Error *error) {
   for (size_t i = 1; i < state->grid.count; i++)
     if (badness(metric, &state->rows[i].result) < badness(metric, &state->rows[best].result)) best = i;
   if (isnan(state->rows[best].result.metric[metric]))
-    return error_set(
-        error, SQLITE_ERROR,
-        "%s: there is no \"%s\" to find the best combination by: choose another with the option \"metric\"",
-        state->trial.caller, experiment_metrics[metric]);
+    return error_set(error, SQLITE_ERROR,
+                     "%s: the metric \"%s\" could not be computed, so that there is no best combination: choose "
+                     "another with the option \"metric\"",
+                     state->trial.caller, experiment_metrics[metric]);
   char *options = options_of(state, best);
   int code = options ? experiment_store(&state->trial, state->options.model, options, error) : error_no_memory(error);
   sqlite3_free(options);

@@ -194,11 +194,10 @@ static int choose_side(const char *side, const char *head, FactorList *list, Err
                      side ? side : "NULL");
   const ModelShape *shape = &list->reading.items->shape;
   if (shape->sparse)
-    return error_set(
-        error, SQLITE_ERROR,
-        "recommend_factors: model \"%s\" is of words and has no factors: tfidf_vector() gives the weights of "
-        "a text, and tfidf_train's option \"lsa\" makes factors",
-        list->reading.name);
+    return error_set(error, SQLITE_ERROR,
+                     "recommend_factors: model \"%s\" consists of words and has no factors: tfidf_vector() gives the "
+                     "weights of a text, and tfidf_train's option \"lsa\" makes factors",
+                     list->reading.name);
   list->head = shape->score_head;
   if (shape->links && (!head || !shape_has_user_rows(shape)))
     return error_set(error, SQLITE_ERROR, "recommend_factors: model \"%s\" has no factors: %s%s", list->reading.name,

@@ -69,7 +69,7 @@ static int read_numbers(const Place *place, const cJSON *array, Vector *vector, 
   if (!vector->owned) return error_no_memory(error);
   for (const cJSON *one = array->child; one; one = one->next, i++) {
     if (!cJSON_IsNumber(one))
-      return error_set(error, SQLITE_ERROR, "%s: element %lld of the %svector is no number: %s", place->function,
+      return error_set(error, SQLITE_ERROR, "%s: element %lld of the %svector is not a number: %s", place->function,
                        (sqlite3_int64)i + 1, place->which, wanted);
     float number = nearest_float(one->valuedouble);
     if (!isfinite(number))

@@ -128,8 +128,8 @@ static int take_vector(Reader *reader, sqlite3_stmt *statement) {
   if (found == 1 && documents->dimensions == 0) documents->dimensions = dimensions;
   if (found == -1)
     code = refuse_value(reader, statement,
-                        "no vector where one should be: a BLOB of float32 numbers or a JSON array of numbers, finite, "
-                        "at most 4096 of them");
+                        "a value that is not a vector: a vector is a BLOB of float32 numbers or a JSON array of "
+                        "numbers, all finite, at most 4096");
   if (found == 1 && dimensions != documents->dimensions) {
     char *what = sqlite3_mprintf("a vector of %d numbers, but those before have %d", dimensions, documents->dimensions);
     code = what ? refuse_value(reader, statement, what) : error_no_memory(reader->error);

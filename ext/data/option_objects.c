@@ -149,7 +149,8 @@ int option_grid_parse(const char *caller, const char *json, OptionGrid *grid, Er
     if (is_repeated(object, member))
       code = error_set(error, SQLITE_ERROR, "%s: \"%s\" is in the grid twice", caller, member->string);
     else if (choices == 0)
-      code = error_set(error, SQLITE_ERROR, "%s: there is nothing to choose from for \"%s\"", caller, member->string);
+      code = error_set(error, SQLITE_ERROR, "%s: the list of \"%s\" is empty: give it a value at least", caller,
+                       member->string);
     else if (count > MOST_COMBINATIONS / choices)
       code = error_set(error, SQLITE_ERROR, "%s: the grid has more than %d combinations", caller, MOST_COMBINATIONS);
     else

@@ -37,11 +37,10 @@ int term_reader_open(TermReader **opened, sqlite3 *db, const TermRules *rules, c
     if (!reader->start || !reader->repaired) code = error_no_memory(error);
   }
   if (code == SQLITE_OK && rules->keep_case && reader->tokenizer.stems)
-    code =
-        error_set(error, SQLITE_ERROR,
-                  "%s: \"porter\" finds the stems of words in small letters: leave out \"lowercase\": false, or take "
-                  "another tokenizer",
-                  caller);
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: \"porter\" finds the stems of words in lower case only: leave out \"lowercase\": false, or "
+                     "take another tokenizer",
+                     caller);
   if (code == SQLITE_OK) code = learn_stop_words(reader, caller, error);
   if (code != SQLITE_OK) {
     term_reader_close(reader);
@@ -304,8 +303,8 @@ static int learn_stop_words(TermReader *reader, const char *caller, Error *error
   if (!given || given->count == 0) return code;
   if (reader->tokenizer.trigrams)
     return error_set(error, SQLITE_ERROR,
-                     "%s: \"trigram\" makes no words, but pieces of them: leave out \"stop_words\", or take another "
-                     "tokenizer",
+                     "%s: \"trigram\" makes pieces of words, among which no stop word can be found: leave out "
+                     "\"stop_words\", or take another tokenizer",
                      caller);
   reader->learning = 1;
   for (size_t i = 0; i < given->count && code == SQLITE_OK; i++) {

@@ -21,8 +21,8 @@ static int find_fts5(sqlite3 *db, fts5_api **api, const char *caller, Error *err
   if (code != SQLITE_OK && strncmp(sqlite3_errmsg(db), "no such function", 16) != 0)
     return error_from_database(error, db, code, caller);
   return error_set(error, SQLITE_ERROR,
-                   "%s: words are told apart by the tokenizers of FTS5, which this SQLite was built without: load or "
-                   "build one that has it",
+                   "%s: texts are split into words by the tokenizers of FTS5, which this SQLite was built without: use "
+                   "an SQLite that has FTS5",
                    caller);
 }
 

@@ -76,7 +76,10 @@ static int invert(Ease *ease, const EaseOptions *options, const Cancel *cancel, 
     if (!(ease->diagonal[i] > 0 && gram * ease->diagonal[i] < MOST_INFLATION)) code = CODE_ERROR;
   }
   if (code == CODE_ERROR)
-    error_set(error, code, "lambda %!.15g is too small for these numbers: XᵀX + λI can't be inverted", options->lambda);
+    error_set(
+        error, code,
+        "lambda %!.15g is too small for these ratings: the matrix XᵀX + λI can't be inverted, so give a larger one",
+        options->lambda);
   return code;
 }
 

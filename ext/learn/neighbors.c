@@ -447,7 +447,7 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   neighbors_destroy(*search);
   *search = NULL;
   if (code != CODE_ERROR) return error_from_code(error, code);
-  return error_set(error, code, "there are ratings that are too large for similarities to be computed from");
+  return error_set(error, code, "some ratings are so large that similarities overflow");
 }
 
 void neighbors_destroy(NeighborSearch *search) {

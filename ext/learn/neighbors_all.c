@@ -341,7 +341,7 @@ int neighbors_all(NeighborSearch *search, NeighborLists *lists, const Cancel *ca
   neighbor_lists_free(lists);
   if (code == CODE_TOOBIG)
     return error_set(error, CODE_ERROR,
-                     "there are more neighbours than memory is allowed for: raise \"max_memory\", give a "
-                     "number of neighbours, or a higher \"threshold\"");
+                     "the neighbours take more memory than \"max_memory\" allows: raise \"max_memory\", give a number "
+                     "of neighbours, or a higher \"threshold\"");
   return error_from_code(error, code);
 }

@@ -137,10 +137,9 @@ static int make_anchored(Connection *connection, Error *error) {
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return error_from_database(error, connection->db, code, NULL);
   if (connection->anchored) return SQLITE_OK;
-  return error_set(
-      error, SQLITE_ERROR,
-      "a table called recommend_connection hides one that recommend needs: rename it; or, if recommend was "
-      "loaded twice, open the database anew");
+  return error_set(error, SQLITE_ERROR,
+                   "a table called recommend_connection hides the one that this extension needs: rename it; or, if the "
+                   "extension was loaded twice, open the database again");
 }
 
 /* Without the anchor the statement lasts as long as the interrupt. */
@@ -239,7 +238,8 @@ static int visit_schema(Connection *connection, const char *schema, ModelVisit v
   int code = schema_list(connection, schema, &statement, error);
   if (code != SQLITE_OK) return code;
   /* A view in the place of a shadow table, which a visit reads, could call us again. */
-  if (sqlite3_stmt_busy(statement)) return error_set(error, SQLITE_CORRUPT_VTAB, "a model's data ask for a model");
+  if (sqlite3_stmt_busy(statement))
+    return error_set(error, SQLITE_CORRUPT_VTAB, "the tables of a model have been replaced by views that read a model");
   while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(statement, 0);
     const char *sql = (const char *)sqlite3_column_text(statement, 1);

@@ -174,7 +174,7 @@ int experiment_check_names(const Experiment *trial, const char *options, const O
   for (size_t i = 0; i < sizeof senseless / sizeof *senseless && code == SQLITE_OK; i++) {
     code = find_name(options, senseless[i].name, &found, error);
     if (found > 0)
-      code = error_set(error, SQLITE_ERROR, "%s: the option \"%s\" makes no sense here: %s", trial->caller,
+      code = error_set(error, SQLITE_ERROR, "%s: the option \"%s\" can't be used here: %s", trial->caller,
                        senseless[i].name, senseless[i].advice);
   }
   if (code != SQLITE_OK) return code;
@@ -403,8 +403,8 @@ static int read_folds(const Experiment *trial, const char *column, Interactions 
   int code = read_source(trial, column, given, &found);
   size_t prefix = strlen(trial->caller) + 2; /* "recommend_cross_validate: " */
   if (found.message && (code == SQLITE_MISMATCH || code == SQLITE_ERROR))
-    error_set(error, code, "%s: there is no fold of each row, a number, in column \"%s\": %s", trial->caller, column,
-              strncmp(found.message, trial->caller, prefix - 2) == 0 ? found.message + prefix : found.message);
+    error_set(error, code, "%s: column \"%s\" must say which fold each row is in, as a number: %s", trial->caller,
+              column, strncmp(found.message, trial->caller, prefix - 2) == 0 ? found.message + prefix : found.message);
   else if (found.message)
     error_set(error, code, "%s", found.message);
   else if (code != SQLITE_OK)

@@ -35,8 +35,8 @@ static int choose_columns(const Training *training, const SourceColumns *columns
     chosen->number[chosen->count++] = column;
     if (error->code == SQLITE_OK && column == chosen->id && !options->id.name)
       code = error_set(error, SQLITE_ERROR,
-                       "%s: the first column, \"%s\", would be both id and number: name the id's with the option "
-                       "\"id\" (null: rows are numbered)",
+                       "%s: the first column, \"%s\", would be both the id and a number: name the column of ids with "
+                       "the option \"id\" (null: rows are numbered)",
                        caller, columns->names[column]);
   }
   for (int column = 0; column < columns->count && wanted == 0; column++)
@@ -65,11 +65,10 @@ static int read_number(const Training *training, sqlite3_stmt *statement, int co
   Id shown;
   char text[ID_FORMAT_SIZE];
   if (error->code == SQLITE_OK && id_from_column(statement, column, &shown) > 0)
-    error_set(
-        error, SQLITE_MISMATCH,
-        "%s: row %lld has %s in the column \"%s\", which is no number: leave such rows out with a SELECT, or name "
-        "the columns of numbers with the option \"columns\"",
-        training->trainer->function, training->data.rows, id_format(&shown, text), name);
+    error_set(error, SQLITE_MISMATCH,
+              "%s: row %lld has %s in the column \"%s\", which is not a number: leave such rows out with a SELECT, or "
+              "name the columns of numbers with the option \"columns\"",
+              training->trainer->function, training->data.rows, id_format(&shown, text), name);
   else
     error_no_memory(error);
   return -1;

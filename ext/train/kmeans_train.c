@@ -216,7 +216,7 @@ static int take_clusters(Training *training, KmeansResult *result, Error *error)
     double unit = state->unit ? state->unit[i % columns] : 1, middle = state->middle ? state->middle[i % columns] : 0;
     trained->centroid[i] = (float)(result->centroid[i] * unit + middle);
     if (!isfinite(trained->centroid[i]))
-      return error_set(error, SQLITE_ERROR, "a column holds numbers that are too large for its means to be kept");
+      return error_set(error, SQLITE_ERROR, "a column holds numbers so large that the mean of a cluster overflows");
   }
   trained->cluster = result->cluster;
   trained->distance = result->distance;

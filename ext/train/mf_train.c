@@ -156,15 +156,14 @@ static int check_loss(const MfState *state, double *loss, int last, Error *error
   char *advice = plan->brake ? sqlite3_mprintf("%s (it is %g)", plan->brake, plan->brake_value)
                              : sqlite3_mprintf("look for ratings that are far too large");
   int code = !advice ? error_no_memory(error)
-             : above
-                 ? error_set(error, SQLITE_ERROR,
-                             "the training has diverged, and nothing is stored: after epoch %d the loss is %g, and "
-                             "about %g where nothing is known: %s",
-                             state->epoch, *loss, start, advice)
-                 : error_set(error, SQLITE_ERROR,
-                             "the training has diverged, and nothing is stored: after epoch %d the loss is %g, a sum "
-                             "of squares: %s",
-                             state->epoch, *loss, advice);
+             : above ? error_set(error, SQLITE_ERROR,
+                                 "the training has diverged, and nothing is stored: after epoch %d the loss is %g, and "
+                                 "a model that knows nothing has about %g: %s",
+                                 state->epoch, *loss, start, advice)
+                     : error_set(error, SQLITE_ERROR,
+                                 "the training has diverged, and nothing is stored: after epoch %d the loss is %g, and "
+                                 "a sum of squares can't be negative: %s",
+                                 state->epoch, *loss, advice);
   sqlite3_free(advice);
   return code;
 }

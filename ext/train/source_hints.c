@@ -43,9 +43,8 @@ static int hint_collation(Training *training, const SourceColumns *columns, int 
   if (!yes) return SQLITE_OK;
   return training_hint(
       training, error,
-      "The column \"%s\" has a collation other than BINARY, which a model does not keep: %ss that only "
-      "it takes for equal ('Bob' and 'bob') are different here. A SELECT with lower() or trim() makes "
-      "them one.",
+      "The column \"%s\" has a collation other than BINARY, which a model does not keep: %ss that are equal only by "
+      "that collation ('Bob' and 'bob') are different here. A SELECT with lower() or trim() makes them one.",
       columns->names[column], what);
 }
 
@@ -82,11 +81,10 @@ static int hint_ids(Training *training, const Dictionary *ids, IdAffinity affini
 
 static int hint_lonely(Training *training, const SparseMatrix *entries, const char *what, Error *error) {
   if (entries->rows < 2 || entries->start[entries->rows] != entries->rows) return SQLITE_OK;
-  return training_hint(
-      training, error,
-      "Every %s has one row, so that there is nothing to learn of any: if another column is the %s, name "
-      "it with the option \"%s\".",
-      what, what, what);
+  return training_hint(training, error,
+                       "Every %s has one row, so that nothing can be learned about any of them: if another column is "
+                       "the %s, name it with the option \"%s\".",
+                       what, what, what);
 }
 
 /* ---- ratings ----------------------------------------------------------------------------------------------------- */
@@ -121,19 +119,17 @@ static int hint_ratings(Training *training, Error *error) {
                          data->unread);
   if (!data->explicit_ratings) return SQLITE_OK;
   if (training->values != VALUES_RATINGS && data->maximum < 0)
-    return training_hint(
-        training, error,
-        "All values are below 0, which are dislikes here, so that nobody likes anything: mf_train with "
-        "the option \"algorithm\": \"als\" takes them as ratings.");
+    return training_hint(training, error,
+                         "All values are below 0, and such values are dislikes here, so that nobody likes anything: "
+                         "mf_train with the option \"algorithm\": \"als\" reads them as ratings.");
   if (are_times(data))
     return training_hint(training, error,
                          "The ratings look like Unix times: with the option \"rating\": null every row counts 1.");
   if (training->values == VALUES_RATINGS && training->trainer->reads_ratings && are_counts(data))
-    return training_hint(
-        training, error,
-        "The ratings look like counts, whole numbers from %.15g to %.15g and mostly low: mf_train with "
-        "the option \"algorithm\": \"ials\" takes them as such.",
-        data->minimum, data->maximum);
+    return training_hint(training, error,
+                         "The ratings look like counts, whole numbers from %.15g to %.15g and mostly low: mf_train "
+                         "with the option \"algorithm\": \"ials\" reads them as counts.",
+                         data->minimum, data->maximum);
   return SQLITE_OK;
 }
 
@@ -141,8 +137,8 @@ static int hint_times(Training *training, Error *error) {
   const Interactions *data = &training->data;
   if (!data->times_ignored || data->duplicates == 0) return SQLITE_OK;
   return training_hint(training, error,
-                       "Times that are not all numbers are not read, so of ratings of the same user and item the last "
-                       "row counts: a SELECT with unixepoch() makes numbers of dates.");
+                       "Not all timestamps are numbers, so none of them is read, and of several ratings of one item by "
+                       "one user the last row counts: a SELECT with unixepoch() makes numbers of dates.");
 }
 
 static int hint_order(Training *training, Error *error) {

@@ -146,8 +146,8 @@ static int check_loss(const Training *training, double loss, Error *error) {
   double start = (1 + options->negatives) * log(2);
   if (loss <= FAR * start) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
-                   "the training has diverged, and nothing is stored: the loss is %g, and about %g where nothing is "
-                   "known: lower \"learning_rate\" (it is %g)",
+                   "the training has diverged, and nothing is stored: the loss is %g, and a model that knows nothing "
+                   "has about %g: lower \"learning_rate\" (it is %g)",
                    loss, start, options->learning_rate);
 }
 

@@ -125,11 +125,10 @@ static int read_ratings(Training *training, TfidfState *state, const char *text,
   if (code == SQLITE_OK) code = training_read_ratings(training, &source, state->documents.affinity, error);
   if (code == SQLITE_OK) code = match_items(training, state, error);
   if (code == SQLITE_OK && training->data.by_user.start[training->data.by_user.rows] == 0)
-    code =
-        error_set(error, SQLITE_ERROR,
-                  "tfidf_train: none of the %lld ratings in \"%s\" is of an item of \"%s\": are their ids of the same "
-                  "type?",
-                  state->unknown_items, text, training->source.text);
+    code = error_set(
+        error, SQLITE_ERROR,
+        "tfidf_train: none of the %lld ratings in \"%s\" is for an item of \"%s\": are their ids of the same type?",
+        state->unknown_items, text, training->source.text);
   source_free(&source);
   return code;
 }
@@ -221,9 +220,10 @@ static int choose_terms(Training *training, TfidfState *state, const TfidfOption
   if (code != SQLITE_OK) return error_no_memory(error);
   if (kept) return SQLITE_OK;
   return error_set(error, SQLITE_ERROR,
-                   terms ? "tfidf_train: of %lld terms none is left: loosen \"min_df\", \"max_df\" or \"stop_words\""
-                         : "tfidf_train: there are no words in the text (terms: %lld): see the options \"text\", "
-                           "\"tokenize\", \"min_token_length\", \"ngram_range\" and \"stop_words\"",
+                   terms
+                       ? "tfidf_train: none of the %lld terms is left: loosen \"min_df\", \"max_df\" or \"stop_words\""
+                       : "tfidf_train: there are no words in the text (terms: %lld): see the options \"text\", "
+                         "\"tokenize\", \"min_token_length\", \"ngram_range\" and \"stop_words\"",
                    (sqlite3_int64)terms);
 }
 

@@ -102,9 +102,10 @@ static int take_name(Training *training, const char *option, Error *error) {
   int there = name_split(option, schema, name), code = SQLITE_OK;
   const char *beside = training->source.is_query ? "main" : training->source.schema;
   if (!there)
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: option \"model\": '%s' is no name: write name or schema.name, and names with dots in quotes",
-                     training->trainer->function, option);
+    code =
+        error_set(error, SQLITE_ERROR,
+                  "%s: option \"model\": '%s' is not a name: write name or schema.name, and names with dots in quotes",
+                  training->trainer->function, option);
   if (there) training->schema = sqlite3_mprintf("%s", *schema ? schema : beside);
   if (there) training->name = sqlite3_mprintf("%s", name);
   if (there && (!training->schema || !training->name)) code = error_no_memory(error);
@@ -204,8 +205,8 @@ static int drop_zeros(Training *training, const Source *source, Error *error) {
   if (code == SQLITE_OK && training->data.stars_added_up && training->options->duplicates < 0)
     code = training_hint(
         training, error,
-        "Ratings of the same user and item were added up, as counts are, but they look like stars: "
-        "\"algorithm\": \"als\" takes them as ratings, and \"duplicates\": \"last\" keeps the last of each.");
+        "Ratings of the same user and item were added up, as counts are, but they look like stars: \"algorithm\": "
+        "\"als\" reads them as ratings, and \"duplicates\": \"last\" keeps the last of each.");
   return code == SQLITE_OK && cells->start[cells->rows] == 0 ? refuse_empty(training, source->text, error) : code;
 }
 

@@ -270,7 +270,7 @@ class Sources(TestCase):
         train_text(db)
         db.create_function("fts5", 1, lambda pointer: None)  # hides the one that hands out the tokenizers
         for sql in ("SELECT tfidf_train('documents')", "SELECT tfidf_cosine('a', 'b')", "SELECT * FROM tfidf_search('fox', 5)", "SELECT tfidf_vector('fox')"):
-            self.assert_error(db, sql, "FTS5", "build")
+            self.assert_error(db, sql, "built without", "use an SQLite that has FTS5")
         self.assertEqual(len(db.execute("SELECT * FROM item_similar(1, 5)").fetchall()), 2, "needs no words")
 
     def test_renamed_and_dropped(self):
@@ -336,10 +336,10 @@ class Embeddings(TestCase):
         self.assert_error(db, "SELECT tfidf_train('documents', '{\"embedding\": \"v\"}')", '"v"', "no vectors")
 
     def test_wrong_vectors(self):
-        for value, *fragments in ((np.ones(3, "<f4").tobytes(), "3 numbers", "2"), (b"\0" * 7, "no vector", "float32"), ("[1]", "1 numbers", "2"),
-                                  ("[1, 2, 3]", "3 numbers"), ("[1, null]", "no vector"), ("[1, \"x\"]", "no vector"), ("[]", "no vector"), ("words", "no vector"),
+        for value, *fragments in ((np.ones(3, "<f4").tobytes(), "3 numbers", "2"), (b"\0" * 7, "not a vector", "float32"), ("[1]", "1 numbers", "2"),
+                                  ("[1, 2, 3]", "3 numbers"), ("[1, null]", "not a vector"), ("[1, \"x\"]", "not a vector"), ("[]", "not a vector"), ("words", "not a vector"),
                                   (np.array([1, np.nan], "<f4").tobytes(), "finite"), (np.array([np.inf, 1], "<f4").tobytes(), "finite"), ("[1e99, 1]", "finite"),
-                                  (5, "no vector"), (2.5, "no vector"), ("[[1, 2]]", "no vector"), ("[1, 2] x", "no vector")):
+                                  (5, "not a vector"), (2.5, "not a vector"), ("[[1, 2]]", "not a vector"), ("[1, 2] x", "not a vector")):
             db = self.table([[1, 0], [0, 1]])
             db.execute("INSERT INTO documents VALUES(77, 't', ?)", (value,))
             self.assert_error(db, "SELECT tfidf_train('documents', '{\"embedding\": \"v\"}')", "tfidf_train", "row 3 (id 77)", *fragments)

@@ -112,7 +112,7 @@ class Ease(TestCase):
         self.train(db)
         self.assert_error(db, "SELECT * FROM recommend_neighbors('m')", "item_similar_all()")
         self.assert_error(db, "SELECT * FROM recommend_factors('m', 'item')", "no factors", "item_similar_all()")
-        self.assert_error(db, "SELECT * FROM tfidf_search('x', 2, 'm')", "not of content")
+        self.assert_error(db, "SELECT * FROM tfidf_search('x', 2, 'm')", "not on content")
         self.assertEqual(db.execute("SELECT family, algorithm FROM recommend_models").fetchall(), [("ease", "ease")])
 
     def test_ratings_come_and_go(self):

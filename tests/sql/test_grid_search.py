@@ -263,7 +263,7 @@ class Errors(TestCase):
                                  parameters=(trainer, source, grid if grid is None else json.dumps(grid), json.dumps(options)))
 
     def test_grids(self):
-        for grid, fragments in ((None, ("grid must be a JSON object of lists", '"rank": [16, 32]')), ([2, 3], ("the grid must be a JSON object",)), ({"rank": []}, ('"rank"', "nothing to choose")),
+        for grid, fragments in ((None, ("grid must be a JSON object of lists", '"rank": [16, 32]')), ([2, 3], ("the grid must be a JSON object",)), ({"rank": []}, ('"rank"', "is empty")),
                                 ({"rnak": [3]}, ('did you mean "rank"',)), ({"rank": [3], "epohcs": [3]}, ('did you mean "epochs"',)),
                                 ({"rank": list(range(1, 400)), "epochs": list(range(1, 400))}, ("more than 100000",)), ({"rank": ["3"]}, ('"rank" must be a number', '(with {"rank":"3"})'))):
             self.refused("mf", grid, {}, "recommend_grid_search", *fragments)

@@ -105,8 +105,8 @@ class Tables(TestCase):
         def error(options, *fragments, k=2):
             self.assert_error(self.db, "SELECT kmeans_train('points', ?, ?)", "kmeans_train", *fragments, parameters=(k, json.dumps(options)))
         error({"id": "nme"}, '"nme"', '"name", "x", "y"')
-        error({"columns": ["x", "name"]}, "both id and number")
-        error({"id": "x", "columns": ["name"]}, "'c'", "no number")
+        error({"columns": ["x", "name"]}, "both the id and a number")
+        error({"id": "x", "columns": ["name"]}, "'c'", "not a number")
         error({"id": "name", "by": "item"}, "for ratings")
         error({"id": "name"}, "clusters of 4 rows", k=5)
         error({"id": "name"}, "number of clusters", k=0)

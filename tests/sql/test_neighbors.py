@@ -314,7 +314,7 @@ class Neighbors(TestCase):
         self.assertEqual({row[1] for row in biases}, {None})
         self.assert_error(db, "SELECT * FROM recommend_neighbors('f')", "no neighbours", "knn_train")
         self.assert_error(db, "SELECT mf_train('ratings', 2, '{\"item_init\": \"m\"}')", "item_init", "model of content")
-        self.assert_error(db, "SELECT * FROM tfidf_search('x', 2, 'm')", "not of content")
+        self.assert_error(db, "SELECT * FROM tfidf_search('x', 2, 'm')", "not on content")
         self.assertEqual(db.execute("SELECT count(*) FROM recommend_neighbors").fetchone(),
                          db.execute("SELECT count(*) FROM recommend_neighbors('m')").fetchone())
 

@@ -75,7 +75,7 @@ class Vectors(TestCase):
                                 ("recommend_vector(x'00112233445566')", "recommend_vector", "7 bytes", "4 each"), ("recommend_dot('[1]', x'001122')", "second vector", "3 bytes"),
                                 ("recommend_vector(42)", "the vector is 42", "BLOB of float32", "JSON array"), ("recommend_vector(1.5)", "1.5"), ("recommend_vector('')", "''"),
                                 ("recommend_dot('1, 2', '[1, 2]')", "first vector is '1, 2'"), ("recommend_vector('[1, 2')", "'[1, 2'"), ("recommend_vector('[1] x')", "JSON array"),
-                                ("recommend_vector('{}')", "'{}'"), ("recommend_vector('[1, \"2\"]')", "element 2 of the vector is no number"), ("recommend_vector('[1, null]')", "element 2"),
+                                ("recommend_vector('{}')", "'{}'"), ("recommend_vector('[1, \"2\"]')", "element 2 of the vector is not a number"), ("recommend_vector('[1, null]')", "element 2"),
                                 ("recommend_vector('[[1]]')", "element 1"), ("recommend_vector('[1, 1e39]')", "number 2", "1e+39", "beyond float32"), ("recommend_vector('[1e400]')", "number 1"),
                                 ("recommend_vector(x'0000803F0000C07F')", "number 2", "not finite"), ("recommend_dot('[1]', x'0000807F')", "number 1 of the second vector is not finite"),
                                 ("recommend_vector('[1]' || char(0))", "JSON array"), ("recommend_vector('" + "ä" * 50 + "')", "'" + "ä" * 40 + "…'")):

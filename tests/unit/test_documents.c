@@ -216,7 +216,7 @@ static void test_vectors(void) {
                                       "'[1] [2]'",    "zeroblob(16388)", "'[[1]]'"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     char *sql = sqlite3_mprintf("SELECT 5 id, NULL v UNION ALL SELECT 'x', %s", wrong[i]);
-    fails(sql, last, SQLITE_MISMATCH, "row 2 (id 'x')|no vector where one should be");
+    fails(sql, last, SQLITE_MISMATCH, "row 2 (id 'x')|a value that is not a vector");
     sqlite3_free(sql);
   }
   fails("SELECT 1 id, '[1]' v UNION ALL SELECT 2, '[1, 2]'", last, SQLITE_MISMATCH, "row 2|of 2 numbers|have 1");

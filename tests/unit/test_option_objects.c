@@ -147,7 +147,7 @@ static void grids(void) {
            "{\"a\":{\"rating\":1},\"b\":0.1} {\"a\":{\"rating\":1},\"b\":1e+300}");
   does_not_combine("[1]", "the grid must be a JSON object");
   does_not_combine("{\"a\": [}", "the grid must be a JSON object, but is not valid JSON near '}'");
-  does_not_combine("{\"a\": [1], \"b\": []}", "nothing to choose from for \"b\"");
+  does_not_combine("{\"a\": [1], \"b\": []}", "the list of \"b\" is empty");
   does_not_combine("{\"a\": [1], \"a\": [2]}", "\"a\" is in the grid twice");
 
   /* 46 · 46 · 47 are below the limit, twice as many beyond. */

@@ -92,7 +92,7 @@ static int find_cell(Change *change, sqlite3_value *user, sqlite3_value *item, E
   char text[ID_FORMAT_SIZE];
   change->item = (uint32_t)items->ids.count;
   if (!items->shape.cosine) return SQLITE_OK;
-  return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" does not know the content of item %s: train it anew",
+  return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" does not know the content of item %s: train it again",
                    change->name.name, id_format(&change->item_id, text));
 }
 

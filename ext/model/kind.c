@@ -82,16 +82,16 @@ static const char *const reasons[ABILITIES] = {
     [ABILITY_RECOMMEND] = "can't recommend anything",
     [ABILITY_PREDICT] = "was not trained on ratings, and can't predict any",
     [ABILITY_FOLD_IN] = "can't take in a history that it was not trained on",
-    [ABILITY_SIMILAR_ITEMS] = "knows nothing that items could be compared by",
-    [ABILITY_SIMILAR_USERS] = "knows nothing that users could be compared by",
-    [ABILITY_EXPLAIN] = "keeps no histories, by which it could explain anything",
+    [ABILITY_SIMILAR_ITEMS] = "can't compare items",
+    [ABILITY_SIMILAR_USERS] = "can't compare users",
+    [ABILITY_EXPLAIN] = "keeps no histories, which explanations are made of: train it without \"history\": false",
     [ABILITY_LIVE] =
-        "keeps no histories, so ratings can't come and go: train it without \"history\": false, or, a "
-        "model of content, with the option \"ratings\"",
+        "keeps no histories, so that it can't take or remove ratings: train it without \"history\": false, or, if it "
+        "is a model of content, with the option \"ratings\"",
     [ABILITY_FORGET] = "was trained with \"history\": false, and does not know who had what: it can't forget",
     [ABILITY_NEIGHBORS] = "keeps no neighbours, as knn_train makes them",
-    [ABILITY_CLUSTERS] = "has no clusters: name one of kmeans_train",
-    [ABILITY_TEXT] = "is of ratings, not of content: train one with tfidf_train",
+    [ABILITY_CLUSTERS] = "has no clusters: name a model that kmeans_train made",
+    [ABILITY_TEXT] = "was trained on ratings, not on content: train one with tfidf_train",
 };
 
 const char *kind_reason(const ModelShape *shape, Ability ability) {

@@ -266,8 +266,9 @@ static int read_factors(Training *training, size_t members, Error *error) {
   copy.head = copy.items->shape.score_head;
   state->table_columns = (size_t)copy.items->shape.rank[copy.head];
   if (state->table_columns == 0)
-    code = error_set(error, SQLITE_ERROR, "%s: option \"factors\": model \"%s\" has no factors: name one of mf_train",
-                     caller, options->factors);
+    code = error_set(error, SQLITE_ERROR,
+                     "%s: option \"factors\": model \"%s\" has no factors: name a model that mf_train made", caller,
+                     options->factors);
   state->table = memory_alloc_zero(members, state->table_columns * sizeof *state->table);
   if (code == SQLITE_OK && !state->table) code = error_no_memory(error);
   if (code == SQLITE_OK) code = options->by ? copy_items(&copy, error) : copy_users(&copy, error);

@@ -216,7 +216,8 @@ static int take_clusters(Training *training, KmeansResult *result, Error *error)
     double unit = state->unit ? state->unit[i % columns] : 1, middle = state->middle ? state->middle[i % columns] : 0;
     trained->centroid[i] = (float)(result->centroid[i] * unit + middle);
     if (!isfinite(trained->centroid[i]))
-      return error_set(error, SQLITE_ERROR, "a column holds numbers so large that the mean of a cluster overflows");
+      return error_set(error, SQLITE_ERROR,
+                       "a column holds numbers that are too large: the mean of a cluster overflows");
   }
   trained->cluster = result->cluster;
   trained->distance = result->distance;

@@ -144,10 +144,10 @@ int init_vectors(Training *training, const char *name, int of_users, int rank, d
   if (code == SQLITE_OK) code = model_begin(init.model, &init.items, error);
   if (code != SQLITE_OK) return code;
   if (!shape_can(&init.items->shape, ABILITY_TEXT))
-    code =
-        error_set(error, SQLITE_ERROR,
-                  "mf_train: option \"%s\" must name a model of content, made by tfidf_train, but \"%s\" is of ratings",
-                  option, name);
+    code = error_set(
+        error, SQLITE_ERROR,
+        "mf_train: option \"%s\" must name a model of content, made by tfidf_train, but \"%s\" was trained on ratings",
+        option, name);
   init.vectors = memory_alloc_aligned(rows, (size_t)init.stride * sizeof *init.vectors);
   if (code == SQLITE_OK && !init.vectors) code = error_no_memory(error);
   if (code == SQLITE_OK)

@@ -173,7 +173,7 @@ class Ratings(TestCase):
             self.assertEqual([row[0] for row in got], [model.items.ids[i] for i in best])
             np.testing.assert_allclose([row[1] for row in got], model.score[user, best], atol=1e-5)
             self.assertAlmostEqual(db.execute("SELECT predict(?, ?)", (id, model.items.ids[3])).fetchone()[0], model.clipped()[user, 3], delta=1e-5)
-        self.assert_error(db, "INSERT INTO ratings_kmeans(user, item, rating) VALUES(1000, 50, 3)", "train it anew")
+        self.assert_error(db, "INSERT INTO ratings_kmeans(user, item, rating) VALUES(1000, 50, 3)", "train it again")
         db.execute("INSERT INTO ratings_kmeans(ratings_kmeans) VALUES('integrity-check')")
 
     def test_factors(self):

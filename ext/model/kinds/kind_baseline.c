@@ -5,11 +5,9 @@ static const char *reason(const ModelShape *shape, Ability ability) {
   (void)shape;
   switch (ability) {
     case ABILITY_SIMILAR_ITEMS:
-      return "is a baseline and knows nothing that items could be compared by: use one of mf_train, knn_train, "
-             "ease_train or tfidf_train";
+      return "is a baseline, which can't compare items: use one of mf_train, knn_train, ease_train or tfidf_train";
     case ABILITY_SIMILAR_USERS:
-      return "is a baseline and knows nothing that users could be compared by: use one of mf_train, knn_train or "
-             "ease_train";
+      return "is a baseline, which can't compare users: use one of mf_train, knn_train or ease_train";
     default: return NULL;
   }
 }

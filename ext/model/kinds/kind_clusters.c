@@ -12,7 +12,7 @@ static const char *reason(const ModelShape *shape, Ability ability) {
       return "consists of clusters, and a centroid is the mean of all its members: it can't forget one";
     case ABILITY_FOLD_IN:
     case ABILITY_LIVE:
-      return "consists of clusters, which can't take in ratings that they were not trained on: train it anew";
+      return "consists of clusters, which can't take in ratings that they were not trained on: train it again";
     case ABILITY_EXPLAIN: return "can't explain its scores, which are not sums over a user's history";
     default:
       return shape->cluster_side == CLUSTER_ROWS

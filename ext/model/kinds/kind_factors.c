@@ -15,7 +15,7 @@ static const char *reason(const ModelShape *shape, Ability ability) {
     case ABILITY_FOLD_IN:
     case ABILITY_LIVE:
       return "can't take in ratings that it was not trained on: its algorithm has no way to fold them in; train it "
-             "anew";
+             "again";
     case ABILITY_EXPLAIN: return "can't explain its scores, which are not sums over a user's history";
     default: return NULL;
   }

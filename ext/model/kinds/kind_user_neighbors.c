@@ -5,10 +5,10 @@ static const char *reason(const ModelShape *shape, Ability ability) {
   (void)shape;
   switch (ability) {
     case ABILITY_SIMILAR_ITEMS:
-      return "keeps neighbours of users, not of items: ask user_similar(), or train knn_train with the option \"by\": "
-             "\"item\"";
+      return "keeps neighbours of users, not of items: ask user_similar(), or train a model by knn_train with the "
+             "option \"by\": \"item\"";
     case ABILITY_EXPLAIN:
-      return "can't explain its scores, which are what a user's neighbours did, and not sums over the user's own "
+      return "can't explain its scores, which are sums over what a user's neighbours did, not over the user's own "
              "history: user_similar() names these neighbours; scores of knn_train with \"by\": \"item\" can be "
              "explained";
     default: return NULL;

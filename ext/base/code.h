@@ -1,5 +1,5 @@
-/* What a function came to. The codes are SQLite's, so that they travel through unchanged (error.c holds the two against
- * each other), but whoever computes and does not talk to a database needs no SQLite to name them. */
+/* Result codes. They are SQLite's, so that they travel through unchanged (error.c asserts that both agree), but code
+ * that computes and never talks to a database needs no SQLite to name them. */
 #ifndef RECOMMEND_BASE_CODE_H
 #define RECOMMEND_BASE_CODE_H
 

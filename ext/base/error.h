@@ -1,4 +1,4 @@
-/* The one error idiom: a function returns an SQLite result code, and where it fails puts a sentence into an Error.
+/* The one error idiom: a function returns an SQLite result code, and where it fails it puts a sentence into an Error.
  *
  * The first message wins: a caller higher up that knows less does not overwrite it. Codes that SQLite gave us
  * (BUSY, READONLY, FULL, INTERRUPT, NOMEM) travel unchanged. */

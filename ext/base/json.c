@@ -1,4 +1,4 @@
-/* Texts as JSON has them: RFC 8259, section 7. */
+/* JSON string literals: see json.h. */
 #include "json.h"
 
 void json_append_text(sqlite3_str *json, const char *text, size_t size) {

@@ -1,4 +1,4 @@
-/* Texts as JSON has them. */
+/* JSON string literals: RFC 8259, section 7. */
 #ifndef RECOMMEND_BASE_JSON_H
 #define RECOMMEND_BASE_JSON_H
 

@@ -1,11 +1,11 @@
 /* Which of a source's columns is the user, the item, the rating and the timestamp.
  *
- * An option that names a column decides. Then, where both the user's and the item's column have names that leave no
- * doubt (column_names.h), names alone decide: where no column is named like a rating, there is none. An expression of a
- * SELECT that has no name stands for what its position says. Otherwise the columns are user, item, rating and timestamp
- * by position (but a timestamp that is named so may stand further behind), and what their names say against that is an
- * error, as is a column that is the table's primary key and would be the user or the item. Every error says what to
- * write. */
+ * An option that names a column decides. Then, where both the user's and the item's column have unmistakable names
+ * (column_names.h), names alone decide: where no column is named like a rating, there is none. A column of a SELECT
+ * that is an expression without a name is taken by its position. Otherwise the columns are user, item, rating and
+ * timestamp by position (but a timestamp that is named so may stand further behind), and what their names say against
+ * that is an error, as is a column that is the table's primary key and would be the user or the item. Every error says
+ * what to write. */
 #ifndef RECOMMEND_DATA_CHOOSE_COLUMNS_H
 #define RECOMMEND_DATA_CHOOSE_COLUMNS_H
 

@@ -4,8 +4,9 @@
  * Foursquare, RetailRocket, H&M, Netflix, Food.com, Steam, Online Retail) and of tables that applications and
  * object-relational mappers make (user_id, product_id, created_at). A word that often is something else is not among
  * them: value, count, date, id, name, title and text are in every table; an account, a client, a session, an author or
- * an event may be the user, the item or neither; "username" stands beside "user_id" as its text. Where a name is
- * missing, the position decides as it always has; where one is too many, a table that was understood is refused. */
+ * an event may be the user, the item or neither; "username" stands beside "user_id" as its text. A name that is missing
+ * from this list costs little, since the position then decides. A name too many would make the extension refuse tables
+ * that it could have understood. */
 #include "column_names.h"
 
 #include <string.h>

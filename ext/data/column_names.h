@@ -1,4 +1,4 @@
-/* What a column is, if its name leaves no doubt. */
+/* What a column holds (the user, the item, the rating or the timestamp), if its name is unmistakable. */
 #ifndef RECOMMEND_DATA_COLUMN_NAMES_H
 #define RECOMMEND_DATA_COLUMN_NAMES_H
 

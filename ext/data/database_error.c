@@ -1,4 +1,4 @@
-/* What SQLite said: see database_error.h. */
+/* SQLite's own errors: see database_error.h. */
 #include "database_error.h"
 
 int error_from_database(Error *error, sqlite3 *db, int code, const char *what) {

@@ -1,4 +1,4 @@
-/* What SQLite says of a failure, as an Error. */
+/* SQLite's own errors, as an Error. */
 #ifndef RECOMMEND_DATA_DATABASE_ERROR_H
 #define RECOMMEND_DATA_DATABASE_ERROR_H
 

@@ -1,4 +1,5 @@
-/* Dealing rows or users out into folds by uniform numbers, which their hashes are: evenly, however few there are. */
+/* Deals rows or users out into folds, in the order of their hashes: fold sizes differ by one at most, however few
+ * there are. */
 #ifndef RECOMMEND_DATA_DEAL_H
 #define RECOMMEND_DATA_DEAL_H
 

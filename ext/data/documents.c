@@ -1,4 +1,4 @@
-/* Reading what items are: see documents.h. */
+/* Reading the content of items: see documents.h. */
 #include "documents.h"
 
 #include <math.h>

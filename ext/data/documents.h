@@ -1,4 +1,4 @@
-/* From the rows of a source to what items are: (id, text…) to counts of terms, or (id, embedding) to vectors.
+/* From the rows of a source to the content of items: (id, text…) to counts of terms, or (id, embedding) to vectors.
  *
  * The source is read with one nested SELECT that is finalized before this returns. Items and terms are sorted by id:
  * the result depends on the order of rows only where an id occurs twice, and on the number of threads not at all. */

@@ -20,7 +20,7 @@ typedef struct Rows {
   DuplicatesRule rule; /* never DEFAULT */
   int timed;      /* the times are wanted as they are, NO_TIME where a row has none; else only what orders as they do */
   int with_times; /* chunks have times */
-  int times_ignored; /* a value of the column of times is none: none of them counts */
+  int times_ignored; /* some timestamp is not a number, so that no timestamp counts */
 } Rows;
 
 /* Reads a source into chunks, and into the interactions' dictionaries (not sorted yet), affinities and counts. On error

@@ -1,4 +1,4 @@
-/* A part of what was read, as if only that had been in the source: for validation, and where values are feedback. */
+/* A part of the interactions, as if the source had held nothing else: for validation, and where values are feedback. */
 #ifndef RECOMMEND_DATA_INTERACTIONS_SUBSET_H
 #define RECOMMEND_DATA_INTERACTIONS_SUBSET_H
 

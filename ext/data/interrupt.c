@@ -1,4 +1,4 @@
-/* The wish to stop: see interrupt.h. */
+/* How the wish to stop reaches the work: see interrupt.h. */
 #include "interrupt.h"
 
 #include <string.h>

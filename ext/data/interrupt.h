@@ -1,10 +1,10 @@
-/* The wish to stop, as SQLite knows it: sqlite3_interrupt (Ctrl-C in the shell) and progress handlers.
+/* How the wish to stop reaches the work: sqlite3_interrupt (Ctrl-C in the shell) and progress handlers.
  *
- * A progress handler runs, and an interrupt is noticed, only while a statement is stepped: so about every millisecond
- * of work one is. Handlers are called every so many opcodes, 1,000 of them in Datasette, and a host that sets a limit
- * of time counts on a query to run millions of them a second: so the statement, which reads nothing and allocates
- * nothing, is long enough to be worth some (see TICK_STEPS), and those that a block of work has missed are made up
- * for. SQLite counts on from one run to the next as long as the statement is kept. */
+ * SQLite calls a progress handler, and notices an interrupt, only while a statement is stepped: so about every
+ * millisecond of work one is stepped. Handlers are called every so many opcodes, 1,000 of them in Datasette, and a
+ * host that limits time this way expects a query to run millions of opcodes a second. So the statement, which reads
+ * nothing and allocates nothing, runs many opcodes (see TICK_STEPS), and after a block of work that took longer it is
+ * stepped as often as was missed. SQLite counts on from one run to the next as long as the statement is kept. */
 #ifndef RECOMMEND_DATA_INTERRUPT_H
 #define RECOMMEND_DATA_INTERRUPT_H
 

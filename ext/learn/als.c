@@ -300,7 +300,7 @@ static double train_rmse(const Als *als, const AlsLoss *loss) {
   return entries ? sqrt(loss->squared / (double)entries) : 0;
 }
 
-/* Turns a half-step's code, and numbers that are none, into the error that says so. */
+/* Turns a half-step's code, and factors that are not finite, into an error with a message. */
 static int check(const Als *als, int code, double loss, Error *error) {
   if (code != CODE_OK) return error_from_code(error, code);
   if (isfinite(loss)) return CODE_OK;

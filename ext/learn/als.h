@@ -4,8 +4,8 @@
  *   rating   Σ_observed (y − ŷ)² + Σ_rows n^ν (λ ‖factors‖² + λ_b bias²),         ŷ = mean + b_u + b_i + p·q
  *   ranking  Σ_observed c (t − ŷ)² + w₀ Σ_missing ŷ² + Σ_rows λ (n + w₀ N)^ν ‖factors‖²,  ŷ = p·q
  * with c = confidence + confidence_slope · |value|, n the observed cells of the row and N the size of the other side.
- * t = target + target_slope · value; of implicit feedback, which has the slope 0, t = target where the value is above 0
- * and 0 where it is not: a dislike is a cell that is missing for sure. */
+ * t = target + target_slope · value; of implicit feedback, which has the slope 0, t = target where the value is above
+ * 0, else 0: a dislike is treated as a missing cell, with the confidence of an entry. */
 #ifndef RECOMMEND_LEARN_ALS_H
 #define RECOMMEND_LEARN_ALS_H
 

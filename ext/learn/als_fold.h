@@ -1,5 +1,5 @@
 /* Folding in: one row of alternating least squares for somebody who was not there when the model was trained, and how
- * much of a prediction is owed to which entry. The loss, and what is meant by c, t, w₀, λ and ν, is in als.h; the
+ * much each entry contributes to a prediction. The loss, and what is meant by c, t, w₀, λ and ν, is in als.h; the
  * arithmetic is that of an exact half-step (als_row.c), so the row is what als_finish() would have made of it.
  *
  * Users and items are alike: "the row" is the one to be solved for, "the other side" what is given. */

@@ -1,4 +1,5 @@
-/* What the descents along one loss share: how factors begin, blocks of rows, and the loss itself.
+/* What sgd.c, adam.c, gradient.c and others that descend along one loss share: start values, blocks of rows, and the
+ * loss:
  *
  *     Σ_observed (y − ŷ)² + λ (‖p‖² + ‖q‖²) + λ_b (b_u² + b_i²),    ŷ = mean + b_u + b_i + p·q
  *

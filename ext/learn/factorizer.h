@@ -1,5 +1,5 @@
-/* What the ways to factorize a matrix have in common: they are made from the matrix and options of their own, fit epoch
- * by epoch, and hand over Factors. Each X.h declares X_create(), which fills in a Factorizer. */
+/* The interface of all algorithms that factorize a matrix: each is created from the matrix and its own options, fits
+ * epoch by epoch, and hands over Factors. Each X.h declares X_create(), which fills in a Factorizer. */
 #ifndef RECOMMEND_LEARN_FACTORIZER_H
 #define RECOMMEND_LEARN_FACTORIZER_H
 

@@ -36,7 +36,7 @@ typedef struct NeighborOptions {
   double bm25_k1, bm25_b;
   int rows_are_users; /* for adjusted cosine: whose mean it is */
   size_t size;        /* neighbours a row at most; SIZE_MAX: all above the threshold */
-  double threshold;   /* -1 … 1, only similarities above it; -1: all. Of 0 none, since it says nothing */
+  double threshold;   /* -1 … 1: only similarities above it; -1: all but those of 0, which say nothing */
   size_t most;        /* neighbours of all rows together; 0: any number */
   double shrinkage;   /* β ≥ 0: s becomes s n / (n + β), n the support */
   size_t min_support; /* common features at least; 0 counts as 1 */

@@ -1,10 +1,10 @@
 /* The nearest of every row: see neighbors.h.
  *
- * A similarity is that of both rows of a pair, so each pair is worked out once: label by label with the labels below
- * it, and offered to the best of both. Since any thread may come across a neighbour of any row, each thread keeps the
- * best of all rows that it has met; at the end they are brought together. Where so much is wanted that this would take
- * more memory than the matrix, each row is compared with all others instead and keeps only its own. The k best of a set
- * are the same in whatever order they come, so neither way nor the number of threads shows in the bytes.
+ * A similarity belongs to both rows of a pair, so each pair is computed once: each label with the labels below it, and
+ * the result is offered to the lists of both rows. Since any thread may come across a neighbour of any row, each thread
+ * keeps lists for all rows that it has met; at the end they are merged. Where these lists would take more memory than
+ * the matrix, each row is compared with all others instead and keeps only its own list. The k best of a set are the
+ * same in whatever order they come, so neither way nor the number of threads shows in the bytes.
  *
  * The sums of a row are turned into similarities from the first label to the last, or, where it meets few others, by
  * walking its features a second time. */

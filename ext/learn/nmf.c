@@ -5,9 +5,9 @@
  *
  *     p_f ← p_f · Σ_i y q_if / (Σ_i ŷ q_if + n λ p_f)
  *
- * and items likewise, single elements of sums over observed cells only, both sides from all factors as they were before
- * the epoch. What is zero stays so, and nothing becomes negative. A row's sums are over its own entries in their order:
- * any number of threads gives the same bytes. */
+ * and items likewise, element by element, with sums over observed cells only, and both sides computed from the factors
+ * as they were before the epoch. A factor that is zero stays zero, and none becomes negative. A row's sums are over its
+ * own entries in their order: any number of threads gives the same bytes. */
 #include "nmf.h"
 
 #include <math.h>

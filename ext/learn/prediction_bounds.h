@@ -1,4 +1,4 @@
-/* The lowest and the highest prediction of a factorization over all users × items, none of which is kept. */
+/* The lowest and the highest prediction of a factorization over all users × items, without storing any of them. */
 #ifndef RECOMMEND_LEARN_PREDICTION_BOUNDS_H
 #define RECOMMEND_LEARN_PREDICTION_BOUNDS_H
 

@@ -1,12 +1,12 @@
-/* Stochastic gradient descent on what users have and have not: see sampled.h.
+/* Stochastic gradient descent on the items that users have and don't have: see sampled.h.
  *
  * Threads must not meet in a row. As in Gemulla, Nijkamp, Haas & Sismanis, "Large-scale matrix factorization with
  * distributed stochastic gradient descent", KDD 2011, users and items are cut into parts, and an epoch is as many
- * rounds as there are parts, each round blocks that share neither users nor items. What a user has not is drawn from
- * the items of the block that is being learnt, uniformly, and drawn again where the user has it (a bounded number of
- * times, then there is no sample: a user who has all items teaches nothing). So that any two items meet, the items'
- * parts are drawn anew each epoch; that makes every item as likely to be drawn, but for those so popular that their own
- * part has more of the entries.
+ * rounds as there are parts, each round blocks that share neither users nor items. An item that the user does not have
+ * is drawn from the items of the block that is being learnt, uniformly, and drawn again where the user has it (a
+ * bounded number of times, then there is no sample: a user who has all items teaches nothing). So that any two items
+ * meet, the items' parts are drawn anew each epoch; that makes every item as likely to be drawn, but for those so
+ * popular that their own part has more of the entries.
  *
  * A block's samples are made when it is its turn, and learnt from in random order. Parts, samples and order follow from
  * the data, the seed and the epoch only: any number of threads gives the same bytes. A block waits for the two before

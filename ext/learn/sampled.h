@@ -1,5 +1,5 @@
-/* Learning from what users have and, drawn at random, from what they have not: what bpr.c and logistic.c share. How it
- * is done is at the top of sampled.c. */
+/* Learning from the items that users have and from randomly drawn items that they don't have: what bpr.c and
+ * logistic.c share. The method is at the top of sampled.c. */
 #ifndef RECOMMEND_LEARN_SAMPLED_H
 #define RECOMMEND_LEARN_SAMPLED_H
 

@@ -8,8 +8,9 @@
  * item_panel.h and their own. k lower bounds make a threshold, and an item whose upper bound is below it is not among
  * the k best. Those that are left are scored as always: the answer has the same bytes with the sieve and without.
  *
- * Nothing may pass unbounded: items that are not finite, or absurdly large, are kept; a query that is, or keeps too
- * many to be worth it (equal scores, as a query of zeros has), is given up, for the caller to do without the sieve. */
+ * Items that are not finite, or absurdly large, have no bound and always pass. A query that is so itself, or that lets
+ * too many items pass to be worth it (equal scores, as from a query of zeros), is given up, and the caller scores
+ * without the sieve. */
 #ifndef RECOMMEND_SCORE_ITEM_CODES_H
 #define RECOMMEND_SCORE_ITEM_CODES_H
 

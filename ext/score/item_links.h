@@ -1,5 +1,5 @@
-/* Items scored by what links them to the items of somebody's history: a sparse or dense matrix of weights, items ×
- * items.
+/* Items scored by weights between items: a score is the sum of the weights from the items of a history. The weights are
+ * a sparse or dense matrix, items × items.
  *
  *     score(history, i) = Σ_j x_j W[j][i]        x the weights of the history, 1 where there are none
  *

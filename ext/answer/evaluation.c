@@ -1,6 +1,5 @@
-/* Judging a model on ratings that it was not trained on: see evaluation.h. The formulas are at the top of
- * learn/metrics.c.
- */
+/* Evaluating a model on ratings that it was not trained on: see evaluation.h. The formulas are at the top of
+ * learn/metrics.c. */
 #include "evaluation.h"
 
 #include <math.h>

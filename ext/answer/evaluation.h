@@ -1,5 +1,5 @@
-/* Judging a model on ratings that it was not trained on: how far predicted ratings are off, and how good the lists are
- * that it would have recommended. */
+/* Evaluating a model on ratings that it was not trained on: how far its predicted ratings are off, and how good the
+ * lists are that it would have recommended. */
 #ifndef RECOMMEND_ANSWER_EVALUATION_H
 #define RECOMMEND_ANSWER_EVALUATION_H
 

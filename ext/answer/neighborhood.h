@@ -1,5 +1,5 @@
-/* The nearest users of a history that the model was not trained on. All histories are compared with it, as in training:
- * what a neighbour is in a model of users' neighbours, nobody but all users can tell. */
+/* The nearest users of a history that the model was not trained on. All histories are compared with it, as in
+ * training, since any user may turn out to be one of the nearest. */
 #ifndef RECOMMEND_ANSWER_NEIGHBORHOOD_H
 #define RECOMMEND_ANSWER_NEIGHBORHOOD_H
 

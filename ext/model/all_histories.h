@@ -1,5 +1,5 @@
-/* All that users did, in memory: what a model of users' neighbours answers from, and one that asks the nearest raters.
- * Loaded when first asked for, and again once any history has changed. */
+/* All histories in memory: models of user neighbours answer from them, and so do predictions with "neighbors":
+ * "raters". Loaded when first asked for, and again once any history has changed. */
 #ifndef RECOMMEND_MODEL_ALL_HISTORIES_H
 #define RECOMMEND_MODEL_ALL_HISTORIES_H
 

@@ -1,5 +1,5 @@
-/* A model that has been trained and is not stored: read like any other, to be judged before anybody decides to keep it.
- */
+/* A model that has been trained and is not stored: read like any other, so that it can be evaluated before it is
+ * decided whether to store it. */
 #ifndef RECOMMEND_MODEL_IN_MEMORY_H
 #define RECOMMEND_MODEL_IN_MEMORY_H
 

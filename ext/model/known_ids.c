@@ -1,4 +1,4 @@
-/* Whom a model knew: see known_ids.h. */
+/* Which users and items a model knew: see known_ids.h. */
 #include "known_ids.h"
 
 #include "store.h"

@@ -1,5 +1,5 @@
-/* Whom a model knew when a training that is to replace it began. A training reads its source and then holds no lock:
- * who is forgotten meanwhile must not come back with what it has read. */
+/* Which users and items a model knew when a training began that is to replace it. A training reads its source and then
+ * holds no lock: a user or item that is forgotten meanwhile must not come back with what the training has read. */
 #ifndef RECOMMEND_MODEL_KNOWN_IDS_H
 #define RECOMMEND_MODEL_KNOWN_IDS_H
 

@@ -1,5 +1,4 @@
-/* "svdpp", "nmf" and "svd": what there is beside ALS and the descents to predict ratings with; and svd, of implicit
- * feedback, to rank.
+/* "svdpp", "nmf" and "svd": the other factorizations that predict ratings; svd also ranks implicit feedback.
  *
  * The defaults were chosen on validation splits; with u a quarter of the ratings' range, those of svdpp and nmf make
  * the same model of ratings on another scale. */

@@ -1,8 +1,8 @@
-/* "bpr" and "logistic": rankings learnt from what users have and a sample of what they have not.
+/* "bpr" and "logistic": rankings learnt from the items that users have and a sample of those that they don't have.
  *
  * The defaults were chosen on validation splits (MovieLens 100K, 1M and latest-small, ratings of 4 and more). The more
- * there is to learn from, the less a sample's rows are penalised: with n entries of I users × J items, n̄ = n / √(I J)
- * of them (likes) a row, λ = c / n̄, but never more than MOST_REGULARIZATION. */
+ * entries a row has, the less each sample is penalised: with n likes of I users × J items, a row has n̄ = n / √(I J)
+ * of them on average, and λ = c / n̄, but never more than MOST_REGULARIZATION. */
 #include <math.h>
 
 #include "mf_learners.h"

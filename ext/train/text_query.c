@@ -1,4 +1,4 @@
-/* Texts as a model sees them: see text_query.h. */
+/* Texts as queries: see text_query.h. */
 #include "text_query.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* What a text, or a vector, is to a model of content. */
+/* A text, or a vector, as a query to a model of content. */
 #ifndef RECOMMEND_TRAIN_TEXT_QUERY_H
 #define RECOMMEND_TRAIN_TEXT_QUERY_H
 

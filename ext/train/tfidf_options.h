@@ -1,5 +1,5 @@
-/* The options of tfidf_train, which say what a text is to a model: read when it is trained, and again from the model
- * when a text is to be compared with it. */
+/* The options of tfidf_train, which say how a text becomes a vector: read when the model is trained, and again from
+ * the model when a text is compared with it. */
 #ifndef RECOMMEND_TRAIN_TFIDF_OPTIONS_H
 #define RECOMMEND_TRAIN_TFIDF_OPTIONS_H
 

@@ -1,8 +1,9 @@
 /* Table-valued functions: SELECT … FROM recommend(42, 10).
  *
- * A function is described by a TableFunction; table_function.c does the planning and the bookkeeping of DESIGN's
- * planner contract: an argument that can't be used yet makes the planner look for another order of the join, hidden
- * columns give back the arguments, a second run with the same arguments rewinds, rows come in order of `rank`. */
+ * A function is described by a TableFunction; table_function.c does the planning and the bookkeeping of the planner's
+ * contract (ext/README.md): an argument that can't be used yet makes the planner look for another order of the join,
+ * hidden columns give back the arguments, a second run with the same arguments rewinds, rows come in order of `rank`.
+ */
 #ifndef RECOMMEND_API_TABLE_FUNCTION_H
 #define RECOMMEND_API_TABLE_FUNCTION_H
 

@@ -1,4 +1,4 @@
--- Five products and five people: what items are, by their words, and what a person who bought some may like.
+-- Five products and five people: items are compared by their words, and a person gets what is like the things they bought.
 --
 --     $ sqlite3
 --     sqlite> .read examples/products.sql

@@ -1,4 +1,4 @@
--- A film catalogue that never was: 288 films, 3,000 viewers, some 164,000 ratings, the same on every machine.
+-- A made-up film catalogue: 288 films, 3,000 viewers, some 164,000 ratings, the same on every machine.
 --
 --     sqlite3 movies.db
 --     sqlite> .read sql/demo.sql

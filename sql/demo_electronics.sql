@@ -1,13 +1,13 @@
--- A file of reviews that nobody wrote, in the format of Amazon's customer reviews (TSV): reviews.tsv in the current
+-- A file of made-up reviews, in the format of Amazon's customer reviews (TSV): reviews.tsv in the current
 -- folder, the same on every machine, to be read by import_amazon_reviews_tsv.sql.
 --
 --     $ sqlite3
 --     sqlite> .parameter set :reviews 3000000
 --     sqlite> .read path/to/sql/demo_electronics.sql
 --
--- Without :reviews there are 100,000. Of 3,000,000 there are 2.1 million customers and 185,000 products: about seven
--- in ten reviews are the only one of their customer, a tenth as many customers as there are reviews come again, the
--- keenest hundreds of times; a product has 16 reviews, the best known ten thousand.
+-- Without :reviews there are 100,000. 3,000,000 reviews are of 185,000 products by 2.1 million customers: about seven in
+-- ten reviews are the only one of their customer; 300,000 customers come again, the keenest hundreds of times; a product
+-- has 16 reviews on average, the best known ten thousand.
 --
 -- What is hidden in it for a recommender to find: everyone who comes again has one of eight interests, six in ten of
 -- their reviews are of its products, and those they rate higher; some products are better, some customers kinder. And

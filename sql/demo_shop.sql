@@ -1,4 +1,4 @@
--- A music shop that never was: 240 products, 1,500 customers, 12,459 ratings, the same on every machine.
+-- A made-up music shop: 240 products, 1,500 customers, 12,459 ratings, the same on every machine.
 --
 --     sqlite3 shop.db
 --     sqlite> .read sql/demo_shop.sql

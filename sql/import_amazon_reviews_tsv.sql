@@ -10,7 +10,7 @@
 --     sqlite> .cd path/to/the/data
 --     sqlite> .read /path/to/sql/import_amazon_reviews_tsv.sql
 --
--- The file's size once more is needed in the folder for temporary files (SQLITE_TMPDIR, else /var/tmp or /tmp).
+-- As much room as the file takes is needed in the folder for temporary files (SQLITE_TMPDIR, else /var/tmp or /tmp).
 
 BEGIN;
 

@@ -1,6 +1,6 @@
 -- A rating matrix, CSV, into ratings(user, item, rating): a row for each user, a column for each item, as a spreadsheet
--- or pivot table has it. The first row has the items' names, the first column the users'; what stands where they meet
--- means nothing. An empty cell or -1 is no rating.
+-- or pivot table has it. The first row has the items' names, the first column the users'; the cell where they meet
+-- is ignored. An empty cell or -1 is no rating.
 --
 -- Run in the folder that holds the file as matrix.csv (a symbolic link will do, or edit the .import line), in the
 -- sqlite3 shell; with -bail it stops at the first error, and nothing is stored:

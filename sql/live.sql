@@ -19,16 +19,16 @@
 -- These triggers are TEMP: they last as long as the connection, so each connection that writes ratings reads this file
 -- after it has loaded the extension. What is written elsewhere reaches the model when it is trained again.
 --
--- REPLACE INTO and INSERT OR REPLACE delete a row without a word to any trigger, unless the connection says
+-- REPLACE INTO and INSERT OR REPLACE delete a row without running any trigger, unless the connection says
 --
 --     PRAGMA recursive_triggers = ON;
 --
--- It can do without where a row only ever takes the place of one of the same user and item.
+-- That is not needed where a row only ever replaces one of the same user and item.
 --
--- As in training, rows are left out whose user, item or rating is NULL or ''. A rating that is no number makes the
--- statement fail. A conflict clause of that statement, as in UPDATE OR IGNORE ratings …, rules in the triggers too, and
--- over their own: so they UPDATE what is there, and INSERT only what is not, which no clause can turn into something
--- else. (A model of content knows no new items: with INSERT OR IGNORE below, they are left out.)
+-- As in training, rows are left out whose user, item or rating is NULL or ''. A rating that is not a number makes the
+-- statement fail. A conflict clause of that statement, as in UPDATE OR IGNORE ratings …, holds in the triggers too, and
+-- overrides their own clauses: so they UPDATE a pair that is there, and INSERT only one that is not, which no clause can
+-- change. (A model of content can't learn new items: with INSERT OR IGNORE below, they are left out.)
 
 CREATE TEMP TRIGGER rating_added AFTER INSERT ON ratings
 BEGIN

@@ -1,6 +1,6 @@
 -- Triggers that keep a model of events up to date: purchases, plays, visits, where a user and an item meet as often as
--- they like. Whenever an event comes, goes or changes, its pair is counted anew from the table, in the transaction that
--- does it: so the model holds what training would read, whatever happened before. For tables with one row for each
+-- they like. Whenever an event comes, goes or changes, its pair is counted again from the table, in the same
+-- transaction: so the model holds what training would read, whatever happened before. For tables with one row for each
 -- user and item, live.sql is shorter.
 --
 --     $ sqlite3 shop.db
@@ -21,14 +21,14 @@
 -- These triggers are TEMP: they last as long as the connection, so each connection that writes events reads this file
 -- after it has loaded the extension. What is written elsewhere reaches the model when it is trained again.
 --
--- REPLACE INTO and INSERT OR REPLACE delete a row without a word to any trigger, and the pair that it was of would not
--- be counted anew, unless the connection says
+-- REPLACE INTO and INSERT OR REPLACE delete a row without running any trigger, and the pair of that row would not be
+-- counted again, unless the connection says
 --
 --     PRAGMA recursive_triggers = ON;
 --
--- As in training, rows are left out whose customer, product or quantity is NULL or '', and a sum of 0 is none for a
--- model of counts. A conflict clause of the statement, as in UPDATE OR IGNORE purchases …, rules in the triggers too,
--- and over their own: so they UPDATE what is there, and INSERT only what is not.
+-- As in training, rows are left out whose customer, product or quantity is NULL or '', and a sum of 0 removes the
+-- pair from a model of counts. A conflict clause of the statement, as in UPDATE OR IGNORE purchases …, holds in the
+-- triggers too, and overrides their own clauses: so they UPDATE a pair that is there, and INSERT only one that is not.
 
 -- A pair's events are looked for each time:
 CREATE INDEX IF NOT EXISTS purchases_of_pair ON purchases(customer, product);

@@ -27,7 +27,8 @@ int choose_columns(sqlite3 *db, const Source *source, const SourceColumns *colum
  * ran out. */
 char *chosen_columns_json(const SourceColumns *columns, const ChosenColumns *chosen);
 
-/* Lists the columns whose names say nothing: "quantity", "price". NULL where there are none. SQLITE_OK or SQLITE_NOMEM.
+/* Lists the columns whose names don't tell what they hold: "quantity", "price". NULL where there are none. SQLITE_OK or
+ * SQLITE_NOMEM.
  */
 int columns_unread(const SourceColumns *columns, char **list);
 

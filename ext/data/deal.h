@@ -8,7 +8,7 @@
 
 #include "../base/cancel.h"
 
-/* What is not dealt out. */
+/* The fold of what is not dealt out. */
 enum { DEAL_NONE = 255, DEAL_MOST_FOLDS = 254 };
 
 /* What is dealt out: each thing has a number in [0, 1), or NaN if it is to be left alone, and gets a fold or DEAL_NONE.

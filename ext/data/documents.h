@@ -46,9 +46,9 @@ typedef struct Documents {
 
 /* A value that is a JSON array or object counts as the strings in it; any other as text. Runs of words (n-grams) reach
  * neither from a column to the next nor from a string to the next. Vectors are float32 BLOBs (little-endian) or JSON
- * arrays of numbers; NULL and '' are none.
- * Errors: SQLITE_MISMATCH for a BLOB as text or a vector that is none, which name the row; SQLITE_CONSTRAINT for an id
- * that occurs twice under SAME_ID_ERROR; SQLITE_TOOBIG for 2^31 items or terms. On error nothing is kept. */
+ * arrays of numbers; NULL and '' mean that there is no vector.
+ * Errors: SQLITE_MISMATCH for a BLOB as text or a value that is not a vector, which name the row; SQLITE_CONSTRAINT for
+ * an id that occurs twice under SAME_ID_ERROR; SQLITE_TOOBIG for 2^31 items or terms. On error nothing is kept. */
 int documents_read(sqlite3 *db, const Source *source, const DocumentOptions *options, Documents *documents,
                    const Cancel *cancel, Error *error);
 
@@ -58,7 +58,7 @@ void documents_free(Documents *documents); /* cleared memory is fine; leaves it 
  * least 1; 0 where it is NULL or ''; -1 where it is neither; -2 where memory ran out. */
 int vector_from_value(sqlite3_value *value, float **vector, int *dimensions);
 
-/* Calls `visit` for each string in a JSON array or object, in order, or for the text itself where it is none.
+/* Calls `visit` for each string in a JSON array or object, in order, or for the text itself where it is neither.
  * Returns what `visit` does, or SQLITE_NOMEM. */
 int flatten_json(const char *text, size_t size, int (*visit)(void *context, const char *text, size_t size),
                  void *context);

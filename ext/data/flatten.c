@@ -13,7 +13,7 @@ static const char *skip_space(const char *text, const char *end) {
   return text;
 }
 
-/* The array or object that the text is, wholly; NULL where it is none (or memory ran out within cJSON, whose allocator
+/* The array or object that the whole text is; NULL where it is neither (or memory ran out within cJSON, whose allocator
  * is its own). */
 static cJSON *parse(const char *text, size_t size, char open, char other) {
   const char *end = text + size, *first = skip_space(text, end), *behind = NULL;

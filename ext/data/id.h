@@ -22,7 +22,7 @@ typedef struct Id {
   uint32_t size; /* bytes of text or blob */
   union {
     int64_t integer;
-    double real; /* never one that an integer could stand for */
+    double real; /* never a whole number of 64 bits, which is an ID_INTEGER */
     const void *bytes;
   } as;
 } Id;
@@ -49,7 +49,7 @@ int id_from_column(sqlite3_stmt *statement, int column, Id *id);
 /* The same after giving the value a column's affinity: '42' becomes 42 for a numeric one, 42 becomes '42' for text. */
 int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id);
 
-/* Whether an integer of 64 bits can stand for the number; then it is put into `whole`. */
+/* Whether the number is a whole number of 64 bits; then it is put into `whole`. */
 int real_is_whole(double real, int64_t *whole);
 
 int id_compare(const Id *a, const Id *b); /* < 0, 0, > 0 */

@@ -97,8 +97,8 @@ static int is_whole_time(sqlite3_value *value, double number, int64_t *time) {
   return *time != NO_TIME;
 }
 
-/* The row's time, or what orders as it does. An error is set where the value is none: in a column that is not named,
- * and of which only the order is asked, nothing counts any more. */
+/* The row's time, or a number that sorts as it does. An error is set where the value is not a time: in a column that is
+ * not named, and of which only the order is asked, nothing counts any more. */
 static int64_t read_time(Reader *reader, const Id *user, const Id *item, sqlite3_value *value) {
   static const char advice[] =
       "dates as text can be turned into numbers by a SELECT with unixepoch(…); another column can be named with the "

@@ -18,8 +18,9 @@ typedef struct Rows {
   size_t chunk_count;
   size_t kept;         /* rows in the chunks */
   DuplicatesRule rule; /* never DEFAULT */
-  int timed;      /* the times are wanted as they are, NO_TIME where a row has none; else only what orders as they do */
-  int with_times; /* chunks have times */
+  int timed; /* the times are wanted as they are, NO_TIME where a row has none; else only numbers that sort as the times
+                do */
+  int with_times;    /* chunks have times */
   int times_ignored; /* some timestamp is not a number, so that no timestamp counts */
 } Rows;
 
@@ -30,7 +31,7 @@ int rows_read(sqlite3 *db, const Source *source, const InteractionOptions *optio
 
 void rows_free(Rows *rows); /* cleared memory is fine; leaves no chunks, and the flags as they are */
 
-/* Does a key name its row, where there is more to it than its value? */
+/* Do the sort keys hold the row's number (to find its time by), and not its value? */
 static inline int rows_are_numbered(const Rows *rows) { return rows->timed || rows->with_times; }
 
 static inline size_t rows_in_chunk(const Rows *rows, size_t chunk) {

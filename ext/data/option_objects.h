@@ -5,7 +5,8 @@
 #include "options.h"
 
 /* Parts the members of `json` (NULL or '': none) into those that `options` name and the others; members that are named
- * in `both` ("seed|threads") go into both. SQLITE_ERROR with a message where it is no object, or has a name twice. */
+ * in `both` ("seed|threads") go into both. SQLITE_ERROR with a message where it is not an object, or has a name twice.
+ */
 int options_part(const char *caller, const char *json, const Option *options, size_t count, const char *both,
                  char **named, char **others, Error *error);
 
@@ -18,7 +19,7 @@ char *options_object(const char *key, const char *text);
 /* The members of `base`, and those of `more` in their place or behind them. NULL where memory ran out. */
 char *options_merge(const char *base, const char *more);
 
-/* Takes the member `key` out: its number into *value, and *found = 1; SQLITE_ERROR where it is no number. *json is
+/* Takes the member `key` out: its number into *value, and *found = 1; SQLITE_ERROR where it is not a number. *json is
  * replaced. */
 int options_take_number(const char *caller, char **json, const char *key, double *value, int *found, Error *error);
 

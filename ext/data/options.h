@@ -66,7 +66,7 @@ typedef struct Option {
 int options_parse(const char *caller, const char *json, const Option *options, size_t count, void *target,
                   Error *error);
 
-/* The error of options_parse where the object, which must be valid, has a member that no option is named like. */
+/* The error of options_parse where the object, which must be valid, has a member that is not an option's name. */
 int options_check_names(const char *caller, const char *json, const Option *options, size_t count, Error *error);
 
 /* An error that names the option and who reads it, where the object, which must have been parsed without one, has an

@@ -57,7 +57,7 @@ typedef struct MfLearner {
   int (*create)(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
   /* Appends the head's resolved options, as members of a JSON object, the first without a comma before it. */
   void (*describe)(const MfPlan *plan, sqlite3_str *json);
-  /* … and those that no head has of its own, each with a comma before it; NULL: there are none. */
+  /* … and those that all heads share, each with a comma before it; NULL: there are none. */
   void (*describe_all)(const MfOptions *options, sqlite3_str *json);
 } MfLearner;
 

@@ -10,7 +10,7 @@
 #include "ranking_holdout.h"
 #include "start_values.h"
 
-#define FAR 10        /* times the loss where nothing is known */
+#define FAR 10        /* times the loss of a model that knows nothing */
 #define LOST 1e6      /* times it, amid the training: there are starts that overshoot */
 #define ROUNDING 1e-6 /* of it */
 

@@ -194,7 +194,7 @@ static int64_t count_dislikes(const SparseMatrix *cells) {
   return count;
 }
 
-/* Feedback of 0 is none. */
+/* Feedback of 0 says nothing: it is no entry. */
 static int drop_zeros(Training *training, const Source *source, Error *error) {
   const SparseMatrix *cells = &training->data.by_user;
   int code = SQLITE_OK;

@@ -70,7 +70,8 @@ int training_check(const TrainRequest *request, SourceNeeds *needs, Error *error
  * much later. To be freed by known_free in either case. */
 int training_known(Connection *connection, const TrainRequest *request, Known *known, Error *error);
 
-/* What is trained on less the dislikes: data.by_user itself where there are none. Lives as long as the training. */
+/* What is trained on, without the dislikes: data.by_user itself where nobody dislikes anything. Lives as long as the
+ * training. */
 int training_likes(Training *training, const SparseMatrix **likes, Error *error);
 
 /* While the training begins: does an option that is given come from the database file? -1 where memory ran out. */

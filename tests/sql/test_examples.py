@@ -3,6 +3,7 @@ document prints below a query is what the shell prints. Links between documents 
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 import tempfile
 import unittest
@@ -145,6 +146,20 @@ class Examples(unittest.TestCase):
                 if not file.exists() or (heading and heading not in headings(file)):
                     lost.append((path, target, heading))
         self.assertEqual(lost, [])
+
+    def test_every_function_is_in_the_reference(self):
+        """… with its arguments: `recommend(` or, for a table without arguments, `recommend_models`."""
+        text = (ROOT / "ext/api/README.md").read_text(encoding="utf-8")
+        lists = "SELECT DISTINCT name FROM pragma_function_list UNION SELECT name FROM pragma_module_list"
+        db = support.connect()
+        names = {name for name, in db.execute(lists)}
+        db.close()
+        plain = sqlite3.connect(":memory:")
+        names -= {name for name, in plain.execute(lists)}
+        plain.close()
+        internal = {"recommend_collect", "recommend_connection"}
+        self.assertIn("recommend_explain", names)
+        self.assertEqual([name for name in sorted(names - internal) if not re.search(rf"\b{name}\b", text)], [])
 
     def test_length_of_the_readme(self):
         lines = (ROOT / "README.md").read_text(encoding="utf-8").count("\n")

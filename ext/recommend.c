@@ -33,32 +33,41 @@ static int pin_library(void) {
 }
 
 static int register_everything(sqlite3 *db) {
+  static int (*const of_connection[])(Connection * connection) = {
+      model_table_register,              /* the module recommender */
+      train_functions_register,          /* mf_train, tfidf_train … */
+      recommend_retrain_register,        /* recommend_retrain */
+      recommend_user_register,           /* recommend */
+      recommend_all_register,            /* recommend_all */
+      recommend_for_register,            /* recommend_for */
+      recommend_users_register,          /* recommend_users */
+      item_similar_register,             /* item_similar */
+      item_similar_all_register,         /* item_similar_all */
+      user_similar_register,             /* user_similar */
+      recommend_neighbors_register,      /* recommend_neighbors */
+      recommend_forget_register,         /* recommend_forget */
+      recommend_explain_register,        /* recommend_explain */
+      recommend_history_register,        /* recommend_history */
+      predict_register,                  /* predict */
+      recommend_models_register,         /* recommend_models */
+      recommend_factors_register,        /* recommend_factors */
+      tfidf_cosine_register,             /* tfidf_cosine */
+      tfidf_vector_register,             /* tfidf_vector */
+      tfidf_search_register,             /* tfidf_search */
+      recommend_clusters_register,       /* recommend_clusters */
+      recommend_describe_register,       /* recommend_describe */
+      recommend_evaluate_register,       /* recommend_evaluate */
+      recommend_cross_validate_register, /* recommend_cross_validate */
+      recommend_grid_search_register,    /* recommend_grid_search */
+  };
   Connection *connection = NULL;
   /* First functions: amid a statement SQLite refuses to replace one, and then nothing has been replaced. */
   int code = source_register(db); /* how sources are read */
   if (code == SQLITE_OK) code = connection_create(db, &connection);
-  if (code == SQLITE_OK) code = recommend_split_register(db);           /* recommend_split */
-  if (code == SQLITE_OK) code = recommend_vector_register(db);          /* recommend_vector, recommend_dot … */
-  if (code == SQLITE_OK) code = model_table_register(connection);       /* the module recommender */
-  if (code == SQLITE_OK) code = train_functions_register(connection);   /* mf_train, tfidf_train */
-  if (code == SQLITE_OK) code = recommend_retrain_register(connection); /* recommend_retrain */
-  if (code == SQLITE_OK) code = recommend_user_register(connection);    /* recommend, recommend_all */
-  if (code == SQLITE_OK) code = recommend_for_register(connection);     /* recommend_for */
-  if (code == SQLITE_OK) code = item_similar_register(connection); /* item_similar, user_similar, recommend_users */
-  if (code == SQLITE_OK) code = recommend_neighbors_register(connection);      /* recommend_neighbors */
-  if (code == SQLITE_OK) code = recommend_forget_register(connection);         /* recommend_forget */
-  if (code == SQLITE_OK) code = recommend_explain_register(connection);        /* recommend_explain */
-  if (code == SQLITE_OK) code = recommend_history_register(connection);        /* recommend_history */
-  if (code == SQLITE_OK) code = item_similar_all_register(connection);         /* item_similar_all */
-  if (code == SQLITE_OK) code = predict_register(connection);                  /* predict */
-  if (code == SQLITE_OK) code = recommend_models_register(connection);         /* recommend_models, recommend_factors */
-  if (code == SQLITE_OK) code = tfidf_cosine_register(connection);             /* tfidf_cosine, tfidf_vector */
-  if (code == SQLITE_OK) code = tfidf_search_register(connection);             /* tfidf_search */
-  if (code == SQLITE_OK) code = recommend_clusters_register(connection);       /* recommend_clusters */
-  if (code == SQLITE_OK) code = recommend_describe_register(connection);       /* recommend_describe */
-  if (code == SQLITE_OK) code = recommend_evaluate_register(connection);       /* recommend_evaluate */
-  if (code == SQLITE_OK) code = recommend_cross_validate_register(connection); /* recommend_cross_validate */
-  if (code == SQLITE_OK) code = recommend_grid_search_register(connection);    /* recommend_grid_search */
+  if (code == SQLITE_OK) code = recommend_split_register(db);  /* recommend_split */
+  if (code == SQLITE_OK) code = recommend_vector_register(db); /* recommend_vector, recommend_dot … */
+  for (size_t i = 0; i < sizeof of_connection / sizeof *of_connection && code == SQLITE_OK; i++)
+    code = of_connection[i](connection);
   /* Last: recommend_version() says that all of it is there. */
   if (code == SQLITE_OK) code = recommend_version_register(db); /* recommend_debug, recommend_version */
   if (connection) connection_release(connection);

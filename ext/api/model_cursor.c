@@ -328,11 +328,7 @@ int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
   int seen = column == COLUMN_RATING || column == COLUMN_SEEN ? history_find(&cursor->history, item, &rating) : 0;
   switch (column) {
     case COLUMN_USER: sqlite3_result_value(context, cursor->user_id); break;
-    case COLUMN_ITEM: {
-      Id id = dictionary_id(&cursor->reading.items->ids, item);
-      id_result(context, &id);
-      break;
-    }
+    case COLUMN_ITEM: result_id(context, &cursor->reading.items->ids, item); break;
     case COLUMN_SCORE: sqlite3_result_double(context, ranking_score(&cursor->ranking)); break;
     case COLUMN_PREDICTION: return result_prediction(cursor, item, context);
     case COLUMN_RATING:

@@ -7,30 +7,28 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../data/interrupt.h"
 #include "../model/model_scorer.h"
-#include "../model/resumable_read.h"
 #include "../model/store.h"
+#include "arguments.h"
+#include "block_rows.h"
 #include "register.h"
-#include "table_function.h"
 
 enum { COLUMN_USER, COLUMN_RANK, COLUMN_ITEM, COLUMN_SCORE };
 enum { MOST_USERS = 64 * STORE_CHUNK }; /* in a block */
 
 typedef struct Everyone {
+  BlockRows rows; /* members are users */
   Reading reading;
-  size_t k;
+  size_t k, block; /* `block` is how many users a full block has */
   Interrupt interrupt;
   /* the current block */
-  size_t first, block; /* users first … first + users.count - 1; `block` is the size of a full one */
   ModelUsers users;
   Popularity *popularity; /* where one of them is blank */
   Scored *best;           /* users.count × k */
   size_t *found;
-  size_t user, row; /* where in it */
 } Everyone;
 
-static void leave_block(Everyone *state) {
+static void recommend_all_leave(Everyone *state) {
   users_free(&state->users);
   popularity_release(state->popularity);
   state->popularity = NULL;
@@ -63,9 +61,8 @@ static int rank_block(Everyone *state, Error *error) {
     for (size_t user = 0; user < users->count; user++)
       excluded[user] = (Excluded){users->history[user].item, users->history[user].count};
     Queries queries = users_queries(state->reading.items, users, sparse);
-    code = scorer_top_k(&scorer, &queries, excluded, state->k, state->best, state->found, parallel_threads(0),
-                        &state->interrupt.cancel);
-    error_from_code(error, code);
+    code = error_from_code(error, scorer_top_k(&scorer, &queries, excluded, state->k, state->best, state->found,
+                                               parallel_threads(0), &state->interrupt.cancel));
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
     if (users->blank[user])
@@ -77,101 +74,63 @@ static int rank_block(Everyone *state, Error *error) {
   return code;
 }
 
-/* Reads and ranks the users from state->first on. */
-static int all_enter_block(Everyone *state, Error *error) {
+/* Reads and ranks the users from rows.first on. */
+static int recommend_all_enter(TableCall *call, Error *error) {
+  Everyone *state = call->state;
   Model *model = NULL;
-  leave_block(state);
-  state->user = state->row = 0;
+  recommend_all_leave(state);
   int code = reading_resume(&state->reading, &model, error);
   if (code != SQLITE_OK) return code;
-  code = model_users(model, state->reading.items, state->first, state->block, USERS_WITH_IDS | USERS_WITH_HISTORIES,
-                     &state->users, error);
+  code = model_users(model, state->reading.items, state->rows.first, state->block,
+                     USERS_WITH_IDS | USERS_WITH_HISTORIES, &state->users, error);
   if (code == SQLITE_OK && state->users.count && memchr(state->users.blank, 1, state->users.count))
     code = model_popularity(model, state->reading.items, &state->popularity, error);
   model_end(model);
-  return code == SQLITE_OK ? rank_block(state, error) : code;
-}
-
-/* To the next user who has a row, if the current one has none left. */
-static int all_seek_row(Everyone *state, Error *error) {
-  int code = SQLITE_OK;
-  while (code == SQLITE_OK) {
-    if (state->user < state->users.count) {
-      if (state->row < state->found[state->user]) return SQLITE_OK;
-      state->user++;
-      state->row = 0;
-    } else if (state->users.count == 0) {
-      return SQLITE_OK; /* behind the last block */
-    } else {
-      state->first += state->users.count;
-      code = all_enter_block(state, error);
-    }
-  }
+  if (code == SQLITE_OK) code = rank_block(state, error);
+  if (code == SQLITE_OK) state->rows.count = state->users.count;
   return code;
 }
 
-static int all_rewind_rows(TableCall *call, Error *error) {
-  Everyone *state = call->state;
-  state->first = 0;
-  int code = all_enter_block(state, error);
-  return code == SQLITE_OK ? all_seek_row(state, error) : code;
+static size_t recommend_all_length(const TableCall *call, size_t user) {
+  return ((const Everyone *)call->state)->found[user];
 }
 
-static int all_start(TableCall *call, Error *error) {
+static int recommend_all_start(TableCall *call, Error *error) {
   Everyone *state = call->state;
-  int64_t k = 0;
-  Model *model = NULL;
   connection_interrupt(call->connection, &state->interrupt);
-  int code = argument_k(call, 0, &k, error);
-  if (code == SQLITE_OK)
-    code =
-        connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[1], &model, error);
-  if (code == SQLITE_OK) code = reading_start(&state->reading, call->connection, model, error);
-  if (code != SQLITE_OK) return code;
-  code = model_require(model, state->reading.items, ABILITY_RECOMMEND, call->function->name, error);
+  int64_t k = argument_k(call, 0, error);
+  Model *model = argument_reading(call, 1, ABILITY_RECOMMEND, &state->reading, error);
+  if (!model) return error->code;
+  int code = model_require(model, state->reading.items, ABILITY_RECOMMEND, call->function->name, error);
   model_end(model);
   if (code != SQLITE_OK) return code;
   size_t items = state->reading.items->ids.count;
   state->k = k < (int64_t)items ? (size_t)k : items;
   state->block = store_block(state->k, MOST_USERS);
-  return all_rewind_rows(call, error);
+  state->rows = (BlockRows){.enter = recommend_all_enter, .length = recommend_all_length};
+  return block_rows_begin(call, error);
 }
-
-static int all_next(TableCall *call, Error *error) {
-  Everyone *state = call->state;
-  state->row++;
-  return all_seek_row(state, error);
-}
-
-static int all_at_end(const TableCall *call) { return ((const Everyone *)call->state)->users.count == 0; }
 
 /* What the scores of the current user are beyond those of the items. */
 static double user_offset(const Everyone *state) {
   const float *offset = state->users.offset[state->reading.items->shape.score_head];
-  return offset && !state->users.blank[state->user] ? (double)offset[state->user] : 0;
+  return offset && !state->users.blank[state->rows.member] ? (double)offset[state->rows.member] : 0;
 }
 
-static void all_column(const TableCall *call, sqlite3_context *context, int which) {
+static void recommend_all_column(const TableCall *call, sqlite3_context *context, int which) {
   const Everyone *state = call->state;
-  const Scored *entry = &state->best[state->user * state->k + state->row];
-  Id id;
+  const Scored *entry = &state->best[state->rows.member * state->k + state->rows.row];
   switch (which) {
-    case COLUMN_USER:
-      id = dictionary_id(&state->users.ids, state->user);
-      id_result(context, &id);
-      break;
-    case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->row + 1); break;
-    case COLUMN_ITEM:
-      id = dictionary_id(&state->reading.items->ids, entry->index);
-      id_result(context, &id);
-      break;
+    case COLUMN_USER: result_id(context, &state->users.ids, state->rows.member); break;
+    case COLUMN_RANK: sqlite3_result_int64(context, (sqlite3_int64)state->rows.row + 1); break;
+    case COLUMN_ITEM: result_id(context, &state->reading.items->ids, entry->index); break;
     case COLUMN_SCORE: sqlite3_result_double(context, (double)entry->score + user_offset(state)); break;
   }
 }
 
-static void all_end(TableCall *call) {
+static void recommend_all_end(TableCall *call) {
   Everyone *state = call->state;
-  leave_block(state);
+  recommend_all_leave(state);
   reading_end(&state->reading);
   interrupt_end(&state->interrupt);
   *state = (Everyone){0};
@@ -187,12 +146,10 @@ static const TableFunction recommend_all_function = {
     .rows = 1e6,
     .cost = 1e7,
     .state_size = sizeof(Everyone),
-    .start = all_start,
-    .rewind = all_rewind_rows,
-    .next = all_next,
-    .at_end = all_at_end,
-    .column = all_column,
-    .end = all_end,
+    .start = recommend_all_start,
+    .column = recommend_all_column,
+    .end = recommend_all_end,
+    BLOCK_ROWS_FUNCTION,
 };
 
 int recommend_all_register(Connection *connection) {

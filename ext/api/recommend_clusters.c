@@ -2,9 +2,8 @@
  * order of id. Clusters are numbered from 0. */
 #include "../model/cluster_rows.h"
 
-#include "../model/resumable_read.h"
+#include "arguments.h"
 #include "register.h"
-#include "table_function.h"
 
 typedef struct ClusterList {
   Reading reading;
@@ -13,7 +12,7 @@ typedef struct ClusterList {
   sqlite3_value *id; /* of the current row, if its member is a user */
 } ClusterList;
 
-static int read_id(TableCall *call, Error *error) {
+static int read_member(TableCall *call, Error *error) {
   ClusterList *list = call->state;
   Model *model = NULL;
   sqlite3_value_free(list->id);
@@ -28,31 +27,26 @@ static int read_id(TableCall *call, Error *error) {
 
 static int clusters_start(TableCall *call, Error *error) {
   ClusterList *list = call->state;
-  Model *model = NULL;
-  int code =
-      connection_model(call->connection, call->function->name, ABILITY_CLUSTERS, call->argument[0], &model, error);
-  if (code == SQLITE_OK) code = reading_start(&list->reading, call->connection, model, error);
-  if (code != SQLITE_OK) return code;
+  Model *model = argument_reading(call, 0, ABILITY_CLUSTERS, &list->reading, error);
+  if (!model) return error->code;
   const ModelShape *shape = &list->reading.items->shape;
-  code = model_require(model, list->reading.items, ABILITY_CLUSTERS, call->function->name, error);
+  int code = model_require(model, list->reading.items, ABILITY_CLUSTERS, call->function->name, error);
   if (code == SQLITE_OK) code = model_clusters(model, list->reading.items, &list->clusters, error);
   model_end(model);
   if (code != SQLITE_OK) return code;
   list->of_items = shape->cluster_side == CLUSTER_ITEMS;
   call->rows = (int64_t)list->clusters.members;
-  return read_id(call, error);
+  return read_member(call, error);
 }
 
 static void clusters_column(const TableCall *call, sqlite3_context *context, int which) {
   const ClusterList *list = call->state;
   switch (which) {
     case 0:
-      if (list->of_items) {
-        Id id = dictionary_id(&list->reading.items->ids, (size_t)call->row);
-        id_result(context, &id);
-      } else {
+      if (list->of_items)
+        result_id(context, &list->reading.items->ids, (size_t)call->row);
+      else
         sqlite3_result_value(context, list->id);
-      }
       break;
     case 1: sqlite3_result_int64(context, list->clusters.cluster[call->row]); break;
     case 2: sqlite3_result_double(context, (double)list->clusters.distance[call->row]); break;
@@ -77,8 +71,8 @@ static const TableFunction clusters_function = {
     .cost = 5000,
     .state_size = sizeof(ClusterList),
     .start = clusters_start,
-    .rewind = read_id,
-    .next = read_id,
+    .rewind = read_member,
+    .next = read_member,
     .column = clusters_column,
     .end = clusters_end,
 };

@@ -11,8 +11,8 @@
 #include "../base/memory.h"
 #include "../data/option_objects.h"
 #include "../train/experiment.h"
+#include "arguments.h"
 #include "register.h"
-#include "table_function.h"
 
 typedef struct CrossOptions {
   ExperimentOptions trial;
@@ -34,7 +34,7 @@ typedef struct CrossState {
 } CrossState;
 
 /* Folds as the third argument has them. */
-static int deal(TableCall *call, CrossState *state, Error *error) {
+static int deal_folds_given(TableCall *call, CrossState *state, Error *error) {
   sqlite3_value *folds = call->argument[ARGUMENT_FOLDS];
   const char *name = call->function->name;
   int64_t count = 0;
@@ -72,11 +72,12 @@ static void cross_validate_clear(CrossState *state) {
 
 static int cross_validate_start(TableCall *call, Error *error) {
   CrossState *state = call->state;
-  const char *name = call->function->name, *json = NULL;
+  const char *name = call->function->name;
   char *own = NULL;
   cross_validate_clear(state);
   experiment_set_defaults(&state->options.trial);
-  int code = argument_text(call, ARGUMENT_OPTIONS, &json, error);
+  const char *json = argument_text(call, ARGUMENT_OPTIONS, error);
+  int code = error->code;
   if (code == SQLITE_OK)
     code =
         options_part(name, json, cross_options, CROSS_OPTIONS, EXPERIMENT_SHARED, &own, &state->trainer_options, error);
@@ -90,7 +91,7 @@ static int cross_validate_start(TableCall *call, Error *error) {
     code = experiment_check_names(&state->trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
   if (code == SQLITE_OK) code = experiment_check_options(&state->trial, state->trainer_options, error);
   if (code == SQLITE_OK) code = experiment_read(&state->trial, error);
-  if (code == SQLITE_OK) code = deal(call, state, error);
+  if (code == SQLITE_OK) code = deal_folds_given(call, state, error);
   if (code == SQLITE_OK && !(state->results = memory_alloc_zero((size_t)state->trial.folds, sizeof *state->results)))
     code = error_no_memory(error);
   call->rows = state->trial.wanted = state->trial.folds;

@@ -16,9 +16,8 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../data/source.h"
+#include "arguments.h"
 #include "register.h"
-#include "table_function.h"
 
 /* Hashes that were seen: open addressing, 0 is a free place. */
 typedef struct HashSet {
@@ -148,15 +147,12 @@ static int scan(TableCall *call, const SourceColumns *columns, Error *error) {
 }
 
 static int describe_start(TableCall *call, Error *error) {
-  const char *name = call->function->name, *text = NULL;
   Source source = {0};
   SourceColumns columns = {0};
-  int code = argument_text(call, 0, &text, error);
-  if (code == SQLITE_OK && !text)
-    code = error_set(error, SQLITE_ERROR, "%s: the source is missing: call it as %s", name, call->function->usage);
-  if (code == SQLITE_OK) code = source_resolve(call->connection->db, text, name, &source, error);
-  if (code == SQLITE_OK) code = source_columns(call->connection->db, &source, name, &columns, error);
-  if (code == SQLITE_OK && take_columns(call->state, &columns) != SQLITE_OK) code = error_no_memory(error);
+  argument_source(call, 0, &source, error);
+  int code = error->code;
+  if (code == SQLITE_OK) code = source_columns(call->connection->db, &source, call->function->name, &columns, error);
+  if (code == SQLITE_OK) code = error_from_code(error, take_columns(call->state, &columns));
   if (code == SQLITE_OK) code = scan(call, &columns, error);
   if (code == SQLITE_OK) call->rows = columns.count;
   source_columns_free(&columns);

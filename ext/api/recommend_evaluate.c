@@ -3,6 +3,7 @@
  * Predicted ratings are compared with the source's; and for each of the source's users the model's items, less those
  * the user has already, are ranked and compared with what the user went on to like. The formulas are at the top of
  * learn/metrics.c; each row of the answer says in words what it is. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -10,9 +11,8 @@
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interactions_subset.h"
-#include "../data/interrupt.h"
+#include "arguments.h"
 #include "register.h"
-#include "table_function.h"
 
 typedef struct EvaluateOptions {
   OptionColumn user, item, rating, timestamp;
@@ -61,8 +61,9 @@ typedef struct Evaluation {
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
-static void add_row(Evaluation *evaluation, const char *metric, int k, double value, int64_t n,
-                    const char *definition) {
+static void add_metric(Evaluation *evaluation, const char *metric, int k, double value, int64_t n,
+                       const char *definition) {
+  assert(evaluation->count < MOST_ROWS);
   evaluation->rows[evaluation->count++] = (EvaluateRow){metric, k, n ? value : NAN, n, definition};
 }
 
@@ -70,13 +71,13 @@ static void describe_ratings(Evaluation *evaluation, const Judge *judge) {
   const RatingErrors *errors = &judge->errors;
   double n = (double)errors->count;
   if (judge_predicts(judge)) {
-    add_row(evaluation, "rmse", 0, rating_rmse(errors), errors->count, "square root of the mean squared error");
-    add_row(evaluation, "mae", 0, errors->absolutes / n, errors->count, "mean absolute error");
-    add_row(evaluation, "accuracy", 0, (double)errors->within / n, errors->count,
-            "share of predictions within 0.5 of the rating");
+    add_metric(evaluation, "rmse", 0, rating_rmse(errors), errors->count, "square root of the mean squared error");
+    add_metric(evaluation, "mae", 0, errors->absolutes / n, errors->count, "mean absolute error");
+    add_metric(evaluation, "accuracy", 0, (double)errors->within / n, errors->count,
+               "share of predictions within 0.5 of the rating");
   }
   int64_t cells = (int64_t)judge->data->by_user.start[judge->data->by_user.rows];
-  add_row(
+  add_metric(
       evaluation, "unknown", 0, (double)judge->unknown_rows, cells,
       judge->options->cold_start == COLD_ESTIMATE
           ? "ratings whose user or item the model does not know: estimated from the biases, and never found in a list"
@@ -105,44 +106,39 @@ static void describe_lists(Evaluation *evaluation, const Judge *judge) {
       const char *definition = described[i].definition;
       if (described[i].metric == METRIC_RECALL && protocol->recall_by_shorter)
         definition = "relevant items among the first k / min(k, relevant items), mean over users";
-      add_row(evaluation, described[i].name, protocol->k[slot],
-              scores->sum[described[i].metric][slot] / (double)scores->users, scores->users, definition);
+      add_metric(evaluation, described[i].name, protocol->k[slot],
+                 scores->sum[described[i].metric][slot] / (double)scores->users, scores->users, definition);
     }
     size_t covered = 0;
     for (size_t item = 0; item < items; item++) covered += judge->recommended[item] >> slot & 1;
-    add_row(evaluation, "coverage", protocol->k[slot], (double)covered / (double)known, (int64_t)known,
-            "share of the model's items that are among the first k of some user");
+    add_metric(evaluation, "coverage", protocol->k[slot], (double)covered / (double)known, (int64_t)known,
+               "share of the model's items that are among the first k of some user");
   }
-  add_row(evaluation, "auc", 0, scores->auc / (double)scores->auc_users, scores->auc_users,
-          "share of (relevant, other) pairs of candidates in the right order, ties half, mean over users");
+  add_metric(evaluation, "auc", 0, scores->auc / (double)scores->auc_users, scores->auc_users,
+             "share of (relevant, other) pairs of candidates in the right order, ties half, mean over users");
 }
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
 /* How the source is to be read: by the affinities of the model's ids, '42' being user 42, and as the model's own was.
  */
-static int choose_reading(TableCall *call, InteractionOptions *reading, int *feedback, Error *error) {
-  Model *model = NULL;
+static void choose_reading(TableCall *call, InteractionOptions *reading, int *feedback, Error *error) {
   ModelItems *items = NULL;
-  int code =
-      connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[0], &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &items, error);
-  if (code != SQLITE_OK) return code;
+  Model *model = argument_model(call, 0, ABILITY_RECOMMEND, &items, error);
+  if (!model) return;
   reading->user_as = items->user_affinity;
   reading->item_as = items->item_affinity;
   reading->counts = shape_is_counts(&items->shape);
   *feedback = shape_is_feedback(&items->shape);
   model_end(model);
   items_release(items);
-  return SQLITE_OK;
 }
 
-static int read_source(TableCall *call, const EvaluateOptions *options, const Cancel *cancel, Interactions *data,
-                       Error *error) {
-  const char *name = call->function->name, *text = NULL;
+static void read_ratings(TableCall *call, const EvaluateOptions *options, const Cancel *cancel, Interactions *data,
+                         Error *error) {
   Source source = {0};
   InteractionOptions reading = {
-      .caller = name,
+      .caller = call->function->name,
       .user = options->user.name,
       .item = options->item.name,
       .rating = options->rating.name,
@@ -151,18 +147,34 @@ static int read_source(TableCall *call, const EvaluateOptions *options, const Ca
       .implicit = options->rating.is_null,
       .threads = parallel_threads(options->judge.threads),
   };
-  int feedback = 0, code = choose_reading(call, &reading, &feedback, error);
-  if (code == SQLITE_OK) code = argument_text(call, 1, &text, error);
-  if (code == SQLITE_OK && !text)
-    code = error_set(error, SQLITE_ERROR, "%s: the source is missing: call it as %s", name, call->function->usage);
-  if (code == SQLITE_OK) code = source_resolve(call->connection->db, text, name, &source, error);
-  if (code == SQLITE_OK) code = interactions_read(call->connection->db, &source, &reading, data, cancel, error);
-  if (code == SQLITE_OK && feedback) code = error_from_code(error, interactions_drop_zeros(data, cancel));
+  int feedback = 0;
+  choose_reading(call, &reading, &feedback, error);
+  argument_source(call, 1, &source, error);
+  if (!error->code) interactions_read(call->connection->db, &source, &reading, data, cancel, error);
+  if (!error->code && feedback) error_from_code(error, interactions_drop_zeros(data, cancel));
   source_free(&source);
-  return code;
 }
 
-static void options_free(EvaluateOptions *options) {
+static void parse_options(const TableCall *call, EvaluateOptions *options, Error *error) {
+  const char *name = call->function->name, *json = argument_text(call, 2, error);
+  if (error->code || options_parse(name, json, evaluate_options, sizeof evaluate_options / sizeof *evaluate_options,
+                                   options, error) != SQLITE_OK)
+    return;
+  const OptionUse use = {"k|threshold|exclude_seen|recall", options->judge.lists,
+                         "of lists, not with \"lists\": false"};
+  options_check_uses(name, json, &use, 1, error);
+}
+
+/* Judges the model as it is now: the source may have been a query that took its time. */
+static void judge_model(TableCall *call, EvaluateOptions *options, Judge *judge, Error *error) {
+  Model *model = argument_model(call, 0, ABILITY_RECOMMEND, &judge->items, error);
+  if (!model) return;
+  if (options->judge.cold_start < 0) options->judge.cold_start = judge->items->shape.estimate;
+  judge_run(judge, model, error);
+  model_end(model);
+}
+
+static void evaluate_options_free(EvaluateOptions *options) {
   sqlite3_free(options->user.name);
   sqlite3_free(options->item.name);
   sqlite3_free(options->rating.name);
@@ -176,36 +188,21 @@ static int evaluate_start(TableCall *call, Error *error) {
   Interrupt interrupt;
   Interactions data = {0};
   Judge judge = {.options = &options.judge, .data = &data, .cancel = &interrupt.cancel};
-  Model *model = NULL;
-  const char *json = NULL;
   connection_interrupt(call->connection, &interrupt);
   progress_say(&interrupt.progress, "%s", call->function->name);
-  int code = argument_text(call, 2, &json, error);
-  if (code == SQLITE_OK)
-    code = options_parse(call->function->name, json, evaluate_options,
-                         sizeof evaluate_options / sizeof *evaluate_options, &options, error);
-  const OptionUse use = {"k|threshold|exclude_seen|recall", options.judge.lists, "of lists, not with \"lists\": false"};
-  if (code == SQLITE_OK) code = options_check_uses(call->function->name, json, &use, 1, error);
-  if (code == SQLITE_OK) code = read_source(call, &options, &interrupt.cancel, &data, error);
-  if (code == SQLITE_OK)
-    code =
-        connection_model(call->connection, call->function->name, ABILITY_RECOMMEND, call->argument[0], &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &judge.items, error);
-  if (code == SQLITE_OK) {
-    if (options.judge.cold_start < 0) options.judge.cold_start = judge.items->shape.estimate;
-    code = judge_run(&judge, model, error);
-    model_end(model);
-  }
-  if (code == SQLITE_OK) {
+  parse_options(call, &options, error);
+  read_ratings(call, &options, &interrupt.cancel, &data, error);
+  judge_model(call, &options, &judge, error);
+  if (!error->code) {
     describe_ratings(evaluation, &judge);
     if (options.judge.lists) describe_lists(evaluation, &judge);
     call->rows = evaluation->count;
   }
   judge_free(&judge);
   interactions_free(&data);
-  options_free(&options);
+  evaluate_options_free(&options);
   interrupt_end(&interrupt);
-  return code;
+  return error->code;
 }
 
 static void evaluate_column(const TableCall *call, sqlite3_context *context, int which) {

@@ -9,9 +9,8 @@
 #include "../answer/fold_in.h"
 #include "../base/memory.h"
 #include "../data/choose_columns.h"
-#include "../data/interrupt.h"
 #include "../data/source.h"
-#include "../model/resumable_read.h"
+#include "arguments.h"
 #include "recommendation_list.h"
 #include "register.h"
 
@@ -42,8 +41,8 @@ static int add_liked(LikedList *list, uint32_t item, double rating) {
 
 /* One row: an item, and a rating where there is a second column. Unknown items, and those without a rating, say
  * nothing. */
-static int take_row(const TableCall *call, const ModelItems *items, sqlite3_stmt *statement, LikedList *list,
-                    Error *error) {
+static int take_liked(const TableCall *call, const ModelItems *items, sqlite3_stmt *statement, LikedList *list,
+                      Error *error) {
   Id id;
   double rating = 1;
   int there = id_from_value_as(sqlite3_column_value(statement, 0), items->item_affinity, &id);
@@ -133,18 +132,17 @@ static int as_history(const ModelShape *shape, LikedList *list, History *history
 
 static int read_profile(TableCall *call, const ModelItems *items, History *history, Error *error) {
   sqlite3 *db = call->connection->db;
-  const char *text = NULL;
   sqlite3_stmt *statement = NULL;
   LikedList list = {0};
   *history = (History){0};
-  int code = argument_text(call, 0, &text, error);
-  if (code != SQLITE_OK || !text) return code;
-  code = prepare_profile(call, text, &list, &statement, error);
+  const char *text = argument_text(call, 0, error);
+  if (!text) return error->code;
+  int code = prepare_profile(call, text, &list, &statement, error);
   if (code == SQLITE_OK) {
     int stepped;
     list.with_ratings = sqlite3_column_count(statement) > 1;
     while (code == SQLITE_OK && (stepped = sqlite3_step(statement)) != SQLITE_DONE)
-      code = stepped == SQLITE_ROW ? take_row(call, items, statement, &list, error)
+      code = stepped == SQLITE_ROW ? take_liked(call, items, statement, &list, error)
                                    : error_from_database(error, db, stepped, call->function->name);
   }
   sqlite3_finalize(statement);
@@ -180,14 +178,15 @@ static int fold_profile(const Reading *reading, Recommendation *state, const His
   return code;
 }
 
-static int rank(TableCall *call, const Reading *reading, Recommendation *state, const Cancel *cancel, Error *error) {
+static int rank_for_profile(TableCall *call, const Reading *reading, Recommendation *state, const Cancel *cancel,
+                            Error *error) {
   ModelItems *items = state->items;
   ModelUser user = {0};
   History history = {0};
   int code = read_profile(call, items, &history, error);
   if (code == SQLITE_OK && rate_liked(items, &history) != SQLITE_OK) code = error_no_memory(error);
   if (code == SQLITE_OK) code = fold_profile(reading, state, &history, &user, cancel, error);
-  int given = call->argument[0] && sqlite3_value_type(call->argument[0]) != SQLITE_NULL;
+  int given = argument_is_given(call, 0);
   if (user.blank && reading->users == 0) given = 0; /* nothing is known, and nothing is popular */
   if (code == SQLITE_OK && given) code = recommendation_rank(call, user.blank ? NULL : &user, &history, cancel, error);
   history_free(&history);
@@ -197,29 +196,26 @@ static int rank(TableCall *call, const Reading *reading, Recommendation *state, 
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
-static int for_start(TableCall *call, Error *error) {
+static int recommend_for_start(TableCall *call, Error *error) {
   Recommendation *state = call->state;
-  Model *model = NULL;
   Interrupt interrupt;
   Reading reading = {0};
-  int code = argument_k(call, 1, &state->k, error);
-  if (code == SQLITE_OK)
-    code = connection_model(call->connection, call->function->name, ABILITY_FOLD_IN, call->argument[2], &model, error);
-  if (code == SQLITE_OK) code = reading_start(&reading, call->connection, model, error);
-  if (code == SQLITE_OK) {
+  state->k = argument_k(call, 1, error);
+  Model *model = argument_reading(call, 2, ABILITY_FOLD_IN, &reading, error);
+  if (model) {
     state->items = reading.items;
     state->items->references++;
-    code = model_require(model, state->items, ABILITY_FOLD_IN, call->function->name, error);
+    model_require(model, state->items, ABILITY_FOLD_IN, call->function->name, error);
     /* The items are all that is needed; and the profile may be a query that asks this very model. */
     model_end(model);
   }
-  if (code == SQLITE_OK) {
+  if (!error->code) {
     connection_interrupt(call->connection, &interrupt);
-    code = rank(call, &reading, state, &interrupt.cancel, error);
+    rank_for_profile(call, &reading, state, &interrupt.cancel, error);
     interrupt_end(&interrupt);
   }
   reading_end(&reading);
-  return code;
+  return error->code;
 }
 
 static const TableFunction recommend_for_function = {
@@ -227,7 +223,7 @@ static const TableFunction recommend_for_function = {
     .schema = "CREATE TABLE x(" RECOMMENDATION_COLUMNS ", _profile BLOB HIDDEN, _k HIDDEN, _model HIDDEN)",
     .usage = "recommend_for(profile, k [, model])",
     .flags = TABLE_FUNCTION_DIRECT_ONLY,
-    .start = for_start,
+    .start = recommend_for_start,
     RECOMMENDATION_FUNCTION,
 };
 

@@ -12,8 +12,8 @@
 #include "../base/memory.h"
 #include "../data/option_objects.h"
 #include "../train/experiment.h"
+#include "arguments.h"
 #include "register.h"
-#include "table_function.h"
 
 #define METRIC_CHOICES "rmse|mae|accuracy|precision|recall|map|ndcg|mrr|hit_rate|auc"
 
@@ -191,14 +191,14 @@ static void grid_search_clear(GridState *state) {
 }
 
 static int read_options(TableCall *call, GridState *state, Error *error) {
-  const char *name = call->function->name, *json = NULL, *grid = NULL;
+  const char *name = call->function->name, *json = argument_text(call, ARGUMENT_OPTIONS, error),
+             *grid = argument_text(call, ARGUMENT_GRID, error);
   char *own = NULL;
   experiment_set_defaults(&state->options.trial);
   state->options.validation = NAN;
   state->options.metric = -1;
   state->options.stream = 1;
-  int code = argument_text(call, ARGUMENT_OPTIONS, &json, error);
-  if (code == SQLITE_OK) code = argument_text(call, ARGUMENT_GRID, &grid, error);
+  int code = error->code;
   if (code == SQLITE_OK && !grid)
     code = error_set(error, SQLITE_ERROR,
                      "%s: the grid must be a JSON object of lists, as in '{\"rank\": [16, 32], \"regularization\": "

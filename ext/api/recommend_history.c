@@ -2,8 +2,8 @@
  *
  * Oldest first, where histories are timed ("history": "timed"): by timestamp, those of one time in the order they came,
  * and last those without a timestamp. Elsewhere in order of item, and the timestamp is NULL. */
+#include "arguments.h"
 #include "register.h"
-#include "table_function.h"
 
 enum { HISTORY_POSITION, HISTORY_ITEM, HISTORY_RATING, HISTORY_TIMESTAMP, HISTORY_HELD_OUT };
 
@@ -12,46 +12,39 @@ typedef struct Remembered {
   History history;
 } Remembered;
 
-static int remember(TableCall *call, Model *model, Error *error) {
+/* What the model remembers; it has begun. */
+static void remember(TableCall *call, Model *model, Error *error) {
   Remembered *state = call->state;
   Id id;
   uint32_t user = 0;
   int found = 0;
-  int there = id_from_value_as(call->argument[0], state->items->user_affinity, &id);
-  int code = there < 0 ? error_no_memory(error) : SQLITE_OK;
-  if (there > 0) code = model_user_index(model, &id, &user, &found, error);
-  if (code == SQLITE_OK && found) code = model_history(model, state->items, user, &state->history, error);
+  if (!argument_user(call, 0, state->items, &id, error)) return; /* NULL: no rows */
+  int code = model_user_index(model, &id, &user, &found, error);
+  if (code == SQLITE_OK && found) model_history(model, state->items, user, &state->history, error);
   call->rows = (int64_t)state->history.count;
-  return code;
 }
 
 static int history_start(TableCall *call, Error *error) {
   Remembered *state = call->state;
   const char *caller = call->function->name;
-  Model *model = NULL;
-  int code = connection_model(call->connection, caller, ABILITY_RECOMMEND, call->argument[1], &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &state->items, error);
-  if (code != SQLITE_OK) return code;
-  code = model_require(model, state->items, ABILITY_RECOMMEND, caller, error);
+  Model *model = argument_model(call, 1, ABILITY_RECOMMEND, &state->items, error);
+  if (!model) return error->code;
+  int code = model_require(model, state->items, ABILITY_RECOMMEND, caller, error);
   if (code == SQLITE_OK && state->items->shape.history == HISTORY_NONE)
-    code = error_set(error, SQLITE_ERROR, "%s: model \"%s\" keeps no histories: train it without \"history\": false",
-                     caller, model_name(model).name);
-  if (code == SQLITE_OK) code = remember(call, model, error);
+    error_set(error, SQLITE_ERROR, "%s: model \"%s\" keeps no histories: train it without \"history\": false", caller,
+              model_name(model).name);
+  remember(call, model, error);
   model_end(model);
-  return code;
+  return error->code;
 }
 
 static void history_column(const TableCall *call, sqlite3_context *context, int which) {
   const Remembered *state = call->state;
   const History *history = &state->history;
   size_t place = history->order ? history->order[call->row] : (size_t)call->row;
-  Id id;
   switch (which) {
     case HISTORY_POSITION: sqlite3_result_int64(context, call->row + 1); break;
-    case HISTORY_ITEM:
-      id = dictionary_id(&state->items->ids, history->item[place]);
-      id_result(context, &id);
-      break;
+    case HISTORY_ITEM: result_id(context, &state->items->ids, history->item[place]); break;
     case HISTORY_RATING: sqlite3_result_double(context, (double)history_rating(history, place)); break;
     case HISTORY_TIMESTAMP:
       if (history->time && history->time[place] != NO_TIME) sqlite3_result_int64(context, history->time[place]);

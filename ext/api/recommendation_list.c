@@ -51,13 +51,9 @@ int recommendation_at_end(const TableCall *call) {
 
 void recommendation_column(const TableCall *call, sqlite3_context *context, int which) {
   const Recommendation *state = call->state;
-  Id id;
   switch (which) {
     case RECOMMENDATION_RANK: sqlite3_result_int64(context, call->row + 1); break;
-    case RECOMMENDATION_ITEM:
-      id = dictionary_id(&state->items->ids, ranking_item(&state->ranking));
-      id_result(context, &id);
-      break;
+    case RECOMMENDATION_ITEM: result_id(context, &state->items->ids, ranking_item(&state->ranking)); break;
     case RECOMMENDATION_SCORE: sqlite3_result_double(context, ranking_score(&state->ranking)); break;
     case RECOMMENDATION_REASON:
       sqlite3_result_text(context, state->popular ? "popular" : "model", -1, SQLITE_STATIC);

@@ -371,28 +371,3 @@ int table_function_register_copy(Connection *connection, const TableFunction *fu
   *made = *function;
   return register_function(connection, made, made);
 }
-
-int argument_k(const TableCall *call, int argument, int64_t *k, Error *error) {
-  return argument_count(call, argument, "k", INT64_MAX, k, error);
-}
-
-int argument_count(const TableCall *call, int argument, const char *name, int64_t otherwise, int64_t *count,
-                   Error *error) {
-  sqlite3_value *value = call->argument[argument];
-  *count = otherwise;
-  if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  if (value_is_whole(value, count) && *count >= 0) return SQLITE_OK;
-  Id shown;
-  char text[ID_FORMAT_SIZE];
-  if (id_from_value(value, &shown) < 0) return error_no_memory(error);
-  return error_set(error, SQLITE_ERROR, "%s: %s must be a whole number from 0, not %s: call it as %s",
-                   call->function->name, name, id_format(&shown, text), call->function->usage);
-}
-
-int argument_text(const TableCall *call, int argument, const char **text, Error *error) {
-  sqlite3_value *value = call->argument[argument];
-  *text = NULL;
-  if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  *text = (const char *)sqlite3_value_text(value);
-  return *text ? SQLITE_OK : error_no_memory(error);
-}

@@ -73,14 +73,4 @@ int table_function_register(Connection *connection, const TableFunction *functio
  * points to must live as long as the connection. */
 int table_function_register_copy(Connection *connection, const TableFunction *function);
 
-/* k: a whole number from 0, INT64_MAX where it is not given or NULL. */
-int argument_k(const TableCall *call, int argument, int64_t *k, Error *error);
-
-/* Another whole number from 0; `otherwise` where it is not given or NULL. */
-int argument_count(const TableCall *call, int argument, const char *name, int64_t otherwise, int64_t *count,
-                   Error *error);
-
-/* A text argument, or NULL where it is not given or NULL. */
-int argument_text(const TableCall *call, int argument, const char **text, Error *error);
-
 #endif

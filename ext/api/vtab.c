@@ -2,7 +2,6 @@
 #include "vtab.h"
 
 #include "../base/memory.h"
-#include "../data/id.h"
 
 int vtab_report(sqlite3_vtab *vtab, Error *error) {
   int code = error->code;
@@ -19,6 +18,11 @@ void scalar_report(sqlite3_context *context, Error *error) {
   if (error->message) sqlite3_result_error(context, error->message, -1);
   sqlite3_result_error_code(context, error->code);
   error_clear(error);
+}
+
+void result_id(sqlite3_context *context, const Dictionary *ids, size_t index) {
+  Id id = dictionary_id(ids, index);
+  id_result(context, &id);
 }
 
 int value_is_whole(sqlite3_value *value, int64_t *whole) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../data/database_error.h"
+#include "../data/dictionary.h"
 
 /* Hands an error over, first the message, then the code, and clears it. From a virtual table's method, which returns
  * the code: */
@@ -18,6 +19,9 @@ enum { FUNCTION_RESULT_SUBTYPE = 0x1000000 };
 
 /* From a scalar function: */
 void scalar_report(sqlite3_context *context, Error *error);
+
+/* One of a dictionary's ids as the result. */
+void result_id(sqlite3_context *context, const Dictionary *ids, size_t index);
 
 /* A whole number, however it comes: 3, 3.0 (JavaScript and R bind every number as a REAL) or '3'. 0: it is none. */
 int value_is_whole(sqlite3_value *value, int64_t *whole);

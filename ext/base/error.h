@@ -1,7 +1,17 @@
 /* The one error idiom: a function returns an SQLite result code, and where it fails it puts a sentence into an Error.
  *
  * The first message wins: a caller higher up that knows less does not overwrite it. Codes that SQLite gave us
- * (BUSY, READONLY, FULL, INTERRUPT, NOMEM) travel unchanged. */
+ * (BUSY, READONLY, FULL, INTERRUPT, NOMEM) travel unchanged.
+ *
+ * A function that takes an Error and returns no code, but what it has made or nothing at all, is a step: where an error
+ * is recorded already it does nothing, and returns 0 or NULL. So steps are written one after another, and who has
+ * called them looks at error->code once, before anything that must not happen after a failure:
+ *
+ *     int64_t k = argument_k(call, 1, error);
+ *     Model *model = argument_model(call, 2, ABILITY_RECOMMEND, &items, error);
+ *     if (!model) return error->code;
+ *
+ * A code that a step was given by a function without an Error is recorded by error_from_code, so that none is lost. */
 #ifndef RECOMMEND_BASE_ERROR_H
 #define RECOMMEND_BASE_ERROR_H
 

@@ -36,6 +36,8 @@ static int register_everything(sqlite3 *db) {
   static int (*const of_connection[])(Connection * connection) = {
       model_table_register,              /* the module recommender */
       train_functions_register,          /* mf_train, tfidf_train … */
+      recommend_trainers_register,       /* recommend_trainers */
+      recommend_options_register,        /* recommend_options */
       recommend_retrain_register,        /* recommend_retrain */
       recommend_user_register,           /* recommend */
       recommend_all_register,            /* recommend_all */

@@ -14,6 +14,8 @@ int recommend_version_loaded(sqlite3 *db, int *loaded, char **why);
 int recommend_split_register(sqlite3 *db);
 int recommend_vector_register(sqlite3 *db);
 int train_functions_register(Connection *connection); /* X_train of every family */
+int recommend_trainers_register(Connection *connection);
+int recommend_options_register(Connection *connection);
 int recommend_retrain_register(Connection *connection);
 int recommend_user_register(Connection *connection);
 int recommend_all_register(Connection *connection);

@@ -74,8 +74,9 @@ static int open_reader(TextFunctions *functions, Error *error) {
   if (functions->reader) return SQLITE_OK;
   ContentOptions options = {0};
   Dictionary none;
-  content_set_defaults(&options.common);
-  int code = content_rules(&options, "tfidf_cosine", &functions->rules, &none, error);
+  int code = trainer_parse(&tfidf_trainer, "tfidf_cosine", NULL, &options.common, error);
+  if (code != SQLITE_OK) return code;
+  code = content_rules(&options, "tfidf_cosine", &functions->rules, &none, error);
   functions->rules.stop_words = NULL; /* and there are none */
   if (code == SQLITE_OK)
     code = term_reader_open(&functions->reader, functions->connection->db, &functions->rules, "tfidf_cosine", error);

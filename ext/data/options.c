@@ -1,6 +1,7 @@
 /* JSON options: see options.h. Parsed by cJSON, whose numbers are doubles: no id ever passes through here. */
 #include "options.h"
 
+#include <assert.h>
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdint.h>
@@ -28,9 +29,17 @@ const char *options_nearest(const char *word, const Option *options, size_t coun
 
 /* ---- choices ----------------------------------------------------------------------------------------------------- */
 
-char *options_choice(const char *choices, int index) {
+/* Where choice number `index` of "a|b|c" begins; *length is its own. */
+static const char *choice_at(const char *choices, int index, int *length) {
   for (; index > 0; index--) choices = strchr(choices, '|') + 1;
-  return sqlite3_mprintf("%.*s", (int)strcspn(choices, "|"), choices);
+  *length = (int)strcspn(choices, "|");
+  return choices;
+}
+
+char *options_choice(const char *choices, int index) {
+  int length;
+  const char *choice = choice_at(choices, index, &length);
+  return sqlite3_mprintf("%.*s", length, choice);
 }
 
 static int find_choice(const char *choices, const char *text) {
@@ -51,16 +60,21 @@ static int is_literal(const char *choice, size_t length) {
   return 0;
 }
 
-/* "null|a|b" as a sentence has it: null, "a", "b". NULL where memory ran out. */
-static char *quote_choices(const char *choices) {
-  sqlite3_str *text = sqlite3_str_new(NULL);
-  for (;;) {
+/* "null|a|b" as a sentence has it: null, "a", "b". */
+static void append_choices(const char *choices, sqlite3_str *text) {
+  for (;; choices++) {
     size_t n = strcspn(choices, "|");
     sqlite3_str_appendf(text, is_literal(choices, n) ? "%.*s" : "\"%.*s\"", (int)n, choices);
-    if (!choices[n]) break;
+    choices += n;
+    if (!*choices) return;
     sqlite3_str_appendall(text, ", ");
-    choices += n + 1;
   }
+}
+
+/* The same as a text; NULL where memory ran out. */
+static char *quote_choices(const char *choices) {
+  sqlite3_str *text = sqlite3_str_new(NULL);
+  append_choices(choices, text);
   return sqlite3_str_finish(text);
 }
 
@@ -220,6 +234,104 @@ static int take(const char *caller, const Option *option, const cJSON *value, vo
   return SQLITE_OK;
 }
 
+/* ---- defaults ---------------------------------------------------------------------------------------------------- */
+
+/* None is given, and a rule will say. */
+static void leave_open(const Option *option, void *to) {
+  switch (option->type) {
+    case OPTION_NUMBER: *(double *)to = NAN; break;
+    case OPTION_BY_HEAD: ((double *)to)[0] = ((double *)to)[1] = NAN; break;
+    case OPTION_INTEGER:
+    case OPTION_BOOLEAN:
+    case OPTION_CHOICE: *(int *)to = OPTION_NOT_GIVEN; break;
+    default: break; /* NULL */
+  }
+}
+
+static int set_default(const Option *option, void *to, Error *error) {
+  if (option->rule) leave_open(option, to);
+  if (!option->otherwise) return SQLITE_OK;
+  cJSON *value = cJSON_Parse(option->otherwise);
+  int code = value ? take("a default", option, value, to, error) : error_no_memory(error);
+  assert(code != SQLITE_ERROR); /* the table is wrong */
+  cJSON_Delete(value);
+  return code;
+}
+
+/* One head was given a number, and the other was not. */
+static int fill_heads(const Option *option, double heads[2], Error *error) {
+  double otherwise[2] = {NAN, NAN};
+  int code = set_default(option, otherwise, error);
+  for (int head = 0; head < 2; head++)
+    if (isnan(heads[head])) heads[head] = otherwise[head];
+  return code;
+}
+
+int options_set_defaults(const char *json, const Option *options, size_t count, void *target, Error *error) {
+  cJSON *given = json && *json ? cJSON_Parse(json) : NULL;
+  int code = !given && json && *json ? error_no_memory(error) : SQLITE_OK;
+  for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
+    void *to = (char *)target + options[i].offset;
+    if (!cJSON_GetObjectItemCaseSensitive(given, options[i].name))
+      code = set_default(&options[i], to, error);
+    else if (options[i].type == OPTION_BY_HEAD)
+      code = fill_heads(&options[i], to, error);
+  }
+  cJSON_Delete(given);
+  return code;
+}
+
+/* ---- for people -------------------------------------------------------------------------------------------------- */
+
+void options_describe(const Option *options, size_t count, const void *target, sqlite3_str *json) {
+  for (size_t i = 0; i < count; i++) {
+    const Option *option = &options[i];
+    const void *at = (const char *)target + option->offset;
+    int length;
+    if (option->type == OPTION_NUMBER && !isnan(*(const double *)at))
+      sqlite3_str_appendf(json, ",\"%s\":%!.15g", option->name, *(const double *)at);
+    if (option->type == OPTION_SEED) sqlite3_str_appendf(json, ",\"%s\":%llu", option->name, *(const uint64_t *)at);
+    if (option->type != OPTION_INTEGER && option->type != OPTION_BOOLEAN && option->type != OPTION_CHOICE) continue;
+    int value = *(const int *)at;
+    if (option->type == OPTION_INTEGER && !(value == OPTION_NOT_GIVEN && option->rule))
+      sqlite3_str_appendf(json, ",\"%s\":%d", option->name, value);
+    if (option->type == OPTION_BOOLEAN && value >= 0)
+      sqlite3_str_appendf(json, ",\"%s\":%s", option->name, value ? "true" : "false");
+    if (option->type != OPTION_CHOICE || value < 0) continue;
+    const char *choice = choice_at(option->choices, value, &length);
+    sqlite3_str_appendf(json, ",\"%s\":\"%.*s\"", option->name, length, choice);
+  }
+}
+
+const char *option_type_name(const Option *option) {
+  static const char *const names[] = {
+      [OPTION_INTEGER] = "integer",
+      [OPTION_SEED] = "integer",
+      [OPTION_NUMBER] = "number",
+      [OPTION_BOOLEAN] = "boolean",
+      [OPTION_CHOICE] = "text",
+      [OPTION_TEXT] = "text",
+      [OPTION_COLUMN] = "column",
+      [OPTION_BY_HEAD] = "number",
+      [OPTION_INTEGERS] = "integers",
+      [OPTION_TEXTS] = "text, or array of texts",
+      [OPTION_WORDS] = "text, or array of texts",
+  };
+  return names[option->type];
+}
+
+void option_append_range(const Option *option, sqlite3_str *text) {
+  if (option->type == OPTION_SEED)
+    sqlite3_str_appendall(text, "0 … 9007199254740992");
+  else if (option->type == OPTION_BOOLEAN)
+    sqlite3_str_appendall(text, "true, false");
+  else if (option->choices)
+    append_choices(option->choices, text);
+  else if (option->type == OPTION_INTEGER || option->type == OPTION_NUMBER || option->type == OPTION_BY_HEAD ||
+           option->type == OPTION_INTEGERS)
+    sqlite3_str_appendf(text, "%.15g … %.15g", option->minimum, option->maximum);
+}
+
 /* ---- the object -------------------------------------------------------------------------------------------------- */
 
 static int refuse_key(const char *caller, const char *key, const Option *options, size_t count, Error *error) {
@@ -283,34 +395,28 @@ int options_check_names(const char *caller, const char *json, const Option *opti
 }
 
 /* "a", "b" and "c": the methods whose bits are set. */
-static char *quote_readers(const char *methods, unsigned readers) {
+static char *quote_readers(const char *const *methods, unsigned readers) {
   sqlite3_str *text = sqlite3_str_new(NULL);
-  for (int i = 0; readers >> i; i++, methods += *methods == '|') {
-    int length = (int)strcspn(methods, "|");
-    if (readers >> i & 1)
-      sqlite3_str_appendf(text, "%s\"%.*s\"",
-                          !(readers & ((1U << i) - 1)) ? ""
-                          : readers >> i == 1          ? " and "
-                                                       : ", ",
-                          length, methods);
-    methods += length;
+  for (int i = 0; readers >> i; i++) {
+    const char *before = !(readers & ((1U << i) - 1)) ? "" : readers >> i == 1 ? " and " : ", ";
+    if (readers >> i & 1) sqlite3_str_appendf(text, "%s\"%s\"", before, methods[i]);
   }
   return sqlite3_str_finish(text);
 }
 
-static int refuse_reader(const char *caller, const Option *option, const char *methods, int method, Error *error) {
-  char *readers = quote_readers(methods, option->readers), *name = options_choice(methods, method);
+static int refuse_reader(const char *caller, const Option *option, const char *const *methods, int method,
+                         Error *error) {
+  char *readers = quote_readers(methods, option->readers);
   int single = (option->readers & (option->readers - 1)) == 0;
-  int code = readers && name ? error_set(error, SQLITE_ERROR, "%s: option \"%s\" is not for \"%s\": only %s read%s it",
-                                         caller, option->name, name, readers, single ? "s" : "")
-                             : error_no_memory(error);
+  int code = readers ? error_set(error, SQLITE_ERROR, "%s: option \"%s\" is not for \"%s\": only %s read%s it", caller,
+                                 option->name, methods[method], readers, single ? "s" : "")
+                     : error_no_memory(error);
   sqlite3_free(readers);
-  sqlite3_free(name);
   return code;
 }
 
 int options_check_readers(const char *caller, const char *json, const Option *options, size_t count,
-                          const char *methods, int method, Error *error) {
+                          const char *const *methods, int method, Error *error) {
   if (!json || !*json) return SQLITE_OK;
   cJSON *object = cJSON_Parse(json);
   int code = object ? SQLITE_OK : error_no_memory(error);

@@ -1,9 +1,10 @@
 /* The last argument of training and evaluating functions: a JSON object of options, described by a table.
  *
  *     static const Option options[] = {
- *         {"epochs", OPTION_INTEGER, offsetof(MfOptions, epochs), .minimum = 1, .maximum = 100000},
- *         {"solver", OPTION_CHOICE, offsetof(MfOptions, solver), .choices = "cg|cholesky"},
+ *         {"epochs", OPTION_INTEGER, offsetof(MfOptions, epochs), .minimum = 1, .maximum = 100000, .otherwise = "15"},
+ *         {"solver", OPTION_CHOICE, offsetof(MfOptions, solver), .choices = "cg|cholesky", .otherwise = "\"cg\""},
  *     };
+ *     options_set_defaults(NULL, options, count, &target, error)
  *     options_parse("mf_train", json, options, count, &target, error)
  *
  * What the object does not name stays as the target had it: fill in the defaults first. */
@@ -57,8 +58,29 @@ typedef struct Option {
   size_t offset;           /* of the value in the target */
   double minimum, maximum; /* of numbers; both bounds allowed */
   const char *choices;     /* "als|ials" */
+  const char *otherwise;   /* the value where none is given, as JSON; NULL: see `rule` */
+  const char *rule;        /* what a default that is no constant follows from, in words; NULL: there is no default */
+  const char *meaning;     /* for people, in a line */
   unsigned readers;        /* which methods read it, a bit each; 0: all of them (options_check_readers) */
 } Option;
+
+/* What a number of type int and a choice are whose default follows from a rule, as long as none is given. A number of
+ * type double is NaN, texts are NULL. */
+enum { OPTION_NOT_GIVEN = -1 };
+
+/* Gives the target the defaults of those options that `json` (NULL: none), which must be valid, does not name. Texts
+ * that the target held are not freed. Always SQLITE_OK, or SQLITE_NOMEM. */
+int options_set_defaults(const char *json, const Option *options, size_t count, void *target, Error *error);
+
+/* Appends the members `"name":value`, with commas between them and one before the first, for all numbers, choices and
+ * booleans that have a value; texts and lists are left out. */
+struct sqlite3_str;
+void options_describe(const Option *options, size_t count, const void *target, struct sqlite3_str *json);
+
+/* For people: "integer", "text" …; and what is allowed, as "0 … 1" or `"a", "b"`, appended to a text: nothing where all
+ * is. */
+const char *option_type_name(const Option *option);
+void option_append_range(const Option *option, struct sqlite3_str *text);
 
 /* Parses `json` (NULL or '' are no options) into `target`. An unknown key, a key given twice, a wrong type, a value out
  * of range or text behind the object is SQLITE_ERROR, with a message that starts with `caller` and names the key, what
@@ -70,9 +92,9 @@ int options_parse(const char *caller, const char *json, const Option *options, s
 int options_check_names(const char *caller, const char *json, const Option *options, size_t count, Error *error);
 
 /* An error that names the option and who reads it, where the object, which must have been parsed without one, has an
- * option that method number `method` of `methods` ("als|ials|…") does not read. */
+ * option that method number `method` of `methods` ("als", "ials" …) does not read. */
 int options_check_readers(const char *caller, const char *json, const Option *options, size_t count,
-                          const char *methods, int method, Error *error);
+                          const char *const *methods, int method, Error *error);
 
 /* Options that are read only with others, or with some data. */
 typedef struct OptionUse {

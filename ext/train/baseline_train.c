@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "../base/memory.h"
 #include "../learn/baseline.h"
@@ -25,42 +24,64 @@ typedef struct BaselineTraining {
 } BaselineTraining;
 
 static const Option baseline_options[] = {
-    TRAIN_OPTIONS(BaselineTraining),
-    COLD_START_OPTION(BaselineTraining),
-    {.name = "method", .type = OPTION_CHOICE, .offset = offsetof(BaselineTraining, method), .choices = METHODS},
-    {.name = "score", .type = OPTION_CHOICE, .offset = offsetof(BaselineTraining, score), .choices = SCORES},
+    COLD_START_OPTION,
+    {.name = "method",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(BaselineTraining, method),
+     .choices = METHODS,
+     .rule = "\"bias\" of ratings, else \"popularity\"",
+     .meaning =
+         "what ratings are predicted by: damped biases, or one of the means; or nothing but how many have an item"},
+    {.name = "score",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(BaselineTraining, score),
+     .choices = SCORES,
+     .rule = "\"liked\" of ratings, else \"popularity\"",
+     .meaning = "what items are ranked by: how many rated them at or above the mean, how many have them, or the rating "
+                "expected"},
     {.name = "user_regularization",
      .type = OPTION_NUMBER,
      .offset = offsetof(BaselineTraining, user_regularization),
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "15",
+     .meaning = "damping of users' biases, with \"method\": \"bias\""},
     {.name = "item_regularization",
      .type = OPTION_NUMBER,
      .offset = offsetof(BaselineTraining, item_regularization),
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "10",
+     .meaning = "damping of items' biases, with \"method\": \"bias\""},
     {.name = "epochs",
      .type = OPTION_INTEGER,
      .offset = offsetof(BaselineTraining, epochs),
      .minimum = 1,
-     .maximum = 100000},
+     .maximum = 100000,
+     .otherwise = "10",
+     .meaning = "rounds over items and users, with \"method\": \"bias\""},
 };
 
-typedef struct BaselineState {
-  struct timespec began;
-} BaselineState;
-
-static void baseline_set_defaults(TrainOptions *common) {
-  BaselineTraining *options = (BaselineTraining *)common;
-  options->method = options->score = -1;
-  options->user_regularization = 15;
-  options->item_regularization = 10;
-  options->epochs = 10;
-}
+static const Algorithm bias_method = {.name = "bias",
+                                      .learns_from = "ratings",
+                                      .kind = &kind_baseline,
+                                      .meaning = "mean and damped biases of users and items"};
+static const Algorithm global_method = {
+    .name = "global", .learns_from = "ratings", .kind = &kind_baseline, .meaning = "the mean of all ratings"};
+static const Algorithm user_method = {
+    .name = "user", .learns_from = "ratings", .kind = &kind_baseline, .meaning = "the mean of the user's ratings"};
+static const Algorithm item_method = {
+    .name = "item", .learns_from = "ratings", .kind = &kind_baseline, .meaning = "the mean of the item's ratings"};
+static const Algorithm popularity_method = {.name = "popularity",
+                                            .learns_from = "ratings or likes",
+                                            .kind = &kind_baseline,
+                                            .lacks = ABLE(ABILITY_PREDICT),
+                                            .meaning = "how many have an item"};
+/* In the order of METHODS. */
+static const Algorithm *const baseline_algorithms[] = {&bias_method, &global_method,     &user_method,
+                                                       &item_method, &popularity_method, NULL};
 
 static int baseline_start(Training *training, Error *error) {
   BaselineTraining *options = (BaselineTraining *)training->options;
-  BaselineState *state = training->state;
   int rated = training->data.explicit_ratings;
-  clock_gettime(CLOCK_MONOTONIC, &state->began);
   if (options->method < 0) options->method = rated ? BASELINE_BIAS : METHOD_POPULARITY;
   if (!rated && options->method != METHOD_POPULARITY)
     return error_set(error, SQLITE_ERROR,
@@ -81,7 +102,6 @@ static int baseline_start(Training *training, Error *error) {
   int predicts = options->method != METHOD_POPULARITY;
   if (options->score < 0) options->score = predicts ? SCORE_LIKED : SCORE_POPULARITY;
   TrainedModel *trained = &training->trained;
-  char *method = options_choice(METHODS, options->method), *score = options_choice(SCORES, options->score);
   trained->shape = (ModelShape){
       .kind = &kind_baseline,
       .biases = {predicts, 1},
@@ -95,17 +115,8 @@ static int baseline_start(Training *training, Error *error) {
       .rated = rated && options->score != SCORE_POPULARITY,
       .fold = {baseline_fold_in(options->method, options->user_regularization)},
   };
-  static const char *const algorithms[] = {"bias", "global", "user", "item", "popularity"};
-  trained->algorithm = algorithms[options->method];
-  trained->resolved = sqlite3_mprintf(
-      "{\"method\":\"%s\",\"score\":\"%s\",\"user_regularization\":%!.15g,\"item_regularization\":%!.15g,"
-      "\"epochs\":%d,\"test\":%!.15g,\"seed\":%llu}",
-      method, score, options->user_regularization, options->item_regularization, options->epochs, options->common.test,
-      options->common.seed);
-  int complete = method && score && trained->resolved;
-  sqlite3_free(method);
-  sqlite3_free(score);
-  return complete ? SQLITE_OK : error_no_memory(error);
+  trained->algorithm = baseline_algorithms[options->method]->name;
+  return SQLITE_OK;
 }
 
 FoldIn baseline_fold_in(int method, double user_regularization) {
@@ -128,13 +139,12 @@ static int count_items(const SparseMatrix *by_item, size_t users, const ModelSha
 
 static int baseline_step(Training *training, FitRow *row, int *done, Error *error) {
   const BaselineTraining *options = (const BaselineTraining *)training->options;
-  BaselineState *state = training->state;
   TrainedModel *trained = &training->trained;
   const Cancel *cancel = &training->interrupt.cancel;
   Factors *counts = &trained->heads[HEAD_RANKING];
   int predicts = options->method != METHOD_POPULARITY;
   *done = 1;
-  *row = (FitRow){.epoch = 1, .head = predicts ? HEAD_RATING : HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  row->head = predicts ? HEAD_RATING : HEAD_RANKING;
   int code = count_items(&training->by_item, training->data.by_user.rows, &trained->shape, counts) == SQLITE_OK
                  ? SQLITE_OK
                  : error_no_memory(error);
@@ -152,18 +162,16 @@ static int baseline_step(Training *training, FitRow *row, int *done, Error *erro
     row->loss = row->train;
   }
   if (code == SQLITE_OK) code = holdout_test(training, row->head, &trained->heads[row->head], &row->test, error);
-  row->seconds = seconds_since(&state->began);
   return code;
 }
 
 const Trainer baseline_trainer = {
     TRAINER_CALL("baseline", "", ""),
     .reads_ratings = 1,
+    .algorithms = baseline_algorithms,
     .options = baseline_options,
     .option_count = sizeof baseline_options / sizeof *baseline_options,
     .options_size = sizeof(BaselineTraining),
-    .state_size = sizeof(BaselineState),
-    .set_defaults = baseline_set_defaults,
     .start = baseline_start,
     .step = baseline_step,
 };

@@ -1,14 +1,12 @@
 /* The trainer ease: weights between all items, in closed form (Steck, WWW 2019). See learn/ease.c. */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "../base/memory.h"
 #include "../learn/ease.h"
 #include "link_holdout.h"
 
 #define VALUES "binary|ratings"
-#define DEFAULT_MEMORY 4096            /* MB */
 #define MOST_BYTES INT64_C(2147483391) /* of sqlite3_malloc64 */
 
 typedef struct EaseTraining {
@@ -19,27 +17,27 @@ typedef struct EaseTraining {
 } EaseTraining;
 
 static const Option ease_options[] = {
-    TRAIN_OPTIONS(EaseTraining),
-    SIZE_OPTION(EaseTraining, "lambda"),
-    SIZE_OPTION(EaseTraining, "size"),
-    {.name = "values", .type = OPTION_CHOICE, .offset = offsetof(EaseTraining, values), .choices = VALUES},
+    {.name = "values",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(EaseTraining, values),
+     .choices = VALUES,
+     .otherwise = "\"binary\"",
+     .meaning = "what an entry of a history weighs: 1, or its rating"},
     {.name = "max_memory",
      .type = OPTION_INTEGER,
      .offset = offsetof(EaseTraining, max_memory),
      .minimum = 1,
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "4096",
+     .meaning = "MB that the training may take: more is an error before it begins"},
     {.name = "max_seconds",
      .type = OPTION_NUMBER,
      .offset = offsetof(EaseTraining, max_seconds),
      .minimum = 0,
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "0",
+     .meaning = "how long it may take: more is an error before it begins; 0: as long as it takes"},
 };
-
-typedef struct EaseState {
-  struct timespec began;
-} EaseState;
-
-static void ease_set_defaults(TrainOptions *common) { ((EaseTraining *)common)->max_memory = DEFAULT_MEMORY; }
 
 static ValuesRead values_read(const TrainOptions *common) {
   return ((const EaseTraining *)common)->values ? VALUES_RATINGS : VALUES_LIKES;
@@ -91,9 +89,7 @@ static int check_costs(Training *training, Error *error) {
 
 static int ease_start(Training *training, Error *error) {
   const EaseTraining *options = (const EaseTraining *)training->options;
-  EaseState *state = training->state;
   TrainedModel *trained = &training->trained;
-  clock_gettime(CLOCK_MONOTONIC, &state->began);
   if (!options->common.history)
     return error_set(error, SQLITE_ERROR,
                      "ease_train: the model can't answer without what users did: leave \"history\": false out");
@@ -111,14 +107,7 @@ static int ease_start(Training *training, Error *error) {
       .links = LINK_ITEM_WEIGHTS,
       .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
   };
-  char *values = options_choice(VALUES, options->values);
-  trained->resolved = sqlite3_mprintf(
-      "{\"lambda\":%!.15g,\"values\":\"%s\",\"max_memory\":%d,\"max_seconds\":%!.15g,\"test\":%!.15g,"
-      "\"seed\":%llu}",
-      training->size, values, options->max_memory, options->max_seconds, options->common.test, options->common.seed);
-  int complete = values && trained->resolved;
-  sqlite3_free(values);
-  return complete ? SQLITE_OK : error_no_memory(error);
+  return SQLITE_OK;
 }
 
 /* The weights, row by row out of the inverse. */
@@ -138,14 +127,13 @@ static int take_weights(Training *training, const Ease *ease, Error *error) {
 
 static int ease_step(Training *training, FitRow *row, int *done, Error *error) {
   const EaseTraining *options = (const EaseTraining *)training->options;
-  EaseState *state = training->state;
   const Cancel *cancel = &training->interrupt.cancel;
   const SparseMatrix *likes = &training->data.by_user;
   Ease ease = {0};
   const EaseOptions fit = {
       .lambda = training->size, .threads = training->threads, .share = &training->interrupt.progress.share};
   *done = 1;
-  *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  row->head = HEAD_RANKING;
   int code = options->values ? SQLITE_OK : training_likes(training, &likes, error);
   SparseMatrix x = *likes;
   if (!options->values) x.value = NULL;
@@ -154,25 +142,30 @@ static int ease_step(Training *training, FitRow *row, int *done, Error *error) {
   const Links links = {.items = ease.items, .dense = training->trained.weights, .linked = ease.items};
   ease_free(&ease);
   if (code == SQLITE_OK) code = links_test(training, &links, options->values, &row->test, error);
-  row->seconds = seconds_since(&state->began);
   return code;
 }
+
+static const Algorithm ease_algorithm = {.name = "ease",
+                                         .learns_from = "ratings or likes",
+                                         .kind = &kind_item_weights,
+                                         .meaning = "the best linear weights between items, in closed form"};
+static const Algorithm *const ease_algorithms[] = {&ease_algorithm, NULL};
 
 const Trainer ease_trainer = {
     TRAINER_CALL("ease", " [, lambda]", "_lambda HIDDEN, "),
     .reads_ratings = 1,
     .values = values_read,
-    .size_key = "lambda",
     .size = "regularization lambda",
     .size_minimum = 1e-6,
     .size_maximum = 1e12,
     .size_default = 500, /* as on MovieLens 20M in the paper; tests/bench/sizes.py shows others */
     .size_is_real = 1,
+    .size_names = {"lambda"},
+    .size_meaning = "λ, the weight of the weights' squares",
+    .algorithms = ease_algorithms,
     .options = ease_options,
     .option_count = sizeof ease_options / sizeof *ease_options,
     .options_size = sizeof(EaseTraining),
-    .state_size = sizeof(EaseState),
-    .set_defaults = ease_set_defaults,
     .start = ease_start,
     .step = ease_step,
 };

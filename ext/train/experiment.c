@@ -34,18 +34,10 @@ int experiment_check_uses(const char *caller, const char *json, const Experiment
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
-/* "mf" or "mf_train". */
-static const Trainer *find_trainer(const char *name) {
-  for (int i = 0; trainers[i]; i++)
-    if (sqlite3_stricmp(name, trainers[i]->name) == 0 || sqlite3_stricmp(name, trainers[i]->function) == 0)
-      return trainers[i];
-  return NULL;
-}
-
 static int choose_trainer(Experiment *trial, sqlite3_value *value, Error *error) {
   const char *name = (const char *)sqlite3_value_text(value);
   if (!name && sqlite3_value_type(value) != SQLITE_NULL) return error_no_memory(error);
-  trial->trainer = name ? find_trainer(name) : NULL;
+  trial->trainer = name ? trainer_find(name) : NULL;
   if (trial->trainer && trial->trainer->reads_ratings) return SQLITE_OK;
   char *list = trainer_names(1);
   int code = list ? error_set(error, SQLITE_ERROR, "%s: the trainer must be one of %s, not %s%s%s", trial->caller, list,
@@ -104,7 +96,7 @@ static int make_request(const Experiment *trial, const char *options, TrainReque
   int code = trainer_take_size(trainer, trial->caller, rest, &request->size, &found, error);
   if (code == SQLITE_OK && trainer->size && !found && isnan(trainer->size_default))
     code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, trainer->function,
-                     trainer->size, trainer->size_key ? trainer->size_key : "size");
+                     trainer->size, trainer->size_names[0]);
   request->options = *rest;
   return code;
 }
@@ -144,16 +136,14 @@ static int find_name(const char *json, const char *name, int *found, Error *erro
 }
 
 /* All names that may stand where the options of the function and of its trainer do. */
-static size_t gather_names(const Trainer *trainer, const Option *own, size_t count, Option *names) {
+static size_t gather_names(const TrainerOptions *options, const Option *own, size_t count, Option *names) {
   size_t n = 0;
   for (size_t i = 0; i < count; i++) names[n++] = own[i];
-  if (trainer->size) names[n++] = (Option){.name = trainer->size_key ? trainer->size_key : "size"};
-  if (trainer->size && trainer->size_key) names[n++] = (Option){.name = "size"};
-  for (size_t i = 0; i < trainer->option_count; i++) {
-    const char *name = trainer->options[i].name;
+  for (size_t i = 0; i < options->count; i++) {
+    const char *name = options->option[i].name;
     int is_there = is_senseless(name);
     for (size_t j = 0; j < n && !is_there; j++) is_there = strcmp(names[j].name, name) == 0;
-    if (!is_there) names[n++] = trainer->options[i];
+    if (!is_there) names[n++] = options->option[i];
   }
   return n;
 }
@@ -178,10 +168,14 @@ int experiment_check_names(const Experiment *trial, const char *options, const O
                        senseless[i].name, senseless[i].advice);
   }
   if (code != SQLITE_OK) return code;
-  Option *names = memory_alloc(count + trainer->option_count + 2, sizeof *names);
-  if (!names) return error_no_memory(error);
-  code = options_check_names(trial->caller, options, names, gather_names(trainer, own, count, names), error);
+  TrainerOptions theirs;
+  code = trainer_options(trainer, 0, &theirs, error);
+  Option *names = memory_alloc(count + theirs.count, sizeof *names);
+  if (!names && code == SQLITE_OK) code = error_no_memory(error);
+  if (code == SQLITE_OK)
+    code = options_check_names(trial->caller, options, names, gather_names(&theirs, own, count, names), error);
   memory_free(names);
+  trainer_options_free(&theirs);
   return code;
 }
 

@@ -20,43 +20,80 @@
 #define CENTERS "none|mean"
 
 static const Option kmeans_options[] = {
-    TRAIN_OPTIONS(KmeansTraining),
-    COLD_START_OPTION(KmeansTraining),
-    SIZE_OPTION(KmeansTraining, "clusters"),
-    SIZE_OPTION(KmeansTraining, "k"),
-    SIZE_OPTION(KmeansTraining, "size"),
-    {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(KmeansTraining, by), .choices = SIDES},
-    {.name = "factors", .type = OPTION_TEXT, .offset = offsetof(KmeansTraining, factors)},
-    {.name = "id", .type = OPTION_COLUMN, .offset = offsetof(KmeansTraining, id)},
-    {.name = "columns", .type = OPTION_TEXTS, .offset = offsetof(KmeansTraining, columns)},
-    {.name = "center", .type = OPTION_CHOICE, .offset = offsetof(KmeansTraining, center), .choices = CENTERS},
-    {.name = "scale", .type = OPTION_BOOLEAN, .offset = offsetof(KmeansTraining, scale)},
+    COLD_START_OPTION,
+    {.name = "by",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KmeansTraining, by),
+     .choices = SIDES,
+     .otherwise = "\"user\"",
+     .meaning = "whose clusters, of ratings"},
+    {.name = "factors",
+     .type = OPTION_TEXT,
+     .offset = offsetof(KmeansTraining, factors),
+     .meaning = "the model whose factors are put into clusters, in place of the rows of ratings"},
+    {.name = "id",
+     .type = OPTION_COLUMN,
+     .offset = offsetof(KmeansTraining, id),
+     .meaning = "of any table of numbers: its column of ids; null: rows are numbered"},
+    {.name = "columns",
+     .type = OPTION_TEXTS,
+     .offset = offsetof(KmeansTraining, columns),
+     .meaning = "of any table of numbers: its columns of numbers"},
+    {.name = "center",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KmeansTraining, center),
+     .choices = CENTERS,
+     .otherwise = "\"none\"",
+     .meaning = "\"mean\": ratings less the mean of their row"},
+    {.name = "scale",
+     .type = OPTION_BOOLEAN,
+     .offset = offsetof(KmeansTraining, scale),
+     .otherwise = "false",
+     .meaning = "columns, or factors, divided by their standard deviations"},
     {.name = "starts",
      .type = OPTION_INTEGER,
      .offset = offsetof(KmeansTraining, starts),
      .minimum = 1,
-     .maximum = 10000},
+     .maximum = 10000,
+     .otherwise = "3",
+     .meaning = "how often it begins anew; the best stays"},
     {.name = "iterations",
      .type = OPTION_INTEGER,
      .offset = offsetof(KmeansTraining, iterations),
      .minimum = 1,
-     .maximum = 100000},
-    {.name = "tolerance", .type = OPTION_NUMBER, .offset = offsetof(KmeansTraining, tolerance), .maximum = 1},
-    {.name = "batch_size", .type = OPTION_INTEGER, .offset = offsetof(KmeansTraining, batch_size), .maximum = 1e9},
+     .maximum = 100000,
+     .otherwise = "100",
+     .meaning = "at most, of each start"},
+    {.name = "tolerance",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(KmeansTraining, tolerance),
+     .maximum = 1,
+     .otherwise = "0.0001",
+     .meaning = "a start ends when its inertia falls by less than this share"},
+    {.name = "batch_size",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(KmeansTraining, batch_size),
+     .maximum = 1e9,
+     .otherwise = "0",
+     .meaning = "mini-batches of so many rows; 0: all rows each time"},
     {.name = "min_support",
      .type = OPTION_INTEGER,
      .offset = offsetof(KmeansTraining, min_support),
      .minimum = 1,
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "3",
+     .meaning = "a cluster's mean of an item counts from so many ratings; else the item's own, damped"},
 };
 
-static void kmeans_set_defaults(TrainOptions *common) {
-  KmeansTraining *options = (KmeansTraining *)common;
-  options->starts = 3;
-  options->iterations = 100;
-  options->tolerance = 1e-4;
-  options->min_support = 3;
-}
+static const Algorithm lloyd = {.name = "lloyd",
+                                .learns_from = "ratings or likes",
+                                .kind = &kind_clusters,
+                                .meaning = "Lloyd's iterations, from k-means++"};
+static const Algorithm minibatch = {.name = "minibatch",
+                                    .learns_from = "ratings or likes",
+                                    .kind = &kind_clusters,
+                                    .meaning = "the same by batches, with \"batch_size\""};
+static const Algorithm *const kmeans_algorithms[] = {&lloyd, &minibatch, NULL};
 
 static void free_options(TrainOptions *common) {
   KmeansTraining *options = (KmeansTraining *)common;
@@ -101,12 +138,12 @@ static int kmeans_read(Training *training, Error *error) {
                                                  &training->interrupt.cancel));
 }
 
-static int describe(Training *training, Error *error) {
+static void describe_shape(Training *training) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   TrainedModel *trained = &training->trained;
   int k = (int)training->size, explicit_ratings = training->data.explicit_ratings;
   int head = explicit_ratings || kmeans_is_table(options) ? HEAD_RATING : HEAD_RANKING;
-  trained->algorithm = options->batch_size ? "minibatch" : "lloyd";
+  trained->algorithm = kmeans_algorithms[options->batch_size > 0]->name;
   trained->shape = (ModelShape){
       .kind = &kind_clusters,
       .score_head = head,
@@ -122,23 +159,14 @@ static int describe(Training *training, Error *error) {
                                                : CLUSTER_USERS,
   };
   trained->shape.rank[head] = k;
-  static const char *const of[] = {"user", "item"}, *const centers[] = {"none", "mean"};
-  trained->resolved = sqlite3_mprintf(
-      "{\"k\":%d,\"by\":\"%s\",\"center\":\"%s\",\"scale\":%s,\"starts\":%d,\"iterations\":%d,\"tolerance\":%!.15g,"
-      "\"batch_size\":%d,\"min_support\":%d,\"test\":%!.15g,\"seed\":%llu}",
-      k, of[options->by], centers[options->center], options->scale ? "true" : "false", options->starts,
-      options->iterations, options->tolerance, options->batch_size, options->min_support, options->common.test,
-      options->common.seed);
-  return trained->resolved ? SQLITE_OK : error_no_memory(error);
 }
 
 static int kmeans_start(Training *training, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   KmeansState *state = training->state;
-  clock_gettime(CLOCK_MONOTONIC, &state->began);
   const OptionUse use = {"min_support", training->data.explicit_ratings, "where there are ratings to take means of"};
   int code = training_check_uses(training, &use, 1, error);
-  if (code == SQLITE_OK) code = describe(training, error);
+  if (code == SQLITE_OK) describe_shape(training);
   if (code == SQLITE_OK) code = kmeans_points(training, error);
   if (code != SQLITE_OK) return code;
   const KmeansOptions fit = {
@@ -247,14 +275,12 @@ static int finish(Training *training, FitRow *row, Error *error) {
 static int kmeans_step(Training *training, FitRow *row, int *done, Error *error) {
   KmeansState *state = training->state;
   KmeansReport report;
-  *row = (FitRow){.head = training->trained.shape.score_head, .train = NAN, .test = NAN};
+  row->head = training->trained.shape.score_head;
   int code = error_from_code(error, kmeans_iterate(state->kmeans, &report, &training->interrupt.cancel, error));
   if (code != SQLITE_OK) return code;
-  row->epoch = ++state->epoch;
   row->loss = report.inertia;
   *done = report.done;
   if (*done) code = finish(training, row, error);
-  row->seconds = seconds_since(&state->began);
   return code;
 }
 
@@ -272,16 +298,17 @@ const Trainer kmeans_trainer = {
     TRAINER_CALL("kmeans", ", k", "_k HIDDEN, "),
     .reads_ratings = 1,
     .advice = "a table of numbers is read by the options \"id\" and \"columns\"",
-    .size_key = "clusters",
     .size = "number of clusters",
     .size_minimum = 1,
     .size_maximum = 4096,
     .size_default = NAN, /* how many groups there are is the user's question */
+    .size_names = {"k", "clusters"},
+    .size_meaning = "how many clusters",
+    .algorithms = kmeans_algorithms,
     .options = kmeans_options,
     .option_count = sizeof kmeans_options / sizeof *kmeans_options,
     .options_size = sizeof(KmeansTraining),
     .state_size = sizeof(KmeansState),
-    .set_defaults = kmeans_set_defaults,
     .check = kmeans_check,
     .read = kmeans_read,
     .start = kmeans_start,

@@ -3,8 +3,6 @@
 #ifndef RECOMMEND_TRAIN_KMEANS_TRAIN_H
 #define RECOMMEND_TRAIN_KMEANS_TRAIN_H
 
-#include <time.h>
-
 #include "../learn/kmeans.h"
 #include "training.h"
 
@@ -21,7 +19,6 @@ typedef struct KmeansTraining {
 } KmeansTraining;
 
 typedef struct KmeansState {
-  struct timespec began;
   KmeansRows rows;
   float *dense;        /* what rows.dense points to */
   SparseMatrix sparse; /* what rows.sparse points to; its start and index are borrowed */
@@ -30,7 +27,6 @@ typedef struct KmeansState {
   double *table;       /* the numbers of a table, rows × columns */
   size_t table_columns;
   Kmeans *kmeans;
-  int epoch;
 } KmeansState;
 
 /* Rows of a table: any whose columns are named. */

@@ -3,7 +3,6 @@
  * their histories. */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "../answer/predictor.h"
 #include "../base/memory.h"
@@ -19,7 +18,6 @@
 #define CENTERING_NAMES "none|mean|zscore|bias"
 #define VOTERS "stored|raters"
 #define RANGES "clip|none"
-#define DEFAULT_MEMORY 4096 /* MB, of all neighbours (k = 0) */
 
 typedef struct KnnOptions {
   TrainOptions common;
@@ -30,65 +28,102 @@ typedef struct KnnOptions {
 } KnnOptions;
 
 static const Option knn_options[] = {
-    TRAIN_OPTIONS(KnnOptions),
-    COLD_START_OPTION(KnnOptions),
-    SIZE_OPTION(KnnOptions, "k"),
-    SIZE_OPTION(KnnOptions, "size"),
-    {.name = "by", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, by), .choices = SIDES},
+    COLD_START_OPTION,
+    {.name = "by",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KnnOptions, by),
+     .choices = SIDES,
+     .otherwise = "\"item\"",
+     .meaning = "whose neighbours: each item's nearest items, or each user's nearest users"},
     {.name = "similarity",
      .type = OPTION_CHOICE,
      .offset = offsetof(KnnOptions, similarity),
-     .choices = SIMILARITY_NAMES},
-    {.name = "weighting", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, weighting), .choices = WEIGHTING_NAMES},
-    {.name = "center", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, center), .choices = CENTERING_NAMES},
-    {.name = "neighbors", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, neighbors), .choices = VOTERS},
+     .choices = SIMILARITY_NAMES,
+     .otherwise = "\"cosine\"",
+     .meaning =
+         "over all cells; Pearson's and msd over the common ones, adjusted_cosine of ratings less their user's mean"},
+    {.name = "weighting",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KnnOptions, weighting),
+     .choices = WEIGHTING_NAMES,
+     .otherwise = "\"none\"",
+     .meaning = "of the values before the cosine"},
+    {.name = "center",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KnnOptions, center),
+     .choices = CENTERING_NAMES,
+     .rule = "\"bias\" of ratings, else \"none\"",
+     .meaning = "what predictions start from: damped biases, the row's mean, its mean and deviation, or 0"},
+    {.name = "neighbors",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KnnOptions, neighbors),
+     .choices = VOTERS,
+     .otherwise = "\"stored\"",
+     .meaning = "who is asked for a rating: the k that are stored, or the k nearest of those that rated the item"},
     {.name = "threshold",
      .type = OPTION_NUMBER,
      .offset = offsetof(KnnOptions, threshold),
      .minimum = -1,
-     .maximum = 1},
-    {.name = "shrinkage", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, shrinkage), .maximum = 1e9},
+     .maximum = 1,
+     .otherwise = "0",
+     .meaning = "only similarities above it; -1 keeps all"},
+    {.name = "shrinkage",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(KnnOptions, shrinkage),
+     .maximum = 1e9,
+     .otherwise = "0",
+     .meaning = "a similarity s becomes s n / (n + shrinkage), n the common raters"},
     {.name = "min_support",
      .type = OPTION_INTEGER,
      .offset = offsetof(KnnOptions, min_support),
      .minimum = 1,
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "1",
+     .meaning = "common raters at least"},
     {.name = "max_interactions",
      .type = OPTION_INTEGER,
      .offset = offsetof(KnnOptions, max_interactions),
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "0",
+     .meaning = "of a longer row so many entries are drawn to be compared; 0: all"},
     {.name = "max_memory",
      .type = OPTION_INTEGER,
      .offset = offsetof(KnnOptions, max_memory),
      .minimum = 1,
-     .maximum = 1e9},
-    {.name = "bm25_k1", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, bm25_k1), .maximum = 1e6},
-    {.name = "bm25_b", .type = OPTION_NUMBER, .offset = offsetof(KnnOptions, bm25_b), .maximum = 1},
+     .maximum = 1e9,
+     .otherwise = "4096",
+     .meaning = "MB of all neighbours where k is 0"},
+    {.name = "bm25_k1",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(KnnOptions, bm25_k1),
+     .maximum = 1e6,
+     .otherwise = "1.2",
+     .meaning = "of \"weighting\": \"bm25\""},
+    {.name = "bm25_b",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(KnnOptions, bm25_b),
+     .maximum = 1,
+     .otherwise = "0.75",
+     .meaning = "of \"weighting\": \"bm25\""},
     {.name = "user_regularization",
      .type = OPTION_NUMBER,
      .offset = offsetof(KnnOptions, user_regularization),
-     .maximum = 1e9},
+     .maximum = 1e9,
+     .otherwise = "15",
+     .meaning = "damping of users' biases, with \"center\": \"bias\""},
     {.name = "item_regularization",
      .type = OPTION_NUMBER,
      .offset = offsetof(KnnOptions, item_regularization),
-     .maximum = 1e9},
-    {.name = "range", .type = OPTION_CHOICE, .offset = offsetof(KnnOptions, range), .choices = RANGES},
+     .maximum = 1e9,
+     .otherwise = "10",
+     .meaning = "damping of items' biases, with \"center\": \"bias\""},
+    {.name = "range",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(KnnOptions, range),
+     .choices = RANGES,
+     .otherwise = "\"clip\"",
+     .meaning = "predictions are clipped to the range of the ratings, or not"},
 };
-
-typedef struct KnnState {
-  struct timespec began;
-} KnnState;
-
-static void knn_set_defaults(TrainOptions *common) {
-  KnnOptions *options = (KnnOptions *)common;
-  options->center = -1;
-  options->min_support = 1;
-  options->max_memory = DEFAULT_MEMORY;
-  options->bm25_k1 = 1.2;
-  options->bm25_b = 0.75;
-  options->user_regularization = 15;
-  options->item_regularization = 10;
-}
 
 static int knn_check(const Training *training, Error *error) {
   const KnnOptions *options = (const KnnOptions *)training->options;
@@ -96,24 +131,6 @@ static int knn_check(const Training *training, Error *error) {
     return error_set(error, SQLITE_ERROR, "knn_train: \"weighting\" goes with the similarity \"cosine\" only");
   const OptionUse use = {"bm25_k1|bm25_b", options->weighting == WEIGHTING_BM25, "with \"weighting\": \"bm25\""};
   return training_check_uses(training, &use, 1, error);
-}
-
-static int describe_options(Training *training, const KnnOptions *options, Error *error) {
-  const char *const choices[] = {SIDES, SIMILARITY_NAMES, WEIGHTING_NAMES, CENTERING_NAMES, VOTERS};
-  const int chosen[] = {options->by, options->similarity, options->weighting, options->center, options->neighbors};
-  char *names[sizeof chosen / sizeof *chosen];
-  int complete = 1;
-  for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
-    complete &= (names[i] = options_choice(choices[i], chosen[i])) != NULL;
-  training->trained.resolved = sqlite3_mprintf(
-      "{\"k\":%d,\"by\":\"%s\",\"similarity\":\"%s\",\"weighting\":\"%s\",\"center\":\"%s\",\"neighbors\":\"%s\","
-      "\"threshold\":%!.15g,\"shrinkage\":%!.15g,\"min_support\":%d,\"max_interactions\":%d,\"max_memory\":%d,\"test\":"
-      "%!.15g,"
-      "\"seed\":%llu}",
-      (int)training->size, names[0], names[1], names[2], names[3], names[4], options->threshold, options->shrinkage,
-      options->min_support, options->max_interactions, options->max_memory, options->common.test, options->common.seed);
-  for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++) sqlite3_free(names[i]);
-  return complete && training->trained.resolved ? SQLITE_OK : error_no_memory(error);
 }
 
 /* How what predictions start from is fitted. */
@@ -125,10 +142,8 @@ static BaselineMethod base_of(const KnnOptions *options) {
 
 static int knn_start(Training *training, Error *error) {
   KnnOptions *options = (KnnOptions *)training->options;
-  KnnState *state = training->state;
   const Interactions *data = &training->data;
   TrainedModel *trained = &training->trained;
-  clock_gettime(CLOCK_MONOTONIC, &state->began);
   if (!options->common.history)
     return error_set(error, SQLITE_ERROR,
                      "knn_train: neighbours can't answer without what users did: leave \"history\": false out");
@@ -171,7 +186,7 @@ static int knn_start(Training *training, Error *error) {
                     .bm25_k1 = options->bm25_k1,
                     .bm25_b = options->bm25_b},
   };
-  return describe_options(training, options, error);
+  return SQLITE_OK;
 }
 
 /* What predictions start from, as biases. */
@@ -209,14 +224,13 @@ static int limit_all(const Training *training, NeighborOptions *find, Error *err
 
 static int knn_step(Training *training, FitRow *row, int *done, Error *error) {
   const KnnOptions *options = (const KnnOptions *)training->options;
-  KnnState *state = training->state;
   TrainedModel *trained = &training->trained;
   const Cancel *cancel = &training->interrupt.cancel;
   const SparseMatrix *by_user = &training->data.by_user, *by_item = &training->by_item;
   NeighborSearch *search = NULL;
   NeighborOptions find = predictor_search_options(&trained->shape, training->threads);
   *done = 1;
-  *row = (FitRow){.epoch = 1, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  row->head = HEAD_RANKING;
   int code = limit_all(training, &find, error);
   if (code == SQLITE_OK) code = fit_bases(training, options, cancel, error);
   if (code == SQLITE_OK)
@@ -229,9 +243,18 @@ static int knn_step(Training *training, FitRow *row, int *done, Error *error) {
   const Links links = {
       .items = by_item->rows, .start = lists->start, .index = lists->neighbor, .weight = lists->similarity};
   if (!options->by) code = links_test(training, &links, 0, &row->test, error);
-  row->seconds = seconds_since(&state->began);
   return code;
 }
+
+static const Algorithm by_items = {.name = "item",
+                                   .learns_from = "ratings or likes",
+                                   .kind = &kind_item_neighbors,
+                                   .meaning = "by the items that are nearest to an item"};
+static const Algorithm by_users = {.name = "user",
+                                   .learns_from = "ratings or likes",
+                                   .kind = &kind_user_neighbors,
+                                   .meaning = "by the users who are nearest to a user"};
+static const Algorithm *const knn_algorithms[] = {&by_items, &by_users, NULL};
 
 const Trainer knn_trainer = {
     TRAINER_CALL("knn", " [, k]", "_k HIDDEN, "),
@@ -240,11 +263,12 @@ const Trainer knn_trainer = {
     .size_minimum = 0,
     .size_maximum = 1000000,
     .size_default = 50, /* ratings would have more, rankings by items fewer: tests/bench/sizes.py */
+    .size_names = {"k"},
+    .size_meaning = "how many neighbours each item or user keeps; 0: all",
+    .algorithms = knn_algorithms,
     .options = knn_options,
     .option_count = sizeof knn_options / sizeof *knn_options,
     .options_size = sizeof(KnnOptions),
-    .state_size = sizeof(KnnState),
-    .set_defaults = knn_set_defaults,
     .check = knn_check,
     .start = knn_start,
     .step = knn_step,

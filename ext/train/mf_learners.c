@@ -1,107 +1,31 @@
-/* The table of algorithms, and which of them may do what: see mf_learners.h. */
+/* The list of algorithms, and which of them may do what: see mf_learners.h. */
 #include "mf_learners.h"
 
 #include <math.h>
 
-static const MfLearner learners[] = {
-    [MF_ALS] = {.name = "als",
-                .feedback = FEEDBACK_RATINGS,
-                .fits = {[HEAD_RATING] = 1, [HEAD_RANKING] = 1},
-                .predicts = 1,
-                .least_regularization = 1e-6,
-                .epochs = 15,
-                .plan = mf_plan_als,
-                .create = mf_create_als,
-                .describe = mf_describe_als,
-                .describe_all = mf_describe_all_als},
-    [MF_IALS] = {.name = "ials",
-                 .feedback = FEEDBACK_COUNTS,
-                 .fits = {[HEAD_RANKING] = 1},
-                 .least_regularization = 1e-6,
-                 .epochs = 15,
-                 .plan = mf_plan_als,
-                 .create = mf_create_als,
-                 .describe = mf_describe_als,
-                 .describe_all = mf_describe_all_als},
-    [MF_SGD] = {.name = "sgd",
-                .feedback = FEEDBACK_RATINGS,
-                .fits = {[HEAD_RATING] = 1},
-                .predicts = 1,
-                .epochs = 15,
-                .user_rows = 1,
-                .plan = mf_plan_sgd,
-                .create = mf_create_sgd,
-                .describe = mf_describe_sgd},
-    [MF_ADAM] = {.name = "adam",
-                 .feedback = FEEDBACK_RATINGS,
-                 .fits = {[HEAD_RATING] = 1},
-                 .predicts = 1,
-                 .epochs = 20,
-                 .user_rows = 1,
-                 .plan = mf_plan_adam,
-                 .create = mf_create_adam,
-                 .describe = mf_describe_adam},
-    [MF_GRADIENT] = {.name = "gradient",
-                     .feedback = FEEDBACK_RATINGS,
-                     .fits = {[HEAD_RATING] = 1},
-                     .predicts = 1,
-                     .epochs = 60,
-                     .plan = mf_plan_gradient,
-                     .create = mf_create_gradient,
-                     .describe = mf_describe_gradient},
-    [MF_SVDPP] = {.name = "svdpp",
-                  .feedback = FEEDBACK_RATINGS,
-                  .fits = {[HEAD_RATING] = 1},
-                  .predicts = 1,
-                  .epochs = 25,
-                  .plan = mf_plan_svdpp,
-                  .user_rows = 1,
-                  .create = mf_create_svdpp,
-                  .describe = mf_describe_svdpp},
-    [MF_NMF] = {.name = "nmf",
-                .feedback = FEEDBACK_NONNEGATIVE_RATINGS,
-                .fits = {[HEAD_RATING] = 1},
-                .predicts = 1,
-                .epochs = 50,
-                .plan = mf_plan_nmf,
-                .create = mf_create_nmf,
-                .describe = mf_describe_nmf},
-    [MF_SVD] = {.name = "svd",
-                .feedback = FEEDBACK_ANY,
-                .fits = {[HEAD_RATING] = 1, [HEAD_RANKING] = 1},
-                .either = 1,
-                .predicts = 1,
-                .epochs = 30,
-                .plan = mf_plan_svd,
-                .create = mf_create_svd,
-                .describe = mf_describe_svd},
-    [MF_BPR] = {.name = "bpr",
-                .feedback = FEEDBACK_COUNTS,
-                .fits = {[HEAD_RANKING] = 1},
-                .epochs = 30,
-                .plan = mf_plan_bpr,
-                .user_rows = 1,
-                .create = mf_create_bpr,
-                .describe = mf_describe_bpr},
-    [MF_LOGISTIC] = {.name = "logistic",
-                     .feedback = FEEDBACK_COUNTS,
-                     .fits = {[HEAD_RANKING] = 1},
-                     .epochs = 20,
-                     .plan = mf_plan_logistic,
-                     .user_rows = 1,
-                     .create = mf_create_logistic,
-                     .describe = mf_describe_logistic},
-};
+#define LEARNER(called) &mf_##called,
+static const MfLearner *const learners[] = {MF_LEARNERS(LEARNER)};
+
+#define ROW(called) &mf_##called.algorithm,
+const Algorithm *const mf_algorithms[] = {MF_LEARNERS(ROW) NULL};
+
+static int number_of(const MfLearner *learner) {
+  int number = 0;
+  while (learners[number] != learner) number++;
+  return number;
+}
+
+double given_or(double given, double otherwise) { return isnan(given) ? otherwise : given; }
 
 double mf_rating_unit(const Interactions *data) {
   return data->maximum > data->minimum ? (data->maximum - data->minimum) / 4 : 1;
 }
 
-const MfLearner *mf_learner(int algorithm) { return &learners[algorithm]; }
+const MfLearner *mf_learner(int algorithm) { return learners[algorithm]; }
 
 ValuesRead mf_values(const TrainOptions *common) {
   int algorithm = ((const MfOptions *)common)->algorithm;
-  return algorithm >= 0 && learners[algorithm].feedback == FEEDBACK_COUNTS ? VALUES_COUNTS : VALUES_RATINGS;
+  return algorithm >= 0 && learners[algorithm]->feedback == FEEDBACK_COUNTS ? VALUES_COUNTS : VALUES_RATINGS;
 }
 
 /* ---- what goes together ------------------------------------------------------------------------------------------ */
@@ -111,12 +35,12 @@ static int check_objective(const MfLearner *learner, int objective, Error *error
   if (objective == OBJECTIVE_RATING && !learner->fits[HEAD_RATING])
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"%s\" ranks and does not predict ratings: use \"als\" for the objective \"rating\"",
-                     learner->name);
+                     learner->algorithm.name);
   if (objective != OBJECTIVE_RATING && !learner->fits[HEAD_RANKING])
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"%s\" predicts ratings and is not fitted to rank: leave the objective out, or use "
                      "\"als\" for the objective \"%s\"",
-                     learner->name, objective == OBJECTIVE_BOTH ? "both" : "ranking");
+                     learner->algorithm.name, objective == OBJECTIVE_BOTH ? "both" : "ranking");
   return SQLITE_OK;
 }
 
@@ -126,11 +50,11 @@ static int check_feedback(const MfLearner *learner, const Interactions *data, Er
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"%s\" needs ratings, and the source has none: name the column with the option "
                      "\"rating\", or leave \"algorithm\" out to train on implicit feedback",
-                     learner->name);
+                     learner->algorithm.name);
   if (learner->feedback == FEEDBACK_NONNEGATIVE_RATINGS && data->minimum < 0)
     return error_set(error, SQLITE_ERROR,
                      "mf_train: \"%s\" takes ratings that are not negative, but the least is %g: use \"als\"",
-                     learner->name, data->minimum);
+                     learner->algorithm.name, data->minimum);
   return SQLITE_OK;
 }
 
@@ -148,7 +72,7 @@ static int choose_objective(const MfLearner *learner, const Interactions *data, 
         error, SQLITE_ERROR,
         "mf_train: \"%s\" fits one head from ratings, which predicts and ranks: leave the objective out, or "
         "the ratings, with the option \"rating\": null",
-        learner->name);
+        learner->algorithm.name);
   if (*objective >= 0 && *objective != head)
     return error_set(error, SQLITE_ERROR, "mf_train: the objective \"rating\" needs ratings, and the source has none");
   *objective = head;
@@ -160,7 +84,7 @@ static int check_regularization(const MfLearner *learner, const MfOptions *optio
     if (options->regularization[head] < learner->least_regularization)
       return error_set(error, SQLITE_ERROR,
                        "mf_train: option \"regularization\" must be at least %g for \"%s\", not %g",
-                       learner->least_regularization, learner->name, options->regularization[head]);
+                       learner->least_regularization, learner->algorithm.name, options->regularization[head]);
   return SQLITE_OK;
 }
 
@@ -168,13 +92,13 @@ static int check_regularization(const MfLearner *learner, const MfOptions *optio
  * as it was given. */
 static int check_uses(const Training *training, const MfLearner *learner, const MfOptions *options,
                       const Interactions *data, Error *error) {
-  int als = options->algorithm == MF_ALS, rates = options->objective != OBJECTIVE_RANKING;
+  int als = learner == &mf_als, rates = options->objective != OBJECTIVE_RANKING;
   int ranks = options->objective != OBJECTIVE_RATING;
   const OptionUse uses[] = {
       {"biases", !als || rates, "by the rating head, not with \"objective\": \"ranking\""},
       {"unobserved_weight|unobserved_rating|unobserved", !als || ranks,
        "by the ranking head, not with \"objective\": \"rating\""},
-      {"alpha", options->algorithm != MF_IALS || !options->unobserved, "with \"unobserved\": \"missing\""},
+      {"alpha", learner != &mf_ials || !options->unobserved, "with \"unobserved\": \"missing\""},
       {"solver", !options->nonnegative, "without \"nonnegative\""},
       {"bias_regularization", options->biases, "with \"biases\""},
       {"range", !data || data->explicit_ratings, "where there are ratings to be predicted"},
@@ -191,16 +115,14 @@ int mf_choose(const Training *training, MfOptions *options, const Interactions *
   if (!given && !data) return SQLITE_OK;
   if (!given && !data->explicit_ratings && options->objective == OBJECTIVE_RATING)
     return error_set(error, SQLITE_ERROR, "mf_train: the objective \"rating\" needs ratings, and the source has none");
-  if (!given) options->algorithm = data->explicit_ratings ? MF_ALS : MF_IALS;
+  if (!given) options->algorithm = number_of(data->explicit_ratings ? &mf_als : &mf_ials);
   const MfLearner *learner = mf_learner(options->algorithm);
   int code = check_objective(learner, options->objective, error);
-  if (code == SQLITE_OK)
-    code = options_check_readers("mf_train", training->trained.options, mf_options, MF_OPTION_COUNT, MF_ALGORITHMS,
-                                 options->algorithm, error);
+  if (code == SQLITE_OK) code = training_check_readers(training, options->algorithm, error);
+  if (code == SQLITE_OK) code = training_set_defaults(training, options->algorithm, error);
   if (code == SQLITE_OK) code = check_uses(training, learner, options, data, error);
   if (code == SQLITE_OK) code = check_regularization(learner, options, error);
   if (code != SQLITE_OK || !data) return code;
   code = choose_objective(learner, data, &options->objective, error);
-  if (options->epochs < 0) options->epochs = learner->epochs;
   return code == SQLITE_OK ? check_feedback(learner, data, error) : code;
 }

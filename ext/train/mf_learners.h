@@ -1,5 +1,5 @@
-/* The algorithms of mf_train: what each needs and fits, and how options and data become its plan. One row in the table
- * in mf_learners.c, one name in mf_options.h, and the functions below in mf_X.c make another. */
+/* The algorithms of mf_train, one a file: what each needs and fits, which options it reads, and how options and data
+ * become its plan. Another is a file mf_X.c with its row, and its name in MF_LEARNERS. */
 #ifndef RECOMMEND_TRAIN_MF_LEARNERS_H
 #define RECOMMEND_TRAIN_MF_LEARNERS_H
 
@@ -45,13 +45,12 @@ typedef enum MfFeedback {
 } MfFeedback;
 
 typedef struct MfLearner {
-  const char *name;
+  Algorithm algorithm; /* its row: name, options with their defaults, what it makes */
   MfFeedback feedback;
   int fits[HEADS]; /* which heads */
   int either;      /* one of them: the rating head where there are ratings, else the ranking head */
   int predicts;    /* what it predicts are ratings */
   double least_regularization;
-  int epochs;    /* unless they are given */
   int user_rows; /* reads training->data.by_user only, so that training->by_item need not be made */
   void (*plan)(const Training *training, const MfOptions *options, MfPlan *plan); /* plan->head is set */
   int (*create)(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
@@ -61,7 +60,20 @@ typedef struct MfLearner {
   void (*describe_all)(const MfOptions *options, sqlite3_str *json);
 } MfLearner;
 
-const MfLearner *mf_learner(int algorithm);
+/* Every algorithm, in the order in which they are named: mf_als is in mf_als.c, and so on. */
+#define MF_LEARNERS(EACH) \
+  EACH(als) EACH(ials) EACH(sgd) EACH(adam) EACH(gradient) EACH(svdpp) EACH(nmf) EACH(svd) EACH(bpr) EACH(logistic)
+
+#define MF_LEARNER_DECLARED(called) extern const MfLearner mf_##called;
+MF_LEARNERS(MF_LEARNER_DECLARED)
+#undef MF_LEARNER_DECLARED
+
+/* "als|ials|…", the choices of the option "algorithm". */
+#define MF_LEARNER_CHOICE(called) "|" #called
+#define MF_ALGORITHMS (&(MF_LEARNERS(MF_LEARNER_CHOICE))[1])
+
+const MfLearner *mf_learner(int algorithm);    /* of the option `algorithm` */
+extern const Algorithm *const mf_algorithms[]; /* their rows, NULL at the end */
 
 /* How the options' algorithm reads the values of the source. (Of none that is given they are ratings, or there are
  * none.) */
@@ -79,43 +91,5 @@ double mf_rating_unit(const Interactions *data);
 /* Decides options->algorithm and options->objective, and checks the options against them. Before the source is read
  * (data NULL) only what was given can be. */
 int mf_choose(const Training *training, MfOptions *options, const Interactions *data, Error *error);
-
-/* The learners' own functions, for the table. */
-void mf_plan_als(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_als(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_als(const MfPlan *plan, sqlite3_str *json);
-void mf_describe_all_als(const MfOptions *options, sqlite3_str *json);
-
-void mf_plan_sgd(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_sgd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_sgd(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_adam(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_adam(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_adam(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_gradient(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_gradient(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_gradient(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_svdpp(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_svdpp(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_svdpp(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_nmf(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_nmf(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_nmf(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_svd(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_svd(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_svd(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_bpr(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_bpr(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_bpr(const MfPlan *plan, sqlite3_str *json);
-
-void mf_plan_logistic(const Training *training, const MfOptions *options, MfPlan *plan);
-int mf_create_logistic(Factorizer *factorizer, Training *training, const MfPlan *plan, Error *error);
-void mf_describe_logistic(const MfPlan *plan, sqlite3_str *json);
 
 #endif

@@ -25,6 +25,27 @@ typedef struct MfState {
   struct timespec began;
 } MfState;
 
+static const Option mf_options[] = {
+    {.name = "algorithm",
+     .type = OPTION_CHOICE,
+     MF_AT(algorithm),
+     .choices = MF_ALGORITHMS,
+     .rule = "\"als\" of ratings, else \"ials\"",
+     .meaning = "how the factors are fitted: recommend_trainers has them all"},
+    {.name = "objective",
+     .type = OPTION_CHOICE,
+     MF_AT(objective),
+     .choices = MF_OBJECTIVES,
+     .rule = "\"both\", or what the algorithm can",
+     .meaning = "which heads are fitted: to predict ratings, or to rank"},
+    {.name = "tolerance",
+     .type = OPTION_NUMBER,
+     MF_AT(tolerance),
+     .maximum = 1,
+     .otherwise = "0",
+     .meaning = "it ends when an epoch lowers the loss by less than this share"},
+};
+
 static int mf_check(const Training *training, Error *error) {
   return mf_choose(training, (MfOptions *)training->options, NULL, error);
 }
@@ -57,7 +78,7 @@ static int describe_options(const Training *training, const MfOptions *options, 
   char *objective = options_choice(MF_OBJECTIVES, options->objective);
   char *range = options_choice(MF_RANGES, options->range);
   sqlite3_str_appendf(text, "{\"rank\":%lld,\"algorithm\":\"%s\",\"objective\":\"%s\",\"epochs\":%d",
-                      (int64_t)training->size, learner->name, objective, options->epochs);
+                      (int64_t)training->size, learner->algorithm.name, objective, options->epochs);
   for (int i = 0; i < state->plan_count; i++) {
     sqlite3_str_appendf(text, ",\"%s\":{", head_names[state->plans[i].head]);
     learner->describe(&state->plans[i], text);
@@ -108,7 +129,7 @@ static int mf_start(Training *training, Error *error) {
   if (options->objective != OBJECTIVE_RANKING) state->plans[state->plan_count++].head = HEAD_RATING;
   if (options->objective != OBJECTIVE_RATING) state->plans[state->plan_count++].head = HEAD_RANKING;
   for (int i = 0; i < state->plan_count; i++) state->learner->plan(training, options, &state->plans[i]);
-  training->trained.algorithm = state->learner->name;
+  training->trained.algorithm = state->learner->algorithm.name;
   describe_shape(training, options, state, &training->trained.shape);
   code = describe_options(training, options, state, &training->trained.resolved, error);
   /* As long as factors that are drawn. */
@@ -203,20 +224,27 @@ static void mf_end(Training *training) {
   state->start[0] = state->start[1] = NULL;
 }
 
+static void mf_free_options(TrainOptions *common) {
+  MfOptions *options = (MfOptions *)common;
+  sqlite3_free(options->item_init);
+  sqlite3_free(options->user_init);
+}
+
 const Trainer mf_trainer = {
     TRAINER_CALL("mf", " [, rank]", "_rank HIDDEN, "),
     .reads_ratings = 1,
     .values = mf_values,
-    .size_key = "rank",
     .size = "rank",
     .size_minimum = 1,
     .size_maximum = 4096,
     .size_default = 32,
+    .size_names = {"rank"},
+    .size_meaning = "how many factors each user and item has",
+    .algorithms = mf_algorithms,
     .options = mf_options,
-    .option_count = MF_OPTION_COUNT,
+    .option_count = sizeof mf_options / sizeof *mf_options,
     .options_size = sizeof(MfOptions),
     .state_size = sizeof(MfState),
-    .set_defaults = mf_set_defaults,
     .check = mf_check,
     .read = mf_read,
     .start = mf_start,

@@ -13,7 +13,7 @@
 #include "../learn/word2vec.h"
 #include "tfidf_train.h"
 
-enum { LSA_EPOCHS = 30, WORD2VEC_EPOCHS = 5, ITEMS_A_BLOCK = 256 };
+enum { ITEMS_A_BLOCK = 256 };
 #define LSA_TOLERANCE 1e-5
 
 typedef struct Latent {
@@ -69,8 +69,7 @@ int latent_begin(Training *training, TfidfState *state, Error *error) {
   const ContentOptions *options = (const ContentOptions *)training->options;
   Latent *latent = state->latent = memory_alloc_zero(1, sizeof *latent);
   if (!latent) return error_no_memory(error);
-  int otherwise = state->kind == CONTENT_LSA ? LSA_EPOCHS : WORD2VEC_EPOCHS;
-  latent->epochs = options->epochs ? options->epochs : otherwise;
+  latent->epochs = options->epochs;
   return state->kind == CONTENT_LSA ? begin_lsa(training, options, latent, error)
                                     : begin_word2vec(training, options, &state->documents, latent, error);
 }

@@ -25,8 +25,7 @@ static void analysis_free(void *kept) {
   if (!analysis) return;
   term_reader_close(analysis->reader);
   dictionary_free(&analysis->stop_words);
-  train_options_free(&analysis->options.common);
-  content_free_options(&analysis->options.common);
+  trainer_free_options(&tfidf_trainer, &analysis->options.common);
   memory_free(analysis);
 }
 
@@ -39,8 +38,7 @@ static int analyse(sqlite3 *db, Model *model, ModelWords *words, const char *cal
   Analysis *made = *analysis = memory_alloc_zero(1, sizeof *made);
   if (!made) return error_no_memory(error);
   Error wrong = {0};
-  content_set_defaults(&made->options.common);
-  int code = options_parse(caller, words->options, content_options, CONTENT_OPTIONS, &made->options, &wrong);
+  int code = trainer_parse(&tfidf_trainer, caller, words->options, &made->options.common, &wrong);
   if (code == SQLITE_OK) code = content_rules(&made->options, caller, &made->rules, &made->stop_words, &wrong);
   if (code == SQLITE_NOMEM) error_no_memory(error);
   if (code != SQLITE_OK && code != SQLITE_NOMEM)

@@ -31,14 +31,14 @@ typedef struct ContentOptions {
   double learning_rate, subsample;
 } ContentOptions;
 
-enum { CONTENT_OPTIONS = 36 };
+enum { CONTENT_OPTIONS = 20 };
 extern const Option content_options[]; /* so many */
+extern const Algorithm *const content_algorithms[];
 
 #define CONTENT_WEIGHTINGS "tfidf|count|binary"
 #define CONTENT_NORMS "l2|l1|none"
 #define CONTENT_PROFILES "mean|weighted"
 
-void content_set_defaults(TrainOptions *options);
 void content_free_options(TrainOptions *options); /* all but the common ones */
 
 /* What the options say of terms and weights. The rules borrow from the options and from stop_words, which is filled

@@ -9,14 +9,11 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "../base/memory.h"
 #include "../learn/tfidf.h"
 #include "../model/trained.h"
 #include "ranking_holdout.h"
-
-static const char *const kind_names[] = {NULL, "embedding", "lsa", "word2vec"};
 
 /* ---- checking ---------------------------------------------------------------------------------------------------- */
 
@@ -27,6 +24,11 @@ static int check_frequency(const char *name, double frequency, Error *error) {
                    "tfidf_train: option \"%s\" must be a share of the items, up to 1.0, or a whole number of them, not "
                    "%!.15g",
                    name, frequency);
+}
+
+/* Which of content_algorithms. */
+static int algorithm_of(const ContentOptions *options, ContentKind kind) {
+  return kind == CONTENT_TERMS ? options->weighting : TFIDF_BINARY + (int)kind;
 }
 
 static int tfidf_check(const Training *training, Error *error) {
@@ -61,6 +63,7 @@ static int tfidf_check(const Training *training, Error *error) {
        "where words are counted, not with \"weighting\": \"binary\""},
   };
   int code = training_check_uses(training, uses, sizeof uses / sizeof *uses, error);
+  if (code == SQLITE_OK) code = training_set_defaults(training, algorithm_of(options, state->kind), error);
   if (code == SQLITE_OK) code = check_frequency("min_df", options->min_df, error);
   if (code == SQLITE_OK) code = check_frequency("max_df", options->max_df, error);
   if (code != SQLITE_OK) return code;
@@ -298,17 +301,15 @@ static void describe_shape(Training *training, const TfidfState *state) {
 
 static int tfidf_start(Training *training, Error *error) {
   const ContentOptions *options = (const ContentOptions *)training->options;
-  static const char *const weightings[] = {"tfidf", "count", "binary"};
   TfidfState *state = training->state;
   const TfidfOptions weights = content_weights(options);
   int code = SQLITE_OK;
-  clock_gettime(CLOCK_MONOTONIC, &state->began);
   if (options->profile == PROFILE_WEIGHTED && options->ratings && !training->data.explicit_ratings)
     return error_set(error, SQLITE_ERROR,
                      "tfidf_train: the profile \"weighted\" needs ratings, and \"%s\" has none: name their column with "
                      "the option \"rating\", or leave \"profile\" out",
                      options->ratings);
-  training->trained.algorithm = kind_names[state->kind] ? kind_names[state->kind] : weightings[options->weighting];
+  training->trained.algorithm = content_algorithms[algorithm_of(options, state->kind)]->name;
   if (state->kind != CONTENT_EMBEDDING) {
     code = choose_terms(training, state, &weights, error);
     if (code == SQLITE_OK) code = weigh(training, state, &weights, error);
@@ -440,7 +441,8 @@ static int tfidf_step(Training *training, FitRow *row, int *done, Error *error) 
   int stride = shape_stride(&training->trained.shape, HEAD_RANKING), code = SQLITE_OK;
   float *item = NULL;
   *done = 1;
-  *row = (FitRow){.epoch = ++state->epoch, .head = HEAD_RANKING, .loss = NAN, .train = NAN, .test = NAN};
+  row->head = HEAD_RANKING;
+  state->epoch = row->epoch;
   if (state->kind == CONTENT_EMBEDDING)
     code = take_embeddings(state, training->data.items.count, stride, &item, error);
   else if (state->kind != CONTENT_TERMS)
@@ -450,7 +452,6 @@ static int tfidf_step(Training *training, FitRow *row, int *done, Error *error) 
   else
     memory_free_aligned(item);
   if (code == SQLITE_OK && *done) code = test(training, &row->test, error);
-  row->seconds = seconds_since(&state->began);
   return code;
 }
 
@@ -463,11 +464,11 @@ static void tfidf_end(Training *training) {
 
 const Trainer tfidf_trainer = {
     TRAINER_CALL("tfidf", "", ""),
+    .algorithms = content_algorithms,
     .options = content_options,
     .option_count = CONTENT_OPTIONS,
     .options_size = sizeof(ContentOptions),
     .state_size = sizeof(TfidfState),
-    .set_defaults = content_set_defaults,
     .check = tfidf_check,
     .read = read_content,
     .start = tfidf_start,

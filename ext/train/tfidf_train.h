@@ -21,7 +21,6 @@ typedef struct TfidfState {
   int64_t unknown_items; /* ratings of items that the source does not have */
   struct Latent *latent; /* LSA, WORD2VEC: see term_vectors.c */
   int epoch;
-  struct timespec began;
 } TfidfState;
 
 /* term_vectors.c: vectors of items made of their words. begin takes the weights, one row an item; step makes an epoch,

@@ -1,20 +1,21 @@
 /* What a trainer is: a row that says all about itself, in a file of its own (mf_train.c, …), and a name in TRAINERS.
  *
- * From the row come X_train as a scalar and as a table function, CREATE VIRTUAL TABLE … USING recommender(train=X), and
- * the messages; training.h runs it. */
+ * From the row come X_train as a scalar and as a table function, CREATE VIRTUAL TABLE … USING recommender(train=X), the
+ * messages, the options with their defaults, and what recommend_trainers and recommend_options say of it. training.h
+ * runs it. */
 #ifndef RECOMMEND_TRAIN_TRAINER_H
 #define RECOMMEND_TRAIN_TRAINER_H
 
 #include <stdint.h>
 
 #include "../data/options.h"
-#include "../model/trained.h"
+#include "../model/kind.h"
 
 /* The options that every trainer has; the first member of a trainer's own options. */
 typedef struct TrainOptions {
   char *model;
   OptionColumn user, item, rating, timestamp;
-  int duplicates; /* DuplicatesRule - 1, or -1: not given */
+  int duplicates; /* DuplicatesRule - 1, or OPTION_NOT_GIVEN */
   double test;
   uint64_t seed;
   int threads;
@@ -24,42 +25,12 @@ typedef struct TrainOptions {
   double size;    /* what may stand here in place of the second argument; NaN: it does not */
 } TrainOptions;
 
-void train_options_free(TrainOptions *options); /* what the common ones own */
-
-/* For a trainer's table of options; `Options` is a struct with a member `common`. */
-#define TRAIN_OPTIONS(Options)                                                                                  \
-  {.name = "model", .type = OPTION_TEXT, .offset = offsetof(Options, common.model)},                            \
-      {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, common.user)},                        \
-      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, common.item)},                        \
-      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, common.rating)},                    \
-      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, common.timestamp)},              \
-      {.name = "duplicates",                                                                                    \
-       .type = OPTION_CHOICE,                                                                                   \
-       .offset = offsetof(Options, common.duplicates),                                                          \
-       .choices = "last|sum|mean|error"},                                                                       \
-      {.name = "test", .type = OPTION_NUMBER, .offset = offsetof(Options, common.test), .maximum = 0.99},       \
-      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, common.seed)},                          \
-      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, common.threads), .maximum = 256}, \
-      {.name = "history",                                                                                       \
-       .type = OPTION_CHOICE,                                                                                   \
-       .offset = offsetof(Options, common.history),                                                             \
-       .choices = "false|true|timed"},                                                                          \
-  {                                                                                                             \
-    .name = "stream", .type = OPTION_BOOLEAN, .offset = offsetof(Options, common.stream)                        \
-  }
-
-/* For those that predict ratings. */
-#define COLD_START_OPTION(Options)                                                               \
-  {                                                                                              \
-    .name = "cold_start", .type = OPTION_CHOICE, .offset = offsetof(Options, common.cold_start), \
-    .choices = "null|estimate"                                                                   \
-  }
-
-/* The names of the size among the options, for a trainer that has one; training.c checks it. */
-#define SIZE_OPTION(Options, called)                                                                    \
-  {                                                                                                     \
-    .name = called, .type = OPTION_NUMBER, .offset = offsetof(Options, common.size), .minimum = -1e300, \
-    .maximum = 1e300                                                                                    \
+/* Among the options of those that predict ratings. */
+#define COLD_START_OPTION                                                                                          \
+  {                                                                                                                \
+    .name = "cold_start", .type = OPTION_CHOICE, .offset = offsetof(TrainOptions, cold_start),                     \
+    .choices = "null|estimate", .otherwise = "null",                                                               \
+    .meaning = "what predict() gives where the user or the item is unknown: NULL, or an estimate by what is known" \
   }
 
 /* Is it one of the names that the size has among the options? */
@@ -72,7 +43,7 @@ typedef struct FitRow {
   double loss;
   double train;   /* RMSE over the cells trained on */
   double test;    /* over those held out: RMSE of the rating head, NDCG@10 of the ranking head */
-  double seconds; /* since the head's training began */
+  double seconds; /* since the head's training began; NaN: since the training began, as training.c measures it */
 } FitRow;
 
 /* What the values of the source are to a training. */
@@ -92,6 +63,17 @@ enum { FIT_COLUMNS_COUNT = 6 };
   .name = called, .function = called "_train", .usage = called "_train(source" size_usage " [, options])", \
   .schema = "CREATE TABLE x(" FIT_COLUMNS ", _source HIDDEN, " size_column "_options HIDDEN)"
 
+/* What a trainer fits by, as recommend_models names it in `algorithm`; most trainers have one. */
+typedef struct Algorithm {
+  const char *name;        /* "als" */
+  const char *learns_from; /* "ratings", "likes", "ratings or likes", "texts" */
+  const ModelKind *kind;   /* what it makes */
+  unsigned lacks;          /* abilities of the kind that its models never have */
+  const char *meaning;     /* for people, in a line */
+  const Option *options;   /* what this one reads, and others perhaps too, each with its own default; set when the */
+  size_t option_count;     /* algorithm is known, by training_set_defaults */
+} Algorithm;
+
 struct Training;
 typedef struct Trainer {
   const char *name;     /* "mf"; this and the next three by TRAINER_CALL */
@@ -101,20 +83,22 @@ typedef struct Trainer {
   const char *size;     /* what the second argument is called in messages: "rank"; NULL: there is none */
   double size_minimum, size_maximum, size_default; /* the default NaN: it must be given */
   int size_is_real;                                /* it need not be a whole number */
-  const char *size_key; /* what else than "size" it is called among options of a trial: "rank"; or NULL */
-  int reads_ratings;    /* the source has ratings, and nothing else that it is trained on */
-  const char *advice;   /* how a source is read that has something else than ratings; NULL: there is no such way */
+  const char *size_names[3]; /* what else than "size" it is called among the options: "rank"; NULL: nothing more */
+  const char *size_meaning;
+  int reads_ratings;  /* the source has ratings, and nothing else that it is trained on */
+  const char *advice; /* how a source is read that has something else than ratings; NULL: there is no such way */
   ValuesRead (*values)(const TrainOptions *options); /* how they are read; NULL: as ratings */
-  const Option *options;
+  const Algorithm *const *algorithms;                /* NULL at the end */
+  const Option *options;                             /* its own, whatever the algorithm */
   size_t option_count;
-  size_t options_size;
+  size_t options_size; /* of its struct, which begins with TrainOptions */
   size_t state_size;
-  void (*set_defaults)(TrainOptions *options);
   /* Checks what can be checked before the source is read. */
   int (*check)(const struct Training *training, Error *error);
   /* Reads the source: training_read_ratings(), if NULL. */
   int (*read)(struct Training *training, Error *error);
-  /* Gets ready, the data being read: fills in algorithm, shape and the resolved options of training->trained. */
+  /* Gets ready, the data being read: fills in algorithm and shape of training->trained, and what was left open of the
+   * options; trained.resolved, if it is to say more than they do. */
   int (*start)(struct Training *training, Error *error);
   /* Fits one epoch; *done with the last one, when training->trained is complete but for what training.c knows. */
   int (*step)(struct Training *training, FitRow *row, int *done, Error *error);
@@ -131,7 +115,11 @@ TRAINERS(TRAINER_DECLARED)
 
 extern const Trainer *const trainers[]; /* NULL at the end */
 
-const Trainer *trainer_named(const char *name); /* NULL where there is none */
+const Trainer *trainer_named(const char *name); /* "mf"; NULL where there is none */
+const Trainer *trainer_find(const char *name);  /* "mf" or "mf_train"; likewise */
+
+/* The row of the algorithm of that name, or NULL. */
+const Algorithm *trainer_algorithm(const Trainer *trainer, const char *name);
 
 /* "'mf_train', 'knn_train', …", from sqlite3_malloc; of those that learn from ratings alone, or of all. NULL where
  * memory ran out. */
@@ -139,6 +127,28 @@ char *trainer_names(int of_ratings);
 
 /* SQLITE_ERROR where the trainer can't have this size. */
 int trainer_check_size(const Trainer *trainer, double size, Error *error);
+
+/* All options that a trainer reads: those of every trainer, the names of its size, its own and its algorithms'. */
+typedef struct TrainerOptions {
+  size_t count;
+  Option *option; /* with `readers` set, a bit for each of the trainer's algorithms */
+} TrainerOptions;
+
+/* For parsing every name once; or, `for_people`, once for each default: without the names of the size, and where
+ * algorithms have an option in common that they take alike, once. To be freed by trainer_options_free in either case.
+ * SQLITE_OK or SQLITE_NOMEM. */
+int trainer_options(const Trainer *trainer, int for_people, TrainerOptions *options, Error *error);
+void trainer_options_free(TrainerOptions *options);
+
+/* Parses options into `target`, the trainer's struct, cleared, after their defaults. */
+int trainer_parse(const Trainer *trainer, const char *caller, const char *json, TrainOptions *target, Error *error);
+
+/* What the common ones and the trainer's own own. */
+void trainer_free_options(const Trainer *trainer, TrainOptions *target);
+
+/* The resolved options as a JSON object, from sqlite3_malloc: the size, and those of the trainer's own that are
+ * numbers, choices or booleans. NULL where memory ran out. */
+char *trainer_describe(const Trainer *trainer, double size, const TrainOptions *options);
 
 /* Takes the size out of an object of options, where it stands under one of its names ("rank", "size"); *found (may be
  * NULL) tells whether it was there. *options is replaced. */

@@ -31,24 +31,19 @@ double seconds_since(const struct timespec *then) {
 /* What is no property of the model stays out of the options that it keeps: how many threads trained it, and whether its
  * epochs were watched, since its bytes are the same; and the size, which is kept by itself. */
 static int keep_options(Training *training, const char *text, Error *error) {
+  static const char *const passing[] = {"threads", "stream"};
   const Trainer *trainer = training->trainer;
-  int sizes = 0;
-  char *kept = sqlite3_mprintf("%s", text ? text : "");
-  for (size_t i = 0; i < trainer->option_count && kept; i++) {
-    const Option *option = &trainer->options[i];
-    int is_passing =
-        option->offset == offsetof(TrainOptions, threads) || option->offset == offsetof(TrainOptions, stream);
-    if (!option_is_size(option) && !is_passing) continue;
-    int found = options_have(kept, option->name);
-    sizes += option_is_size(option) && found > 0;
-    char *rest = found < 0 ? NULL : options_without(kept, option->name);
+  char *kept = sqlite3_mprintf("%s", text && *text ? text : "{}");
+  double size = NAN;
+  int code = kept ? trainer_take_size(trainer, trainer->function, &kept, &size, NULL, error) : error_no_memory(error);
+  for (size_t i = 0; i < sizeof passing / sizeof *passing && code == SQLITE_OK; i++) {
+    char *rest = options_without(kept, passing[i]);
     sqlite3_free(kept);
     kept = rest;
+    if (!kept) code = error_no_memory(error);
   }
   training->trained.options = kept;
-  if (!kept) return error_no_memory(error);
-  if (sizes < 2) return SQLITE_OK;
-  return error_set(error, SQLITE_ERROR, "%s: the options give the %s twice", trainer->function, trainer->size);
+  return code;
 }
 
 static int parse_options(Training *training, const char *text, Error *error) {
@@ -56,13 +51,7 @@ static int parse_options(Training *training, const char *text, Error *error) {
   training->options = memory_alloc_zero(1, trainer->options_size);
   training->state = memory_alloc_zero(1, trainer->state_size);
   if (!training->options || !training->state) return error_no_memory(error);
-  training->options->duplicates = -1;
-  training->options->seed = 42;
-  training->options->history = HISTORY_KEPT;
-  training->options->stream = 1;
-  training->options->size = NAN;
-  trainer->set_defaults(training->options);
-  int code = options_parse(trainer->function, text, trainer->options, trainer->option_count, training->options, error);
+  int code = trainer_parse(trainer, trainer->function, text, training->options, error);
   if (code != SQLITE_OK) return code;
   training->threads = parallel_threads(training->options->threads);
   if (trainer->values) training->values = trainer->values(training->options);
@@ -83,6 +72,25 @@ static int choose_size(Training *training, double given, Error *error) {
 
 int training_check_uses(const Training *training, const OptionUse *uses, size_t count, Error *error) {
   return options_check_uses(training->trainer->function, training->trained.options, uses, count, error);
+}
+
+int training_check_readers(const Training *training, int algorithm, Error *error) {
+  enum { MOST_ALGORITHMS = 32 }; /* as many as Option.readers has bits */
+  const Trainer *trainer = training->trainer;
+  const char *names[MOST_ALGORITHMS];
+  TrainerOptions options;
+  for (int i = 0; trainer->algorithms[i]; i++) names[i] = trainer->algorithms[i]->name;
+  int code = trainer_options(trainer, 0, &options, error);
+  if (code == SQLITE_OK)
+    code = options_check_readers(trainer->function, training->trained.options, options.option, options.count, names,
+                                 algorithm, error);
+  trainer_options_free(&options);
+  return code;
+}
+
+int training_set_defaults(const Training *training, int algorithm, Error *error) {
+  const Algorithm *row = training->trainer->algorithms[algorithm];
+  return options_set_defaults(training->trained.options, row->options, row->option_count, training->options, error);
 }
 
 /* All that can be checked before the source is looked at. */
@@ -306,6 +314,13 @@ int training_known(Connection *connection, const TrainRequest *request, Known *k
   return code;
 }
 
+/* As they were resolved, where the trainer has not said more of them. */
+static int describe_options(Training *training, Error *error) {
+  char **resolved = &training->trained.resolved;
+  if (!*resolved) *resolved = trainer_describe(training->trainer, training->size, training->options);
+  return *resolved ? SQLITE_OK : error_no_memory(error);
+}
+
 /* The shape is known. */
 static int take_cold_start(Training *training, Error *error) {
   ModelShape *shape = &training->trained.shape;
@@ -341,6 +356,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
   if (code == SQLITE_OK) code = trainer->start(training, error);
+  if (code == SQLITE_OK) code = describe_options(training, error);
   if (code == SQLITE_OK) code = take_cold_start(training, error);
   if (code == SQLITE_OK) code = hint_data(training, error);
   training->fit_seconds = seconds_since(&began);
@@ -486,6 +502,7 @@ static int describe_rows(Training *training, Error *error) {
 /* Moves what was read into the model, the last epoch being done. */
 static int complete(Training *training, Error *error) {
   TrainedModel *trained = &training->trained;
+  assert(trainer_algorithm(training->trainer, trained->algorithm)->kind == trained->shape.kind); /* as its row says */
   Interactions *data = &training->data;
   trained->family = training->trainer->name;
   trained->size = training->size;
@@ -513,9 +530,11 @@ static int complete(Training *training, Error *error) {
 int training_step(Training *training, int *done, Error *error) {
   struct timespec began;
   clock_gettime(CLOCK_MONOTONIC, &began);
-  FitRow row = {.test = NAN, .train = NAN};
+  FitRow row = {.epoch = (int)training->row_count + 1, .loss = NAN, .train = NAN, .test = NAN, .seconds = NAN};
+  *done = 0;
   int code = training->trainer->step(training, &row, done, error);
   if (code != SQLITE_OK) error_prefix(error, training->trainer->function);
+  if (isnan(row.seconds)) row.seconds = training->fit_seconds + seconds_since(&began);
   if (code == SQLITE_OK) code = keep_row(training, &row, error);
   if (code == SQLITE_OK && *done) code = complete(training, error);
   progress_say(&training->interrupt.progress, "%s: %s head, epoch %d", training->trainer->function,
@@ -553,10 +572,7 @@ void training_end(Training *training) {
   sparse_free(&training->by_item);
   sparse_free(&training->likes);
   trained_free(&training->trained);
-  if (training->options) {
-    train_options_free(training->options);
-    if (training->trainer->free_options) training->trainer->free_options(training->options);
-  }
+  if (training->options) trainer_free_options(training->trainer, training->options);
   memory_free(training->options);
   memory_free(training->state);
   memory_free(training->rows);

@@ -82,6 +82,11 @@ int training_option_is_stored(const Training *training, const char *key);
 int training_model(const Training *training, const char *key, const char *name, Ability need, Model **model,
                    Error *error);
 
+/* Once the algorithm is known, number `algorithm` of the trainer's: an error that names the option and who reads it,
+ * where one was given that this algorithm does not read; and the defaults of those that it does. */
+int training_check_readers(const Training *training, int algorithm, Error *error);
+int training_set_defaults(const Training *training, int algorithm, Error *error);
+
 /* options_check_uses() of the options as they were given. */
 int training_check_uses(const Training *training, const OptionUse *uses, size_t count, Error *error);
 

@@ -1,0 +1,228 @@
+"""recommend_trainers and recommend_options against what the trainers do, and the documents' tables of options against them."""
+import glob
+import json
+import os
+import re
+import unittest
+
+from support import ROOT, TestCase, connect, made_up_ratings, rated, shadow_bytes
+
+# What it takes beside the defaults that a model is trained by an algorithm, where the option is not "algorithm".
+ASKED = {"by": {"knn_train"}, "method": {"baseline_train"}, "weighting": {"tfidf_train"}}
+CHOSEN = {"minibatch": {"batch_size": 16}, "lsa": {"lsa": 2}, "word2vec": {"word2vec": 2, "epochs": 1}, "embedding": {"embedding": "vector"},
+          "lloyd": {}, "ease": {}}
+
+
+def asking_for(trainer, algorithm):
+    """The options by which a trainer's algorithm is asked for."""
+    option = next((name for name, trainers in ASKED.items() if trainer in trainers), "algorithm")
+    return CHOSEN.get(algorithm, {option: algorithm})
+
+
+def sources():
+    """A database with ratings, and with what their items are."""
+    db = rated(made_up_ratings(users=30, items=20))
+    db.execute("CREATE TABLE items AS SELECT DISTINCT item, 'a fox' || (item % 3) || ' and a bird' || (item % 4) AS text FROM ratings")
+    db.execute("CREATE TABLE vectors AS SELECT item, '[' || (item % 3) || ', ' || (item % 4) || ', 1]' AS vector FROM items")
+    return db
+
+
+def call(db, trainer, algorithm=None, options={}):
+    """Trains the model m by the defaults, but for the options; sizes that have no default are 3."""
+    sized = db.execute("SELECT option, \"default\" FROM recommend_options(?) LIMIT 1", (trainer,)).fetchone()
+    size, learns_from = db.execute("SELECT size, learns_from FROM recommend_trainers WHERE trainer = ?", (trainer,)).fetchone()
+    given = {"model": "m", **(asking_for(trainer, algorithm) if algorithm else {}), **options}
+    if size and sized[1] is None and size not in given:
+        given[size] = 3
+    source = "ratings" if learns_from != "texts" else "vectors" if "embedding" in given else "items"
+    if learns_from == "texts":
+        given.setdefault("ratings", "ratings")
+    return db.execute(f"SELECT {trainer}(?, ?)", (source, json.dumps(given))).fetchone()[0]
+
+
+class Trainers(TestCase):
+    def setUp(self):
+        self.db = self.closing(sources())
+        self.rows = self.db.execute("SELECT trainer, algorithm, kind, answers FROM recommend_trainers").fetchall()
+        self.trainers = list(dict.fromkeys(row[0] for row in self.rows))
+
+    def test_every_function_that_trains_is_there(self):
+        functions = {row[0] for row in self.db.execute("SELECT name FROM pragma_function_list WHERE name LIKE '%\\_train' ESCAPE '\\'")}
+        modules = {row[0] for row in self.db.execute("SELECT name FROM pragma_module_list WHERE name LIKE '%\\_train' ESCAPE '\\'")}
+        self.assertEqual(functions, set(self.trainers))
+        self.assertEqual(modules, set(self.trainers))
+        self.assertEqual(len(self.rows), len({row[:2] for row in self.rows}))
+
+    def test_each_as_a_table(self):
+        """The hidden columns of the table function are the arguments that its usage shows."""
+        for trainer, usage, size in self.db.execute("SELECT DISTINCT trainer, usage, size FROM recommend_trainers").fetchall():
+            hidden = [row[1] for row in self.db.execute(f"PRAGMA table_xinfo({trainer})") if row[6]]
+            self.assertEqual(hidden, ["_source", *(["_" + size] if size else []), "_options"])
+            self.assertEqual(usage.count(","), len(hidden) - 1)
+            self.assert_error(self.db, f"SELECT * FROM {trainer}", usage)
+
+    def test_each_as_a_virtual_table(self):
+        for trainer in self.trainers:
+            size = {"kmeans_train": ", size=3"}.get(trainer, "")
+            source = "items" if trainer == "tfidf_train" else "ratings"
+            self.db.execute(f"CREATE VIRTUAL TABLE taste USING recommender(train={trainer[:-len('_train')]}, source={source}{size})")
+            self.db.execute("DROP TABLE taste")
+        message = self.assert_error(self.db, "CREATE VIRTUAL TABLE taste USING recommender(train=nope, source=ratings)", "nope")
+        for trainer in self.trainers:
+            self.assertIn(f"'{trainer}'", message)
+
+    def test_kinds_and_answers(self):
+        """A model that is trained from ratings, or by what it takes beside them, can do what its row says."""
+        for trainer, algorithm, kind, answers in self.rows:
+            with self.subTest(trainer=trainer, algorithm=algorithm):
+                summary = json.loads(call(self.db, trainer, algorithm))
+                self.assertEqual((summary["family"] + "_train", summary["algorithm"]), (trainer, algorithm))
+                stored = dict(self.db.execute("SELECT key, value FROM m_config WHERE key IN ('kind', 'answers')"))
+                self.assertEqual((stored["kind"], stored["answers"]), (kind, answers))
+                self.db.execute("DROP TABLE m")
+
+
+class Options(TestCase):
+    def setUp(self):
+        self.db = self.closing(sources())
+        self.trainers = [row[0] for row in self.db.execute("SELECT DISTINCT trainer FROM recommend_trainers")]
+
+    def options(self, trainer):
+        return self.db.execute('SELECT option, type, "default", range, algorithms, description FROM recommend_options(?)', (trainer,)).fetchall()
+
+    def test_descriptions(self):
+        for trainer in self.trainers:
+            for option, type, default, range, algorithms, description in self.options(trainer):
+                self.assertTrue(description and description == description.strip(), (trainer, option))
+                self.assertIn(type, ("integer", "number", "boolean", "text", "column", "integers", "text, or array of texts"))
+            self.assertEqual(self.options(trainer), self.options(trainer[:-len("_train")]))
+
+    def test_wrong_names(self):
+        for name in ("nope", "", "mf_trian"):
+            self.assert_error(self.db, "SELECT * FROM recommend_options(?)", name, "'mf_train'", "'tfidf_train'", parameters=(name,))
+        self.assertEqual(self.db.execute("SELECT * FROM recommend_options(NULL)").fetchall(), [])
+        self.assert_error(self.db, "SELECT * FROM recommend_options", "recommend_options(trainer)")
+        self.assert_error(self.db, "SELECT recommend_options('mf')", "FROM recommend_options(trainer)")
+
+    def test_defaults(self):
+        """What is given as the default says makes the model that is made without it."""
+        for trainer in self.trainers:
+            call(self.db, trainer)
+            expected = self.model()
+            for option, type, default, _, algorithms, _ in self.options(trainer):
+                if option in ("model", "seed", "threads", "stream") or default is None or not self.is_json(default):
+                    continue
+                first = self.db.execute("SELECT algorithm FROM recommend_trainers WHERE trainer = ?", (trainer,)).fetchone()[0]
+                if algorithms and first not in algorithms.split(", "):
+                    continue
+                with self.subTest(trainer=trainer, option=option):
+                    try:
+                        call(self.db, trainer, None, {option: json.loads(default)})
+                    except Exception as error:  # of some other data or option: says so
+                        self.assertRegex(str(error), f'option "{option}" is read only|"scale" is for')
+                        continue
+                    self.assertEqual(self.model(), expected)
+            self.db.execute("DROP TABLE m")
+
+    def model(self):
+        """All that is stored but the options as they were given."""
+        stored = shadow_bytes(self.db, "m")
+        stored["config"] = [row for row in stored["config"] if row[0][1] not in ("options", "stamp", "item_stamp", "user_stamp", "trained_at")]
+        return stored
+
+    @staticmethod
+    def is_json(text):
+        try:
+            json.loads(text)
+            return True
+        except ValueError:
+            return False
+
+    def test_ranges(self):
+        """What lies beyond either end, or is no choice, is refused by the name of the option; the ends are taken."""
+        for trainer in self.trainers:
+            for option, type, _, range, algorithms, _ in self.options(trainer):
+                if not range or range == "true, false":
+                    continue
+                chosen = algorithms.split(", ")[0] if algorithms else None
+                ends = re.fullmatch(r"(\S+) … (\S+)", range)
+                wrong = [float(ends[1]) - 1, float(ends[2]) * 2 + 1] if ends else ["neither"]
+                for value in wrong:
+                    with self.subTest(trainer=trainer, option=option, value=value):
+                        with self.assertRaises(Exception) as caught:
+                            call(self.db, trainer, chosen, {option: int(value) if type == "integer" else value})
+                        self.assertRegex(str(caught.exception), f'^{trainer}: .*({option}|number of|regularization lambda)')
+
+    def test_resolved(self):
+        """The options that a model keeps as resolved are those that its trainer reads."""
+        for trainer, algorithm in self.db.execute("SELECT trainer, algorithm FROM recommend_trainers").fetchall():
+            call(self.db, trainer, algorithm)
+            resolved = json.loads(self.db.execute("SELECT options FROM recommend_models WHERE name = 'm'").fetchone()[0])
+            names = {row[0] for row in self.options(trainer)} | {"vectors", "rank", "rating", "ranking"}
+            self.assertEqual(set(resolved) - names, set(), (trainer, algorithm))
+            for head in ("rating", "ranking"):
+                if isinstance(resolved.get(head), dict):
+                    self.assertEqual(set(resolved[head]) - names, set(), (trainer, algorithm))
+            self.db.execute("DROP TABLE m")
+
+
+class Documents(TestCase):
+    """The tables whose header begins with `| option |`: under a heading that is a trainer's name its own options, under
+    "Options of every trainer" those that all read."""
+
+    def setUp(self):
+        self.db = self.closing(connect())
+        self.trainers = [row[0] for row in self.db.execute("SELECT DISTINCT trainer FROM recommend_trainers")]
+        self.options = {trainer: self.db.execute('SELECT option, "default", algorithms FROM recommend_options(?)', (trainer,)).fetchall() for trainer in self.trainers}
+        read = [{row[0] for row in rows} for rows in self.options.values()]
+        self.common = set.intersection(*read) | {"cold_start"}
+        self.sections = {}  # heading: (text, rows of its tables of options)
+        for path in sorted(glob.glob(os.path.join(ROOT, "**", "*.md"), recursive=True)):
+            heading, in_table = None, False
+            with open(path, encoding="utf-8") as file:
+                for line in file:
+                    if line.startswith("#"):
+                        heading = line.strip("# \n`")
+                    text, rows = self.sections.setdefault(heading, ([], []))
+                    text.append(line)
+                    cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+                    in_table = bool(cells) and (in_table or cells[0] == "option")
+                    if in_table and cells[0] != "option" and not cells[0].startswith("-"):
+                        rows.append((re.findall(r"`(\w+)`", cells[0]), cells[1]))
+
+    def test_every_option_is_documented(self):
+        for trainer in self.trainers:
+            self.assertIn(trainer, self.sections, "a heading with the trainer's name")
+            words = set(re.findall(r"`(\w+)`", "".join(self.sections[trainer][0])))
+            size = self.db.execute("SELECT size FROM recommend_trainers WHERE trainer = ?", (trainer,)).fetchone()[0]
+            missing = {row[0] for row in self.options[trainer]} - self.common - words - {size}
+            self.assertEqual(missing, set(), trainer)
+        text, rows = self.sections["Options of every trainer"]
+        self.assertEqual({name for names, _ in rows for name in names}, self.common)
+
+    def test_what_is_documented_exists(self):
+        for trainer in self.trainers:
+            known = {row[0] for row in self.options[trainer]}
+            for names, _ in self.sections[trainer][1]:
+                self.assertEqual(set(names) - known, set(), trainer)
+
+    def test_defaults_that_are_constants(self):
+        """A cell of one value for each name of its row has the defaults."""
+        compared = 0
+        for trainer in self.trainers:
+            defaults = {}
+            for option, default, _ in self.options[trainer]:
+                defaults.setdefault(option, []).append(default)
+            for names, cell in self.sections[trainer][1] + self.sections["Options of every trainer"][1]:
+                values = [value.strip("` ") for value in cell.split(", ")] if len(names) > 1 else [cell.strip("` ")]
+                if len(values) != len(names) or not all(Options.is_json(value) for value in values):
+                    continue
+                for name, value in zip(names, values):
+                    if name in defaults and len(defaults[name]) == 1 and Options.is_json(defaults[name][0] or ""):
+                        self.assertEqual(json.loads(value), json.loads(defaults[name][0]), (trainer, name))
+                        compared += 1
+        self.assertGreater(compared, 60)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,5 +1,5 @@
 /* Why an item has the score that it has for a user: what each entry of the user's history adds to it, by
- * fold_contributions(), which says what that is. A baseline's scores are due to no entry. */
+ * fold_contributions(), which says what that is. No entry contributes to a baseline's scores. */
 #ifndef RECOMMEND_ANSWER_EXPLANATION_H
 #define RECOMMEND_ANSWER_EXPLANATION_H
 

@@ -1,4 +1,4 @@
-/* Users by what a model knows of them: see nearest_users.h.
+/* Nearest users, and users who would like an item: see nearest_users.h.
  *
  * Their factors are read block by block past a bounded heap, so that memory does not grow with their number. */
 #include "nearest_users.h"

@@ -1,8 +1,8 @@
-/* Users by what a model knows of them: those nearest to a user (user_similar), and those who would like an item and
- * have not seen it (recommend_users).
+/* The users nearest to a user (user_similar), and the users who would like an item and have not seen it
+ * (recommend_users).
  *
- * Nearest by the cosine of the vectors behind `score`; in a model of links by the cosine of the histories, but in one
- * of users' neighbours they are those that are stored. Items are in memory, users are not: all of them are read. */
+ * Nearest means the cosine of the vectors behind `score`; for item neighbours and item weights the cosine of the
+ * histories; for user neighbours the stored neighbours. Items are in memory, users are not: all of them are read. */
 #ifndef RECOMMEND_ANSWER_NEAREST_USERS_H
 #define RECOMMEND_ANSWER_NEAREST_USERS_H
 

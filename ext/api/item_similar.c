@@ -1,5 +1,5 @@
-/* item_similar(item, k [, model [, min_support]]): the items nearest to an item, itself left out. What near is, says
- * answer/nearest_items.h. */
+/* item_similar(item, k [, model [, min_support]]): the items nearest to an item, which is left out itself.
+ * answer/nearest_items.h says what near means. */
 #include "../answer/nearest_items.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"

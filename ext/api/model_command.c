@@ -1,7 +1,7 @@
 /* What INSERT, UPDATE and DELETE on a model do, and the commands, INSERT INTO model(model) VALUES('…'): see
  * model_table.c for the module.
  *
- * A trigger may do all of this; SQLite does not tell a virtual table whether it is one that asks. So a file from
+ * A trigger may do all of this; SQLite does not tell a virtual table whether a trigger asks. So a file from
  * somewhere else can hold a trigger that retrains or forgets, as it can hold one that deletes rows: none can hand over
  * a payload, and nothing runs but what a query of the source's table or view would. */
 #include "../answer/forgetting.h"

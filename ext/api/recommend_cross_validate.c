@@ -4,7 +4,7 @@
  * 'leave-one-out' (one fold, of one entry of every user who has two). N rows are dealt out evenly, in order of
  * recommend_split(seed, user, item): the p-th from 0 is in fold floor(p · folds / N) + 1. With "split": "users" it is
  * the users that are dealt out so, by recommend_split(seed, user), each to be tested in one fold on a part of what they
- * did; those of whom nothing can be held out are in none. What is not an option of this function is the trainer's. */
+ * did; users with nothing to hold out are in no fold. Options that are not this function's own are the trainer's. */
 #include <math.h>
 #include <string.h>
 

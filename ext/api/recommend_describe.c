@@ -6,8 +6,8 @@
  * those are `nulls`, and all else counts. `type` lists the types of the values that there are, whatever the column is
  * declared as; `distinct` tells values apart as SELECT DISTINCT does (1 and 1.0 are one), by hashes of 64 bits: among
  * ten million values the chance that any two are taken for one is 3e-6. Mean and standard deviation (of a sample: by
- * n − 1) are those of the numbers, text that looks like one not being one; the least and the largest value are so in
- * SQLite's order: numbers, text, blobs; of a long one the beginning is shown, with … behind it.
+ * n − 1) are those of the numbers; text that looks like a number does not count as one; the least and the largest value
+ * are so in SQLite's order: numbers, text, blobs; of a long one the beginning is shown, with … behind it.
  *
  * One scan. Memory: 11 to 22 bytes a distinct value. Squares are updated one by one (Welford, "Note on a method for
  * calculating corrected sums of squares and products", Technometrics 4 (1962)), sums keep what rounding takes

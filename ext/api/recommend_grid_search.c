@@ -1,10 +1,10 @@
-/* recommend_grid_search(trainer, source, grid [, options]): a row for each combination of the grid's values, with what
- * it came to on what was held out: a part of the source ("validation"), or the mean over "folds".
+/* recommend_grid_search(trainer, source, grid [, options]): a row for each combination of the grid's values, with its
+ * metrics on what was held out: a part of the source ("validation"), or the mean over "folds".
  *
  * With "best_first" the rows come in that order, all being computed before the first. With "model" the best combination
  * is trained on everything and stored under that name as the last one has been computed, and with "stream": false that
- * is before the first row. What is no option of this function is the trainer's, and the same in all combinations but
- * for what the grid says. */
+ * is before the first row. Options that are not this function's own are the trainer's, and the same in all
+ * combinations unless the grid varies them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -81,7 +81,7 @@ static void use(sqlite3_index_info *info, Plan *plan, int constraint, char lette
   plan->letters[plan->values++] = letter;
 }
 
-/* LIMIT and OFFSET are none: they say nothing of a row. */
+/* LIMIT and OFFSET are not conditions: they say nothing about a row. */
 static int has_conditions(const sqlite3_index_info *info) {
   for (int i = 0; i < info->nConstraint; i++)
     if (info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_LIMIT &&
@@ -214,7 +214,7 @@ static int take_arguments(Cursor *cursor, const char *letters, sqlite3_value **v
         break;
       case 'l':
         call->limit = sqlite3_value_int64(values[i]);
-        if (call->limit < 0) call->limit = INT64_MAX; /* LIMIT -1 is none */
+        if (call->limit < 0) call->limit = INT64_MAX; /* LIMIT -1 is no limit */
         break;
       default:
         call->argument[letters[i] - '0'] = sqlite3_value_dup(values[i]);

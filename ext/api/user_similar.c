@@ -1,5 +1,5 @@
-/* user_similar(user, k [, model]): the users nearest to a user, who is left out. What near is, says
- * answer/nearest_users.h. */
+/* user_similar(user, k [, model]): the users nearest to a user, who is left out. answer/nearest_users.h
+ * says what near means. */
 #include "../answer/nearest_users.h"
 #include "arguments.h"
 #include "register.h"

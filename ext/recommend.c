@@ -77,7 +77,7 @@ static int register_everything(sqlite3 *db) {
 }
 
 /* Why loading failed: SQLite itself would give an empty message. */
-static char *reason(sqlite3 *db, int code) {
+static char *why_loading_failed(sqlite3 *db, int code) {
   if (code == SQLITE_NOMEM) return sqlite3_mprintf("%s", sqlite3_errstr(code));
   if (code != SQLITE_BUSY) return sqlite3_mprintf("%s", sqlite3_errmsg(db));
   return sqlite3_mprintf(
@@ -96,7 +96,7 @@ EXPORT int sqlite3_recommend_init(sqlite3 *db, char **message, const sqlite3_api
   } else {
     code = recommend_version_loaded(db, &loaded, &why);
     if (code == SQLITE_OK && !loaded) code = register_everything(db);
-    if (code != SQLITE_OK && !why) why = reason(db, code);
+    if (code != SQLITE_OK && !why) why = why_loading_failed(db, code);
   }
   if (message)
     *message = why;

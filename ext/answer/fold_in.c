@@ -83,8 +83,8 @@ static int gram_with(const ModelItems *items, int head, const float *vector, dou
 }
 
 /* The items of a history with their factors in one head. */
-static int gather(ModelItems *items, int head, const float *new_item, const History *history, Gathered *gathered,
-                  const Cancel *cancel) {
+static int gather_history(ModelItems *items, int head, const float *new_item, const History *history,
+                          Gathered *gathered, const Cancel *cancel) {
   const ModelShape *shape = &items->shape;
   const ScorePanel *panel = &items->panel[head];
   size_t stride = (size_t)panel->stride, count = 0, places = history->count ? history->count : 1;
@@ -232,7 +232,7 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
     if (!shape->rank[head] && shape->biases[head]) row[store_bias_place(shape, head)] = fold_bias(items, head, history);
     if (!shape->rank[head]) continue;
     float *solved = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof *solved);
-    code = gather(items, head, new_item, history, &gathered, cancel);
+    code = gather_history(items, head, new_item, history, &gathered, cancel);
     if (!solved) code = SQLITE_NOMEM;
     if (code == SQLITE_OK && shape->fold[head].method == FOLD_PROJECTION)
       code = project(items, head, &gathered.entries, row);
@@ -341,7 +341,7 @@ static int contributions_of_factors(ModelItems *items, const ModelUser *user, co
   Gathered gathered;
   float *target = memory_alloc_aligned((size_t)shape_stride(shape, head), sizeof *target);
   double *share = memory_alloc(history->count, sizeof *share);
-  int code = gather(items, head, NULL, history, &gathered, cancel);
+  int code = gather_history(items, head, NULL, history, &gathered, cancel);
   if (!target || !share) code = SQLITE_NOMEM;
   if (code == SQLITE_OK) {
     score_panel_get(&items->panel[head], item, target);

@@ -59,7 +59,8 @@ static int check_can(const Forgetting *forgetting, ForgetSide side, const Id *id
                    forgetting->name.name, kind_reason(shape, ABILITY_FORGET), forget_sides[side], id_format(id, text));
 }
 
-static int take_id(const Forgetting *forgetting, ForgetSide side, sqlite3_value *value, Id *id, Error *error) {
+static int take_forgotten_id(const Forgetting *forgetting, ForgetSide side, sqlite3_value *value, Id *id,
+                             Error *error) {
   const ModelItems *items = forgetting->items;
   int there = id_from_value_as(value, side == FORGET_USER ? items->user_affinity : items->item_affinity, id);
   if (there < 0) return error_no_memory(error);
@@ -188,10 +189,10 @@ static int forget_item(Forgetting *forgetting, Error *error) {
 /* ---- both -------------------------------------------------------------------------------------------------------- */
 
 /* Works out what is to be written. */
-static int prepare(Forgetting *forgetting, ForgetSide side, sqlite3_value *value, int *known, Error *error) {
+static int prepare_forgetting(Forgetting *forgetting, ForgetSide side, sqlite3_value *value, int *known, Error *error) {
   Id id;
   uint32_t user = 0;
-  int code = take_id(forgetting, side, value, &id, error);
+  int code = take_forgotten_id(forgetting, side, value, &id, error);
   if (code != SQLITE_OK) return code;
   if (side == FORGET_USER) {
     code = model_user_index(forgetting->model, &id, &user, known, error);
@@ -211,7 +212,7 @@ int forget(Connection *connection, ModelName name, ForgetSide side, sqlite3_valu
   connection_interrupt(connection, &forgetting.interrupt);
   int code = connection_open(connection, name, &forgetting.model, error);
   if (code == SQLITE_OK) code = model_begin(forgetting.model, &forgetting.items, error);
-  if (code == SQLITE_OK) code = prepare(&forgetting, side, id, known, error);
+  if (code == SQLITE_OK) code = prepare_forgetting(&forgetting, side, id, known, error);
   if (forgetting.items) model_end(forgetting.model);
   if (code == SQLITE_OK && *known)
     code = model_store_payload(connection, name, "fold", &forgetting.batch, LIVE_TYPE, error);

@@ -14,7 +14,7 @@
 
 enum { BLOCK = 64 * STORE_CHUNK };
 
-static float dot(const float *a, const float *b, int stride) {
+static float dot_factors(const float *a, const float *b, int stride) {
   Float16 sums = {0};
   for (int lane = 0; lane < stride; lane += 16) sums += FLOAT16_LOAD(a + lane) * FLOAT16_LOAD(b + lane);
   float sum = 0;
@@ -68,7 +68,7 @@ static int scan_sums(const ModelItems *items, const ModelUsers *users, size_t fi
 }
 
 /* Σ_j x_j w_j over a user's sum of items, in the order of links_score. */
-static float weigh(const float *weights, const ItemSum *sum) {
+static float weighted_sum(const float *weights, const ItemSum *sum) {
   float score = 0;
   for (size_t i = 0; i < sum->count; i++) score += sum->weight[i] * weights[sum->item[i]];
   return score;
@@ -118,7 +118,7 @@ static int read_ids(Model *model, NearestUsers *nearest, Error *error) {
 static float similarity_to(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride) {
   (void)offset;
   if (user == query->self) return NAN;
-  return cosine(dot(query->vector, vector, stride), query->norm, sqrtf(dot(vector, vector, stride)));
+  return cosine(dot_factors(query->vector, vector, stride), query->norm, sqrtf(dot_factors(vector, vector, stride)));
 }
 
 static float similarity_of_sums(const UserQuery *query, const ModelItems *items, const PostingsVector *spread,
@@ -133,7 +133,7 @@ static float similarity_of_sums(const UserQuery *query, const ModelItems *items,
 }
 
 static float similarity_of_histories(const UserQuery *query, const ItemSum *sum, uint32_t user) {
-  return user == query->self ? NAN : cosine(weigh(query->weights, sum), query->norm, sum_norm(sum));
+  return user == query->self ? NAN : cosine(weighted_sum(query->weights, sum), query->norm, sum_norm(sum));
 }
 
 static const UserScore similarity_score = {similarity_to, similarity_of_sums, similarity_of_histories};
@@ -167,7 +167,7 @@ static int compare_users(Model *model, const ModelItems *items, NearestUsers *ne
   UserQuery query = {.vector = vector, .spread = &user->spread, .self = user->index};
   int code = model_count_users(model, error);
   if (code != SQLITE_OK) return code;
-  if (vector) query.norm = sqrtf(dot(vector, vector, stride));
+  if (vector) query.norm = sqrtf(dot_factors(vector, vector, stride));
   if (items->shape.links) {
     query.weights = weights = spread_sum(items, &user->sum);
     query.norm = sum_norm(&user->sum);
@@ -203,9 +203,9 @@ int nearest_users_to(NearestUsers *nearest, Model *model, const ModelItems *item
 
 static float liking_of(const UserQuery *query, const float *vector, float offset, uint32_t user, int stride) {
   (void)user;
-  float length = dot(vector, vector, stride);
+  float length = dot_factors(vector, vector, stride);
   if (length == 0 && !query->biases_only) return NAN; /* nothing was learned of this user */
-  return dot(query->vector, vector, stride) + query->bias + offset;
+  return dot_factors(query->vector, vector, stride) + query->bias + offset;
 }
 
 static float liking_of_sum(const UserQuery *query, const ModelItems *items, const PostingsVector *spread,
@@ -216,7 +216,7 @@ static float liking_of_sum(const UserQuery *query, const ModelItems *items, cons
 
 static float liking_by_links(const UserQuery *query, const ItemSum *sum, uint32_t user) {
   (void)user;
-  return sum->count ? weigh(query->weights, sum) : NAN;
+  return sum->count ? weighted_sum(query->weights, sum) : NAN;
 }
 
 static const UserScore liking_score = {liking_of, liking_of_sum, liking_by_links};

@@ -10,7 +10,7 @@
 #include "predictor.h"
 
 /* Copies the entries of a history that were trained on behind those of the rows before. */
-static void append(SparseMatrix *matrix, size_t row, const History *history) {
+static void append_history(SparseMatrix *matrix, size_t row, const History *history) {
   size_t to = matrix->start[row];
   for (size_t i = 0; i < history->count; i++) {
     if (history_is_held_out(history, i)) continue;
@@ -29,7 +29,7 @@ static int matrix_with(const SparseMatrix *all, size_t user, const History *hist
                           all->value != NULL || history->rating != NULL);
   for (size_t row = 0; code == SQLITE_OK && row < rows; row++) {
     if (row == user) {
-      append(matrix, row, history);
+      append_history(matrix, row, history);
       continue;
     }
     size_t from = all->start[row], to = matrix->start[row], n = sparse_row_length(all, row);

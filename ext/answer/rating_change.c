@@ -62,7 +62,8 @@ static int change_end(Change *change, int code, Error *error) {
 
 /* ---- where ------------------------------------------------------------------------------------------------------- */
 
-static int take_id(Change *change, sqlite3_value *value, IdAffinity affinity, const char *what, Id *id, Error *error) {
+static int take_rated_id(Change *change, sqlite3_value *value, IdAffinity affinity, const char *what, Id *id,
+                         Error *error) {
   int there = id_from_value_as(value, affinity, id);
   if (there < 0) return error_no_memory(error);
   return there ? SQLITE_OK
@@ -82,8 +83,8 @@ static int find_user(Change *change, Error *error) {
 
 static int find_cell(Change *change, sqlite3_value *user, sqlite3_value *item, Error *error) {
   const ModelItems *items = change->items;
-  int code = take_id(change, user, items->user_affinity, "user", &change->user_id, error);
-  if (code == SQLITE_OK) code = take_id(change, item, items->item_affinity, "item", &change->item_id, error);
+  int code = take_rated_id(change, user, items->user_affinity, "user", &change->user_id, error);
+  if (code == SQLITE_OK) code = take_rated_id(change, item, items->item_affinity, "item", &change->item_id, error);
   if (code == SQLITE_OK) code = find_user(change, error);
   if (code != SQLITE_OK) return code;
   change->item = dictionary_find(&items->ids, &change->item_id);

@@ -56,7 +56,7 @@ static void begin_entry(sqlite3_str *list) {
   if (sqlite3_str_length(list)) sqlite3_str_appendchar(list, 1, ',');
 }
 
-static void refuse(Answer *answer, ModelName name, const char *reason) {
+static void add_refusal(Answer *answer, ModelName name, const char *reason) {
   begin_entry(answer->refused);
   sqlite3_str_appendf(answer->refused, "{\"model\":");
   append_name(answer->refused, name);
@@ -79,24 +79,24 @@ static void append_id(sqlite3_str *json, sqlite3_value *value) {
     sqlite3_str_appendf(json, "%s", id_format(&id, text));
 }
 
-static int take(sqlite3_str *list, char **text, Error *error) {
+static int add_to_answer(sqlite3_str *list, char **text, Error *error) {
   int code = sqlite3_str_errcode(list);
   *text = sqlite3_str_finish(list);
   return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
 /* Ends the lists, and puts them together. */
-static char *finish(Answer *answer, ForgetSide side, sqlite3_value *id, Error *error) {
+static char *answer_json(Answer *answer, ForgetSide side, sqlite3_value *id, Error *error) {
   char *forgotten = NULL, *unknown = NULL, *refused = NULL, *result = NULL;
-  int code = take(answer->forgotten, &forgotten, error), second = take(answer->unknown, &unknown, error),
-      third = take(answer->refused, &refused, error);
+  int code = add_to_answer(answer->forgotten, &forgotten, error),
+      second = add_to_answer(answer->unknown, &unknown, error), third = add_to_answer(answer->refused, &refused, error);
   if (code == SQLITE_OK && second == SQLITE_OK && third == SQLITE_OK) {
     sqlite3_str *json = sqlite3_str_new(NULL);
     sqlite3_str_appendf(json, "{\"%s\":", forget_sides[side]);
     append_id(json, id);
     sqlite3_str_appendf(json, ",\"forgotten\":[%s],\"unknown\":[%s],\"refused\":[%s]}", forgotten ? forgotten : "",
                         unknown ? unknown : "", refused ? refused : "");
-    take(json, &result, error);
+    add_to_answer(json, &result, error);
   }
   sqlite3_free(forgotten);
   sqlite3_free(unknown);
@@ -122,7 +122,7 @@ static int forget_in(Connection *connection, ModelName name, ForgetSide side, sq
     begin_entry(list);
     append_name(list, name);
   } else if (concerns_the_model(code)) {
-    refuse(answer, name, own.message ? own.message : sqlite3_errstr(code));
+    add_refusal(answer, name, own.message ? own.message : sqlite3_errstr(code));
     code = SQLITE_OK;
   } else if (own.message) {
     error_set(error, code, "recommend_forget: model \"%s\": %s", name.name, own.message);
@@ -161,7 +161,7 @@ static void recommend_forget(sqlite3_context *context, int count, sqlite3_value 
   if (code == SQLITE_OK) code = connection_models(connection, add_name, &names, &error);
   for (size_t i = 0; i < names.count && code == SQLITE_OK; i++)
     code = forget_in(connection, names.name[i], side, values[1], &answer, &error);
-  char *text = finish(&answer, side, values[1], &error);
+  char *text = answer_json(&answer, side, values[1], &error);
   if (error.code == SQLITE_OK) {
     sqlite3_result_text(context, text, -1, sqlite3_free);
   } else {

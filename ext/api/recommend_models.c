@@ -60,7 +60,7 @@ static int read_config(sqlite3 *db, ModelName name, ModelRow *row, Error *error)
 }
 
 /* As a training function takes it: with its schema, where that is not main. */
-static int read_source(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
+static int read_model_source(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
   sqlite3_stmt *statement = NULL;
   int code =
       shadow_prepare(db, name, &statement, error,
@@ -86,7 +86,7 @@ static int add_model(void *context, ModelName name, Error *error) {
   if (!row->name || !row->schema) return error_no_memory(error);
   int code = read_config(list->connection->db, name, row, error);
   if (code == SQLITE_OK) code = count_items(list->connection->db, name, row, error);
-  if (code == SQLITE_OK) code = read_source(list->connection->db, name, row, error);
+  if (code == SQLITE_OK) code = read_model_source(list->connection->db, name, row, error);
   if ((code & 0xff) != SQLITE_CORRUPT) return code;
   error_clear(error); /* a damaged model is listed too, with what can be read of it */
   return SQLITE_OK;

@@ -80,7 +80,7 @@ static int read_numbers(const Place *place, const cJSON *array, Vector *vector, 
   return SQLITE_OK;
 }
 
-static int read_text(const Place *place, sqlite3_value *value, Vector *vector, Error *error) {
+static int read_json(const Place *place, sqlite3_value *value, Vector *vector, Error *error) {
   const char *text = (const char *)sqlite3_value_text(value);
   size_t size = (size_t)sqlite3_value_bytes(value);
   if (!text) return error_no_memory(error);
@@ -99,7 +99,7 @@ static int vector_read(const Place *place, sqlite3_value *value, Vector *vector,
   *vector = (Vector){0};
   switch (sqlite3_value_type(value)) {
     case SQLITE_BLOB: return read_blob(place, value, vector, error);
-    case SQLITE_TEXT: return read_text(place, value, vector, error);
+    case SQLITE_TEXT: return read_json(place, value, vector, error);
     default:
       return error_set(error, SQLITE_ERROR, "%s: the %svector is %s: %s", place->function, place->which,
                        sqlite3_value_text(value), wanted);
@@ -128,7 +128,7 @@ static double read_decimal(const char *text) {
   return sign * (exponent < 0 ? digits / pow(10, -exponent) : digits * pow(10, exponent));
 }
 
-static void append_number(sqlite3_str *json, double number) {
+static void append_float(sqlite3_str *json, double number) {
   char text[32];
   int digits = 6;
   for (; digits < 9; digits++) {
@@ -147,7 +147,7 @@ static int result_json(sqlite3_context *context, const Vector *vector, double fa
   sqlite3_str *json = sqlite3_str_new(sqlite3_context_db_handle(context));
   for (size_t i = 0; i < vector->count; i++) {
     sqlite3_str_appendall(json, i ? "," : "[");
-    append_number(json, (double)(float)(number_at(vector, i) * factor));
+    append_float(json, (double)(float)(number_at(vector, i) * factor));
   }
   sqlite3_str_appendall(json, vector->count ? "]" : "[]");
   int code = sqlite3_str_errcode(json), size = sqlite3_str_length(json);
@@ -173,7 +173,7 @@ static int result_blob(sqlite3_context *context, const Vector *vector, double fa
 
 /* ---- the functions ----------------------------------------------------------------------------------------------- */
 
-static double dot(const Vector *a, const Vector *b) {
+static double vector_dot(const Vector *a, const Vector *b) {
   double sum = 0;
   for (size_t i = 0; i < a->count; i++) sum += number_at(a, i) * number_at(b, i);
   return sum;
@@ -185,7 +185,7 @@ static void of_one(sqlite3_context *context, sqlite3_value *value, const char *f
   const Place place = {function, ""};
   if (sqlite3_value_type(value) == SQLITE_NULL) return;
   int code = vector_read(&place, value, &vector, &error);
-  double length = code == SQLITE_OK && normalizes ? sqrt(dot(&vector, &vector)) : 1;
+  double length = code == SQLITE_OK && normalizes ? sqrt(vector_dot(&vector, &vector)) : 1;
   int as_text = (sqlite3_value_type(value) == SQLITE_TEXT) == normalizes; /* or in the other form */
   if (code == SQLITE_OK)
     code = (as_text ? result_json : result_blob)(context, &vector, length > 0 ? 1 / length : 1, &error);
@@ -193,12 +193,12 @@ static void of_one(sqlite3_context *context, sqlite3_value *value, const char *f
   vector_free(&vector);
 }
 
-static void convert(sqlite3_context *context, int count, sqlite3_value **values) {
+static void recommend_vector(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   of_one(context, values[0], "recommend_vector", 0);
 }
 
-static void normalize(sqlite3_context *context, int count, sqlite3_value **values) {
+static void recommend_normalize(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   of_one(context, values[0], "recommend_normalize", 1);
 }
@@ -214,7 +214,7 @@ static void of_two(sqlite3_context *context, sqlite3_value **values, const char 
     code = error_set(&error, SQLITE_ERROR, "%s: the vectors have %lld and %lld numbers, but must be equally long",
                      function, (sqlite3_int64)a.count, (sqlite3_int64)b.count);
   if (code == SQLITE_OK) {
-    double product = dot(&a, &b), lengths = is_cosine ? sqrt(dot(&a, &a)) * sqrt(dot(&b, &b)) : 1;
+    double product = vector_dot(&a, &b), lengths = is_cosine ? sqrt(vector_dot(&a, &a)) * sqrt(vector_dot(&b, &b)) : 1;
     double cosine = lengths > 0 ? product / lengths : 0;
     sqlite3_result_double(context, is_cosine ? fmax(-1, fmin(1, cosine)) : product);
   } else {
@@ -224,12 +224,12 @@ static void of_two(sqlite3_context *context, sqlite3_value **values, const char 
   vector_free(&b);
 }
 
-static void dot_product(sqlite3_context *context, int count, sqlite3_value **values) {
+static void recommend_dot(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   of_two(context, values, "recommend_dot", 0);
 }
 
-static void cosine(sqlite3_context *context, int count, sqlite3_value **values) {
+static void recommend_cosine(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   of_two(context, values, "recommend_cosine", 1);
 }
@@ -241,10 +241,10 @@ int recommend_vector_register(sqlite3 *db) {
     int arguments, flags;
     void (*function)(sqlite3_context *context, int count, sqlite3_value **values);
   } functions[] = {
-      {"recommend_vector", 1, PURE | FUNCTION_RESULT_SUBTYPE, convert},
-      {"recommend_dot", 2, PURE, dot_product},
-      {"recommend_cosine", 2, PURE, cosine},
-      {"recommend_normalize", 1, PURE | FUNCTION_RESULT_SUBTYPE, normalize},
+      {"recommend_vector", 1, PURE | FUNCTION_RESULT_SUBTYPE, recommend_vector},
+      {"recommend_dot", 2, PURE, recommend_dot},
+      {"recommend_cosine", 2, PURE, recommend_cosine},
+      {"recommend_normalize", 1, PURE | FUNCTION_RESULT_SUBTYPE, recommend_normalize},
   };
   int code = SQLITE_OK;
   for (size_t i = 0; i < sizeof functions / sizeof *functions && code == SQLITE_OK; i++)

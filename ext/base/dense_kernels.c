@@ -74,7 +74,7 @@ DEFINE_MULTIPLY(multiply_double, DoubleProduct, double, Doubles)
 #define LOAD(pointer) (*(const Double8Unaligned *)(const void *)(pointer))
 #define STORE(pointer, v) (*(Double8Unaligned *)(void *)(pointer) = (v))
 
-static double dot(size_t n, const double *x, const double *y) {
+static double dense_dot(size_t n, const double *x, const double *y) {
   Double8 sum = {0};
   double rest = 0;
   size_t i = 0;
@@ -83,7 +83,7 @@ static double dot(size_t n, const double *x, const double *y) {
   return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7])) + rest;
 }
 
-static void add(size_t n, double scale, const double *x, double *y) {
+static void dense_add(size_t n, double scale, const double *x, double *y) {
   size_t i = 0;
   for (; i + 8 <= n; i += 8) STORE(y + i, LOAD(y + i) + scale * LOAD(x + i));
   for (; i < n; i++) y[i] += scale * x[i];
@@ -104,4 +104,4 @@ static void rotate(size_t n, double *x, double *y, double cosine, double sine) {
 }
 
 extern const DenseKernels SIMD_NAME(dense_kernels);
-const DenseKernels SIMD_NAME(dense_kernels) = {multiply, multiply_double, dot, add, rotate};
+const DenseKernels SIMD_NAME(dense_kernels) = {multiply, multiply_double, dense_dot, dense_add, rotate};

@@ -115,7 +115,7 @@ INLINE void gather_(const int stride, const float *factors, const uint32_t *inde
   memset(panel + n * stride, 0, (panel_padded(n) - n) * stride * sizeof(float));
 }
 
-static void gather(const float *factors, int stride, const uint32_t *index, size_t n, float *panel) {
+static void panel_gather(const float *factors, int stride, const uint32_t *index, size_t n, float *panel) {
   WITH_STRIDE(gather_, factors, index, n, panel);
 }
 
@@ -387,13 +387,13 @@ static void multiply(const float *a, int stride, float scale, const float *x, fl
   WITH_STRIDE(multiply_, a, scale, x, y);
 }
 
-static float dot(size_t n, const float *x, const float *y) {
+static float panel_dot(size_t n, const float *x, const float *y) {
   Vector sum = {0};
   for (size_t i = 0; i < n; i += LANES) sum += load(x + i) * load(y + i);
   return sum_lanes(sum);
 }
 
-static void add(size_t n, float scale, const float *x, float *y) {
+static void panel_add(size_t n, float scale, const float *x, float *y) {
   for (size_t i = 0; i < n; i += LANES) store(y + i, load(y + i) + scale * load(x + i));
 }
 
@@ -414,7 +414,7 @@ static void misfit(size_t n, const float *target, const float *weight, const flo
 }
 
 const PanelKernels SIMD_NAME(panel_kernels) = {
-    .gather = gather,
+    .gather = panel_gather,
     .dots = dots,
     .apply = apply,
     .sums = sums,
@@ -423,8 +423,8 @@ const PanelKernels SIMD_NAME(panel_kernels) = {
     .solve = solve,
     .descend = descend,
     .multiply = multiply,
-    .dot = dot,
-    .add = add,
+    .dot = panel_dot,
+    .add = panel_add,
     .scale_add = scale_add,
     .misfit = misfit,
 };

@@ -102,7 +102,7 @@ static int grow_slots(Dictionary *dictionary) {
 }
 
 /* Room for one more entry, with `size` bytes. */
-static int make_room(Dictionary *dictionary, size_t size) {
+static int make_entry_room(Dictionary *dictionary, size_t size) {
   if (dictionary->count >= MOST_IDS) return SQLITE_TOOBIG;
   if (dictionary->slot_bits == 0 || dictionary->count >= (size_t)1 << (dictionary->slot_bits - 1))
     if (grow_slots(dictionary) != SQLITE_OK) return SQLITE_NOMEM;
@@ -124,9 +124,9 @@ static int make_room(Dictionary *dictionary, size_t size) {
   return SQLITE_OK;
 }
 
-static int append(Dictionary *dictionary, const Id *id, uint32_t hash) {
+static int append_entry(Dictionary *dictionary, const Id *id, uint32_t hash) {
   size_t size = id->kind >= ID_TEXT ? id->size : 0;
-  int code = make_room(dictionary, id->kind >= ID_TEXT ? size + 1 : 0);
+  int code = make_entry_room(dictionary, id->kind >= ID_TEXT ? size + 1 : 0);
   if (code != SQLITE_OK) return code;
   Entry *entry = &dictionary->entries[dictionary->count];
   *entry = (Entry){.size = (uint32_t)size, .kind = (uint32_t)id->kind};
@@ -147,7 +147,7 @@ static int append(Dictionary *dictionary, const Id *id, uint32_t hash) {
 }
 
 int dictionary_add_none(Dictionary *dictionary) {
-  int code = make_room(dictionary, 0);
+  int code = make_entry_room(dictionary, 0);
   if (code == SQLITE_OK) dictionary->entries[dictionary->count++] = (Entry){.kind = (uint32_t)ID_NONE};
   return code;
 }
@@ -162,7 +162,7 @@ static int add_hashed(Dictionary *dictionary, const Id *id, uint32_t hash, uint3
     *index = dictionary->last = slot->number - 1;
     return SQLITE_OK;
   }
-  int code = append(dictionary, id, hash);
+  int code = append_entry(dictionary, id, hash);
   if (code == SQLITE_OK) *index = dictionary->last = (uint32_t)(dictionary->count - 1);
   return code;
 }
@@ -284,7 +284,7 @@ static int merge_block(void *context, size_t block, int worker) {
 }
 
 /* Leaves the result in sorting->from. */
-static int sort_keys(Sorting *sorting, int threads) {
+static int sort_id_keys(Sorting *sorting, int threads) {
   size_t n = sorting->n;
   int code = parallel_for(threads, (n + CHUNK - 1) / CHUNK, sort_chunk, sorting, sorting->cancel);
   for (sorting->width = CHUNK; sorting->width < n && code == SQLITE_OK; sorting->width *= 2) {
@@ -323,7 +323,7 @@ int dictionary_sort(Dictionary *dictionary, uint32_t *new_index, int threads, co
     if (i) sorted = sorted && key_before(dictionary, &keys[i - 1], &keys[i]);
     if (i % KEYS_A_POLL == KEYS_A_POLL - 1) code = cancel_poll(cancel);
   }
-  if (code == SQLITE_OK && !sorted) code = sort_keys(&sorting, threads);
+  if (code == SQLITE_OK && !sorted) code = sort_id_keys(&sorting, threads);
   if (code == SQLITE_OK) {
     rearrange(dictionary, sorting.from, entries, new_index);
     memory_free(dictionary->entries);

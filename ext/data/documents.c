@@ -26,7 +26,7 @@ typedef struct Reader {
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 /* For one row more, and one item. */
-static int make_room(Reader *reader) {
+static int make_document_room(Reader *reader) {
   uint32_t *row_item = memory_grow(reader->row_item, reader->rows, sizeof *row_item);
   if (row_item) reader->row_item = row_item;
   uint8_t *empty = memory_grow(reader->empty, reader->rows, sizeof *empty);
@@ -40,14 +40,14 @@ static int make_room(Reader *reader) {
 }
 
 /* Enters the row's id. *kept = 0: it has none. */
-static int take_id(Reader *reader, sqlite3_stmt *statement, int *kept) {
+static int take_document_id(Reader *reader, sqlite3_stmt *statement, int *kept) {
   Documents *documents = reader->documents;
   Error *error = reader->error;
   Id id;
   uint32_t item = 0;
   documents->rows++;
   *kept = 0;
-  if (make_room(reader) != SQLITE_OK) return error_no_memory(error);
+  if (make_document_room(reader) != SQLITE_OK) return error_no_memory(error);
   int there = id_from_column(statement, 0, &id);
   if (there < 0) return error_no_memory(error);
   if (there == 0 || (id.kind == ID_TEXT && id.size == 0)) {
@@ -142,12 +142,12 @@ static int take_vector(Reader *reader, sqlite3_stmt *statement) {
   return code;
 }
 
-static int read_rows(Reader *reader, sqlite3 *db, sqlite3_stmt *statement) {
+static int read_document_rows(Reader *reader, sqlite3 *db, sqlite3_stmt *statement) {
   int code = SQLITE_OK, stepped;
   while (code == SQLITE_OK && (stepped = sqlite3_step(statement)) != SQLITE_DONE) {
     int kept = 0;
     if (stepped != SQLITE_ROW) return error_from_database(reader->error, db, stepped, reader->options->caller);
-    code = take_id(reader, statement, &kept);
+    code = take_document_id(reader, statement, &kept);
     if (code == SQLITE_OK && kept)
       code = reader->counter ? take_texts(reader, statement) : take_vector(reader, statement);
     if (code == SQLITE_OK && reader->documents->rows % ROWS_A_POLL == 0)
@@ -190,7 +190,7 @@ static char *reading_statement(Reader *reader, const SourceColumns *columns) {
   return text;
 }
 
-static int read_source(Reader *reader, sqlite3 *db, const Source *source) {
+static int read_documents(Reader *reader, sqlite3 *db, const Source *source) {
   Error *error = reader->error;
   SourceColumns columns = {0};
   sqlite3_stmt *statement = NULL;
@@ -204,7 +204,7 @@ static int read_source(Reader *reader, sqlite3 *db, const Source *source) {
     code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (code != SQLITE_OK) error_from_database(error, db, code, reader->options->caller);
   }
-  if (code == SQLITE_OK) code = read_rows(reader, db, statement);
+  if (code == SQLITE_OK) code = read_document_rows(reader, db, statement);
   sqlite3_finalize(statement);
   sqlite3_free(sql);
   source_columns_free(&columns);
@@ -256,7 +256,7 @@ int documents_read(sqlite3 *db, const Source *source, const DocumentOptions *opt
   *documents = (Documents){0};
   Reader reader = {.options = options, .cancel = cancel, .error = error, .documents = documents};
   int code = options->embedding ? SQLITE_OK : term_counter_create(&reader.counter, db, options, cancel, error);
-  if (code == SQLITE_OK) code = read_source(&reader, db, source);
+  if (code == SQLITE_OK) code = read_documents(&reader, db, source);
   if (code == SQLITE_OK) code = sort_items(&reader);
   if (code == SQLITE_OK && reader.counter) {
     code = term_counter_finish(reader.counter, reader.row_item, reader.rows, documents, error);

@@ -271,7 +271,7 @@ static int tell_columns(Reader *reader, const SourceColumns *columns, ChosenColu
 }
 
 /* Fills the chunks and the dictionaries. */
-static int read_source(Reader *reader, sqlite3 *db, const Source *source) {
+static int read_interaction_rows(Reader *reader, sqlite3 *db, const Source *source) {
   Error *error = reader->error;
   SourceColumns columns;
   ChosenColumns chosen;
@@ -304,7 +304,7 @@ int rows_read(sqlite3 *db, const Source *source, const InteractionOptions *optio
   reader->error = error;
   reader->result = interactions;
   reader->rows = rows;
-  int code = read_source(reader, db, source);
+  int code = read_interaction_rows(reader, db, source);
   memory_free(reader);
   return code;
 }

@@ -126,7 +126,7 @@ done:
 /* ---- sorting and merging one user's keys ------------------------------------------------------------------------- */
 
 /* Sorts keys by the bits low … high-1, stably; the bits above `high` are equal in all of them. */
-static void sort_keys(uint64_t *keys, uint64_t *scratch, size_t n, int low, int high) {
+static void sort_cell_keys(uint64_t *keys, uint64_t *scratch, size_t n, int low, int high) {
   size_t sorted = 1;
   while (sorted < n && keys[sorted - 1] >> low <= keys[sorted] >> low) sorted++;
   if (sorted >= n) return;
@@ -157,7 +157,7 @@ static void sort_keys(uint64_t *keys, uint64_t *scratch, size_t n, int low, int 
 /* The low half of the key for a run of `n` keys of one item, in order of arrival, with value bits. */
 static uint32_t merge_values(DuplicatesRule rule, uint64_t *keys, uint64_t *scratch, size_t n) {
   if (rule != DUPLICATES_SUM && rule != DUPLICATES_MEAN) return (uint32_t)keys[n - 1];
-  sort_keys(keys, scratch, n, 0, 32); /* a sum that does not depend on the order of rows */
+  sort_cell_keys(keys, scratch, n, 0, 32); /* a sum that does not depend on the order of rows */
   double sum = 0, size = 0;
   for (size_t i = 0; i < n; i++) {
     double value = (double)bits_value((uint32_t)keys[i]);
@@ -214,7 +214,7 @@ static float key_value(const Build *build, uint64_t key) {
 /* ---- one user ---------------------------------------------------------------------------------------------------- */
 
 /* The number that decides whether an entry is held out. */
-static double draw(const Build *build, const Id *user, uint64_t key) {
+static double number_of_entry(const Build *build, const Id *user, uint64_t key) {
   const Id pair[2] = {*user, dictionary_id(&build->result->items, key >> 32)};
   return split_uniform(build->options->seed, pair, 2);
 }
@@ -223,7 +223,7 @@ static double draw(const Build *build, const Id *user, uint64_t key) {
 static void settle_user(Build *build, size_t user, Worker *worker) {
   uint64_t *keys = build->keys + build->start[user];
   size_t n = build->start[user + 1] - build->start[user];
-  sort_keys(keys, worker->scratch, n, 32, 32 + build->item_bits);
+  sort_cell_keys(keys, worker->scratch, n, 32, 32 + build->item_bits);
   Id id = dictionary_id(&build->result->users, user);
   size_t trained = 0, held = 0, next;
   for (size_t i = 0; i < n; i = next) {
@@ -240,7 +240,7 @@ static void settle_user(Build *build, size_t user, Worker *worker) {
       worker->bad_user = (uint32_t)user;
       worker->bad_item = (uint32_t)item;
     }
-    if (build->options->test > 0 && draw(build, &id, key) < build->options->test)
+    if (build->options->test > 0 && number_of_entry(build, &id, key) < build->options->test)
       worker->scratch[held++] = key;
     else
       keys[trained++] = key;
@@ -250,14 +250,14 @@ static void settle_user(Build *build, size_t user, Worker *worker) {
   build->held[user] = (uint32_t)held;
 }
 
-static size_t block_end(const Build *build, size_t block) {
+static size_t settled_block_end(const Build *build, size_t block) {
   size_t users = build->result->users.count, end = (block + 1) * BLOCK_USERS;
   return end < users ? end : users;
 }
 
 static int settle_block(void *context, size_t block, int worker) {
   Build *build = context;
-  for (size_t user = block * BLOCK_USERS; user < block_end(build, block); user++)
+  for (size_t user = block * BLOCK_USERS; user < settled_block_end(build, block); user++)
     settle_user(build, user, &build->workers[worker]);
   return SQLITE_OK;
 }
@@ -324,7 +324,7 @@ static int find_extreme(const Build *build, int greatest, size_t *user, size_t *
   for (size_t u = 0; u < build->result->users.count && code == SQLITE_OK; u++) {
     const Id id = dictionary_id(&build->result->users, u);
     for (size_t e = 0; e < build->trained[u] + build->held[u]; e++) {
-      double number = draw(build, &id, build->keys[build->start[u] + e]);
+      double number = number_of_entry(build, &id, build->keys[build->start[u] + e]);
       if (!isnan(extreme) && (greatest ? number <= extreme : number >= extreme)) continue;
       extreme = number;
       *user = u;
@@ -392,7 +392,7 @@ static void copy_row(const Build *build, const uint64_t *keys, size_t n, SparseM
 static int copy_block(void *context, size_t block, int worker) {
   Build *build = context;
   (void)worker;
-  for (size_t user = block * BLOCK_USERS; user < block_end(build, block); user++) {
+  for (size_t user = block * BLOCK_USERS; user < settled_block_end(build, block); user++) {
     const uint64_t *keys = build->keys + build->start[user];
     Interactions *result = build->result;
     copy_row(build, keys, build->trained[user], &result->by_user, &result->trained_times, user);

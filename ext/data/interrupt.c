@@ -13,7 +13,7 @@ enum {
 };
 
 /* Where the connection's limits refuse the sum (SQLITE_LIMIT_EXPR_DEPTH, say), the shortest there is, the oftener. */
-static int prepare(Tick *tick) {
+static int prepare_tick(Tick *tick) {
   char sql[sizeof INTERRUPT_TICK + 3 * TICK_TERMS + 1];
   size_t length = sizeof INTERRUPT_TICK - 1;
   memcpy(sql, INTERRUPT_TICK, length);
@@ -48,7 +48,7 @@ static int poll_database(void *context) {
   if (passed < 1) return SQLITE_OK;
   move(&interrupt->last, passed * MILLISECOND);
   progress_show(&interrupt->progress, &interrupt->last);
-  int code = tick->statement ? SQLITE_OK : prepare(tick);
+  int code = tick->statement ? SQLITE_OK : prepare_tick(tick);
   long times = (passed < MOST_MISSED ? passed : MOST_MISSED) * tick->times;
   for (long i = 0; i < times && code == SQLITE_OK; i++) {
     sqlite3_step(tick->statement);

@@ -195,7 +195,7 @@ static int take_choice(const char *caller, const Option *option, const cJSON *va
   return code;
 }
 
-static int take(const char *caller, const Option *option, const cJSON *value, void *to, Error *error) {
+static int take_option(const char *caller, const Option *option, const cJSON *value, void *to, Error *error) {
   switch (option->type) {
     case OPTION_INTEGER:
       if (!in_range(option, value) || !is_whole(value))
@@ -362,7 +362,7 @@ static int take_all(const char *caller, const cJSON *object, const Option *optio
     for (const cJSON *other = object->child; other != value; other = other->next)
       if (strcmp(other->string, value->string) == 0)
         return error_set(error, SQLITE_ERROR, "%s: option \"%s\" is given twice", caller, value->string);
-    code = take(caller, option, value, (char *)target + option->offset, error);
+    code = take_option(caller, option, value, (char *)target + option->offset, error);
   }
   return code;
 }

@@ -344,12 +344,12 @@ typedef struct Gathering {
 } Gathering;
 
 /* Sorts n keys, with scratch for as many. */
-static void sort_keys(uint64_t *keys, size_t n, uint64_t *scratch) {
+static void sort_term_keys(uint64_t *keys, size_t n, uint64_t *scratch) {
   enum { SHORT = 24 };
   if (n > SHORT) {
     size_t half = n / 2, a = 0, b = half;
-    sort_keys(keys, half, scratch);
-    sort_keys(keys + half, n - half, scratch);
+    sort_term_keys(keys, half, scratch);
+    sort_term_keys(keys + half, n - half, scratch);
     memcpy(scratch, keys, n * sizeof *keys);
     for (size_t i = 0; i < n; i++)
       keys[i] = b == n || (a < half && scratch[a] <= scratch[b]) ? scratch[a++] : scratch[b++];
@@ -371,7 +371,7 @@ static int gather_item(const Gathering *work, size_t item, uint64_t *keys, uint6
     for (size_t e = span->begin; e < span->begin + span->length; e++)
       keys[n++] = (uint64_t)translation[span->block->term[e]] << 32 | span->block->count[e];
   }
-  sort_keys(keys, n, scratch);
+  sort_term_keys(keys, n, scratch);
   for (size_t i = 0; i < n; i++) {
     uint32_t term = (uint32_t)(keys[i] >> 32);
     float count = (float)(uint32_t)keys[i];

@@ -200,7 +200,7 @@ static void enter(Side *side, uint32_t row, uint32_t k) {
   side->last[slot] = k;
 }
 
-static void gather(Adam *adam, size_t first, uint64_t seed) {
+static void gather_gradient(Adam *adam, size_t first, uint64_t seed) {
   size_t left = adam->entries - first;
   adam->size = left < adam->batch_size ? left : adam->batch_size;
   adam->side[0].count = adam->side[1].count = 0;
@@ -277,7 +277,7 @@ static int item_block(void *context, size_t block, int worker) {
   return CODE_OK;
 }
 
-static int move_block(void *context, size_t block, int worker) {
+static int adam_move_block(void *context, size_t block, int worker) {
   const Adam *adam = context;
   const Side *users = &adam->side[0];
   size_t stride = (size_t)adam->factors.stride;
@@ -294,7 +294,7 @@ static int do_batch(Adam *adam, const Cancel *cancel) {
   int code = parallel_for(threads, users + items, catch_up_block, adam, cancel);
   if (code == CODE_OK) code = parallel_for(threads, users, user_block, adam, cancel);
   if (code == CODE_OK) code = parallel_for(threads, items, item_block, adam, cancel);
-  if (code == CODE_OK) code = parallel_for(threads, users, move_block, adam, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, users, adam_move_block, adam, cancel);
   return code;
 }
 
@@ -333,7 +333,7 @@ static int adam_epoch(void *state, FactorizerReport *report, int *done, const Ca
   adam->rate = options->learning_rate * pow(options->decay, adam->epochs);
   *done = 0;
   for (size_t first = 0; first < adam->entries && code == CODE_OK; first += adam->batch_size) {
-    gather(adam, first, seed);
+    gather_gradient(adam, first, seed);
     code = do_batch(adam, cancel);
   }
   if (code == CODE_OK)

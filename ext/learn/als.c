@@ -184,7 +184,7 @@ static int start_block(void *context, size_t block, int worker) {
 static int half_step(Als *als, int s, AlsMethod method, AlsLoss *sum, const Cancel *cancel);
 
 /* What the losses and the steps want to know of a side as it stands. */
-static void measure(Als *als, int s) {
+static void als_measure(Als *als, int s) {
   const AlsSide *side = &als->side[s];
   als->penalty[s] = als->size[s] = 0;
   for (size_t row = 0; row < side->matrix->rows; row++) {
@@ -211,7 +211,7 @@ static int start_users(Als *als, const Cancel *cancel) {
       factors->user[user * stride + lane] = options->nonnegative ? fabsf(given) : given;
     }
   }
-  measure(als, 0);
+  als_measure(als, 0);
   return options->item_start ? CODE_OK : half_step(als, 1, als->side[0].method, &sum, cancel);
 }
 
@@ -219,7 +219,7 @@ static int start(Als *als, const Cancel *cancel) {
   const AlsSide *items = &als->side[1];
   size_t blocks = (items->matrix->rows + start_rows(als) - 1) / start_rows(als);
   int code = parallel_for(als->options.threads, blocks, start_block, als, cancel);
-  if (code == CODE_OK) measure(als, 1);
+  if (code == CODE_OK) als_measure(als, 1);
   als->started = code == CODE_OK;
   return code == CODE_OK ? start_users(als, cancel) : code;
 }

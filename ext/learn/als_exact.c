@@ -55,7 +55,7 @@ static void free_equations(Equations *equations) {
 }
 
 /* c_j − w_m and c_j t_j of one entry. */
-static void weigh(const AlsSide *side, size_t entry, double *weight, double *base) {
+static void weigh_cell(const AlsSide *side, size_t entry, double *weight, double *base) {
   const AlsOptions *options = side->options;
   double value = (double)sparse_value(side->matrix, entry);
   if (!options->ranking) {
@@ -76,7 +76,7 @@ static int sum_entries(const AlsSide *side, size_t row, int worker, Equations *e
   for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
     const float *other = side->other + matrix->index[e] * (size_t)side->stride;
     double weight, base;
-    weigh(side, e, &weight, &base);
+    weigh_cell(side, e, &weight, &base);
     for (size_t i = 0; i < n; i++) q[i] = (double)other[i];
     for (size_t i = 0; i < n; i++) kernels->add(n - i, weight * q[i], q + i, equations->a + i * n + i);
     kernels->add(n, base, q, equations->right);

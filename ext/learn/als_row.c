@@ -424,7 +424,7 @@ static int solve_exactly(Solve *solve) {
 }
 
 /* What the solution costs. */
-static int measure(Solve *solve, AlsLoss *loss) {
+static int als_row_measure(Solve *solve, AlsLoss *loss) {
   Pass *pass = &solve->pass;
   const AlsSide *side = pass->side;
   size_t stride = (size_t)side->stride;
@@ -503,7 +503,7 @@ int als_row_solve(const AlsSide *side, size_t number, int worker, AlsLoss *loss)
   int code = solve_begin(side, &row, worker, &solve, &sums);
   if (code != CODE_OK) return code;
   code = side->method == ALS_METHOD_GRADIENT ? solve_by_gradient(&solve, gradient_steps(side)) : solve_exactly(&solve);
-  if (code == CODE_OK) code = measure(&solve, loss);
+  if (code == CODE_OK) code = als_row_measure(&solve, loss);
   if (side->bias) side->bias[number] = solve.bias;
   memory_free_aligned(sums);
   return code;

@@ -36,17 +36,17 @@ static size_t side_blocks(Side *side) {
   return rows == 0 ? 0 : (rows + side->rows_a_block - 1) / side->rows_a_block;
 }
 
-static size_t block_end(const Side *side, size_t block) {
+static size_t baseline_block_end(const Side *side, size_t block) {
   size_t end = (block + 1) * side->rows_a_block;
   return end < side->matrix->rows ? end : side->matrix->rows;
 }
 
-static int sum_block(void *context, size_t block, int worker) {
+static int baseline_sum_block(void *context, size_t block, int worker) {
   (void)worker;
   const Side *side = context;
   const SparseMatrix *matrix = side->matrix;
   double sum = 0;
-  size_t end = matrix->start[block_end(side, block)];
+  size_t end = matrix->start[baseline_block_end(side, block)];
   for (size_t e = matrix->start[block * side->rows_a_block]; e < end; e++) sum += (double)sparse_value(matrix, e);
   side->sum[block] = sum;
   return CODE_OK;
@@ -56,7 +56,7 @@ static int bias_block(void *context, size_t block, int worker) {
   (void)worker;
   const Side *side = context;
   const SparseMatrix *matrix = side->matrix;
-  for (size_t row = block * side->rows_a_block; row < block_end(side, block); row++) {
+  for (size_t row = block * side->rows_a_block; row < baseline_block_end(side, block); row++) {
     double sum = 0, divisor = side->regularization + (double)sparse_row_length(matrix, row);
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++)
       sum += (double)sparse_value(matrix, e) - side->mean - (side->other ? side->other[matrix->index[e]] : 0);
@@ -71,7 +71,7 @@ static int error_block(void *context, size_t block, int worker) {
   const Side *side = context;
   const SparseMatrix *matrix = side->matrix;
   double sum = 0;
-  for (size_t row = block * side->rows_a_block; row < block_end(side, block); row++)
+  for (size_t row = block * side->rows_a_block; row < baseline_block_end(side, block); row++)
     for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
       double error = (double)sparse_value(matrix, e) - side->mean - side->bias[row] - side->other[matrix->index[e]];
       sum += error * error;
@@ -115,7 +115,7 @@ static int fit(Side *users, Side *items, const BaselineOptions *options, const C
 static int fit_factors(const BaselineOptions *options, Side *users, Side *items, Factors *factors, double *rmse,
                        const Cancel *cancel) {
   double mean, square = 0;
-  int code = mean_of(users, sum_block, &mean, options->threads, cancel);
+  int code = mean_of(users, baseline_sum_block, &mean, options->threads, cancel);
   users->mean = items->mean = mean;
   if (code == CODE_OK) code = fit(users, items, options, cancel);
   if (code == CODE_OK && rmse) code = mean_of(users, error_block, &square, options->threads, cancel);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static float dot(size_t n, const float *x, const float *y) {
+static float descent_dot(size_t n, const float *x, const float *y) {
   Float16 sum = {0};
   for (size_t i = 0; i < n; i += 16) sum += FLOAT16_LOAD(x + i) * FLOAT16_LOAD(y + i);
   float lanes[8];
@@ -11,7 +11,7 @@ static float dot(size_t n, const float *x, const float *y) {
   return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
 }
 
-static void add(size_t n, float scale, const float *x, float *y) {
+static void descent_add(size_t n, float scale, const float *x, float *y) {
   for (size_t i = 0; i < n; i += 16) FLOAT16_STORE(y + i, FLOAT16_LOAD(y + i) + scale * FLOAT16_LOAD(x + i));
 }
 
@@ -37,4 +37,4 @@ static void adam(size_t n, const AdamStep *step, const float *restrict gradient,
 }
 
 extern const DescentKernels SIMD_NAME(descent_kernels);
-const DescentKernels SIMD_NAME(descent_kernels) = {dot, add, scale_by, drift_on, adam};
+const DescentKernels SIMD_NAME(descent_kernels) = {descent_dot, descent_add, scale_by, drift_on, adam};

@@ -82,7 +82,7 @@ static int velocity_block(void *context, size_t block, int worker) {
   return CODE_OK;
 }
 
-static int move_block(void *context, size_t block, int worker) {
+static int gradient_move_block(void *context, size_t block, int worker) {
   const Gradient *g = context;
   const Side *side = &g->side[block >= g->side[0].blocks.count];
   if (side != g->side) block -= g->side[0].blocks.count;
@@ -102,7 +102,7 @@ static int gradient_epoch(void *state, FactorizerReport *report, int *done, cons
   g->momentum = (float)options->momentum;
   *done = 0;
   int code = parallel_for(threads, blocks, velocity_block, g, cancel);
-  if (code == CODE_OK) code = parallel_for(threads, blocks, move_block, g, cancel);
+  if (code == CODE_OK) code = parallel_for(threads, blocks, gradient_move_block, g, cancel);
   if (code == CODE_OK)
     code = descent_measure(&g->factors, g->side[0].matrix, &options->penalty, threads, report, cancel);
   if (code == CODE_OK) g->epochs++;

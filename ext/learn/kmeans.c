@@ -59,7 +59,7 @@ struct Kmeans {
   size_t scratch_size;
 };
 
-static size_t block_end(const Kmeans *kmeans, size_t block) {
+static size_t kmeans_block_end(const Kmeans *kmeans, size_t block) {
   size_t end = (block + 1) * kmeans->block_rows;
   return end < kmeans->rows.rows ? end : kmeans->rows.rows;
 }
@@ -107,7 +107,7 @@ static int spread_block(void *context, size_t block, int worker) {
   (void)worker;
   Kmeans *kmeans = context;
   double sum = 0;
-  for (size_t row = block * kmeans->block_rows; row < block_end(kmeans, block); row++)
+  for (size_t row = block * kmeans->block_rows; row < kmeans_block_end(kmeans, block); row++)
     sum += row_distance(&kmeans->rows, &kmeans->mean, row, 0);
   kmeans->part[block] = sum;
   return CODE_OK;
@@ -253,7 +253,7 @@ static int assign_block(void *context, size_t block, int worker) {
   double own[MOST_BLOCK] = {0};
   Nearest nearest[MOST_BLOCK];
   size_t count = 0, changed = 0;
-  for (size_t row = block * kmeans->block_rows; row < block_end(kmeans, block); row++) {
+  for (size_t row = block * kmeans->block_rows; row < kmeans_block_end(kmeans, block); row++) {
     list[count] = (uint32_t)row;
     count += (size_t)must_look(kmeans, row, &own[count]);
   }
@@ -294,7 +294,7 @@ static int farthest_of_block(void *context, size_t block, int worker) {
   Kmeans *kmeans = context;
   double most = 0;
   kmeans->part[block] = -1;
-  for (size_t row = block * kmeans->block_rows; row < block_end(kmeans, block); row++) {
+  for (size_t row = block * kmeans->block_rows; row < kmeans_block_end(kmeans, block); row++) {
     uint32_t a = kmeans->cluster[row];
     if (kmeans->count[a] < 2) continue;
     double d = row_distance(&kmeans->rows, &kmeans->centroids, row, a);
@@ -527,7 +527,7 @@ static int finish_block(void *context, size_t block, int worker) {
   Kmeans *kmeans = work->kmeans;
   uint32_t list[MOST_BLOCK] = {0};
   Nearest nearest[MOST_BLOCK];
-  size_t first = block * kmeans->block_rows, count = block_end(kmeans, block) - first;
+  size_t first = block * kmeans->block_rows, count = kmeans_block_end(kmeans, block) - first;
   double sum = 0;
   for (size_t i = 0; i < count; i++) list[i] = (uint32_t)(first + i);
   rows_nearest(&kmeans->rows, &kmeans->centroids, list, count, scratch_of(kmeans, worker), nearest);

@@ -258,7 +258,7 @@ typedef struct Summing {
 } Summing;
 
 /* 16 columns of a key's sum of dense rows, all columns of one of sparse rows. */
-static int sum_block(void *context, size_t block, int worker) {
+static int kmeans_sum_block(void *context, size_t block, int worker) {
   (void)worker;
   const Summing *work = context;
   const KmeansRows *rows = work->rows;
@@ -286,6 +286,6 @@ int rows_sum(const KmeansRows *rows, size_t columns, const uint32_t *index, cons
   for (size_t key = 0; key < keys; key++)
     if (start[key + 1] - start[key] > longest) longest = start[key + 1] - start[key];
   for (; work.round * ROUND_ROWS < longest && code == CODE_OK; work.round++)
-    code = parallel_for(threads, keys * (rows->dense ? columns / 16 : 1), sum_block, &work, cancel);
+    code = parallel_for(threads, keys * (rows->dense ? columns / 16 : 1), kmeans_sum_block, &work, cancel);
   return code;
 }

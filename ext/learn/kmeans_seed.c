@@ -75,7 +75,7 @@ static double sum_blocks(const Seeding *work, size_t candidate) {
 }
 
 /* A row of the sample, with chances as `nearest`; any, where all are at a centroid. */
-static uint32_t draw(Seeding *work, double total) {
+static uint32_t draw_center(Seeding *work, double total) {
   double uniform = random_uniform(work->seed, work->drawn++), left = uniform * total;
   if (!(total > 0)) return work->sample[(size_t)(uniform * (double)work->count)];
   size_t block = 0, last = work->count;
@@ -95,7 +95,7 @@ static int next_centroid(Seeding *work, size_t centroid, size_t candidates, int 
   double total = centroid ? sum_blocks(work, 0) : 0, least = INFINITY;
   work->candidate_count = centroid ? candidates : 1;
   for (size_t c = 0; c < work->candidate_count; c++)
-    centroids_set_row(&work->candidates, c, work->rows, draw(work, total));
+    centroids_set_row(&work->candidates, c, work->rows, draw_center(work, total));
   centroids_pack(&work->candidates, work->rows);
   work->best = 0;
   int code = CODE_OK;

@@ -215,8 +215,8 @@ static void add_coded_moments(const NeighborFeatures *features, const NeighborRo
   }
 }
 
-static void add(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
-                const NeighborSums *sums) {
+static void neighbor_add(NeighborSumKind kind, const NeighborFeatures *features, const NeighborRow *row,
+                         const NeighborSums *sums) {
   int coded = features->coded != NULL;
   if (kind == NEIGHBOR_COUNTS)
     add_counts(features, row, sums->count);
@@ -303,4 +303,4 @@ static size_t above(const float *similarity, const float *bar, float own_bar, si
   return n;
 }
 
-const NeighborKernels SIMD_NAME(neighbor_kernels) = {add, similarities, above};
+const NeighborKernels SIMD_NAME(neighbor_kernels) = {neighbor_add, similarities, above};

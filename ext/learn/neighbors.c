@@ -34,7 +34,7 @@
 
 /* Keeps `sample` entries of every longer feature, each set as likely as any other (Knuth, TAOCP 2, §3.4.2, algorithm
  * S); everything else is as if the others had never been there. */
-static int draw(NeighborSearch *search, const Cancel *cancel) {
+static int draw_samples(NeighborSearch *search, const Cancel *cancel) {
   const SparseMatrix *all = search->features;
   size_t sample = search->options.sample, entries = 0;
   for (size_t feature = 0; feature < all->rows; feature++) {
@@ -85,7 +85,7 @@ static double middle_value(const SparseMatrix *matrix, size_t row) {
 }
 
 /* The value that takes part in the sums. */
-static float weigh(const NeighborSearch *search, size_t row, size_t feature, double value) {
+static float weighed_value(const NeighborSearch *search, size_t row, size_t feature, double value) {
   const NeighborOptions *options = &search->options;
   if (options->similarity == SIMILARITY_COSINE) {
     if (options->weighting == WEIGHTING_NONE) return (float)value;
@@ -110,8 +110,8 @@ static void row_lengths(NeighborSearch *search) {
     search->row_part[row] = 1 - b + (average > 0 ? b * search->row_part[row] / average : 0);
 }
 
-/* What weigh() needs of rows and features. Pearson's coefficient does not depend on where 0 is; near the row's mean the
- * sums lose least. */
+/* What weighed_value() needs of rows and features. Pearson's coefficient does not depend on where 0 is; near the row's
+ * mean the sums lose least. */
 static int make_parts(NeighborSearch *search) {
   const NeighborOptions *options = &search->options;
   const SparseMatrix *rows = search->rows, *features = search->features;
@@ -187,7 +187,7 @@ static int find_codes(const NeighborSearch *search, Codes *codes, int *all, cons
   *all = rows->rows <= UINT32_MAX >> NEIGHBOR_CODE_BITS;
   for (size_t row = 0; row < rows->rows && *all && code == CODE_OK; row++) {
     for (size_t e = rows->start[row]; e < rows->start[row + 1] && *all; e++)
-      *all = code_of(codes, weigh(search, row, rows->index[e], (double)sparse_value(rows, e))) < NEIGHBOR_CODES;
+      *all = code_of(codes, weighed_value(search, row, rows->index[e], (double)sparse_value(rows, e))) < NEIGHBOR_CODES;
     code = cancel_poll(cancel);
   }
   return code;
@@ -217,7 +217,7 @@ static double list_row(NeighborSearch *search, size_t label, Codes *codes, uint3
   double square = 0;
   for (size_t e = rows->start[row]; e < rows->start[row + 1]; e++) {
     size_t feature = rows->index[e], to = features->start[feature] + count[feature];
-    float value = weigh(search, row, feature, (double)sparse_value(rows, e));
+    float value = weighed_value(search, row, feature, (double)sparse_value(rows, e));
     square += (double)value * (double)value;
     search->place[e] = count[feature]++;
     if (search->coded)
@@ -341,7 +341,7 @@ static NeighborScale scale_of(const NeighborOptions *options, int with_values) {
   return scale;
 }
 
-static int prepare(NeighborSearch *search, const Cancel *cancel) {
+static int prepare_search(NeighborSearch *search, const Cancel *cancel) {
   search->scale = scale_of(&search->options, search->rows->value != NULL);
   int code = make_parts(search);
   if (code == CODE_OK) code = make_labels(search);
@@ -394,7 +394,7 @@ void neighbor_add(const NeighborSearch *search, size_t label, int below, Neighbo
                         .features = sparse_row_length(rows, row),
                         .end = below ? label : rows->rows};
   for (size_t i = 0; i < walked.features && kind != NEIGHBOR_COUNTS; i++)
-    scratch->x[i] = weigh(search, row, walked.feature[i], (double)sparse_value(rows, start + i));
+    scratch->x[i] = weighed_value(search, row, walked.feature[i], (double)sparse_value(rows, start + i));
   neighbor_kernels()->add(kind, &features, &walked, &scratch->sums);
 }
 
@@ -441,8 +441,8 @@ int neighbors_create(NeighborSearch **search, const SparseMatrix *rows, const Sp
   *search = memory_alloc_zero(1, sizeof **search);
   if (!*search) return error_no_memory(error);
   **search = (NeighborSearch){.options = *options, .rows = rows, .features = features};
-  int code = options->sample > 0 && any_longer(features, options->sample) ? draw(*search, cancel) : CODE_OK;
-  if (code == CODE_OK) code = prepare(*search, cancel);
+  int code = options->sample > 0 && any_longer(features, options->sample) ? draw_samples(*search, cancel) : CODE_OK;
+  if (code == CODE_OK) code = prepare_search(*search, cancel);
   if (code == CODE_OK) return CODE_OK;
   neighbors_destroy(*search);
   *search = NULL;

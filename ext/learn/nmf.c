@@ -42,7 +42,7 @@ static int side_of(const Nmf *nmf, size_t *block) {
   return 1;
 }
 
-static int draw_block(void *context, size_t block, int worker) {
+static int nmf_draw_block(void *context, size_t block, int worker) {
   const Nmf *nmf = context;
   int s = side_of(nmf, &block);
   const Side *side = &nmf->side[s];
@@ -74,10 +74,11 @@ static int nmf_alloc(Nmf *nmf, const SparseMatrix *by_user, const SparseMatrix *
     code = side->next ? descent_cut(side->matrix, &side->blocks) : CODE_NOMEM;
   }
   if (code != CODE_OK) return code;
-  return parallel_for(options->threads, nmf->side[0].blocks.count + nmf->side[1].blocks.count, draw_block, nmf, cancel);
+  return parallel_for(options->threads, nmf->side[0].blocks.count + nmf->side[1].blocks.count, nmf_draw_block, nmf,
+                      cancel);
 }
 
-static int move_block(void *context, size_t block, int worker) {
+static int nmf_move_block(void *context, size_t block, int worker) {
   const Nmf *nmf = context;
   const Side *side = &nmf->side[side_of(nmf, &block)];
   const SparseMatrix *matrix = side->matrix;
@@ -108,7 +109,7 @@ static int nmf_epoch(void *state, FactorizerReport *report, int *done, const Can
   *done = 0;
   users->x = items->other = f->user;
   items->x = users->other = f->item;
-  int code = parallel_for(threads, users->blocks.count + items->blocks.count, move_block, nmf, cancel);
+  int code = parallel_for(threads, users->blocks.count + items->blocks.count, nmf_move_block, nmf, cancel);
   if (code == CODE_OK) {
     float *user = f->user, *item = f->item;
     f->user = users->next, f->item = items->next;

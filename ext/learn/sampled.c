@@ -145,7 +145,7 @@ typedef struct Block {
   size_t made;
 } Block;
 
-static void learn(Block *block) {
+static void learn_block(Block *block) {
   Sample *samples = block->worker->samples;
   Sampled *s = block->s;
   for (size_t k = block->count; k > 1; k--) {
@@ -161,11 +161,11 @@ static void learn(Block *block) {
 
 static void add_sample(Block *block, Sample sample) {
   block->worker->samples[block->count++] = sample;
-  if (block->count == BATCH) learn(block);
+  if (block->count == BATCH) learn_block(block);
 }
 
 /* An item of the block that the user has not; SIZE_MAX: none was found. */
-static size_t draw(Block *block) {
+static size_t draw_other_item(Block *block) {
   for (int i = 0; i < MOST_DRAWS; i++) {
     size_t at = random_below(block->seed, block->drawn++, block->size);
     if (!block->worker->has[at]) return block->s->order[block->first + at];
@@ -191,7 +191,7 @@ static void sample_user(Block *block, size_t user) {
     sample.with.weight = (float)(1 + options->alpha * (double)sparse_value(by_user, e));
     if (!options->pairs) add_sample(block, sample);
     for (int negative = 0; negative < options->negatives; negative++) {
-      size_t other = draw(block);
+      size_t other = draw_other_item(block);
       if (other == SIZE_MAX) break;
       if (options->pairs)
         sample.with.other = (uint32_t)other;
@@ -215,7 +215,7 @@ static int do_block(void *context, size_t number, int worker) {
     block.first = item_start(s, i);
     block.size = item_start(s, i + 1) - block.first;
     for (size_t user = s->user_start[u]; user < s->user_start[u + 1]; user++) sample_user(&block, user);
-    learn(&block);
+    learn_block(&block);
   }
   s->loss[number] = block.loss;
   s->made[number] = block.made;

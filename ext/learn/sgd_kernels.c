@@ -110,7 +110,7 @@ LEARN(6)
 LEARN(7)
 LEARN(8)
 
-static double learn(const SgdBlock *block, const SgdStep *step) {
+static double sgd_learn(const SgdBlock *block, const SgdStep *step) {
   switch (block->stride / 16) {
     case 1: return learn_1(block, step);
     case 2: return learn_2(block, step);
@@ -124,7 +124,7 @@ static double learn(const SgdBlock *block, const SgdStep *step) {
   }
 }
 
-static double measure(const SgdBlock *block) {
+static double sgd_measure(const SgdBlock *block) {
   double squared = 0;
   for (size_t k = 0; k < block->count; k++) {
     const SgdEntry *entry = &block->entries[k];
@@ -139,4 +139,4 @@ static double measure(const SgdBlock *block) {
 }
 
 extern const SgdKernels SIMD_NAME(sgd_kernels);
-const SgdKernels SIMD_NAME(sgd_kernels) = {learn, measure};
+const SgdKernels SIMD_NAME(sgd_kernels) = {sgd_learn, sgd_measure};

@@ -161,7 +161,7 @@ static size_t tall_end(const Tall *x, size_t block) {
   return (block + 1) * tall_rows(x) < x->rows ? (block + 1) * tall_rows(x) : x->rows;
 }
 
-static int draw_block(void *context, size_t block, int worker) {
+static int svd_draw_block(void *context, size_t block, int worker) {
   (void)worker;
   const Draw *draw = context;
   const Tall *x = draw->x;
@@ -174,7 +174,7 @@ static int draw_block(void *context, size_t block, int worker) {
 
 static int draw_columns(Svd *svd, const Tall *x, const unsigned char *chosen, const Cancel *cancel) {
   Draw draw = {x, chosen, random_bits(svd->options.seed, svd->draws++)};
-  return parallel_for(svd->options.threads, tall_blocks(x), draw_block, &draw, cancel);
+  return parallel_for(svd->options.threads, tall_blocks(x), svd_draw_block, &draw, cancel);
 }
 
 /* ---- the polynomial ---------------------------------------------------------------------------------------------- */

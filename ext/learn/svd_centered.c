@@ -46,7 +46,7 @@ typedef struct Outer { /* y −= a (bᵀ x) */
 static size_t block_rows(size_t width) { return 1 + BLOCK_FLOATS / width; }
 static size_t blocks_of(size_t rows, size_t width) { return (rows + block_rows(width) - 1) / block_rows(width); }
 
-static int sum_block(void *context, size_t block, int worker) {
+static int centered_sum_block(void *context, size_t block, int worker) {
   const Outer *outer = context;
   size_t first = block * block_rows(outer->width), end = first + block_rows(outer->width);
   double *sum = outer->partial + block * outer->width;
@@ -79,7 +79,7 @@ static int multiply_side(const SvdCentered *svd, int side, const float *x, float
   size_t blocks = blocks_of(outer.rows, width);
   outer.partial = memory_alloc_zero(blocks + 1, width * sizeof *outer.partial);
   if (!outer.partial) return CODE_NOMEM;
-  code = parallel_for(threads, blocks, sum_block, &outer, cancel);
+  code = parallel_for(threads, blocks, centered_sum_block, &outer, cancel);
   for (size_t block = 1; block < blocks; block++)
     for (size_t lane = 0; lane < width; lane++) outer.partial[lane] += outer.partial[block * width + lane];
   outer.rows = matrix->rows;

@@ -179,7 +179,7 @@ static int penalty_block(void *context, size_t block, int worker) {
   return CODE_OK;
 }
 
-static int sum_block(void *context, size_t block, int worker) {
+static int svdpp_sum_block(void *context, size_t block, int worker) {
   Svdpp *s = context;
   const DescentKernels *vectors = descent_kernels();
   size_t stride = (size_t)s->factors.stride;
@@ -196,7 +196,7 @@ static int sum_block(void *context, size_t block, int worker) {
 
 /* Works out the users' factors as they are handed over. */
 static int sum_users(Svdpp *s, const Cancel *cancel) {
-  return parallel_for(s->options.start.threads, s->blocks.count, sum_block, s, cancel);
+  return parallel_for(s->options.start.threads, s->blocks.count, svdpp_sum_block, s, cancel);
 }
 
 static int add_penalty(Svdpp *s, double squared, FactorizerReport *report, const Cancel *cancel) {

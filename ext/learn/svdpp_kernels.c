@@ -15,7 +15,7 @@ SIMD_INLINE void fetch(const uint32_t *index, size_t k, size_t count, const floa
   for (size_t lane = 0; lane < stride; lane += 16) __builtin_prefetch(row + lane, 1);
 }
 
-static double learn(SvdppUser *user, const SvdppStep *step) {
+static double svdpp_learn(SvdppUser *user, const SvdppStep *step) {
   const size_t stride = user->stride;
   const float keep = 1 - step->rate * step->regularization;
   float *w = user->user;
@@ -44,7 +44,7 @@ static double learn(SvdppUser *user, const SvdppStep *step) {
   return squared;
 }
 
-static void gather(size_t count, const uint32_t *index, const float *rows, size_t stride, float *sum) {
+static void svdpp_gather(size_t count, const uint32_t *index, const float *rows, size_t stride, float *sum) {
   for (size_t lane = 0; lane < stride; lane += 16) FLOAT16_STORE(sum + lane, (Float16){0});
   for (size_t k = 0; k < count; k++) {
     const float *row = rows + index[k] * stride;
@@ -65,4 +65,4 @@ static void scatter(size_t count, const uint32_t *index, float keep, float scale
 }
 
 extern const SvdppKernels SIMD_NAME(svdpp_kernels);
-const SvdppKernels SIMD_NAME(svdpp_kernels) = {learn, gather, scatter};
+const SvdppKernels SIMD_NAME(svdpp_kernels) = {svdpp_learn, svdpp_gather, scatter};

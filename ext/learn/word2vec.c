@@ -238,7 +238,7 @@ static size_t rows_a_block(const Word2vec *w) { return (1 << 16) / w->stride + 1
 
 static size_t row_blocks(const Word2vec *w) { return (w->terms + rows_a_block(w) - 1) / rows_a_block(w); }
 
-static int draw_block(void *context, size_t block, int worker) {
+static int word2vec_draw_block(void *context, size_t block, int worker) {
   (void)worker;
   Word2vec *w = context;
   size_t rank = (size_t)w->options.rank, end = (block + 1) * rows_a_block(w);
@@ -256,7 +256,7 @@ static int start(Word2vec *w, const Cancel *cancel) {
     limit_batch(w);
     code = set_noise(w);
   }
-  return code == CODE_OK ? parallel_for(w->options.threads, row_blocks(w), draw_block, w, cancel) : code;
+  return code == CODE_OK ? parallel_for(w->options.threads, row_blocks(w), word2vec_draw_block, w, cancel) : code;
 }
 
 /* ---- drawing what is learnt from one word ------------------------------------------------------------------------ */

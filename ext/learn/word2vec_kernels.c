@@ -140,9 +140,9 @@ static double pairs(const Word2vecPairs *p) {
   return loss;
 }
 
-static void add(size_t n, float scale, const float *x, float *y) {
+static void word2vec_add(size_t n, float scale, const float *x, float *y) {
   for (size_t i = 0; i < n; i += 16) FLOAT16_STORE(y + i, FLOAT16_LOAD(y + i) + scale * FLOAT16_LOAD(x + i));
 }
 
 extern const Word2vecKernels SIMD_NAME(word2vec_kernels);
-const Word2vecKernels SIMD_NAME(word2vec_kernels) = {pairs, add};
+const Word2vecKernels SIMD_NAME(word2vec_kernels) = {pairs, word2vec_add};

@@ -10,7 +10,7 @@
 enum { BLOCK = 64 * STORE_CHUNK };
 
 /* Appends what a user was trained on. */
-static int append(SparseMatrix *matrix, size_t user, const History *history, size_t *capacity, int *rated) {
+static int append_user(SparseMatrix *matrix, size_t user, const History *history, size_t *capacity, int *rated) {
   size_t to = matrix->start[user];
   if (sparse_reserve(matrix, to + history->count, capacity) != SQLITE_OK) return SQLITE_NOMEM;
   for (size_t i = 0; i < history->count; i++) {
@@ -41,7 +41,7 @@ static int read_all(Model *model, const ModelItems *items, Observed *observed, E
     ModelUsers run;
     code = model_users(model, items, first, BLOCK, USERS_WITH_HISTORIES | USERS_PLAIN, &run, error);
     for (size_t user = 0; user < run.count && code == SQLITE_OK; user++)
-      if (append(by_user, first + user, &run.history[user], &capacity, &rated) != SQLITE_OK)
+      if (append_user(by_user, first + user, &run.history[user], &capacity, &rated) != SQLITE_OK)
         code = error_no_memory(error);
     if (code == SQLITE_OK && with_offset)
       memcpy(observed->user_offset + first, run.offset[HEAD_RATING], run.count * sizeof *observed->user_offset);

@@ -7,7 +7,7 @@
 
 /* ---- neighbours -------------------------------------------------------------------------------------------------- */
 
-static int make_room(NeighborLists *lists, size_t entries, size_t *capacity) {
+static int make_neighbor_room(NeighborLists *lists, size_t entries, size_t *capacity) {
   if (entries <= *capacity) return SQLITE_OK;
   size_t grown = entries + entries / 2;
   uint32_t *neighbor = memory_resize(lists->neighbor, grown, sizeof *neighbor);
@@ -34,7 +34,7 @@ static int take_list(Reader *reader, sqlite3_stmt *statement, size_t self, size_
   size_t n = (size_t)count, first = *to;
   code = reader_blob(reader, statement, 2, n * 12, "a list of neighbours", &blob, error);
   if (code != SQLITE_OK) return code;
-  if (make_room(lists, first + n, capacity) != SQLITE_OK) return error_no_memory(error);
+  if (make_neighbor_room(lists, first + n, capacity) != SQLITE_OK) return error_no_memory(error);
   const char *bytes = blob;
   bytes_copy_words(lists->neighbor + first, bytes, n);
   bytes_copy_words(lists->support + first, bytes + 8 * n, n);

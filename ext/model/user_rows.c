@@ -398,7 +398,8 @@ static int copy_histories(const Model *model, size_t first, ModelUsers *users, E
   return SQLITE_OK;
 }
 
-static int read_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users, Error *error) {
+static int read_user_rows(Model *model, const ModelItems *items, size_t first, int what, ModelUsers *users,
+                          Error *error) {
   sqlite3_stmt *statement = NULL;
   int code = bind_users(model, (int64_t)first, (int64_t)(first + users->count - 1), &statement, error);
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
@@ -462,7 +463,7 @@ int model_users(Model *model, const ModelItems *items, size_t first, size_t coun
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
   if (code == SQLITE_OK && model->trained) code = copy_histories(model, first, users, error);
-  if (code == SQLITE_OK && what && !model->trained) code = read_rows(model, items, first, what, users, error);
+  if (code == SQLITE_OK && what && !model->trained) code = read_user_rows(model, items, first, what, users, error);
   if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
   if (code != SQLITE_OK) users_free(users);
   return code;

@@ -48,7 +48,7 @@ static int choose_trainer(Experiment *trial, sqlite3_value *value, Error *error)
 }
 
 /* `rating` names the column that is read in place of the ratings; NULL: the ratings. */
-static int read_source(const Experiment *trial, const char *rating, Interactions *data, Error *error) {
+static int read_experiment_source(const Experiment *trial, const char *rating, Interactions *data, Error *error) {
   const ExperimentOptions *options = trial->options;
   Source source = {0};
   const InteractionOptions reading = {
@@ -181,7 +181,7 @@ int experiment_check_names(const Experiment *trial, const char *options, const O
 
 int experiment_read(Experiment *trial, Error *error) {
   const Interactions *data = &trial->data;
-  int code = read_source(trial, NULL, &trial->data, error);
+  int code = read_experiment_source(trial, NULL, &trial->data, error);
   if (code == SQLITE_OK && trial->mixed && data->explicit_ratings && data->duplicates && trial->options->duplicates < 0)
     code = error_set(error, SQLITE_ERROR,
                      "%s: some users and items occur together more than once, which adds up for some algorithms of the "
@@ -220,7 +220,7 @@ typedef struct Drawn {
   size_t entry;
 } Drawn;
 
-static double draw(const Experiment *trial, size_t user, uint32_t item) {
+static double number_of_cell(const Experiment *trial, size_t user, uint32_t item) {
   const Id key[2] = {dictionary_id(&trial->data.users, user), dictionary_id(&trial->data.items, item)};
   return split_uniform(trial->options->seed, key, 2);
 }
@@ -235,7 +235,7 @@ static int compare_drawn(const void *a, const void *b) {
 static void hold_out(Experiment *trial, size_t user, size_t count, uint8_t fold, Drawn *drawn) {
   const SparseMatrix *cells = &trial->data.by_user;
   size_t first = cells->start[user], n = sparse_row_length(cells, user);
-  for (size_t i = 0; i < n; i++) drawn[i] = (Drawn){draw(trial, user, cells->index[first + i]), first + i};
+  for (size_t i = 0; i < n; i++) drawn[i] = (Drawn){number_of_cell(trial, user, cells->index[first + i]), first + i};
   qsort(drawn, n, sizeof *drawn, compare_drawn);
   for (size_t i = 0; i < count; i++) trial->fold[drawn[i].entry] = fold;
 }
@@ -299,7 +299,7 @@ static int deal_rows(Experiment *trial, double part, Error *error) {
   int code = error_from_code(error, deal_alloc(&deal, cells->start[cells->rows]));
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++)
-      deal.number[e] = draw(trial, user, cells->index[e]);
+      deal.number[e] = number_of_cell(trial, user, cells->index[e]);
     code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   if (code == SQLITE_OK) code = deal_out(trial, &deal, part, 1, "ratings", error);
@@ -394,7 +394,7 @@ static void take_folds(Experiment *trial, size_t user, const Interactions *given
 /* The source once more, with the column in place of the ratings. */
 static int read_folds(const Experiment *trial, const char *column, Interactions *given, Error *error) {
   Error found = {0};
-  int code = read_source(trial, column, given, &found);
+  int code = read_experiment_source(trial, column, given, &found);
   size_t prefix = strlen(trial->caller) + 2; /* "recommend_cross_validate: " */
   if (found.message && (code == SQLITE_MISMATCH || code == SQLITE_ERROR))
     error_set(error, code, "%s: column \"%s\" must say which fold each row is in, as a number: %s", trial->caller,
@@ -480,7 +480,8 @@ static int judge_trained(Experiment *trial, const TrainedModel *trained, const I
   return code;
 }
 
-static int take(const Experiment *trial, const uint8_t *wanted, uint8_t mark, Interactions *taken, Error *error) {
+static int take_interactions(const Experiment *trial, const uint8_t *wanted, uint8_t mark, Interactions *taken,
+                             Error *error) {
   return error_from_code(error, interactions_take(&trial->data, wanted, mark, taken, &trial->interrupt.cancel));
 }
 
@@ -502,8 +503,8 @@ int experiment_run(Experiment *trial, int fold, const char *options, ExperimentR
     result->tested += tested[e];
   }
   result->trained = (int64_t)entries - result->tested;
-  if (code == SQLITE_OK) code = take(trial, tested, 0, &training_data, error);
-  if (code == SQLITE_OK) code = take(trial, tested, 1, &test_data, error);
+  if (code == SQLITE_OK) code = take_interactions(trial, tested, 0, &training_data, error);
+  if (code == SQLITE_OK) code = take_interactions(trial, tested, 1, &test_data, error);
   memory_free(tested);
   if (code == SQLITE_OK) {
     result->users = (int64_t)training_data.users.count;
@@ -554,7 +555,7 @@ static int begin_on_all(Experiment *trial, const char *model, const char *option
   size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
   uint8_t *wanted = memory_alloc_zero(entries, 1);
   int code = wanted ? make_named_request(trial, model, options, &request, &rest, error) : error_no_memory(error);
-  if (code == SQLITE_OK) code = take(trial, wanted, 0, &all, error);
+  if (code == SQLITE_OK) code = take_interactions(trial, wanted, 0, &all, error);
   if (code == SQLITE_OK) {
     request.given = &all;
     code = training_begin(trial->connection, &request, training, error);

@@ -103,7 +103,7 @@ static int take_row(Training *training, sqlite3_stmt *statement, const SourceCol
                    training->trainer->function, data->rows, id_format(&id, text));
 }
 
-static int read_rows(Training *training, const SourceColumns *columns, const TableColumns *chosen, Error *error) {
+static int read_point_rows(Training *training, const SourceColumns *columns, const TableColumns *chosen, Error *error) {
   sqlite3 *db = training->connection->db;
   sqlite3_stmt *statement = NULL;
   sqlite3_str *sql = sqlite3_str_new(db);
@@ -157,7 +157,7 @@ int kmeans_read_table(Training *training, Error *error) {
   if (code == SQLITE_OK) {
     state->table_columns = (size_t)chosen.count;
     data->user_affinity = chosen.id < 0 ? ID_AFFINITY_INTEGER : columns.affinities[chosen.id];
-    code = read_rows(training, &columns, &chosen, error);
+    code = read_point_rows(training, &columns, &chosen, error);
   }
   if (code == SQLITE_OK && data->users.count == 0)
     code = error_set(error, SQLITE_ERROR,

@@ -230,7 +230,7 @@ static int choose_terms(Training *training, TfidfState *state, const TfidfOption
                    (sqlite3_int64)terms);
 }
 
-static int weigh(Training *training, TfidfState *state, const TfidfOptions *weights, Error *error) {
+static int weigh_terms(Training *training, TfidfState *state, const TfidfOptions *weights, Error *error) {
   TrainedModel *trained = &training->trained;
   trained->length = memory_alloc(state->documents.counts.rows, sizeof *trained->length);
   if (!trained->length) return error_no_memory(error);
@@ -312,7 +312,7 @@ static int tfidf_start(Training *training, Error *error) {
   training->trained.algorithm = content_algorithms[algorithm_of(options, state->kind)]->name;
   if (state->kind != CONTENT_EMBEDDING) {
     code = choose_terms(training, state, &weights, error);
-    if (code == SQLITE_OK) code = weigh(training, state, &weights, error);
+    if (code == SQLITE_OK) code = weigh_terms(training, state, &weights, error);
   }
   if (code == SQLITE_OK) {
     describe_shape(training, state);

@@ -278,7 +278,7 @@ int training_read_ratings(Training *training, const Source *source, IdAffinity i
   return code == SQLITE_OK ? hint_source(training, source, error) : code;
 }
 
-static int read_source(Training *training, Error *error) {
+static int read_training_source(Training *training, Error *error) {
   if (training->trainer->read) return training->trainer->read(training, error);
   int code = training_read_ratings(training, &training->source, ID_AFFINITY_BLOB, error);
   if (code != SQLITE_OK) return code;
@@ -352,7 +352,7 @@ int training_begin(Connection *connection, const TrainRequest *request, Training
   }
   int code = take_options(training, request, error);
   if (code == SQLITE_OK) code = find_model(training, request, error);
-  if (code == SQLITE_OK) code = read_source(training, error);
+  if (code == SQLITE_OK) code = read_training_source(training, error);
   training->read_seconds = seconds_since(&began);
   clock_gettime(CLOCK_MONOTONIC, &began);
   if (code == SQLITE_OK) code = trainer->start(training, error);

@@ -70,6 +70,14 @@ class House(unittest.TestCase):
             names.setdefault(os.path.basename(path), []).append(os.path.relpath(path, EXT))
         self.assertEqual([paths for paths in names.values() if len(paths) > 1], [])
 
+    def test_names_of_functions_tell_in_a_backtrace(self):
+        """Two files may have a static function of one name; three or more have taken a word that says too little."""
+        names = {}
+        for path in sources():
+            for name in re.findall(r"^static (?:inline )?(?:const )?[\w ]+?[ *]+(\w+)\(", read(path), re.MULTILINE):
+                names.setdefault(name, set()).add(os.path.relpath(path, EXT))
+        self.assertEqual({name: sorted(paths) for name, paths in names.items() if len(paths) > 2}, {})
+
     def test_headers_are_guarded_by_their_place(self):
         wrong = []
         for path in sources():

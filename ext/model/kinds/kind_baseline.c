@@ -1,7 +1,7 @@
 /* Baselines: scores and predictions are sums of a mean, a user's bias and an item's. */
 #include "../kind.h"
 
-static const char *reason(const ModelShape *shape, Ability ability) {
+static const char *baseline_reason(const ModelShape *shape, Ability ability) {
   (void)shape;
   switch (ability) {
     case ABILITY_SIMILAR_ITEMS:
@@ -12,7 +12,7 @@ static const char *reason(const ModelShape *shape, Ability ability) {
   }
 }
 
-static int fits(const ModelShape *shape) {
+static int baseline_fits(const ModelShape *shape) {
   return !shape->rank[HEAD_RATING] && !shape->rank[HEAD_RANKING] && shape->biases[shape->score_head] &&
          !shape->clusters && !shape->links && !shape->cosine && !shape->sparse;
 }
@@ -21,6 +21,6 @@ const ModelKind kind_baseline = {
     .name = "baseline",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_EXPLAIN) |
                  ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET),
-    .reason = reason,
-    .fits = fits,
+    .reason = baseline_reason,
+    .fits = baseline_fits,
 };

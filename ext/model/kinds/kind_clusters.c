@@ -6,7 +6,7 @@ static unsigned lacks(const ModelShape *shape) {
   return shape->cluster_side == CLUSTER_ROWS ? ~ABLE(ABILITY_CLUSTERS) : 0;
 }
 
-static const char *reason(const ModelShape *shape, Ability ability) {
+static const char *clusters_reason(const ModelShape *shape, Ability ability) {
   switch (ability) {
     case ABILITY_FORGET:
       return "consists of clusters, and a centroid is the mean of all its members: it can't forget one";
@@ -21,7 +21,7 @@ static const char *reason(const ModelShape *shape, Ability ability) {
   }
 }
 
-static int fits(const ModelShape *shape) {
+static int clusters_fits(const ModelShape *shape) {
   return shape->clusters > 0 && shape->rank[shape->score_head] == shape->clusters && !shape->links && !shape->cosine &&
          !shape->sparse;
 }
@@ -31,6 +31,6 @@ const ModelKind kind_clusters = {
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_SIMILAR_ITEMS) |
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_CLUSTERS),
     .lacks = lacks,
-    .reason = reason,
-    .fits = fits,
+    .reason = clusters_reason,
+    .fits = clusters_fits,
 };

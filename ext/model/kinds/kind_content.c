@@ -2,7 +2,7 @@
  * items of a history, and a score the cosine of the two. */
 #include "../kind.h"
 
-static int fits(const ModelShape *shape) {
+static int content_fits(const ModelShape *shape) {
   return shape->cosine && !shape->sparse && shape->rank[HEAD_RANKING] > 0 && !shape->clusters;
 }
 
@@ -12,5 +12,5 @@ const ModelKind kind_content = {
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) |
                  ABLE(ABILITY_TEXT),
     .without_users = "has no users: name the table of their ratings when it is trained, with the option \"ratings\"",
-    .fits = fits,
+    .fits = content_fits,
 };

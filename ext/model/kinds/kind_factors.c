@@ -9,7 +9,7 @@ static unsigned lacks(const ModelShape *shape) {
   return 0;
 }
 
-static const char *reason(const ModelShape *shape, Ability ability) {
+static const char *factors_reason(const ModelShape *shape, Ability ability) {
   (void)shape;
   switch (ability) {
     case ABILITY_FOLD_IN:
@@ -21,7 +21,7 @@ static const char *reason(const ModelShape *shape, Ability ability) {
   }
 }
 
-static int fits(const ModelShape *shape) {
+static int factors_fits(const ModelShape *shape) {
   return shape->rank[shape->score_head] > 0 && !shape->clusters && !shape->links && !shape->cosine && !shape->sparse;
 }
 
@@ -30,6 +30,6 @@ const ModelKind kind_factors = {
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET),
     .lacks = lacks,
-    .reason = reason,
-    .fits = fits,
+    .reason = factors_reason,
+    .fits = factors_fits,
 };

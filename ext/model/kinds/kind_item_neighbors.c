@@ -1,7 +1,7 @@
 /* Neighbours of items: each item's nearest items are stored, and users are their histories. */
 #include "../kind.h"
 
-static int fits(const ModelShape *shape) {
+static int item_neighbors_fits(const ModelShape *shape) {
   return shape->links == LINK_ITEM_NEIGHBORS && !shape->cosine && !shape->clusters;
 }
 
@@ -10,5 +10,5 @@ const ModelKind kind_item_neighbors = {
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) |
                  ABLE(ABILITY_NEIGHBORS),
-    .fits = fits,
+    .fits = item_neighbors_fits,
 };

@@ -1,7 +1,7 @@
 /* Neighbours of users: each user's nearest users are stored, and a score is what these did. */
 #include "../kind.h"
 
-static const char *reason(const ModelShape *shape, Ability ability) {
+static const char *user_neighbors_reason(const ModelShape *shape, Ability ability) {
   (void)shape;
   switch (ability) {
     case ABILITY_SIMILAR_ITEMS:
@@ -15,7 +15,7 @@ static const char *reason(const ModelShape *shape, Ability ability) {
   }
 }
 
-static int fits(const ModelShape *shape) {
+static int user_neighbors_fits(const ModelShape *shape) {
   return shape->links == LINK_USER_NEIGHBORS && !shape->cosine && !shape->clusters;
 }
 
@@ -23,6 +23,6 @@ const ModelKind kind_user_neighbors = {
     .name = "user neighbors",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_USERS) |
                  ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) | ABLE(ABILITY_NEIGHBORS),
-    .reason = reason,
-    .fits = fits,
+    .reason = user_neighbors_reason,
+    .fits = user_neighbors_fits,
 };

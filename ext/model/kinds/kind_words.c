@@ -2,7 +2,7 @@
  * cosine of the two. */
 #include "../kind.h"
 
-static int fits(const ModelShape *shape) { return shape->cosine && shape->sparse && !shape->clusters; }
+static int words_fits(const ModelShape *shape) { return shape->cosine && shape->sparse && !shape->clusters; }
 
 const ModelKind kind_words = {
     .name = "words",
@@ -10,5 +10,5 @@ const ModelKind kind_words = {
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) |
                  ABLE(ABILITY_TEXT),
     .without_users = "has no users: name the table of their ratings when it is trained, with the option \"ratings\"",
-    .fits = fits,
+    .fits = words_fits,
 };

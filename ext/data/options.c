@@ -252,7 +252,7 @@ static int set_default(const Option *option, void *to, Error *error) {
   if (option->rule) leave_open(option, to);
   if (!option->otherwise) return SQLITE_OK;
   cJSON *value = cJSON_Parse(option->otherwise);
-  int code = value ? take("a default", option, value, to, error) : error_no_memory(error);
+  int code = value ? take_option("a default", option, value, to, error) : error_no_memory(error);
   assert(code != SQLITE_ERROR); /* the table is wrong */
   cJSON_Delete(value);
   return code;

@@ -169,6 +169,24 @@ class Examples(unittest.TestCase):
                 if not any((ROOT / f"ext/{room}/{shared.get(name, name)}.c").exists() for room in ("api", "train"))]
         self.assertEqual(lost, [])
 
+    def test_what_trainers_can_do(self):
+        """README.md's table of trainers says of "live" and "explains" what recommend_trainers says."""
+        with contextlib.closing(support.connect()) as db:
+            answers = {(trainer, algorithm): words.split(", ") for trainer, algorithm, words in
+                       db.execute("SELECT trainer, algorithm, answers FROM recommend_trainers")}
+        text, trainer, named = (ROOT / "README.md").read_text(encoding="utf-8"), None, set()
+        table = text[text.index("| | predicts ratings |"):].split("\n\n")[0].splitlines()
+        for row in table[2:]:
+            name, _, _, live, explains = [cell.strip() for cell in row.strip("|").split("|")]
+            words = re.findall(r"`(\w+)`", name)
+            trainer = words.pop(0) if words[0].endswith("_train") else trainer
+            for key in [key for key in answers if key[0] == trainer and (not words or key[1] in words)]:
+                named.add(key)
+                with self.subTest(key=key):
+                    self.assertEqual("live ratings" in answers[key], live == "yes")
+                    self.assertEqual("explain" in answers[key], explains == "yes" or explains == f"by {key[1]}s")
+        self.assertEqual(named, set(answers))
+
     def test_length_of_the_readme(self):
         lines = (ROOT / "README.md").read_text(encoding="utf-8").count("\n")
         self.assertLessEqual(lines, 250, "what is longer belongs beside what it describes: see \"Where to read on\"")

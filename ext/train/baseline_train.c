@@ -30,8 +30,7 @@ static const Option baseline_options[] = {
      .offset = offsetof(BaselineTraining, method),
      .choices = METHODS,
      .rule = "\"bias\" of ratings, else \"popularity\"",
-     .meaning =
-         "what ratings are predicted by: damped biases, or one of the means; or nothing but how many have an item"},
+     .meaning = "how ratings are predicted: by damped biases or one of the means; or, by popularity, not at all"},
     {.name = "score",
      .type = OPTION_CHOICE,
      .offset = offsetof(BaselineTraining, score),

@@ -26,7 +26,7 @@ static const Option kmeans_options[] = {
      .offset = offsetof(KmeansTraining, by),
      .choices = SIDES,
      .otherwise = "\"user\"",
-     .meaning = "whose clusters, of ratings"},
+     .meaning = "whether users or items are grouped, by their ratings"},
     {.name = "factors",
      .type = OPTION_TEXT,
      .offset = offsetof(KmeansTraining, factors),
@@ -56,7 +56,7 @@ static const Option kmeans_options[] = {
      .minimum = 1,
      .maximum = 10000,
      .otherwise = "3",
-     .meaning = "how often it begins anew; the best stays"},
+     .meaning = "how many starts; the best result is kept"},
     {.name = "iterations",
      .type = OPTION_INTEGER,
      .offset = offsetof(KmeansTraining, iterations),
@@ -92,7 +92,7 @@ static const Algorithm lloyd = {.name = "lloyd",
 static const Algorithm minibatch = {.name = "minibatch",
                                     .learns_from = "ratings or likes",
                                     .kind = &kind_clusters,
-                                    .meaning = "the same by batches, with \"batch_size\""};
+                                    .meaning = "k-means by mini-batches, with \"batch_size\""};
 static const Algorithm *const kmeans_algorithms[] = {&lloyd, &minibatch, NULL};
 
 static void free_options(TrainOptions *common) {

@@ -46,7 +46,7 @@ const MfLearner mf_adam = {
     .algorithm = {.name = "adam",
                   .learns_from = "ratings",
                   .kind = &kind_factors,
-                  .meaning = "the same loss in mini-batches by Adam",
+                  .meaning = "the loss of sgd in mini-batches by Adam",
                   MF_OPTION_TABLE(adam_options)},
     MF_PREDICTS,
     .user_rows = 1,

@@ -48,7 +48,7 @@ const MfLearner mf_gradient = {
     .algorithm = {.name = "gradient",
                   .learns_from = "ratings",
                   .kind = &kind_factors,
-                  .meaning = "the same loss by gradient descent on all ratings at once",
+                  .meaning = "the loss of sgd by gradient descent on all ratings at once",
                   MF_OPTION_TABLE(gradient_options)},
     MF_PREDICTS,
     .plan = plan_gradient,

@@ -26,7 +26,7 @@ const MfLearner mf_ials = {
                   .learns_from = "ratings or likes",
                   .kind = &kind_factors,
                   .lacks = ABLE(ABILITY_PREDICT),
-                  .meaning = "the same over all cells; a value is how often",
+                  .meaning = "alternating least squares over all cells; a value is how often",
                   MF_OPTION_TABLE(ials_options)},
     .feedback = FEEDBACK_COUNTS,
     .fits = {[HEAD_RANKING] = 1},

@@ -90,7 +90,7 @@ double given_or(double given, double otherwise);
 #define MF_DECAY(...)                                                                                 \
   {                                                                                                   \
     .name = "decay", .type = OPTION_NUMBER, MF_AT(decay), .minimum = 0.01, .maximum = 1, __VA_ARGS__, \
-    .meaning = "what the rate is multiplied by after each epoch"                                      \
+    .meaning = "the learning rate is multiplied by this after each epoch"                             \
   }
 
 #endif

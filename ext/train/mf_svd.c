@@ -13,7 +13,7 @@ static const Option svd_options[] = {
      MF_AT(center),
      .choices = "user|item|global|none",
      MF_BY("\"user\" of ratings, else \"none\""),
-     .meaning = "the means that are taken away before, and put back"},
+     .meaning = "the means that are subtracted before and added back after"},
     {.name = "missing",
      .type = OPTION_CHOICE,
      MF_AT(missing),

@@ -60,7 +60,7 @@ static const Option common_options[] = {
      .choices = "false|true|timed",
      .otherwise = "true",
      .meaning = "keep what users have seen, to leave it out of recommendations; \"timed\": and when"},
-    {.name = "seed", .type = OPTION_SEED, HERE(seed), .otherwise = "42", .meaning = "of all that is random"},
+    {.name = "seed", .type = OPTION_SEED, HERE(seed), .otherwise = "42", .meaning = "decides all that is random"},
     {.name = "threads",
      .type = OPTION_INTEGER,
      HERE(threads),
@@ -208,8 +208,8 @@ int trainer_take_size(const Trainer *trainer, const char *caller, char **options
     int here = 0;
     code = options_take_number(caller, options, names[i], size, &here, error);
     if (code == SQLITE_OK && here && name)
-      code = error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"%s\" give the same size twice: leave one out", caller, name,
-                       names[i]);
+      code = error_set(error, SQLITE_ERROR, "%s: \"%s\" and \"%s\" give the same size twice: leave one out", caller,
+                       name, names[i]);
     if (here) name = names[i];
   }
   if (found) *found = name != NULL;

@@ -1,17 +1,18 @@
 /* recommend_models: the models there are. A damaged one is listed too, with what can be read of it. */
 #include "../base/memory.h"
+#include "../model/origin.h"
 #include "register.h"
 #include "table_function.h"
 
 enum { MODEL_ITEMS = 3, MODEL_SOURCE = 7 };
-/* The keys of m_config behind the columns from MODEL_TEXTS_FROM on; the source takes several. */
+/* The keys of m_config behind the columns from MODEL_TEXTS_FROM on; the source takes several: see origin.h. */
 static const char *const model_keys[] = {"family",     "algorithm",           "users",  "items", "resolved", "metrics",
                                          "trained_at", [MODEL_SOURCE] = NULL, "options"};
 enum { MODEL_KEYS = sizeof model_keys / sizeof *model_keys };
 enum { MODEL_NAME, MODEL_SCHEMA, MODEL_TEXTS_FROM, MODEL_COLUMNS = MODEL_TEXTS_FROM + MODEL_KEYS };
 
 typedef struct ModelRow {
-  char *name, *schema;
+  char *name, *schema, *source;
   sqlite3_value *value[MODEL_KEYS];
 } ModelRow;
 
@@ -61,18 +62,14 @@ static int read_config(sqlite3 *db, ModelName name, ModelRow *row, Error *error)
 
 /* As a training function takes it: with its schema, where that is not main. */
 static int read_model_source(sqlite3 *db, ModelName name, ModelRow *row, Error *error) {
-  sqlite3_stmt *statement = NULL;
-  int code =
-      shadow_prepare(db, name, &statement, error,
-                     "WITH origin(source, is_query, schema) AS (SELECT max(value) FILTER (WHERE key = 'source'), "
-                     "max(value) FILTER (WHERE key = 'source_is_query'), "
-                     "coalesce(nullif(max(value) FILTER (WHERE key = 'source_schema'), ''), %Q) "
-                     "FROM \"%w\".\"%w_config\") "
-                     "SELECT CASE WHEN is_query OR schema = 'main' THEN '' ELSE schema || '.' END || source "
-                     "FROM origin",
-                     name.schema, name.schema, name.name);
-  if (code == SQLITE_OK) code = read_value(db, statement, MODEL_SOURCE, row, error);
-  sqlite3_finalize(statement);
+  Origin origin;
+  int code = origin_read(db, name, &origin, error);
+  int elsewhere = !origin.is_query && origin.schema && sqlite3_stricmp(origin.schema, "main") != 0;
+  if (origin.source) {
+    row->source = sqlite3_mprintf("%s%s%s", elsewhere ? origin.schema : "", elsewhere ? "." : "", origin.source);
+    if (!row->source) code = error_no_memory(error);
+  }
+  origin_free(&origin);
   return code;
 }
 
@@ -82,7 +79,7 @@ static int add_model(void *context, ModelName name, Error *error) {
   if (!grown) return error_no_memory(error);
   list->rows = grown;
   ModelRow *row = &list->rows[list->count++];
-  *row = (ModelRow){sqlite3_mprintf("%s", name.name), sqlite3_mprintf("%s", name.schema), {0}};
+  *row = (ModelRow){.name = sqlite3_mprintf("%s", name.name), .schema = sqlite3_mprintf("%s", name.schema)};
   if (!row->name || !row->schema) return error_no_memory(error);
   int code = read_config(list->connection->db, name, row, error);
   if (code == SQLITE_OK) code = count_items(list->connection->db, name, row, error);
@@ -107,6 +104,8 @@ static void models_column(const TableCall *call, sqlite3_context *context, int c
     sqlite3_result_text(context, row->name, -1, SQLITE_TRANSIENT);
   else if (column == MODEL_SCHEMA)
     sqlite3_result_text(context, row->schema, -1, SQLITE_TRANSIENT);
+  else if (column == MODEL_TEXTS_FROM + MODEL_SOURCE)
+    sqlite3_result_text(context, row->source, -1, SQLITE_TRANSIENT); /* NULL gives NULL */
   else if (row->value[column - MODEL_TEXTS_FROM])
     sqlite3_result_value(context, row->value[column - MODEL_TEXTS_FROM]);
 }
@@ -116,6 +115,7 @@ static void models_end(TableCall *call) {
   for (size_t i = 0; i < list->count; i++) {
     sqlite3_free(list->rows[i].name);
     sqlite3_free(list->rows[i].schema);
+    sqlite3_free(list->rows[i].source);
     for (int key = 0; key < MODEL_KEYS; key++) sqlite3_value_free(list->rows[i].value[key]);
   }
   memory_free(list->rows);

@@ -138,7 +138,7 @@ static int kmeans_read(Training *training, Error *error) {
                                                  &training->interrupt.cancel));
 }
 
-static void describe_shape(Training *training) {
+static void kmeans_shape(Training *training) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   TrainedModel *trained = &training->trained;
   int k = (int)training->size, explicit_ratings = training->data.explicit_ratings;
@@ -166,7 +166,7 @@ static int kmeans_start(Training *training, Error *error) {
   KmeansState *state = training->state;
   const OptionUse use = {"min_support", training->data.explicit_ratings, "where there are ratings to take means of"};
   int code = training_check_uses(training, &use, 1, error);
-  if (code == SQLITE_OK) describe_shape(training);
+  if (code == SQLITE_OK) kmeans_shape(training);
   if (code == SQLITE_OK) code = kmeans_points(training, error);
   if (code != SQLITE_OK) return code;
   const KmeansOptions fit = {

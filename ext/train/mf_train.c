@@ -50,8 +50,7 @@ static int mf_check(const Training *training, Error *error) {
   return mf_choose(training, (MfOptions *)training->options, NULL, error);
 }
 
-static void describe_shape(const Training *training, const MfOptions *options, const MfState *state,
-                           ModelShape *shape) {
+static void mf_shape(const Training *training, const MfOptions *options, const MfState *state, ModelShape *shape) {
   *shape = (ModelShape){.kind = &kind_factors,
                         .prediction_head = -1,
                         .range = (PredictionRange)options->range,
@@ -130,7 +129,7 @@ static int mf_start(Training *training, Error *error) {
   if (options->objective != OBJECTIVE_RATING) state->plans[state->plan_count++].head = HEAD_RANKING;
   for (int i = 0; i < state->plan_count; i++) state->learner->plan(training, options, &state->plans[i]);
   training->trained.algorithm = state->learner->algorithm.name;
-  describe_shape(training, options, state, &training->trained.shape);
+  mf_shape(training, options, state, &training->trained.shape);
   code = describe_options(training, options, state, &training->trained.resolved, error);
   /* As long as factors that are drawn. */
   const char *const init[2] = {options->user_init, options->item_init};

@@ -10,57 +10,7 @@
 #include "retraining.h"
 
 #include "../data/option_objects.h"
-#include "../model/store.h"
-
-/* ---- what a model was trained from ------------------------------------------------------------------------------- */
-
-typedef struct Origin {
-  char *family, *source, *source_schema, *options;
-  double size;
-  int is_query;
-} Origin;
-
-static void origin_free(Origin *origin) {
-  sqlite3_free(origin->family);
-  sqlite3_free(origin->source);
-  sqlite3_free(origin->source_schema);
-  sqlite3_free(origin->options);
-}
-
-static int copy_text(ModelName name, sqlite3_stmt *statement, int column, char **copy, Error *error) {
-  const char *text = (const char *)sqlite3_column_text(statement, column);
-  if (!text && sqlite3_column_type(statement, column) != SQLITE_NULL) return error_no_memory(error);
-  if (!text) return shadow_damaged(error, name, "it does not say what it was trained from");
-  *copy = sqlite3_mprintf("%s", text);
-  return *copy ? SQLITE_OK : error_no_memory(error);
-}
-
-static int read_origin(sqlite3 *db, ModelName name, Origin *origin, Error *error) {
-  sqlite3_stmt *statement = NULL;
-  int code =
-      shadow_prepare(db, name, &statement, error,
-                     "SELECT max(value) FILTER (WHERE key = 'family'), max(value) FILTER (WHERE key = 'source'), "
-                     "max(value) FILTER (WHERE key = 'source_schema'), "
-                     "max(value) FILTER (WHERE key = 'options'), max(value) FILTER (WHERE key = 'size'), "
-                     "max(value) FILTER (WHERE key = 'source_is_query') FROM \"%w\".\"%w_config\"",
-                     name.schema, name.name);
-  if (code != SQLITE_OK) return code;
-  code = sqlite3_step(statement);
-  if (code == SQLITE_ROW) {
-    code = copy_text(name, statement, 0, &origin->family, error);
-    if (code == SQLITE_OK) code = copy_text(name, statement, 1, &origin->source, error);
-    if (code == SQLITE_OK) code = copy_text(name, statement, 2, &origin->source_schema, error);
-    if (code == SQLITE_OK) code = copy_text(name, statement, 3, &origin->options, error);
-    origin->size = sqlite3_column_double(statement, 4);
-    origin->is_query = sqlite3_column_int(statement, 5) != 0;
-  } else {
-    error_from_database(error, db, code, NULL);
-  }
-  sqlite3_finalize(statement);
-  return code;
-}
-
-/* ---- training ---------------------------------------------------------------------------------------------------- */
+#include "../model/origin.h"
 
 /* `more` before the options that the model keeps; the size stands among them too, under its own name or as "size". */
 static int merge_options(const char *caller, ModelName name, const char *more, TrainRequest *request, Origin *origin,
@@ -107,13 +57,11 @@ int retrain_begin(Connection *connection, const char *caller, ModelName name, co
   char *source = NULL;
   TrainRequest request = {.model = &name, .from_file = 1, .more = more};
   *training = NULL;
-  int code = read_origin(connection->db, name, &origin, error);
+  int code = origin_read(connection->db, name, &origin, error);
   if (code == SQLITE_OK) code = check_origin(caller, name, &origin, &request.trainer, error);
   request.size = origin.size;
   if (code == SQLITE_OK && more) code = merge_options(caller, name, more, &request, &origin, error);
-  int elsewhere = origin.source_schema && *origin.source_schema;
-  if (code == SQLITE_OK &&
-      !(source = sqlite3_mprintf("\"%w\".\"%w\"", elsewhere ? origin.source_schema : name.schema, origin.source)))
+  if (code == SQLITE_OK && !(source = sqlite3_mprintf("\"%w\".\"%w\"", origin.schema, origin.source)))
     code = error_no_memory(error);
   if (code == SQLITE_OK) {
     request.source = source;

@@ -277,7 +277,7 @@ static int describe(Training *training, TfidfState *state, const TfidfOptions *w
   return complete ? SQLITE_OK : error_no_memory(error);
 }
 
-static void describe_shape(Training *training, const TfidfState *state) {
+static void tfidf_shape(Training *training, const TfidfState *state) {
   const ContentOptions *options = (const ContentOptions *)training->options;
   ModelShape *shape = &training->trained.shape;
   *shape = (ModelShape){
@@ -315,7 +315,7 @@ static int tfidf_start(Training *training, Error *error) {
     if (code == SQLITE_OK) code = weigh_terms(training, state, &weights, error);
   }
   if (code == SQLITE_OK) {
-    describe_shape(training, state);
+    tfidf_shape(training, state);
     code = describe(training, state, &weights, error);
   }
   if (code == SQLITE_OK && (state->kind == CONTENT_LSA || state->kind == CONTENT_WORD2VEC))

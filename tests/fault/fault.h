@@ -123,13 +123,15 @@ static inline void must_close(sqlite3 *db) { CHECK(sqlite3_close(db) == SQLITE_O
 
 /* ---- data and statements ----------------------------------------------------------------------------------------- */
 
-/* 12 users and 10 items with ratings; and 9 people and 8 songs known only by what was played, ids being texts. */
+/* 12 users and 10 items with ratings, and when they were given; and 9 people and 8 songs known only by what was played,
+ * ids being texts. */
 static const char make_data[] =
     "CREATE TABLE ratings(user INTEGER, item INTEGER, rating REAL);"
     "WITH RECURSIVE u(u) AS (SELECT 1 UNION ALL SELECT u + 1 FROM u WHERE u < 12),"
     " i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 10)"
     " INSERT INTO ratings SELECT u, i, 1 + (u * 7 + i * 3 + (u % 3) * (i % 4)) % 5 FROM u, i WHERE (u * 5 + i * 11) % "
     "3 > 0;"
+    "CREATE VIEW dated AS SELECT *, CASE WHEN item % 4 THEN user * item % 5 END AS timestamp FROM ratings;"
     "CREATE TABLE plays(person TEXT, song TEXT);"
     "WITH RECURSIVE u(u) AS (SELECT 1 UNION ALL SELECT u + 1 FROM u WHERE u < 9),"
     " i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 8)"
@@ -393,6 +395,9 @@ static const Step trials[] = {
      "'{\"rank\":[2,3],\"regularization\":[1,3]}', "
      "'{\"threads\":1,\"epochs\":1,\"folds\":2}')",
      0},
+    {"SELECT combination, rmse FROM recommend_grid_search('baseline', 'dated', '{\"method\":[\"user\"]}', "
+     "'{\"threads\":1,\"history\":\"timed\",\"model\":\"best\"}')",
+     0},
     {"SELECT combination, ndcg FROM recommend_grid_search('mf', 'SELECT user, item, rating - 3 FROM ratings', "
      "'{\"algorithm\":[\"als\",\"ials\"]}', '{\"threads\":1,\"rank\":2,\"epochs\":1}')",
      0},
@@ -450,7 +455,7 @@ enum { CONTENT_TRAINING = sizeof content_training / sizeof *content_training };
 
 /* On the ratings and plays above. */
 static const char *const train_links[] = {
-    "SELECT knn_train('ratings', 4, '{\"threads\":1,\"test\":0.1}')",
+    "SELECT knn_train('dated', 4, '{\"threads\":1,\"test\":0.1,\"history\":\"timed\",\"model\":\"ratings_knn\"}')",
     "SELECT knn_train('ratings', 3, '{\"threads\":1,\"by\":\"user\",\"similarity\":\"pearson\",\"center\":\"zscore\","
     "\"model\":\"users_knn\"}')",
     "SELECT knn_train('ratings', 3, '{\"threads\":1,\"similarity\":\"msd\",\"neighbors\":\"raters\","
@@ -500,6 +505,9 @@ static const char *const link_serving[] = {
     "SELECT * FROM recommend_explain(3, 4, 9, 'ratings_knn')",
     "SELECT * FROM recommend_explain('person 2', 'song 3', 9, 'plays_ease')",
     "SELECT * FROM recommend_explain(3, 4, 9, 'ratings_baseline')",
+    "SELECT * FROM recommend_history(3, 'ratings_knn')",
+    "SELECT * FROM recommend_history('person 2', 'plays_ease')",
+    "SELECT item, timestamp FROM ratings_knn WHERE user = 3 AND seen = 1",
     "SELECT * FROM recommend_factors('ratings_baseline', 'user', 'rating')",
     "SELECT * FROM recommend_factors('ratings_knn', 'item', 'rating')",
     "INSERT INTO ratings_knn(ratings_knn) VALUES('integrity-check')",
@@ -525,6 +533,10 @@ static const Step link_training[] = {
      "\"adjusted_cosine\",\"center\":\"mean\",\"model\":\"new\"}')",
      0},
     {"SELECT epoch, test FROM ease_train('ratings', 2.5, '{\"threads\":1,\"values\":\"ratings\",\"test\":0.3}')", 0},
+    {"SELECT epoch, test FROM ease_train('SELECT user, item, rating - 3 AS rating FROM ratings UNION ALL SELECT user, "
+     "item, 1 FROM ratings', 3, '{\"threads\":1,\"test\":0.3,\"history\":\"timed\",\"duplicates\":\"sum\","
+     "\"model\":\"new\"}')",
+     0},
     {"SELECT epoch, loss, test FROM baseline_train('ratings', '{\"threads\":1,\"test\":0.3,\"model\":\"new\"}')", 0},
     {"SELECT epoch, loss, test FROM baseline_train('plays', '{\"threads\":1,\"test\":0.3}')", 0},
     {"CREATE VIRTUAL TABLE taste USING recommender(train=ease, source=plays, size=3, options='{\"threads\":1}')", 0},
@@ -538,6 +550,8 @@ enum { LINK_TRAINING = sizeof link_training / sizeof *link_training };
 static const Step link_changes[] = {
     {"INSERT INTO ratings_knn(user, item, rating) VALUES(3, 4, 5)", 0},
     {"INSERT INTO ratings_knn(user, item, rating) VALUES(99, 77, 2)", 0},
+    {"INSERT INTO ratings_knn(user, item, rating, timestamp) VALUES(3, 5, 5, 2)", 0},
+    {"UPDATE ratings_knn SET timestamp = item % 3 WHERE user = 6 AND seen = 1", 0},
     {"DELETE FROM ratings_knn WHERE user = 5 AND seen = 1", 0},
     {"INSERT INTO plays_ease(user, item) VALUES('somebody', 'song 99')", 0},
     {"INSERT INTO plays_ease(plays_ease, user) VALUES('forget', 'person 9')", 0},

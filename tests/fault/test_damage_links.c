@@ -5,6 +5,7 @@ static const Damaged damaged_links[] = {
     {"ratings_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
     {"users_knn_neighbor", "idx", {"idx", "n", "data"}, DETECTED},
     {"users_knn_user", "idx", {"idx", "id", "n", "history"}, FOUND},
+    {"ratings_knn_user", "idx", {"idx", "id", "n", "history"}, FOUND}, /* timed histories */
     {"ratings_baseline_itemfactor", "chunk", {"chunk", "n", "data"}, DETECTED},
 };
 
@@ -31,6 +32,8 @@ static void damage_links(void) {
   damage_blobs((Cell){"ratings_knn_neighbor", "data", "idx"}, fault_stride(97));
   damage_blobs((Cell){"users_knn_neighbor", "data", "idx"}, fault_stride(97));
   damage_blobs((Cell){"plays_ease_weight", "data", "rowid"}, fault_stride(29));
+  damage_blobs((Cell){"ratings_knn_user", "history", "idx"}, fault_stride(97));
+  damage_words((Cell){"ratings_knn_user", "history", "idx"}, fault_stride(23));
   damage_words((Cell){"ratings_knn_neighbor", "data", "idx"}, fault_stride(17));
   damage_words((Cell){"users_knn_neighbor", "data", "idx"}, fault_stride(17));
   damage_words((Cell){"plays_ease_weight", "data", "rowid"}, fault_stride(11));
@@ -46,6 +49,10 @@ static void damage_links(void) {
     WITH_DAMAGE(FOUND, "UPDATE %s_config SET value = 0 WHERE key = 'linked'", link_models[model]);
     WITH_DAMAGE(DETECTED, "UPDATE %s_config SET value = value + 1 WHERE key = 'linked'", link_models[model]);
     WITH_DAMAGE(DETECTED, "DELETE FROM %s_config WHERE key LIKE 'neighbor%%'", link_models[model]);
+  }
+  for (int history = 0; history < 4; history++) {
+    if (history != 2) WITH_DAMAGE(DETECTED, "UPDATE ratings_knn_config SET value = %d WHERE key = 'history'", history);
+    if (history >= 2) WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = %d WHERE key = 'history'", history);
   }
   WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET name = 'link/1'");
   WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET name = NULL");

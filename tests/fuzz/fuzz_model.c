@@ -30,6 +30,8 @@ static const char model_setup[] =
     " INSERT INTO ratings SELECT u, CASE WHEN i < 6 THEN i ELSE 'item ' || i END, 1 + (u * 7 + i * 3) % 5 FROM u, i"
     " WHERE (u * 5 + i * 11) % 4 > 0;"
     "CREATE VIEW plays AS SELECT user, item FROM ratings;"
+    "CREATE VIEW dated AS SELECT *, CASE rating WHEN 5 THEN NULL ELSE (user * 3 + rating) % 4 END AS timestamp FROM "
+    "ratings;"
     "CREATE TABLE texts(item, text);"
     "INSERT INTO texts SELECT DISTINCT item, 'a red fox and ' || item || ' blue ones' FROM ratings;"
     "CREATE TABLE vectors(item, vector);"
@@ -53,6 +55,7 @@ static const char *const models[] = {
     "SELECT tfidf_train('texts', '{\"threads\":1,\"model\":\"m\",\"ratings\":\"ratings\",\"profile\":\"weighted\"}')",
     "SELECT tfidf_train('texts', '{\"threads\":1,\"model\":\"m\",\"ratings\":\"ratings\",\"lsa\":2}')",
     "SELECT tfidf_train('vectors', '{\"threads\":1,\"model\":\"m\",\"ratings\":\"ratings\",\"embedding\":\"vector\"}')",
+    "SELECT mf_train('dated', 2, '{\"epochs\":2,\"threads\":1,\"model\":\"m\",\"test\":0.2,\"history\":\"timed\"}')",
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -64,6 +67,7 @@ static const char questions[] =
     "SELECT * FROM user_similar(?1, 3, 'm');SELECT predict(?1, ?2, 'm');SELECT rowid, * FROM m;"
     "SELECT * FROM m WHERE user = ?1 AND seen = 0 ORDER BY score DESC LIMIT 2;"
     "SELECT item FROM recommend WHERE user = ?1 AND model = 'm' AND item IN (1, ?2, 'item 6');"
+    "SELECT * FROM recommend_history(?1, 'm');SELECT item, timestamp FROM m WHERE user = ?1 AND seen = 1;"
     "SELECT * FROM recommend_explain(?1, ?2, 3, 'm');SELECT * FROM recommend_for(json_array(?2, 1), 2, 'm');"
     "SELECT * FROM recommend_for(json_object('2', 4, '3', 1), 2, 'm');SELECT * FROM recommend_factors('m', 'user');"
     "SELECT * FROM recommend_factors('m', 'item');SELECT * FROM recommend_models;SELECT * FROM "
@@ -96,6 +100,8 @@ static const char *const acts[] = {
     "ALTER TABLE m RENAME TO m2; ALTER TABLE m2 RENAME TO m",
     "SELECT mf_train('ratings', 2, '{\"epochs\":1,\"threads\":1,\"model\":\"x\",\"item_init\":\"m\"}'); DROP TABLE x",
     "SELECT kmeans_train('ratings', 2, '{\"threads\":1,\"model\":\"x\",\"starts\":1,\"factors\":\"m\"}'); DROP TABLE x",
+    "INSERT INTO m(user, item, rating, timestamp) VALUES(?1, ?2, 4, 2)",
+    "UPDATE m SET timestamp = 3 WHERE user = ?1 AND seen = 1",
 };
 enum { ACTS = sizeof acts / sizeof *acts };
 

@@ -66,6 +66,22 @@ class Same(TestCase):
                 expected = expected or got
                 self.assertEqual(got, expected)
 
+    def test_threads_and_timed_histories(self):
+        self.check(history="timed", test=0.2)
+        self.check(history="timed", duplicates="sum")
+
+    def test_times_decide_and_not_the_order_of_rows(self):
+        rows = [(u, i, r, (7 * place) % 10007) for place, (u, i, r) in enumerate(ROWS[:3000])]
+        expected = None
+        for seed in range(3):
+            db = self.closing(connect())
+            db.execute("CREATE TABLE ratings(user INTEGER, item INTEGER, rating REAL, timestamp INTEGER)")
+            db.executemany("INSERT INTO ratings VALUES(?, ?, ?, ?)", rows)
+            train(db, rank=3, epochs=2, history="timed", test=0.2)
+            expected = expected or shadow_bytes(db)
+            self.assertEqual(shadow_bytes(db), expected)
+            random.Random(seed).shuffle(rows)
+
     def test_order_of_rows(self):
         expected = self.bytes_of()
         for seed in (1, 2):

@@ -11,6 +11,7 @@ ROWS = [row for row in made_up_ratings(users=24, items=22, density=0.35)]
 FAMILIES = (
     ("mf_train", 4, {}),
     ("mf_train", 4, {"algorithm": "ials"}),
+    ("mf_train", 4, {"history": "timed"}),
     ("mf_train", 4, {"algorithm": "bpr", "epochs": 3}),
     ("mf_train", 4, {"algorithm": "sgd", "test": 0.2}),
     ("knn_train", 5, {}),
@@ -57,12 +58,15 @@ class Copied:
         add_ratings(db, ids.rows, user=ids.declared[0], item=ids.declared[1])
         db.execute(f"CREATE TABLE films(item {ids.declared[1]}, title TEXT, kind INTEGER)")
         db.executemany("INSERT INTO films VALUES(?, ?, ?)", [(item, "the " + " ".join(["fox", "house", "blue", "garden"][n % 4:]) + f" w{n % 5}", n % 3) for n, item in enumerate(ids.items)])
-        arguments = ["SELECT item, title FROM films" if function == "tfidf_train" else "ratings", size, json.dumps({"model": "m", "threads": 1, **options})]
+        source = "SELECT item, title FROM films" if function == "tfidf_train" else "ratings"
+        if options.get("history") == "timed":
+            source = "SELECT *, CASE WHEN rating < 4 THEN rowid % 7 END AS timestamp FROM ratings"
+        arguments = [source, size, json.dumps({"model": "m", "threads": 1, **options})]
         arguments = [argument for argument in arguments if argument is not None]
         db.execute(f"SELECT {function}({', '.join('?' * len(arguments))})", arguments).fetchone()
         db.executescript(f"""
-            CREATE TEMP TABLE cells(user {ids.affinities[0]}, item {ids.affinities[1]}, score REAL, prediction REAL, rating REAL, seen INTEGER);
-            INSERT INTO cells SELECT user, item, score, prediction, rating, seen FROM m;
+            CREATE TEMP TABLE cells(user {ids.affinities[0]}, item {ids.affinities[1]}, score REAL, prediction REAL, rating REAL, seen INTEGER, timestamp INTEGER);
+            INSERT INTO cells SELECT user, item, score, prediction, rating, seen, timestamp FROM m;
             CREATE TEMP TABLE people(id {ids.affinities[0]});
             INSERT INTO people SELECT DISTINCT user FROM ratings;
             CREATE TEMP TABLE best(user {ids.affinities[0]}, rank INTEGER, item {ids.affinities[1]}, score REAL, reason TEXT);
@@ -94,6 +98,7 @@ class Copied:
             f"user = {user!r}", f"user = {user!r}", f"user = {float(user)!r}", f"user = '{user}'", f"user IN ({self.some(dice, ids.users, 4)})", f"user > {user!r}", f"user = {user!r} + 0", "user = NULL", "user = 3.25",
             "user IN (SELECT id FROM people WHERE id > 1050)", f"seen = {seen}", f"seen = {seen}", "rating IS NULL", "rating IS NOT NULL", f"rating >= {dice.randint(1, 5)}", "NOT seen",
             f"score > {score!r}", f"score <= {score!r}", f"score BETWEEN {min(score, other)!r} AND {max(score, other)!r}", f"prediction < {prediction!r}", "prediction IS NULL",
+            f"timestamp = {dice.randint(0, 6)}", f"timestamp >= '{dice.randint(0, 6)}'", "timestamp IS NULL", "timestamp IS NOT NULL", "(seen = 1 AND timestamp IS NULL)",
             f"(user = {user!r} OR {self.on_item(dice)})", f"(seen = 0 OR score > {score!r})"))
 
 
@@ -124,12 +129,12 @@ class RandomQueries(TestCase):
     def cells(self, copied, dice, label):
         conditions = [copied.condition(dice) for _ in range(dice.randint(1, 4))]
         where = " AND ".join(conditions)
-        order = dice.choice(("score DESC, user, item", "item, user", "user, score DESC, item", "prediction, user, item", "user DESC, item DESC", "score, item, user", "rowid", "item COLLATE NOCASE, item, user"))
+        order = dice.choice(("score DESC, user, item", "item, user", "user, score DESC, item", "prediction, user, item", "user DESC, item DESC", "score, item, user", "rowid", "item COLLATE NOCASE, item, user", "timestamp, user, item"))
         copy_order = "user, item" if order == "rowid" else order
         if any(condition.startswith("user = ") for condition in conditions) and dice.random() < 0.7:
             order, copy_order = dice.choice((("score DESC", "score DESC, item"), ("score DESC, item", "score DESC, item"), ("score DESC, item DESC",) * 2))
         limit = dice.choice(("", "", "LIMIT 1", "LIMIT 7", "LIMIT 7 OFFSET 2", "LIMIT 3.0", "LIMIT -1 OFFSET 3", "LIMIT 2 OFFSET 0", "LIMIT 0"))
-        columns = dice.choice(("user, item, score, prediction, rating, seen", "item", "user, item", "count(*) OVER (), user, item", "user / 2.0, item || '', seen"))
+        columns = dice.choice(("user, item, score, prediction, rating, seen", "item", "user, item", "count(*) OVER (), user, item", "user / 2.0, item || '', seen", "user, item, timestamp"))
         return self.check(copied, f"SELECT {columns} FROM m WHERE {where} ORDER BY {order} {limit}", f"SELECT {columns} FROM cells WHERE {where} ORDER BY {copy_order} {limit}", label)
 
     def lists(self, copied, dice, label):

@@ -30,7 +30,7 @@ static Interactions read_rows(const char *columns, const char *where) {
   Source source = {0};
   Error error = {0};
   char *text = sqlite3_mprintf("SELECT %s FROM r WHERE %s", columns, where);
-  const InteractionOptions options = {.caller = "test", .duplicates = DUPLICATES_MEAN, .threads = 1};
+  const InteractionOptions options = {.caller = "test", .duplicates = DUPLICATES_MEAN, .timed = 1, .threads = 1};
   CHECK(source_resolve(db, text, "test", &source, &error) == SQLITE_OK);
   CHECK(interactions_read(db, &source, &options, &read, NULL, &error) == SQLITE_OK);
   source_free(&source);
@@ -58,9 +58,25 @@ static int same_matrices(const SparseMatrix *a, const SparseMatrix *b) {
   return same;
 }
 
+/* The same times in the same order; rows may be numbered differently. */
+static int same_times(const Interactions *a, const Interactions *b) {
+  uint32_t order[2][128];
+  int same = 1;
+  for (size_t user = 0; same && user < a->by_user.rows; user++) {
+    size_t first = a->by_user.start[user], n = sparse_row_length(&a->by_user, user);
+    if (!CHECK(n <= 128)) return 0;
+    entry_times_sort(a->trained_times.time + first, a->trained_times.row + first, n, order[0]);
+    entry_times_sort(b->trained_times.time + first, b->trained_times.row + first, n, order[1]);
+    for (size_t i = 0; i < n; i++)
+      same &= order[0][i] == order[1][i] && a->trained_times.time[first + i] == b->trained_times.time[first + i];
+  }
+  return same;
+}
+
 static void check_same(const Interactions *taken, const Interactions *read) {
   CHECK(same_ids(&taken->users, &read->users) && same_ids(&taken->items, &read->items));
   CHECK(same_matrices(&taken->by_user, &read->by_user));
+  CHECK(same_times(taken, read) && taken->timestamps == read->timestamps);
   CHECK(taken->user_affinity == read->user_affinity && taken->item_affinity == read->item_affinity);
   CHECK(taken->explicit_ratings == read->explicit_ratings);
   CHECK(taken->minimum == read->minimum && taken->maximum == read->maximum);
@@ -167,6 +183,7 @@ static void faults(void) {
 
 static void test_all_columns(void) { parts_of_all("user, item, rating"); }
 static void test_pairs(void) { parts_of_all("user, item"); }
+static void test_times(void) { parts_of_all("user, item, rating, 7919 * rowid % 13 AS timestamp"); }
 static void test_one_rating(void) { parts_of_all("user, item, 3"); }
 
 static void test_nothing_is_lost(void) {
@@ -177,7 +194,7 @@ static void test_nothing_is_lost(void) {
 int main(void) {
   install_memory();
   const struct CMUnitTest tests[] = {
-      TEST(test_all_columns), TEST(test_pairs), TEST(test_one_rating),
+      TEST(test_all_columns), TEST(test_pairs), TEST(test_times),           TEST(test_one_rating),
       TEST(all_or_nothing),   TEST(faults),     TEST(test_nothing_is_lost),
   };
   return cmocka_run_group_tests(tests, open_database, NULL);

@@ -387,6 +387,66 @@ static void test_timestamps(void) {
   close_database();
 }
 
+/* Each user's entries, oldest first, are the rows (item, time) of a SELECT. */
+static void check_order(const char *text, InteractionOptions options, const char *sql) {
+  Interactions got = read_source(text, options);
+  uint32_t order[128];
+  sqlite3_stmt *statement = NULL;
+  if (!CHECK(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)) printf("  %s\n", sqlite3_errmsg(db));
+  CHECK(got.trained_times.time && got.trained_times.row && !got.held_out_times.time);
+  int wrong = 0;
+  for (size_t user = 0; user < got.by_user.rows; user++) {
+    size_t first = got.by_user.start[user], n = sparse_row_length(&got.by_user, user);
+    if (!CHECK(n <= sizeof order / sizeof *order)) break;
+    entry_times_sort(got.trained_times.time + first, got.trained_times.row + first, n, order);
+    for (size_t k = 0; k < n; k++) {
+      size_t e = first + order[k];
+      Id item, ours = dictionary_id(&got.items, got.by_user.index[e]);
+      if (!CHECK(sqlite3_step(statement) == SQLITE_ROW)) break;
+      id_from_value(sqlite3_column_value(statement, 0), &item);
+      int timed = sqlite3_column_type(statement, 1) != SQLITE_NULL;
+      wrong += id_compare(&item, &ours) != 0;
+      wrong += got.trained_times.time[e] != (timed ? sqlite3_column_int64(statement, 1) : NO_TIME);
+    }
+  }
+  if (!CHECK(wrong == 0)) printf("  %d differ from %s\n", wrong, sql);
+  CHECK(sqlite3_step(statement) == SQLITE_DONE);
+  sqlite3_finalize(statement);
+  interactions_free(&got);
+}
+
+#define LATEST(last, time)                                                                                        \
+  "SELECT item, " time " FROM (SELECT *, rowid AS row, row_number() OVER (PARTITION BY user, item ORDER BY " last \
+  ") AS n FROM r) WHERE n = 1 ORDER BY user, " time " NULLS LAST, row"
+
+static void test_timed(void) {
+  open_database();
+  run("CREATE TABLE r(user, item, rating, time); WITH n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n LIMIT 20000) "
+      "INSERT INTO r SELECT n * 7919 % 20011 % 40, 'i' || (n * 104729 % 20011 % 61), n * 31 % 17 / 4.0, "
+      "nullif(n * 48271 % 9 - 4, 2) FROM n");
+  for (int threads = 1; threads <= 3; threads += 2) {
+    for (DuplicatesRule rule = DUPLICATES_LAST; rule <= DUPLICATES_MEAN; rule++) {
+      InteractionOptions options = {.timed = 1, .duplicates = rule, .threads = threads};
+      check_order("r", options, LATEST("time DESC NULLS LAST, rowid DESC", "time"));
+      options.no_timestamp = 1;
+      check_order("r", options, LATEST("rowid DESC", "NULL"));
+    }
+    check_order("SELECT user, item FROM r", (InteractionOptions){.timed = 1, .threads = threads},
+                LATEST("rowid DESC", "NULL"));
+  }
+  /* The values are those of a reading without times. */
+  check_trained("r", (InteractionOptions){.timed = 1}, TIMED("time DESC, rowid DESC"));
+  check_trained("r", (InteractionOptions){.timed = 1, .duplicates = DUPLICATES_SUM},
+                "SELECT user, item, sum(rating) FROM r GROUP BY 1, 2 ORDER BY 1, 2");
+  run("DELETE FROM r; INSERT INTO r "
+      "VALUES(1,1,1,9007199254740993),(1,2,1,'-9223372036854775808'),(1,3,1,7.0),(1,4,1,'')");
+  check_order("r", (InteractionOptions){.timed = 1},
+              "VALUES(2, -9223372036854775808),(3, 7),(1, 9007199254740993),(4, NULL)");
+  run("INSERT INTO r VALUES(2, 1, 5, 1.5)");
+  fails("r", (InteractionOptions){.timed = 1}, SQLITE_MISMATCH, "row 5 (user 2, item 1) has the timestamp 1.5|whole");
+  close_database();
+}
+
 /* ---- order, threads, the split ----------------------------------------------------------------------------------- */
 
 static int equal_matrices(const SparseMatrix *a, const SparseMatrix *b) {
@@ -546,6 +606,7 @@ static void test_out_of_memory(void) {
   sweep("r", (InteractionOptions){.test = 0.3}, SQLITE_OK);
   sweep("r", (InteractionOptions){.duplicates = DUPLICATES_SUM}, SQLITE_OK);
   sweep("\"main\".\"r\"", (InteractionOptions){.implicit = 1}, SQLITE_OK);
+  sweep("r", (InteractionOptions){.test = 0.3, .timed = 1, .duplicates = DUPLICATES_SUM}, SQLITE_OK);
   sweep("(SELECT user, item FROM r ORDER BY time)", plain, SQLITE_OK);
   sweep("oter", plain, SQLITE_ERROR);
   sweep("r", (InteractionOptions){.user = "no"}, SQLITE_ERROR);
@@ -574,10 +635,10 @@ static void test_nothing_is_lost(void) { assert_int_equal(sqlite3_memory_used(),
 int main(void) {
   limit_memory();
   const struct CMUnitTest tests[] = {
-      TEST(test_names),           TEST(test_queries),    TEST(test_columns),    TEST(test_values),
-      TEST(test_utf16),           TEST(test_duplicates), TEST(test_timestamps), TEST(test_determinism),
-      TEST(test_hold_out),        TEST(test_shapes),     TEST(test_cancel),     TEST(test_out_of_memory),
-      TEST(test_nothing_is_lost),
+      TEST(test_names),    TEST(test_queries),         TEST(test_columns),    TEST(test_values),
+      TEST(test_utf16),    TEST(test_duplicates),      TEST(test_timestamps), TEST(test_determinism),
+      TEST(test_hold_out), TEST(test_shapes),          TEST(test_cancel),     TEST(test_out_of_memory),
+      TEST(test_timed),    TEST(test_nothing_is_lost),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

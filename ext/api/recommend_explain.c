@@ -60,7 +60,7 @@ static void explain_end(TableCall *call) {
   *state = (Explained){0};
 }
 
-/* `_item` is explained; `item` is what its score is owed to. */
+/* `_item` is explained; `item` is an entry of the history that contributes to its score. */
 static const TableFunction explain_function = {
     .name = "recommend_explain",
     .schema =

@@ -16,7 +16,7 @@ typedef struct OptionList {
 static int options_start(TableCall *call, Error *error) {
   OptionList *list = call->state;
   const char *name = argument_text(call, 0, error);
-  if (!name) return error->code; /* of NULL there are none */
+  if (!name) return error->code; /* NULL has no options */
   list->trainer = trainer_find(name);
   if (!list->trainer) {
     char *names = trainer_names(0);

@@ -200,7 +200,7 @@ static int visit_word(TermReader *reader, int flags, const char *word, size_t le
 
 /* ---- letters, marks and joiners ---------------------------------------------------------------------------------- */
 
-/* One character of what the tokenizer gives where nobody says what words are: see tokenizer.h. Its code is 0 where it
+/* One character of what the default tokenizer gives: see tokenizer.h. Its code is 0 where it
  * is not valid; it becomes U+FFFD. */
 typedef struct Character {
   size_t at, length; /* length 0: the end */

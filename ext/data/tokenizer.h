@@ -7,8 +7,8 @@
 
 #include "database_error.h"
 
-/* What words begin with where nobody says: letters, numbers and '_', in small letters, accents kept: what the pattern
- * \w+ of Python and of scikit-learn matches. */
+/* The tokenizer where no other is named: letters, numbers and '_', in lower case, accents kept, which is what the
+ * pattern \w+ of Python and of scikit-learn matches. */
 #define TOKENIZER_DEFAULT "unicode61 remove_diacritics 0 categories 'L* N*' tokenchars '_'"
 #define TOKENIZER_JOINERS "\xe2\x80\x8c\xe2\x80\x8d" /* U+200C, U+200D */
 
@@ -19,7 +19,7 @@
 typedef struct Tokenizer {
   struct fts5_tokenizer methods;
   Fts5Tokenizer *instance;
-  Fts5Tokenizer *letters; /* where nobody says: TOKENIZER_DEFAULT itself, and what is read are runs; else NULL */
+  Fts5Tokenizer *letters; /* TOKENIZER_DEFAULT itself, where no other is named and runs are read; else NULL */
   int stems;              /* its words are not pieces of the text */
   int trigrams;           /* its words are pieces of words */
   int concurrent;         /* instances of it may run on several threads: SQLite's own do, of others nothing is known */

@@ -126,7 +126,7 @@ typedef int32_t Integer4 __attribute__((vector_size(16), may_alias));
     *(INTEGERS *)(void *)index = (closer & n) | (~closer & m);                                           \
   }
 
-/* The lanes' least two become one pair's; where branches would be taken as chance has it, there are none. */
+/* The lanes' least two become one pair's; there are no branches, since they would be taken at random. */
 SIMD_INLINE KmeansPair join_lanes(Lanes *lanes) {
   float *best = lanes->best, *second = lanes->second;
   int32_t *index = lanes->block;

@@ -77,7 +77,7 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
 
 #define QUERY_GROUP 96        /* queries at most that go over the items together: 24 KB at 64 lanes */
 #define CHUNK_BYTES (1 << 18) /* of items, that stay in a core's second-level cache while a group goes over them */
-#define GROUP_WORK 2.5e9 /* multiply-adds a group at most, some 50 ms: the longest that nobody may look at cancel */
+#define GROUP_WORK 2.5e9 /* multiply-adds a group at most, some 50 ms: the longest time between two polls of cancel */
 #define THREAD_WORK 3e6  /* multiply-adds that are worth starting a thread for, 0.06 to 0.2 ms */
 #define SORT_SHARE 24    /* above count / 24 sorting all scores is quicker than a heap of k */
 #define SORT_BLOCKS 256  /* blocks that are scored at once before sorting */

@@ -254,7 +254,8 @@ static int copy_users(FactorCopy *copy, Error *error) {
   return code;
 }
 
-/* Who is in the ratings and not in the model stays at 0, where such models put those of whom they know nothing. */
+/* Users or items that are in the ratings and not in the model stay at 0, where factorizations put rows without
+ * entries. */
 static int read_factors(Training *training, size_t members, Error *error) {
   const KmeansTraining *options = (const KmeansTraining *)training->options;
   KmeansState *state = training->state;

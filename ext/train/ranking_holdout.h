@@ -17,7 +17,7 @@ typedef struct Holdout {
 int holdout_choose(const Training *training, Holdout *holdout);
 void holdout_free(Holdout *holdout);
 
-/* `queries` are the users', in order. *ndcg is NaN where nobody is judged. */
+/* `queries` are the users', in order. *ndcg is NaN where no user is evaluated. */
 int holdout_judge(Training *training, const Holdout *holdout, const Scorer *scorer, const Queries *queries,
                   double *ndcg, Error *error);
 

@@ -231,7 +231,7 @@ int content_rules(const ContentOptions *options, const char *caller, TermRules *
   return fill_stop_words(&options->stop_words, stop_words) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
-/* Counts and zeros-and-ones are left as they are where nobody says otherwise, as in scikit-learn. */
+/* Counts, and zeros and ones, are not normalized by default, as in scikit-learn. */
 TfidfOptions content_weights(const ContentOptions *options) {
   TfidfNorm otherwise = options->weighting == TFIDF_TFIDF ? TFIDF_L2 : TFIDF_NONE;
   return (TfidfOptions){

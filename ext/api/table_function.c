@@ -104,7 +104,8 @@ static int plan_arguments(const TableFunction *function, sqlite3_index_info *inf
   return SQLITE_OK;
 }
 
-/* Then the set to choose from, unless the rank is asked for, which is the rank among all items. */
+/* Constraints on the id become the set to choose from. Not called where the rank is asked for, which is that among all.
+ */
 static void plan_candidates(const TableFunction *function, sqlite3_index_info *info, Plan *plan) {
   for (int i = 0; i < info->nConstraint; i++) {
     const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];

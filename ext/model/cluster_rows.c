@@ -5,22 +5,16 @@
 #include "../base/memory.h"
 #include "store.h"
 
-/* The blob "<kind>/<number>" of m_weight, borrowed until the next. */
-static int read_weight(Reader *reader, const char *kind, size_t number, size_t size, const void **blob, Error *error) {
-  char name[48], missing[64];
-  sqlite3_snprintf(sizeof name, name, "%s/%lld", kind, (sqlite3_int64)number);
-  sqlite3_snprintf(sizeof missing, missing, "%s is missing", name);
-  return reader_weight(reader, name, size, missing, name, blob, error);
-}
-
-static int read_members(Reader *reader, const ModelShape *shape, const char *blob, size_t n, uint32_t *cluster,
-                        float *distance, Error *error) {
-  int right = 1;
+static int read_members(Reader *reader, sqlite3_stmt *row, const ModelShape *shape, const char *blob, size_t n,
+                        uint32_t *cluster, float *distance, Error *error) {
   bytes_copy_words(cluster, blob, n);
-  int code = reader_floats(reader, blob + 4 * n, n, "a distance from a centroid", distance, error);
-  for (size_t i = 0; i < n; i++) right = right && cluster[i] < (uint32_t)shape->clusters && distance[i] >= 0;
-  if (code != SQLITE_OK || right) return code;
-  return shadow_damaged(error, reader->name, "a member is in no cluster");
+  int code = reader_floats(reader, row, 1, blob + 4 * n, n, "finite distances", distance, error);
+  for (size_t i = 0; i < n && code == SQLITE_OK; i++)
+    if (cluster[i] >= (uint32_t)shape->clusters || distance[i] < 0)
+      code =
+          reader_damaged(reader, row, 1, error, "expected members of %d clusters, found cluster %u at a distance of %g",
+                         shape->clusters, cluster[i], (double)distance[i]);
+  return code;
 }
 
 int model_clusters(Model *model, const ModelItems *items, ModelClusters *clusters, Error *error) {
@@ -36,9 +30,11 @@ int model_clusters(Model *model, const ModelItems *items, ModelClusters *cluster
   for (size_t first = 0; first < members && code == SQLITE_OK; first += STORE_MEMBERS) {
     size_t n = members - first < STORE_MEMBERS ? members - first : STORE_MEMBERS;
     const void *blob = NULL;
-    code = read_weight(reader, "cluster", first / STORE_MEMBERS, 8 * n, &blob, error);
+    sqlite3_stmt *row = NULL;
+    code = reader_weight(reader, "cluster", first / STORE_MEMBERS, 8 * n, &row, &blob, error);
     if (code == SQLITE_OK && blob)
-      code = read_members(reader, &items->shape, blob, n, clusters->cluster + first, clusters->distance + first, error);
+      code = read_members(reader, row, &items->shape, blob, n, clusters->cluster + first, clusters->distance + first,
+                          error);
   }
   return code;
 }
@@ -56,9 +52,10 @@ int model_check_centroids(Model *model, const ModelItems *items, Error *error) {
   int code = SQLITE_OK;
   for (size_t c = 0; c < (size_t)items->shape.clusters && code == SQLITE_OK; c++) {
     const void *blob = NULL;
-    code = read_weight(reader, "centroid", c, 4 * columns, &blob, error);
+    sqlite3_stmt *row = NULL;
+    code = reader_weight(reader, "centroid", c, 4 * columns, &row, &blob, error);
     for (size_t i = 0; i < columns && code == SQLITE_OK; i++)
-      code = reader_floats(reader, (const char *)blob + 4 * i, 1, "a centroid", &number, error);
+      code = reader_floats(reader, row, 1, (const char *)blob + 4 * i, 1, "finite numbers", &number, error);
   }
   return code;
 }

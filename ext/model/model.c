@@ -72,13 +72,10 @@ int model_begin(Model *model, ModelItems **items, Error *error) {
   code = reader_step(&model->reader, statement, error);
   if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "its stamps are missing");
   if (code == SQLITE_ROW) code = SQLITE_OK;
+  if (code == SQLITE_OK) code = reader_integer(&model->reader, statement, 0, INT64_MIN, INT64_MAX, &stamp, error);
   if (code == SQLITE_OK)
-    code = reader_integer(&model->reader, statement, 0, INT64_MIN, INT64_MAX, "the item stamp", &stamp, error);
-  if (code == SQLITE_OK)
-    code =
-        reader_integer(&model->reader, statement, 1, INT64_MIN, INT64_MAX, "the user stamp", &model->user_stamp, error);
-  if (code == SQLITE_OK)
-    code = reader_integer(&model->reader, statement, 2, 0, STORE_MOST_USERS, "users", &model->users, error);
+    code = reader_integer(&model->reader, statement, 1, INT64_MIN, INT64_MAX, &model->user_stamp, error);
+  if (code == SQLITE_OK) code = reader_integer(&model->reader, statement, 2, 0, STORE_MOST_USERS, &model->users, error);
   if (code == SQLITE_OK && (!model->items || model->items->stamp != stamp)) {
     items_release(model->items);
     model->items = NULL;
@@ -144,16 +141,13 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
       popularity ? reader_statement(&model->reader, STATEMENT_COUNTS, &statement, error) : error_no_memory(error);
   while (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
     int64_t index = 0, n = 0, liked = 0;
-    code = reader_integer(&model->reader, statement, 0, (int64_t)item, (int64_t)items_count - 1, "the index of an item",
-                          &index, error);
+    code = reader_integer(&model->reader, statement, 0, (int64_t)item, (int64_t)items_count - 1, &index, error);
     if (code == SQLITE_OK && index != (int64_t)item)
       code = shadow_damaged(error, model_name(model), "an item is missing");
-    if (code == SQLITE_OK)
-      code = reader_integer(&model->reader, statement, 1, 0, UINT32_MAX, "the count of an item", &n, error);
+    if (code == SQLITE_OK) code = reader_integer(&model->reader, statement, 1, 0, UINT32_MAX, &n, error);
     if (code == SQLITE_OK && n && items_is_forgotten(items, item))
       code = shadow_damaged(error, model_name(model), "an item without an id is counted");
-    if (code == SQLITE_OK)
-      code = reader_integer(&model->reader, statement, 2, 0, n, "the count of an item's likes", &liked, error);
+    if (code == SQLITE_OK) code = reader_integer(&model->reader, statement, 2, 0, n, &liked, error);
     if (code != SQLITE_OK) break;
     popularity->liked[item] = (uint32_t)liked;
     popularity->count[item++] = (uint32_t)n;

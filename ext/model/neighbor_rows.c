@@ -26,25 +26,25 @@ static int take_list(Reader *reader, sqlite3_stmt *statement, size_t self, size_
                      NeighborLists *lists, Error *error) {
   int64_t index, count;
   const void *blob = NULL;
-  int code = reader_integer(reader, statement, 0, (int64_t)self, (int64_t)self, "the row of a list of neighbours",
-                            &index, error);
-  if (code == SQLITE_OK)
-    code = reader_integer(reader, statement, 1, 0, (int64_t)rows, "the count of a list of neighbours", &count, error);
+  int code = reader_integer(reader, statement, 0, (int64_t)self, (int64_t)self, &index, error);
+  if (code == SQLITE_OK) code = reader_integer(reader, statement, 1, 0, (int64_t)rows, &count, error);
   if (code != SQLITE_OK) return code;
   size_t n = (size_t)count, first = *to;
-  code = reader_blob(reader, statement, 2, n * 12, "a list of neighbours", &blob, error);
+  code = reader_blob(reader, statement, 2, n * 12, &blob, error);
   if (code != SQLITE_OK) return code;
   if (make_neighbor_room(lists, first + n, capacity) != SQLITE_OK) return error_no_memory(error);
   const char *bytes = blob;
   bytes_copy_words(lists->neighbor + first, bytes, n);
   bytes_copy_words(lists->support + first, bytes + 8 * n, n);
-  code = reader_floats(reader, bytes + 4 * n, n, "a similarity", lists->similarity + first, error);
+  code = reader_floats(reader, statement, 2, bytes + 4 * n, n, "finite similarities", lists->similarity + first, error);
   if (code != SQLITE_OK) return code;
   for (size_t i = first; i < first + n; i++)
     if (lists->neighbor[i] >= rows || lists->neighbor[i] == self ||
         (i > first && lists->similarity[i] > lists->similarity[i - 1]))
-      return shadow_damaged(error, reader->name,
-                            "a list of neighbours is out of order, or names rows that are not there");
+      return reader_damaged(
+          reader, statement, 2, error,
+          "expected neighbours that there are, nearest first, found row %u with similarity %g in place %d",
+          lists->neighbor[i], (double)lists->similarity[i], (int)(i - first));
   *to += n;
   return SQLITE_OK;
 }
@@ -85,13 +85,10 @@ static int load_weights(Reader *reader, ModelItems *items, Error *error) {
   for (size_t first = 0; first < count && code == SQLITE_OK; first += STORE_CHUNK) {
     size_t n = count - first < STORE_CHUNK ? count - first : STORE_CHUNK;
     const void *blob = NULL;
-    char name[32];
-    sqlite3_snprintf(sizeof name, name, "link/%lld", (sqlite3_int64)(first / STORE_CHUNK));
-    code = reader_weight(reader, name, n * count * sizeof(float), "weights of items are missing",
-                         "a chunk of weights of items", &blob, error);
-    for (size_t row = 0; code == SQLITE_OK && row < n; row++)
-      code = reader_floats(reader, (const char *)blob + row * count * sizeof(float), count, "a weight of an item",
-                           items->weights + (first + row) * count, error);
+    sqlite3_stmt *row = NULL;
+    code = reader_weight(reader, "link", first / STORE_CHUNK, n * count * sizeof(float), &row, &blob, error);
+    if (code == SQLITE_OK)
+      code = reader_floats(reader, row, 1, blob, n * count, "finite weights", items->weights + first * count, error);
   }
   return code;
 }

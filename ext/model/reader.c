@@ -3,14 +3,18 @@
 #include "reader.h"
 
 #include <math.h>
+#include <stdarg.h>
 
 #include "../base/bytes.h"
 #include "store.h"
 
+/* The first column is the row's key, for messages; %w stands for schema and name in turn. */
 static const char *const statement_texts[STATEMENTS] = {
-    [STATEMENT_STAMPS] = ("SELECT i.value, u.value, n.value FROM \"%w\".\"%w_config\" i, \"%w\".\"%w_config\" u, "
+    [STATEMENT_STAMPS] = ("SELECT i.value AS item_stamp, u.value AS user_stamp, n.value AS users FROM "
+                          "\"%w\".\"%w_config\" i, \"%w\".\"%w_config\" u, "
                           "\"%w\".\"%w_config\" n "
                           "WHERE i.key = 'item_stamp' AND u.key = 'user_stamp' AND n.key = 'users'"),
+    [STATEMENT_FORMAT] = "SELECT key, value FROM \"%w\".\"%w_config\" WHERE key = 'format'",
     [STATEMENT_CONFIG] = "SELECT key, value FROM \"%w\".\"%w_config\"",
     [STATEMENT_ITEMS] = "SELECT idx, id FROM \"%w\".\"%w_item\" ORDER BY idx",
     [STATEMENT_COUNTS] = "SELECT idx, n, liked FROM \"%w\".\"%w_item\" ORDER BY idx",
@@ -19,10 +23,19 @@ static const char *const statement_texts[STATEMENTS] = {
     [STATEMENT_USERS] = "SELECT idx, id, n, history FROM \"%w\".\"%w_user\" WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
     [STATEMENT_USER_CHUNKS] = ("SELECT chunk, n, data FROM \"%w\".\"%w_userfactor\" "
                                "WHERE chunk BETWEEN ?1 AND ?2 ORDER BY chunk"),
-    [STATEMENT_OPTIONS] = "SELECT value FROM \"%w\".\"%w_config\" WHERE key = 'options'",
+    [STATEMENT_OPTIONS] = "SELECT key, value FROM \"%w\".\"%w_config\" WHERE key = 'options'",
     [STATEMENT_TERMS] = "SELECT idx, term, df, idf FROM \"%w\".\"%w_term\" ORDER BY idx",
     [STATEMENT_NEIGHBORS] = "SELECT idx, n, data FROM \"%w\".\"%w_neighbor\" WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx",
-    [STATEMENT_WEIGHT] = "SELECT data FROM \"%w\".\"%w_weight\" WHERE name = ?1",
+    [STATEMENT_WEIGHT] = "SELECT name, data FROM \"%w\".\"%w_weight\" WHERE name = ?1",
+};
+
+/* The tables that they read, where a row may be damaged. */
+static const char *const statement_tables[STATEMENTS] = {
+    [STATEMENT_STAMPS] = "config",          [STATEMENT_FORMAT] = "config", [STATEMENT_CONFIG] = "config",
+    [STATEMENT_OPTIONS] = "config",         [STATEMENT_ITEMS] = "item",    [STATEMENT_COUNTS] = "item",
+    [STATEMENT_USER_BY_ID] = "user",        [STATEMENT_USERS] = "user",    [STATEMENT_ITEM_CHUNKS] = "itemfactor",
+    [STATEMENT_USER_CHUNKS] = "userfactor", [STATEMENT_TERMS] = "term",    [STATEMENT_WEIGHT] = "weight",
+    [STATEMENT_NEIGHBORS] = "neighbor",
 };
 
 int reader_begin(Reader *reader, sqlite3 *db, ModelName name, Error *error) {
@@ -60,40 +73,101 @@ int reader_step(Reader *reader, sqlite3_stmt *statement, Error *error) {
   return shadow_failed(reader->db, reader->name, sqlite3_sql(statement), code, error);
 }
 
+/* ---- damage ------------------------------------------------------------------------------------------------------ */
+
+/* A value as a reader of messages should see it. */
+static char *describe(sqlite3_stmt *row, int column) {
+  switch (sqlite3_column_type(row, column)) {
+    case SQLITE_NULL: return sqlite3_mprintf("NULL");
+    case SQLITE_INTEGER: return sqlite3_mprintf("%lld", sqlite3_column_int64(row, column));
+    case SQLITE_FLOAT: return sqlite3_mprintf("%!.15g", sqlite3_column_double(row, column));
+    case SQLITE_TEXT: return sqlite3_mprintf("'%.40q'", sqlite3_column_text(row, column));
+    default: return sqlite3_mprintf("a blob of %d bytes", sqlite3_column_bytes(row, column));
+  }
+}
+
+static const char *table_of(const Reader *reader, const sqlite3_stmt *row) {
+  for (int i = 0; i < STATEMENTS; i++)
+    if (reader->statements[i] == row) return statement_tables[i];
+  return NULL;
+}
+
+/* Takes the text over, which may be NULL. */
+static int damaged_row(Reader *reader, sqlite3_stmt *row, int column, char *what, Error *error) {
+  char *key = row == reader->statements[STATEMENT_STAMPS] ? sqlite3_mprintf("of this name") : describe(row, 0);
+  const char *name = sqlite3_column_name(row, column);
+  int code = what && key && name ? shadow_damaged(error, reader->name, "%s in row %s of %s_%s: %s", name, key,
+                                                  reader->name.name, table_of(reader, row), what)
+                                 : error_no_memory(error);
+  sqlite3_free(key);
+  sqlite3_free(what);
+  return code;
+}
+
+int reader_damaged(Reader *reader, sqlite3_stmt *row, int column, Error *error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *what = sqlite3_vmprintf(format, arguments);
+  va_end(arguments);
+  return damaged_row(reader, row, column, what, error);
+}
+
+int reader_expected(Reader *reader, sqlite3_stmt *row, int column, Error *error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *expected = sqlite3_vmprintf(format, arguments), *found = describe(row, column);
+  va_end(arguments);
+  char *what = expected && found ? sqlite3_mprintf("expected %s, found %s", expected, found) : NULL;
+  sqlite3_free(expected);
+  sqlite3_free(found);
+  return damaged_row(reader, row, column, what, error);
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
 int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t minimum, int64_t maximum,
-                   const char *what, int64_t *value, Error *error) {
+                   int64_t *value, Error *error) {
   *value = sqlite3_column_int64(statement, column);
   if (sqlite3_column_type(statement, column) == SQLITE_INTEGER && *value >= minimum && *value <= maximum)
     return SQLITE_OK;
-  return shadow_damaged(error, reader->name, "%s must be an integer from %lld to %lld", what, minimum, maximum);
+  if (minimum == maximum) return reader_expected(reader, statement, column, error, "%lld", minimum);
+  return reader_expected(reader, statement, column, error, "an integer from %lld to %lld", minimum, maximum);
 }
 
-int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size, const char *what, const void **blob,
-                Error *error) {
+int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size, const void **blob, Error *error) {
   *blob = sqlite3_column_blob(statement, column);
   size_t found = (size_t)sqlite3_column_bytes(statement, column);
-  if (sqlite3_column_type(statement, column) != SQLITE_BLOB)
-    return shadow_damaged(error, reader->name, "%s is not a blob", what);
-  if (found != size + STORE_CHECKSUM)
-    return shadow_damaged(error, reader->name, "%s has %lld bytes, not %lld", what, (sqlite3_int64)found,
-                          (sqlite3_int64)size + STORE_CHECKSUM);
+  if (sqlite3_column_type(statement, column) != SQLITE_BLOB || found != size + STORE_CHECKSUM)
+    return reader_expected(reader, statement, column, error, "a blob of %lld bytes",
+                           (sqlite3_int64)(size + STORE_CHECKSUM));
   if (!*blob) return error_no_memory(error); /* and not an empty blob, which has been told apart */
   if (bytes_load64((const char *)*blob + size) != bytes_hash(0, *blob, size))
-    return shadow_damaged(error, reader->name, "%s does not match its checksum", what);
+    return reader_damaged(reader, statement, column, error, "its bytes do not match their checksum");
   return SQLITE_OK;
 }
 
-int reader_weight(Reader *reader, const char *name, size_t size, const char *missing, const char *what,
-                  const void **blob, Error *error) {
-  sqlite3_stmt *statement = NULL;
-  int code = reader_statement(reader, STATEMENT_WEIGHT, &statement, error);
+int reader_floats(Reader *reader, sqlite3_stmt *row, int column, const char *from, size_t n, const char *what,
+                  float *to, Error *error) {
+  size_t finite = 0;
+  bytes_copy_words(to, from, n);
+  while (finite < n && isfinite(to[finite])) finite++;
+  if (finite == n) return SQLITE_OK;
+  return reader_damaged(reader, row, column, error, "expected %s, found %g", what, (double)to[finite]);
+}
+
+int reader_weight(Reader *reader, const char *kind, size_t number, size_t size, sqlite3_stmt **row, const void **blob,
+                  Error *error) {
+  char name[48];
+  sqlite3_snprintf(sizeof name, name, "%s/%lld", kind, (sqlite3_int64)number);
+  int code = reader_statement(reader, STATEMENT_WEIGHT, row, error);
   if (code != SQLITE_OK) return code;
-  sqlite3_reset(statement);
-  code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_TRANSIENT);
+  sqlite3_reset(*row);
+  code = sqlite3_bind_text(*row, 1, name, -1, SQLITE_TRANSIENT);
   if (code != SQLITE_OK) return error_from_database(error, reader->db, code, NULL);
-  code = reader_step(reader, statement, error);
-  if (code == SQLITE_DONE) return shadow_damaged(error, reader->name, "%s", missing);
-  return code == SQLITE_ROW ? reader_blob(reader, statement, 0, size, what, blob, error) : code;
+  code = reader_step(reader, *row, error);
+  if (code == SQLITE_DONE)
+    return shadow_damaged(error, reader->name, "%s_weight has no row '%s'", reader->name.name, name);
+  return code == SQLITE_ROW ? reader_blob(reader, *row, 1, size, blob, error) : code;
 }
 
 /* The one number that a query of the shadow table <name>_<suffix> gives. */
@@ -127,20 +201,10 @@ int reader_bytes(Reader *reader, const char *suffix, size_t size, const char *wh
   return code;
 }
 
-int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error) {
-  bytes_copy_words(to, from, n);
-  int finite = 1;
-  for (size_t i = 0; i < n; i++) finite &= isfinite(to[i]) != 0;
-  return finite ? SQLITE_OK : shadow_damaged(error, reader->name, "%s is not finite", what);
-}
-
 int reader_chunk_head(Reader *reader, sqlite3_stmt *statement, int64_t chunk, size_t n, Error *error) {
   int64_t value;
-  int code = reader_integer(reader, statement, 0, chunk, chunk, "the number of a chunk of factors", &value, error);
-  if (code == SQLITE_OK)
-    code = reader_integer(reader, statement, 1, (int64_t)n, (int64_t)n, "the vectors in a chunk of factors", &value,
-                          error);
-  return code;
+  int code = reader_integer(reader, statement, 0, chunk, chunk, &value, error);
+  return code == SQLITE_OK ? reader_integer(reader, statement, 1, (int64_t)n, (int64_t)n, &value, error) : code;
 }
 
 int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shape, int64_t chunk, size_t n,
@@ -148,8 +212,7 @@ int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shap
   const void *blob = NULL;
   int code = reader_chunk_head(reader, statement, chunk, n, error);
   if (code == SQLITE_OK)
-    code = reader_blob(reader, statement, 2, n * store_row_floats(shape) * sizeof(float), "a chunk of factors", &blob,
-                       error);
+    code = reader_blob(reader, statement, 2, n * store_row_floats(shape) * sizeof(float), &blob, error);
   *data = blob;
   return code;
 }

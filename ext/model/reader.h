@@ -7,6 +7,7 @@
 
 typedef enum ReaderStatement {
   STATEMENT_STAMPS,
+  STATEMENT_FORMAT,
   STATEMENT_CONFIG,
   STATEMENT_ITEMS,
   STATEMENT_COUNTS,
@@ -38,18 +39,28 @@ int reader_statement(Reader *reader, ReaderStatement which, sqlite3_stmt **state
 /* Steps: SQLITE_ROW, SQLITE_DONE, or the code of an error that has been recorded. */
 int reader_step(Reader *reader, sqlite3_stmt *statement, Error *error);
 
-/* An INTEGER column within limits, else damage. `what` names it in the message. */
-int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t minimum, int64_t maximum,
-                   const char *what, int64_t *value, Error *error);
+/* Damage in the row that one of the reader's statements has stepped to, whose first column is its key. It names the
+ * table, the row and the column, and goes on with what is wrong there: */
+int reader_damaged(Reader *reader, sqlite3_stmt *row, int column, Error *error, const char *format, ...);
+
+/* … "expected <format>, found <what the column holds>". */
+int reader_expected(Reader *reader, sqlite3_stmt *row, int column, Error *error, const char *format, ...);
+
+/* An INTEGER column within limits, else damage. */
+int reader_integer(Reader *reader, sqlite3_stmt *row, int column, int64_t minimum, int64_t maximum, int64_t *value,
+                   Error *error);
 
 /* A BLOB column of exactly `size` bytes before its checksum, which must be right. Borrowed from the statement. */
-int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size, const char *what, const void **blob,
-                Error *error);
+int reader_blob(Reader *reader, sqlite3_stmt *row, int column, size_t size, const void **blob, Error *error);
 
-/* The blob of `size` bytes of the row `name` of m_weight; borrowed until the next. Damage where it is missing, which
- * `missing` says, or is none, when `what` names it. */
-int reader_weight(Reader *reader, const char *name, size_t size, const char *missing, const char *what,
-                  const void **blob, Error *error);
+/* Copies n floats out of such a blob; damage where one is not finite, and `what` says what they are. */
+int reader_floats(Reader *reader, sqlite3_stmt *row, int column, const char *from, size_t n, const char *what,
+                  float *to, Error *error);
+
+/* The row "<kind>/<number>" of m_weight, as STATEMENT_WEIGHT gives it (name, data), and its blob of `size` bytes,
+ * borrowed until the next; damage where there is none. */
+int reader_weight(Reader *reader, const char *kind, size_t number, size_t size, sqlite3_stmt **row, const void **blob,
+                  Error *error);
 
 /* Damage unless a shadow table has `count` rows. `what` names them in the message. */
 int reader_count(Reader *reader, const char *suffix, int64_t count, const char *what, Error *error);
@@ -57,9 +68,6 @@ int reader_count(Reader *reader, const char *suffix, int64_t count, const char *
 /* Damage unless the blobs in the column `data` of a shadow table have `size` bytes together. It reads none of them:
  * before memory is asked for by what m_config says, so much must be there. `what` names them in the message. */
 int reader_bytes(Reader *reader, const char *suffix, size_t size, const char *what, Error *error);
-
-/* Copies n floats out of a blob; damage where one is not finite. */
-int reader_floats(Reader *reader, const char *from, size_t n, const char *what, float *to, Error *error);
 
 /* The first columns of a chunk statement (chunk, n, data): must be chunk `chunk` with `n` vectors. */
 int reader_chunk_head(Reader *reader, sqlite3_stmt *statement, int64_t chunk, size_t n, Error *error);

@@ -1,29 +1,6 @@
 /* A trained model's bytes on disk. All numbers in blobs are little-endian.
  *
- * m_config   format          STORE_FORMAT
- *            item_stamp      64 bits, changed by every change of the item side (items, factors, shape)
- *            user_stamp      64 bits, changed by every change at all
- *            kind, answers                       the name of its ModelKind; what it can do, in ability_words
- *            family, algorithm, version (of the extension), trained_at (UTC), source, source_schema ("": the
- *            model's own), source_is_query, size
- *            options, resolved, metrics          JSON
- *            users, items, ratings               counts
- *            user_affinity, item_affinity        type names: "INTEGER", "TEXT", "", …
- *            rating_rank, rating_biases, rating_mean, ranking_rank, ranking_biases, ranking_mean
- *            score_head, prediction_head         "rating", "ranking" or ""
- *            minimum, maximum, average           of the ratings
- *            cold_start                          1 where predictions for unknown ids are estimated
- *            rated                               1 where entries of histories are ratings, and no feedback
- *            range, low, high                    of predictions: see ModelShape
- *            links, linked, neighbor_…           of models whose users are their histories: see ModelShape and
- *            NeighborShape
- *            cosine, sparse, profile, terms      of models of content: see ModelShape
- *            clusters, cluster_side, cluster_columns     of models of clusters: see ModelShape
- *            history                             1 where histories are kept, 2 where they are timed
- *            rating_fold, ranking_fold           how a history is folded in: "none", "rating" (least squares over the
- *            ratings), "ranking" (over all cells) or "projection"; and of each head what that needs, 0 where it needs
- *            nothing: …_regularization, …_bias_regularization, …_nu, …_confidence, …_confidence_slope, …_target,
- *            …_target_slope, …_missing_weight, …_weigh_all_cells, …_nonnegative, …_user_mean: see FoldIn
+ * m_config   a row for each key of config.c
  *
  * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next training,
  *            and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32 item
@@ -74,33 +51,11 @@
 #include "store.h"
 
 #include <assert.h>
-#include <stddef.h>
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
-#include "../base/version.h"
+#include "config.h"
 #include "history_bytes.h"
-#include "kind.h"
-
-const StoreFoldKey store_fold_reals[STORE_FOLD_REALS] = {
-    {"regularization", offsetof(FoldIn, regularization)},
-    {"bias_regularization", offsetof(FoldIn, bias_regularization)},
-    {"nu", offsetof(FoldIn, nu)},
-    {"confidence", offsetof(FoldIn, confidence)},
-    {"confidence_slope", offsetof(FoldIn, confidence_slope)},
-    {"target", offsetof(FoldIn, target)},
-    {"target_slope", offsetof(FoldIn, target_slope)},
-    {"missing_weight", offsetof(FoldIn, missing_weight)},
-};
-const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS] = {
-    {"weigh_all_cells", offsetof(FoldIn, weigh_all_cells)},
-    {"nonnegative", offsetof(FoldIn, nonnegative)},
-    {"user_mean", offsetof(FoldIn, user_mean)},
-};
-
-const char *store_fold_key(char *text, int size, int head, const char *key) {
-  return sqlite3_snprintf(size, text, "%s_%s", head_names[head], key);
-}
 
 typedef struct Writer {
   sqlite3 *db;
@@ -415,146 +370,18 @@ static int write_clusters(Writer *writer) {
 
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
-static int put(Writer *writer, sqlite3_stmt *insert, const char *key, int bound) {
-  if (bound == SQLITE_OK) bound = sqlite3_bind_text(insert, 1, key, -1, SQLITE_STATIC);
-  return step_bound(writer, insert, bound);
-}
-
-static int put_integer(Writer *writer, sqlite3_stmt *insert, const char *key, int64_t value) {
-  writer->hash = bytes_hash(writer->hash, &value, sizeof value);
-  return put(writer, insert, key, sqlite3_bind_int64(insert, 2, value));
-}
-
-static int put_real(Writer *writer, sqlite3_stmt *insert, const char *key, double value) {
-  writer->hash = bytes_hash(writer->hash, &value, sizeof value);
-  return put(writer, insert, key, sqlite3_bind_double(insert, 2, value));
-}
-
-static int put_text(Writer *writer, sqlite3_stmt *insert, const char *key, const char *value) {
-  if (value) writer->hash = bytes_hash(writer->hash, value, strlen(value));
-  return put(writer, insert, key, sqlite3_bind_text(insert, 2, value, -1, SQLITE_STATIC));
-}
-
-/* How each head is folded into. */
-static int put_fold(Writer *writer, sqlite3_stmt *insert, const ModelShape *shape) {
-  int code = SQLITE_OK;
-  for (int head = 0; head < HEADS; head++) {
-    const FoldIn *fold = &shape->fold[head];
-    char key[64];
-    sqlite3_snprintf(sizeof key, key, "%s_fold", head_names[head]);
-    if (code == SQLITE_OK) code = put_text(writer, insert, key, fold_names[fold->method]);
-    for (size_t i = 0; i < STORE_FOLD_REALS && code == SQLITE_OK; i++) {
-      double value;
-      memcpy(&value, (const char *)fold + store_fold_reals[i].offset, sizeof value);
-      code = put_real(writer, insert, store_fold_key(key, sizeof key, head, store_fold_reals[i].key), value);
-    }
-    for (size_t i = 0; i < STORE_FOLD_FLAGS && code == SQLITE_OK; i++) {
-      int value;
-      memcpy(&value, (const char *)fold + store_fold_flags[i].offset, sizeof value);
-      code = put_integer(writer, insert, store_fold_key(key, sizeof key, head, store_fold_flags[i].key), value);
-    }
-  }
-  return code;
-}
-
-static const char *head_name_or_empty(int head) { return head < 0 ? "" : head_names[head]; }
-
+/* The stamps are of all that was written before; the time is no part of them. */
 static int write_config(Writer *writer) {
-  const TrainedModel *model = writer->model;
-  const ModelShape *shape = &model->shape;
-  sqlite3_stmt *insert = NULL;
-  char *answers = abilities_text(kind_abilities(model));
-  if (!answers) return error_no_memory(writer->error);
-  int code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                            "INSERT INTO \"%w\".\"%w_config\"(key, value) SELECT ?1, ?2", writer->name.schema,
-                            writer->name.name);
-  const struct {
-    const char *key, *value;
-  } texts[] = {
-      {"kind", shape->kind->name},
-      {"answers", answers},
-      {"family", model->family},
-      {"algorithm", model->algorithm},
-      {"version", RECOMMEND_VERSION},
-      {"source", model->source},
-      {"source_schema", model->source_schema},
-      {"options", model->options},
-      {"resolved", model->resolved},
-      {"metrics", model->metrics},
-      {"user_affinity", id_affinity_name(model->user_affinity)},
-      {"item_affinity", id_affinity_name(model->item_affinity)},
-      {"score_head", head_name_or_empty(shape->score_head)},
-      {"prediction_head", head_name_or_empty(shape->prediction_head)},
-  };
-  const struct {
-    const char *key;
-    int64_t value;
-  } integers[] = {
-      {"format", STORE_FORMAT},
-      {"source_is_query", model->source_is_query},
-      {"users", (int64_t)model->users.count},
-      {"items", (int64_t)model->items.count},
-      {"ratings", model->ratings},
-      {"rating_rank", shape->rank[HEAD_RATING]},
-      {"rating_biases", shape->biases[HEAD_RATING]},
-      {"ranking_rank", shape->rank[HEAD_RANKING]},
-      {"ranking_biases", shape->biases[HEAD_RANKING]},
-      {"range", shape->range},
-      {"rated", shape->rated},
-      {"cold_start", shape->estimate},
-      {"history", shape->history},
-      {"cosine", shape->cosine},
-      {"sparse", shape->sparse},
-      {"profile", shape->profile},
-      {"terms", shape->terms},
-      {"links", shape->links},
-      {"linked", (int64_t)(model->weights ? model->items.count : model->neighbors.rows)},
-      {"neighbor_size", shape->neighbors.size},
-      {"neighbor_centering", shape->neighbors.centering},
-      {"neighbor_raters", shape->neighbors.raters},
-      {"neighbor_similarity", shape->neighbors.similarity},
-      {"neighbor_weighting", shape->neighbors.weighting},
-      {"neighbor_min_support", shape->neighbors.min_support},
-      {"neighbor_sample", shape->neighbors.sample},
-      {"neighbor_seed", shape->neighbors.seed},
-      {"clusters", shape->clusters},
-      {"cluster_side", shape->cluster_side},
-      {"cluster_columns", shape->cluster_columns},
-  };
-  const struct {
-    const char *key;
-    double value;
-  } reals[] = {
-      {"size", model->size},
-      {"rating_mean", shape->mean[HEAD_RATING]},
-      {"ranking_mean", shape->mean[HEAD_RANKING]},
-      {"minimum", shape->minimum},
-      {"maximum", shape->maximum},
-      {"low", shape->low},
-      {"high", shape->high},
-      {"average", shape->average},
-      {"neighbor_shrinkage", shape->neighbors.shrinkage},
-      {"neighbor_threshold", shape->neighbors.threshold},
-      {"neighbor_bm25_k1", shape->neighbors.bm25_k1},
-      {"neighbor_bm25_b", shape->neighbors.bm25_b},
-  };
-  for (size_t i = 0; code == SQLITE_OK && i < sizeof texts / sizeof *texts; i++)
-    code = put_text(writer, insert, texts[i].key, texts[i].value);
-  for (size_t i = 0; code == SQLITE_OK && i < sizeof integers / sizeof *integers; i++)
-    code = put_integer(writer, insert, integers[i].key, integers[i].value);
-  for (size_t i = 0; code == SQLITE_OK && i < sizeof reals / sizeof *reals; i++)
-    code = put_real(writer, insert, reals[i].key, reals[i].value);
-  if (code == SQLITE_OK) code = put_fold(writer, insert, shape);
-  /* The stamps last, when the hash has seen everything. The time is not part of them. */
-  if (code == SQLITE_OK) code = put(writer, insert, "item_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
-  if (code == SQLITE_OK) code = put(writer, insert, "user_stamp", sqlite3_bind_int64(insert, 2, (int64_t)writer->hash));
-  sqlite3_finalize(insert);
-  sqlite3_free(answers);
-  if (code == SQLITE_OK)
-    code = shadow_execute(writer->db, writer->error,
-                          "INSERT INTO \"%w\".\"%w_config\"(key, value) "
-                          "SELECT 'trained_at', strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now')",
-                          writer->name.schema, writer->name.name);
+  ModelConfig config = config_of(writer->model);
+  sqlite3_stmt *now = NULL;
+  config.item_stamp = config.user_stamp = (int64_t)config_hash(&config, writer->hash);
+  int code = sqlite3_prepare_v2(writer->db, "SELECT strftime('%Y-%m-%d %H:%M:%S', 'now')", -1, &now, NULL);
+  if (code == SQLITE_OK && (code = sqlite3_step(now)) == SQLITE_ROW) code = SQLITE_OK;
+  config.trained_at = code == SQLITE_OK ? (const char *)sqlite3_column_text(now, 0) : NULL;
+  if (code == SQLITE_OK && !config.trained_at) code = SQLITE_NOMEM;
+  if (code != SQLITE_OK) error_from_database(writer->error, writer->db, code, NULL);
+  if (code == SQLITE_OK) code = config_write(writer->db, writer->name, &config, writer->error);
+  sqlite3_finalize(now);
   return code;
 }
 

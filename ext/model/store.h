@@ -5,7 +5,6 @@
 #include "shadow.h"
 #include "trained.h"
 
-#define STORE_FORMAT 1             /* the version of the bytes, kept in m_config */
 #define STORE_CHUNK 64             /* vectors in a row of m_userfactor and m_itemfactor */
 #define STORE_MOST_USERS INT32_MAX /* a rowid of the model table is user index << 32 | item index */
 #define STORE_MOST_ITEMS INT32_MAX
@@ -32,18 +31,5 @@ size_t store_row_floats(const ModelShape *shape);
 /* Where a head's factors, and its bias, stand in it. */
 size_t store_factors_place(const ModelShape *shape, int head);
 size_t store_bias_place(const ModelShape *shape, int head);
-
-/* The keys of m_config that hold a head's FoldIn, but for the method: <head>_<key>, and where it is in the struct. */
-typedef struct StoreFoldKey {
-  const char *key;
-  size_t offset;
-} StoreFoldKey;
-
-enum { STORE_FOLD_REALS = 8, STORE_FOLD_FLAGS = 3 };
-extern const StoreFoldKey store_fold_reals[STORE_FOLD_REALS]; /* double */
-extern const StoreFoldKey store_fold_flags[STORE_FOLD_FLAGS]; /* int, 0 or 1 */
-
-/* Writes "rating_nu" and the like into a text of `size` bytes, and returns it. */
-const char *store_fold_key(char *text, int size, int head, const char *key);
 
 #endif

@@ -180,8 +180,8 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
   if (code == SQLITE_OK)
-    code = reader_floats(&model->reader, data + index % STORE_CHUNK * row_floats * sizeof(float), row_floats,
-                         "a user's factor", row, error);
+    code = reader_floats(&model->reader, statement, 2, data + index % STORE_CHUNK * row_floats * sizeof(float),
+                         row_floats, "finite factors", row, error);
   if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
   if (statement) sqlite3_reset(statement);
   memory_free(row);
@@ -235,7 +235,7 @@ int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Er
   if (code == SQLITE_OK) {
     code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_ROW) {
-      code = reader_integer(&model->reader, statement, 0, 0, model->users - 1, "the index of a user", &value, error);
+      code = reader_integer(&model->reader, statement, 0, 0, model->users - 1, &value, error);
       *found = code == SQLITE_OK; /* an index out of range is none */
     } else if (code == SQLITE_DONE) {
       code = SQLITE_OK;
@@ -268,13 +268,11 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   int64_t n = 0;
   const void *blob = NULL;
   int timed = items->shape.history == HISTORY_TIMED;
-  int code =
-      reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, "the count of a user", &n, error);
+  int code = reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, &n, error);
   if (code != SQLITE_OK) return code;
   size_t count = (size_t)n, plain = history_bytes(count, 0, timed);
   int with_ratings = n && (size_t)sqlite3_column_bytes(statement, 3) != plain + STORE_CHECKSUM;
-  code = reader_blob(&model->reader, statement, 3, history_bytes(count, with_ratings, timed), "a user's history", &blob,
-                     error);
+  code = reader_blob(&model->reader, statement, 3, history_bytes(count, with_ratings, timed), &blob, error);
   if (code != SQLITE_OK) return code;
   code = history_decode(blob, count, with_ratings, timed, history);
   if (code == SQLITE_NOMEM) return error_no_memory(error);
@@ -283,10 +281,13 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   for (size_t i = 0; i < count; i++)
     if (history->item[i] >= items->ids.count || items_is_forgotten(items, history->item[i]) ||
         (i && history->item[i] <= history->item[i - 1]))
-      return shadow_damaged(error, model_name(model), "a user's history names items that are not there");
+      return reader_damaged(&model->reader, statement, 3, error,
+                            "expected items that there are, in ascending order, found item %u behind %d others",
+                            history->item[i], (int)i);
   for (size_t i = 0; i < count && with_ratings; i++)
     if (!isfinite(history->rating[i]))
-      return shadow_damaged(error, model_name(model), "a rating in a user's history is not finite");
+      return reader_damaged(&model->reader, statement, 3, error, "expected finite ratings, found %g",
+                            (double)history->rating[i]);
   return SQLITE_OK;
 }
 
@@ -380,8 +381,8 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
       if (place == 0)
         code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
       if (code == SQLITE_OK)
-        code = reader_floats(&model->reader, data + place * row_floats * sizeof(float), row_floats, "a user's factor",
-                             row, error);
+        code = reader_floats(&model->reader, statement, 2, data + place * row_floats * sizeof(float), row_floats,
+                             "finite factors", row, error);
     }
     if (code == SQLITE_OK) set_user(shape, row, user, users);
   }
@@ -407,8 +408,8 @@ static int read_user_rows(Model *model, const ModelItems *items, size_t first, i
     code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "users are missing");
     if (code != SQLITE_ROW) break;
-    code = reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user),
-                          "the index of a user", &index, error);
+    code =
+        reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user), &index, error);
     if (code == SQLITE_OK && what & USERS_WITH_IDS) {
       Id id;
       uint32_t added = 0;

@@ -11,14 +11,14 @@ static int load_options(Reader *reader, ModelWords *words, Error *error) {
   sqlite3_stmt *statement = NULL;
   int code = reader_statement(reader, STATEMENT_OPTIONS, &statement, error);
   if (code == SQLITE_OK) code = reader_step(reader, statement, error);
-  if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "its options are missing");
-  if (code == SQLITE_ROW) {
-    int is_text = sqlite3_column_type(statement, 0) == SQLITE_TEXT;
-    const char *text = (const char *)sqlite3_column_text(statement, 0);
-    words->options = is_text && text ? sqlite3_mprintf("%s", text) : NULL;
-    code = words->options ? SQLITE_OK
-           : is_text      ? error_no_memory(error)
-                          : shadow_damaged(error, reader->name, "its options are no text");
+  if (code == SQLITE_DONE)
+    code = shadow_damaged(error, reader->name, "%s_config has no row 'options'", reader->name.name);
+  if (code == SQLITE_ROW && sqlite3_column_type(statement, 1) != SQLITE_TEXT) {
+    code = reader_expected(reader, statement, 1, error, "a text");
+  } else if (code == SQLITE_ROW) {
+    const char *text = (const char *)sqlite3_column_text(statement, 1);
+    words->options = text ? sqlite3_mprintf("%s", text) : NULL;
+    code = words->options ? SQLITE_OK : error_no_memory(error);
   }
   if (statement) sqlite3_reset(statement);
   return code;
@@ -31,11 +31,10 @@ static int load_term(Reader *reader, sqlite3_stmt *statement, const ModelItems *
   uint32_t added = 0;
   Id id;
   if ((int64_t)term >= items->shape.terms) return shadow_damaged(error, reader->name, "it has too many terms");
-  int code = reader_integer(reader, statement, 0, (int64_t)term, (int64_t)term, "the index of a term", &value, error);
+  int code = reader_integer(reader, statement, 0, (int64_t)term, (int64_t)term, &value, error);
   int gone = sqlite3_column_type(statement, 1) == SQLITE_NULL; /* of an item that was forgotten, and of no other */
   if (code == SQLITE_OK)
-    code = reader_integer(reader, statement, 2, !gone, gone ? 0 : (int64_t)items->ids.count, "the items of a term",
-                          &value, error);
+    code = reader_integer(reader, statement, 2, !gone, gone ? 0 : (int64_t)items->ids.count, &value, error);
   if (code != SQLITE_OK) return code;
   if (gone) {
     words->idf[term] = 1;
@@ -80,12 +79,10 @@ static int load_vectors(Reader *reader, const ModelItems *items, ModelWords *wor
   for (size_t first = 0; first < terms && code == SQLITE_OK; first += STORE_TERMS) {
     size_t n = terms - first < STORE_TERMS ? terms - first : STORE_TERMS;
     const void *blob = NULL;
-    char name[32];
-    sqlite3_snprintf(sizeof name, name, "term/%lld", (sqlite3_int64)(first / STORE_TERMS));
-    code = reader_weight(reader, name, n * rank * sizeof(float), "vectors of terms are missing",
-                         "a chunk of vectors of terms", &blob, error);
+    sqlite3_stmt *row = NULL;
+    code = reader_weight(reader, "term", first / STORE_TERMS, n * rank * sizeof(float), &row, &blob, error);
     for (size_t i = 0; i < n && code == SQLITE_OK; i++)
-      code = reader_floats(reader, (const char *)blob + i * rank * sizeof(float), rank, "a term's vector",
+      code = reader_floats(reader, row, 1, (const char *)blob + i * rank * sizeof(float), rank, "finite numbers",
                            words->vector + (first + i) * stride, error);
   }
   return code;

@@ -7,8 +7,11 @@
 #ifndef RECOMMEND_TESTS_DAMAGE_H
 #define RECOMMEND_TESTS_DAMAGE_H
 
+#include <math.h>
+
 #include "base/bytes.h"
 #include "fault.h"
+#include "model/config.h"
 
 /* What is damaged: an image with its models, what they are asked, and what they then answered. */
 typedef struct Patient {
@@ -224,6 +227,24 @@ static inline void damage_rows(const Damaged *what, long stride) {
 /* ---- m_config
  * -------------------------------------------------------------------------------------------------------- */
 
+/* A key of the table that m_config is read by: gone, of no type that it may have, and beyond its bounds. */
+static inline void damage_key(const char *table, const ConfigKey *key) {
+  WITH_DAMAGE(DETECTED, "DELETE FROM %s WHERE key = %Q", table, key->key);
+  WITH_DAMAGE(DETECTED, "UPDATE %s SET value = x'00' WHERE key = %Q", table, key->key);
+  int is_integer = key->type == CONFIG_INT || key->type == CONFIG_INT64;
+  if (is_integer && key->highest < INT64_MAX)
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET value = %lld WHERE key = %Q", table, key->highest + 1, key->key);
+  if (is_integer && key->lowest > INT64_MIN)
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET value = %lld WHERE key = %Q", table, key->lowest - 1, key->key);
+  if (key->type == CONFIG_REAL) {
+    WITH_DAMAGE(DETECTED, "UPDATE %s SET value = 9e999 WHERE key = %Q", table, key->key);
+    if (isfinite(key->least))
+      WITH_DAMAGE(DETECTED, "UPDATE %s SET value = %!.17g - 1e37 WHERE key = %Q", table, key->least, key->key);
+    if (isfinite(key->most))
+      WITH_DAMAGE(DETECTED, "UPDATE %s SET value = %!.17g + 1e37 WHERE key = %Q", table, key->most, key->key);
+  }
+}
+
 static inline void damage_config(const char *table, long stride) {
   sqlite3 *db = open_image(&patient.image);
   sqlite3_stmt *keys = NULL;
@@ -248,37 +269,8 @@ static inline void damage_config(const char *table, long stride) {
   }
   sqlite3_finalize(keys);
   CHECK(sqlite3_close(db) == SQLITE_OK);
-  static const char *const needed[] = {"format",
-                                       "users",
-                                       "items",
-                                       "rating_rank",
-                                       "ranking_rank",
-                                       "score_head",
-                                       "prediction_head",
-                                       "item_stamp",
-                                       "user_stamp",
-                                       "minimum",
-                                       "ranking_mean",
-                                       "user_affinity",
-                                       "range",
-                                       "low",
-                                       "high",
-                                       "cosine",
-                                       "sparse",
-                                       "profile",
-                                       "terms",
-                                       "history",
-                                       "links",
-                                       "neighbor_size",
-                                       "rating_fold",
-                                       "ranking_nu",
-                                       "ranking_missing_weight",
-                                       "rating_nonnegative"};
-  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-    WITH_DAMAGE(DETECTED, "DELETE FROM %s WHERE key = %Q", table, needed[i]);
-    WITH_DAMAGE(DETECTED, "UPDATE %s SET value = NULL WHERE key = %Q", table, needed[i]);
-    WITH_DAMAGE(DETECTED, "UPDATE %s SET value = 'nan' WHERE key = %Q", table, needed[i]);
-  }
+  for (size_t i = 0; i < config_key_count; i++)
+    if (i % (size_t)fraction == 0) damage_key(table, &config_keys[i]);
   WITH_DAMAGE(DETECTED, "UPDATE %s SET value = 99 WHERE key = 'format'", table);
   WITH_DAMAGE(DETECTED, "UPDATE %s SET value = value + 1 WHERE key = 'users'", table);
   WITH_DAMAGE(DETECTED, "UPDATE %s SET value = value - 1 WHERE key = 'items'", table);

@@ -619,18 +619,18 @@ class Damage(Forgetting):
 
     def test_what_is_left_of_it(self):
         for kind, sql, fragment in (("both", "UPDATE m_item SET n = 1 WHERE id IS NULL", "is counted"),
-                                    ("both", "UPDATE m_item SET n = NULL WHERE id IS NULL", "count"),
+                                    ("both", "UPDATE m_item SET n = NULL WHERE id IS NULL", "found NULL"),
                                     ("items", "UPDATE m_neighbor SET (n, data) = (SELECT n, data FROM m_neighbor WHERE idx = 1) "
                                               "WHERE idx = (SELECT idx FROM m_item WHERE id IS NULL)", "damaged"),
-                                    ("words", "UPDATE m_term SET df = 1 WHERE term IS NULL", "the items of a term"),
-                                    ("words", "UPDATE m_term SET term = NULL WHERE term = 'word1'", "the items of a term")):
+                                    ("words", "UPDATE m_term SET df = 1 WHERE term IS NULL", "expected 0, found 1"),
+                                    ("words", "UPDATE m_term SET term = NULL WHERE term = 'word1'", "df in row")):
             db = self.made(kind)
             db.execute(FORGET, (ITEM,))
             self.check(db)
             db.execute(sql)
             self.assert_error(db, "INSERT INTO m(m) VALUES('integrity-check')", "damaged", fragment)
-        for kind, table, fragment in (("both", "itemfactor", "without an id has factors"), ("ease", "weight", "linked"), ("items", "neighbor", "linked"),
-                                      ("words", "itemfactor", "without an id has words"), ("both", "user", "items that are not there")):
+        for kind, table, fragment in (("both", "itemfactor", "which was forgotten, found"), ("ease", "weight", "linked"), ("items", "neighbor", "linked"),
+                                      ("words", "itemfactor", "without an id has words"), ("both", "user", "expected items that there are")):
             db = self.made(kind)
             db.execute(f"CREATE TABLE kept AS SELECT * FROM m_{table}")
             db.execute(FORGET, (ITEM,))

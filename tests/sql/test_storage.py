@@ -168,6 +168,8 @@ class Names(TestCase):
         with self.assertRaises(sqlite3.Error):
             db.execute("INSERT INTO evil(evil) VALUES('retrain')")
         self.assertEqual(db.execute("SELECT count(*) FROM ratings").fetchone()[0], len(ROWS))
+        self.assert_error(db, "SELECT * FROM recommend(1007, 5, 'evil')", "row 'source' of evil_config: expected a text, found a blob of 1 bytes")
+        db.execute("UPDATE evil_config SET value = 'nonesuch' WHERE key = 'source'")
         self.assertEqual(len(answer(db, "evil")), 5)
 
 

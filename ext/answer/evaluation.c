@@ -8,7 +8,6 @@
 #include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../model/model_scorer.h"
 #include "../model/store.h"
 #include "predictor.h"
 
@@ -19,8 +18,7 @@ enum { MOST_USERS = 32 * STORE_CHUNK }; /* that are judged at a time */
 /* A block of users whose lists are ranked by one panel. */
 typedef struct Block {
   size_t count;
-  float *vector;         /* count × stride; or */
-  PostingsQuery *sparse; /* count; borrowed */
+  char *queries; /* count, for the scorer */
   Excluded *excluded, *relevant;
   uint32_t *unknown;
   uint32_t *items; /* behind `relevant` */
@@ -28,8 +26,7 @@ typedef struct Block {
 } Block;
 
 static void block_free(Block *block) {
-  memory_free_aligned(block->vector);
-  memory_free(block->sparse);
+  memory_free_aligned(block->queries);
   memory_free(block->excluded);
   memory_free(block->relevant);
   memory_free(block->unknown);
@@ -37,26 +34,24 @@ static void block_free(Block *block) {
   *block = (Block){0};
 }
 
-/* Room for so many users, with up to `items` relevant items in all. */
-static int block_alloc(Block *block, size_t users, int stride, size_t items) {
+/* Room for so many users, whose queries have that size, with up to `items` relevant items in all. */
+static int block_alloc(Block *block, size_t users, size_t query_size, size_t items) {
   *block = (Block){0};
-  block->vector = memory_alloc_aligned(users, (size_t)stride * sizeof(float));
-  block->sparse = memory_alloc(users, sizeof *block->sparse);
+  block->queries = memory_alloc_aligned(users, query_size);
   block->excluded = memory_alloc(users, sizeof *block->excluded);
   block->relevant = memory_alloc(users, sizeof *block->relevant);
   block->unknown = memory_alloc(users, sizeof *block->unknown);
   block->items = memory_alloc(items, sizeof *block->items);
-  return block->vector && block->sparse && block->excluded && block->relevant && block->unknown && block->items
-             ? SQLITE_OK
-             : SQLITE_NOMEM;
+  return block->queries && block->excluded && block->relevant && block->unknown && block->items ? SQLITE_OK
+                                                                                                : SQLITE_NOMEM;
 }
 
 static void block_clear(Block *block) { block->count = block->item_count = 0; }
 
-/* Puts a user of the source into a block, with their vector or the sum of their items, if there is one. `history` is
- * NULL for users that the model does not know. */
-static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const float *vector,
-                      int stride, const ItemSum *sum) {
+/* Puts a user of the source into a block, with their query, if there is one. `history` is NULL for users that the model
+ * does not know. */
+static void block_add(Block *block, const Judge *judge, size_t source_user, const History *history, const void *query,
+                      size_t query_size) {
   const SparseMatrix *cells = &judge->data->by_user;
   const JudgeOptions *options = judge->options;
   size_t at = block->count++, first = block->item_count;
@@ -80,13 +75,12 @@ static void block_add(Block *block, const Judge *judge, size_t source_user, cons
   block->relevant[at] = (Excluded){block->items + first, block->item_count - first};
   block->excluded[at] = (Excluded){NULL, 0};
   if (history && options->exclude_seen) block->excluded[at] = (Excluded){history->item, history->count};
-  if (sum) block->sparse[at] = item_sum_query(sum);
-  if (vector) memcpy(block->vector + at * (size_t)stride, vector, (size_t)stride * sizeof *vector);
+  if (query) memcpy(block->queries + at * query_size, query, query_size);
 }
 
 static int judge_block(Judge *judge, const Block *block, Scorer scorer) {
   const RankingUsers users = {.count = block->count,
-                              .queries = {block->count, block->vector, block->sparse},
+                              .queries = {block->count, block->queries},
                               .excluded = block->excluded,
                               .relevant = block->relevant,
                               .unknown = block->unknown};
@@ -96,7 +90,9 @@ static int judge_block(Judge *judge, const Block *block, Scorer scorer) {
 }
 
 static Scorer popularity_scorer(const Judge *judge) {
-  return (Scorer){.panel = &judge->popularity, .gone = items_forgotten(judge->items)};
+  Scorer scorer = score_panel_scorer(&judge->popularity);
+  scorer.gone = items_forgotten(judge->items);
+  return scorer;
 }
 
 /* ---- predicted ratings ------------------------------------------------------------------------------------------- */
@@ -136,8 +132,8 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
 /* The users of the model that are in the source, in order of the model, block by block. */
 static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *blank, Error *error) {
   const ModelItems *items = judge->items;
-  int score = items->shape.score_head, prediction = items->shape.prediction_head;
-  int stride = shape_stride(&items->shape, score);
+  const Scorer scorer = items_scorer(items);
+  int prediction = items->shape.prediction_head;
   /* What users add up to is for lists. */
   int what = USERS_WITH_HISTORIES | (judge->options->lists ? 0 : USERS_PLAIN);
   int code = SQLITE_OK;
@@ -149,9 +145,11 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
     for (size_t user = 0; user < users.count && code == SQLITE_OK; user++) {
       if (!judge->tested[first + user]) continue;
       size_t source_user = judge->tested[first + user] - 1;
-      const float *vector = users.blank[user] || !stride ? NULL : users.vector[score] + user * (size_t)stride;
-      block_add(users.blank[user] ? blank : learned, judge, source_user, &users.history[user], vector, stride,
-                users.blank[user] || !users.sum ? NULL : &users.sum[user]);
+      if (users.blank[user])
+        block_add(blank, judge, source_user, &users.history[user], NULL, 0);
+      else
+        block_add(learned, judge, source_user, &users.history[user],
+                  users.queries.each ? scorer_query(&scorer, &users.queries, user) : NULL, scorer.query_size);
       PredictorUser who = {.index = (uint32_t)(first + user), .history = &users.history[user]};
       if (judge_predicts(judge)) {
         who.vector = users.vector[prediction] + user * (size_t)shape_stride(&items->shape, prediction);
@@ -159,7 +157,7 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
       }
       code = judge_ratings(judge, model, source_user, &who, error);
     }
-    if (code == SQLITE_OK) code = error_from_code(error, judge_block(judge, learned, items_scorer(items)));
+    if (code == SQLITE_OK) code = error_from_code(error, judge_block(judge, learned, scorer));
     if (code == SQLITE_OK) code = error_from_code(error, judge_block(judge, blank, popularity_scorer(judge)));
     users_free(&users);
   }
@@ -174,7 +172,7 @@ static int judge_unknown_users(Judge *judge, const uint8_t *known, Block *blank,
     if (known[user]) continue;
     code = judge_ratings(judge, NULL, user, NULL, error);
     if (code != SQLITE_OK || judge->options->cold_start != COLD_ESTIMATE) continue;
-    block_add(blank, judge, user, NULL, NULL, 0, NULL);
+    block_add(blank, judge, user, NULL, NULL, 0);
     if (blank->count < judge->block) continue;
     code = error_from_code(error, judge_block(judge, blank, popularity_scorer(judge)));
     block_clear(blank);
@@ -246,9 +244,8 @@ int judge_run(Judge *judge, Model *model, Error *error) {
   memcpy(judge->protocol.k, options->k.value, sizeof judge->protocol.k);
   judge->block = block_size(&judge->protocol, items->ids.count);
   code = known && judge->item_index && judge->tested && judge->surprise && judge->recommended &&
-                 block_alloc(&learned, judge->block, shape_stride(&items->shape, items->shape.score_head), cells) ==
-                     SQLITE_OK &&
-                 block_alloc(&blank, judge->block, SCORE_BLOCK, cells) == SQLITE_OK
+                 block_alloc(&learned, judge->block, items_scorer(items).query_size, cells) == SQLITE_OK &&
+                 block_alloc(&blank, judge->block, SCORE_BLOCK * sizeof(float), cells) == SQLITE_OK
              ? SQLITE_OK
              : error_no_memory(error);
   if (code == SQLITE_OK) code = prepare_popularity(judge, model, error);

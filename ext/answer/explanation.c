@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "../base/memory.h"
-#include "../model/model_scorer.h"
 #include "fold_in.h"
 
 static int by_size(const void *a, const void *b) {
@@ -42,10 +41,14 @@ int explanation_make(Explanation *explanation, Model *model, ModelItems *items, 
   *explanation = (Explanation){0};
   int code = model_user(model, items, id, &user, &history, known, error);
   if (code == SQLITE_OK && *known) {
-    explanation->score = (double)items_score(items, head, item, &user) + user.offset[head];
+    const Scorer scorer = items_scorer(items);
+    float score = 0;
+    code = error_from_code(error, scorer_scores_of(&scorer, user.query.each, &item, 1, &score));
+    explanation->score = (double)score + user.offset[head];
     contribution = memory_alloc(history.count, sizeof *contribution);
-    code = contribution ? fold_contributions(items, &user, &history, item, contribution, cancel, error)
-                        : error_no_memory(error);
+    if (code == SQLITE_OK)
+      code = contribution ? fold_contributions(items, &user, &history, item, contribution, cancel, error)
+                          : error_no_memory(error);
     if (code == SQLITE_OK)
       code = error_from_code(error, explanation_choose(explanation, &items->shape, &history, contribution, k));
   }

@@ -6,8 +6,8 @@
 
 #include "../base/memory.h"
 #include "../learn/als_fold.h"
+#include "../model/kinds/item_sums.h"
 #include "../model/store.h"
-#include "neighborhood.h"
 
 /* ---- a head's problem -------------------------------------------------------------------------------------------- */
 
@@ -244,19 +244,20 @@ int fold_user_row(ModelItems *items, const float *new_item, const History *histo
   return error_from_code(error, code);
 }
 
-int fold_user(Model *model, ModelItems *items, Profile profile, const History *history, ModelUser *user,
-              const Cancel *cancel, Error *error) {
-  *user = (ModelUser){0};
-  if (items->shape.links == LINK_USER_NEIGHBORS) return neighborhood_user(model, items, history, user, cancel, error);
-  if (shape_sums(&items->shape)) return error_from_code(error, user_from_history(items, profile, history, user));
-  float *row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
-  int code = row ? SQLITE_OK : error_no_memory(error);
-  if (code == SQLITE_OK)
-    code = items->shape.cosine ? error_from_code(error, sum_vectors(items, profile, history, row))
-                               : fold_user_row(items, NULL, history, row, cancel, error);
-  if (code == SQLITE_OK) code = error_from_code(error, user_from_row(&items->shape, row, user));
-  memory_free(row);
-  return code;
+int fold_user(Model *model, ModelItems *items, Profile profile, History *history, ModelUser *user, const Cancel *cancel,
+              Error *error) {
+  *user = (ModelUser){.index = (uint32_t)model_user_count(model)};
+  int code = SQLITE_OK;
+  if (shape_has_panel(&items->shape, items->shape.score_head)) {
+    float *row = memory_alloc_zero(store_row_floats(&items->shape), sizeof *row);
+    code = row ? SQLITE_OK : error_no_memory(error);
+    if (code == SQLITE_OK)
+      code = items->shape.cosine ? error_from_code(error, sum_vectors(items, profile, history, row))
+                                 : fold_user_row(items, NULL, history, row, cancel, error);
+    if (code == SQLITE_OK) code = error_from_code(error, user_from_row(&items->shape, row, user));
+    memory_free(row);
+  }
+  return code == SQLITE_OK ? user_make_query(model, items, profile, history, user, cancel, error) : code;
 }
 
 /* ---- items ------------------------------------------------------------------------------------------------------- */
@@ -371,6 +372,15 @@ static double sparse_product(const SparseMatrix *vectors, uint32_t a, uint32_t b
   return sum;
 }
 
+/* ‖Σ w_j v_j‖ of a model of words. */
+static int sum_length(const ModelItems *items, const ModelUser *user, double *length) {
+  PostingsVector spread;
+  int code = postings_expand(&items->postings, user->query.each, &spread);
+  *length = spread.norm;
+  postings_vector_free(&spread);
+  return code;
+}
+
 /* The user is Σ w_j v_j / ‖Σ w_j v_j‖, so entry j adds w_j ⟨v_j, v_i⟩ / ‖Σ w_j v_j‖. */
 static int contributions_of_sum(const ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                                 double *contribution) {
@@ -381,8 +391,9 @@ static int contributions_of_sum(const ModelItems *items, const ModelUser *user, 
   int code = item_sum_make(items, (Profile)shape->profile, history, &sum);
   float *of_target = shape->sparse ? NULL : memory_alloc_aligned(2 * stride, sizeof *of_target);
   float *of_entry = of_target ? of_target + stride : NULL;
-  double *total = shape->sparse ? NULL : memory_alloc_zero(stride, sizeof *total), length = user->spread.norm;
+  double *total = shape->sparse ? NULL : memory_alloc_zero(stride, sizeof *total), length = 0;
   if (!shape->sparse && (!of_target || !total)) code = SQLITE_NOMEM;
+  if (code == SQLITE_OK && shape->sparse) code = sum_length(items, user, &length);
   if (code == SQLITE_OK && !shape->sparse) score_panel_get(panel, item, of_target);
   for (size_t i = 0, j = 0; code == SQLITE_OK && i < sum.count; i++) {
     double product = 0;

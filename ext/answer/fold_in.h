@@ -11,8 +11,8 @@
 
 /* The user that a history makes; `user` is to be freed in either case. `profile` is how a model of sums weighs it. The
  * model has begun. */
-int fold_user(Model *model, ModelItems *items, Profile profile, const History *history, ModelUser *user,
-              const Cancel *cancel, Error *error);
+int fold_user(Model *model, ModelItems *items, Profile profile, History *history, ModelUser *user, const Cancel *cancel,
+              Error *error);
 
 /* The same as a stored row, store_row_floats, of a model whose users have one. Where `new_item` is not NULL it is the
  * stored row of one item more, whose index is items->ids.count. */

@@ -22,11 +22,11 @@
 
 #include "../base/memory.h"
 #include "../data/interrupt.h"
+#include "../model/kinds/neighborhood.h"
 #include "../model/replacement.h"
 #include "../model/row_changes.h"
 #include "../model/store.h"
 #include "fold_in.h"
-#include "neighborhood.h"
 #include "rating_change.h"
 
 const char *const forget_sides[2] = {[FORGET_USER] = "user", [FORGET_ITEM] = "item"};

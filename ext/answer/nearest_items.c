@@ -3,7 +3,6 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../model/model_scorer.h"
 
 typedef struct Nearest {
   const NearestItems *nearest;
@@ -36,7 +35,7 @@ static int nearest_dense(void *context, size_t block, int worker) {
   /* Added and taken off again, a bias would swallow the digits of small products. */
   ScorePanel unbiased = items->panel[items->shape.score_head];
   unbiased.bias = NULL;
-  const Scorer scorer = {.panel = &unbiased};
+  const Scorer scorer = score_panel_scorer(&unbiased);
   float *vector = memory_alloc_aligned((size_t)unbiased.stride, sizeof *vector);
   float *scores = memory_alloc_aligned(scorer_room(&scorer), sizeof *scores);
   int code = vector && scores ? SQLITE_OK : SQLITE_NOMEM;
@@ -47,7 +46,7 @@ static int nearest_dense(void *context, size_t block, int worker) {
     score_panel_scores(&unbiased, vector, scores);
     for (uint32_t other = 0; other < unbiased.count; other++) {
       if (other == item || !has_support(work->nearest, other)) continue;
-      float similarity = cosine(scores[other], items->norm[item], items->norm[other]);
+      float similarity = cosine_of(scores[other], items->norm[item], items->norm[other]);
       top_k_offer(&top, similarity * trust(work->nearest, other), other);
     }
     work->found[block] = top_k_sort(&top);
@@ -86,7 +85,7 @@ static int nearest_sparse(const Nearest *work, size_t count, int threads, const 
   PostingsQuery *query = memory_alloc(count, sizeof *query);
   Excluded *excluded = memory_alloc(count, sizeof *excluded);
   const Scorer scorer = items_scorer(work->items);
-  const Queries queries = {.count = count, .sparse = query};
+  const Queries queries = {count, query};
   int code = self && query && excluded ? SQLITE_OK : SQLITE_NOMEM;
   for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
     self[i] = work->first + (uint32_t)i;

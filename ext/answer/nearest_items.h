@@ -31,9 +31,4 @@ void nearest_items_end(NearestItems *nearest); /* cleared is fine; leaves it cle
 int nearest_items_block(const NearestItems *nearest, uint32_t first, size_t count, size_t k, Scored *best,
                         size_t *found, int threads, const Cancel *cancel);
 
-/* a·b / (‖a‖ ‖b‖), and 0 where one of them is zero. */
-static inline float cosine(float product, float norm_a, float norm_b) {
-  return norm_a > 0 && norm_b > 0 ? product / (norm_a * norm_b) : 0;
-}
-
 #endif

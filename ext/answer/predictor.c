@@ -11,29 +11,7 @@
 #include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../model/model_scorer.h"
-
-_Static_assert((int)SIMILARITIES == NEIGHBOR_SIMILARITIES && (int)WEIGHTINGS == NEIGHBOR_WEIGHTINGS &&
-                   (int)CENTERINGS == NEIGHBOR_CENTERINGS,
-               "a stored model may have any of these, and no other");
-
-NeighborOptions predictor_search_options(const ModelShape *shape, int threads) {
-  const NeighborShape *neighbors = &shape->neighbors;
-  return (NeighborOptions){
-      .similarity = (Similarity)neighbors->similarity,
-      .weighting = (NeighborWeighting)neighbors->weighting,
-      .bm25_k1 = neighbors->bm25_k1,
-      .bm25_b = neighbors->bm25_b,
-      .rows_are_users = shape->links == LINK_USER_NEIGHBORS,
-      .size = neighbors->size > 0 ? (size_t)neighbors->size : SIZE_MAX,
-      .threshold = neighbors->threshold,
-      .shrinkage = neighbors->shrinkage,
-      .min_support = (size_t)neighbors->min_support,
-      .sample = (size_t)neighbors->sample,
-      .seed = (uint64_t)neighbors->seed,
-      .threads = threads,
-  };
-}
+#include "../model/kinds/neighborhood.h"
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
@@ -77,7 +55,7 @@ static int make_basis(const Predictor *predictor, Basis **made, const Cancel *ca
       measure_spread(rows_of(predictor), &basis->spread) != SQLITE_OK)
     code = error_no_memory(error);
   if (code == SQLITE_OK && shape->neighbors.raters) {
-    NeighborOptions options = predictor_search_options(shape, parallel_threads(0));
+    NeighborOptions options = neighbor_search_options(shape, parallel_threads(0));
     code = neighbors_create(&basis->search, rows_of(predictor), features_of(predictor), &options, cancel, error);
   }
   return code;
@@ -131,6 +109,7 @@ int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items,
 void predictor_end(Predictor *predictor) {
   observed_release(predictor->observed);
   neighbor_lists_free(&predictor->list);
+  postings_vector_free(&predictor->spread_user);
   memory_free(predictor->similarity);
   memory_free(predictor->support);
   memory_free(predictor->votes);
@@ -156,6 +135,11 @@ int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user
     predictor->user.index = user->single->index;
     predictor->user.vector = user->single->vector[head];
     predictor->user.offset = user->single->offset[head];
+  }
+  if (predictor->items->shape.sparse) {
+    postings_vector_free(&predictor->spread_user);
+    return error_from_code(
+        error, postings_expand(&predictor->items->postings, user->single->query.each, &predictor->spread_user));
   }
   if (!predictor->by_user) return SQLITE_OK;
   if (predictor->items->shape.neighbors.raters) return search_row(predictor, predictor->user.index, error);
@@ -252,8 +236,8 @@ int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Erro
   int head = items->shape.prediction_head;
   if (predictor->of_neighbors) return rate_by_neighbors(predictor, item, prediction, error);
   double score;
-  if (shape_sums(&items->shape))
-    score = (double)items_score(items, head, item, predictor->user.single);
+  if (predictor->spread_user.weight)
+    score = (double)postings_score(&items->postings, item, &predictor->spread_user);
   else
     score = (double)score_panel_score(&items->panel[head], item, predictor->user.vector) + predictor->user.offset;
   *prediction = shape_prediction(&items->shape, score);

@@ -24,6 +24,7 @@ typedef struct PredictorUser {
 typedef struct Predictor {
   const ModelItems *items;
   PredictorUser user;
+  PostingsVector spread_user; /* of a model of words: the user's query */
   /* Of models of neighbours: */
   int of_neighbors, by_user;
   Observed *observed;     /* NULL: not needed */
@@ -50,8 +51,5 @@ int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Erro
 double predictor_estimate(const ModelItems *items, double user_offset, uint32_t item);
 
 void predictor_end(Predictor *predictor); /* cleared is fine; leaves it cleared */
-
-/* The options of the search that found the neighbours. */
-NeighborOptions predictor_search_options(const ModelShape *shape, int threads);
 
 #endif

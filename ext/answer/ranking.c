@@ -6,7 +6,6 @@
 
 #include "../base/indexes.h"
 #include "../base/memory.h"
-#include "../model/model_scorer.h"
 
 /* Is the item wanted, by what the user has seen? */
 static int passes(const RankingRequest *request, uint32_t item) {
@@ -23,20 +22,21 @@ static int start_best(Ranking *ranking, const RankingRequest *request, size_t k)
     excluded = (Excluded){request->history->item, request->history->count};
   ranking->entries = memory_alloc(k, sizeof *ranking->entries);
   if (!ranking->entries) return SQLITE_NOMEM;
-  return items_top_k(request->items, request->user, &excluded, k, ranking->entries, &ranking->count, request->threads,
-                     request->cancel);
+  const Scorer scorer = items_scorer(request->items);
+  return scorer_top_k(&scorer, &request->user->query, &excluded, k, ranking->entries, &ranking->count, request->threads,
+                      request->cancel);
 }
 
 /* The user's scores: of all items, at their places, if many are wanted; else of the candidates, in their order. */
 static int score(const RankingRequest *request, int all, float **scores) {
-  const ModelItems *items = request->items;
-  Scorer scorer = items_scorer(items);
+  const Scorer scorer = items_scorer(request->items);
   *scores = NULL;
   if (!request->user) return SQLITE_OK;
   *scores = memory_alloc_aligned(all ? scorer_room(&scorer) : request->candidate_count, sizeof **scores);
   if (!*scores) return SQLITE_NOMEM;
-  if (all) return items_scores(items, request->user, *scores);
-  return items_scores_of(items, request->user, request->candidates, request->candidate_count, *scores);
+  const void *query = request->user->query.each;
+  if (all) return scorer_scores(&scorer, query, *scores);
+  return scorer_scores_of(&scorer, query, request->candidates, request->candidate_count, *scores);
 }
 
 static int start_each(Ranking *ranking, const RankingRequest *request) {

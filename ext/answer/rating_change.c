@@ -17,10 +17,10 @@
 
 #include "../base/memory.h"
 #include "../data/interrupt.h"
+#include "../model/kinds/neighborhood.h"
 #include "../model/replacement.h"
 #include "../model/store.h"
 #include "fold_in.h"
-#include "neighborhood.h"
 
 /* One change in the making. */
 typedef struct Change {

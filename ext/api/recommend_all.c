@@ -7,7 +7,6 @@
 
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../model/model_scorer.h"
 #include "../model/store.h"
 #include "arguments.h"
 #include "block_rows.h"
@@ -53,15 +52,13 @@ static int rank_block(Everyone *state, Error *error) {
   ModelUsers *users = &state->users;
   Scorer scorer = items_scorer(state->reading.items);
   Excluded *excluded = memory_alloc(users->count, sizeof *excluded);
-  PostingsQuery *sparse = memory_alloc(users->count, sizeof *sparse);
   state->best = memory_alloc(users->count, state->k * sizeof *state->best);
   state->found = memory_alloc(users->count, sizeof *state->found);
-  int code = excluded && sparse && state->best && state->found ? SQLITE_OK : error_no_memory(error);
+  int code = excluded && state->best && state->found ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK) {
     for (size_t user = 0; user < users->count; user++)
       excluded[user] = (Excluded){users->history[user].item, users->history[user].count};
-    Queries queries = users_queries(state->reading.items, users, sparse);
-    code = error_from_code(error, scorer_top_k(&scorer, &queries, excluded, state->k, state->best, state->found,
+    code = error_from_code(error, scorer_top_k(&scorer, &users->queries, excluded, state->k, state->best, state->found,
                                                parallel_threads(0), &state->interrupt.cancel));
   }
   for (size_t user = 0; user < users->count && code == SQLITE_OK; user++) {
@@ -70,7 +67,6 @@ static int rank_block(Everyone *state, Error *error) {
                    state->k, &state->found[user]);
   }
   memory_free(excluded);
-  memory_free(sparse);
   return code;
 }
 

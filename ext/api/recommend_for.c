@@ -164,7 +164,7 @@ static int rate_liked(const ModelItems *items, History *history) {
 
 /* The person, or what is popular where nothing is known. The profile may have been a query that took its time, and
  * changed the model. */
-static int fold_profile(const Reading *reading, Recommendation *state, const History *history, ModelUser *user,
+static int fold_profile(const Reading *reading, Recommendation *state, History *history, ModelUser *user,
                         const Cancel *cancel, Error *error) {
   Model *model = NULL;
   /* In a model of content or links items without ratings all count alike. */

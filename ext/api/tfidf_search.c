@@ -2,7 +2,6 @@
  * that share no word with the text are left out. */
 #include "../base/memory.h"
 #include "../base/parallel.h"
-#include "../model/model_scorer.h"
 #include "../train/text_query.h"
 #include "arguments.h"
 #include "register.h"
@@ -21,7 +20,7 @@ static void rank_by_text(ScoredItems *state, const ContentQuery *query, int64_t 
   }
   Scorer scorer = items_scorer(items);
   PostingsQuery sparse = {.index = query->term, .weight = query->weight, .count = query->count};
-  Queries queries = {.count = 1, .vector = query->vector, .sparse = &sparse};
+  const Queries queries = {1, items->shape.sparse ? (const void *)&sparse : query->vector};
   error_from_code(error,
                   scorer_top_k(&scorer, &queries, NULL, most, state->entries, found, parallel_threads(0), cancel));
   while (!error->code && items->shape.sparse && *found && !(state->entries[*found - 1].score > 0)) --*found;

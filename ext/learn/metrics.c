@@ -83,7 +83,7 @@ static size_t relevant_before(const Scored *relevant, size_t count, float score,
  * entry j (and after entry j-1). Returns the AUC's numerator, and the number of other candidates. */
 static double rank_relevant(const float *scores, const Scorer *scorer, const Excluded *excluded, const Scored *relevant,
                             size_t count, size_t *before, size_t *others) {
-  size_t items = scorer_count(scorer), next_excluded = 0, next_gone = 0;
+  size_t items = scorer->count, next_excluded = 0, next_gone = 0;
   double ties = 0;
   memset(before, 0, (count + 1) * sizeof *before);
   *others = 0;
@@ -155,7 +155,8 @@ static int judge_user(void *context, size_t index, int worker) {
   Scored *ranked = memory_alloc(relevant->count, sizeof *ranked);
   size_t *rank = memory_alloc(relevant->count + 1, sizeof *rank);
   int code = scores && ranked && rank ? CODE_OK : CODE_NOMEM;
-  if (code == CODE_OK) code = scorer_scores(judging->scorer, &users->queries, index, scores);
+  if (code == CODE_OK)
+    code = scorer_scores(judging->scorer, scorer_query(judging->scorer, &users->queries, index), scores);
   if (code == CODE_OK) {
     size_t count = 0, others = 0, above = 0;
     for (size_t i = 0; i < relevant->count; i++)
@@ -205,7 +206,7 @@ int ranking_scores_add(RankingScores *scores, const Scorer *scorer, const Rankin
   int lists = recommended && protocol->surprise;
   for (int slot = 0; slot < protocol->ks; slot++)
     if ((size_t)protocol->k[slot] > judging.longest) judging.longest = (size_t)protocol->k[slot];
-  if (judging.longest > scorer_count(scorer)) judging.longest = scorer_count(scorer);
+  if (judging.longest > scorer->count) judging.longest = scorer->count;
   Scored *best = lists ? memory_alloc(users->count * judging.longest, sizeof *best) : NULL;
   size_t *found = lists ? memory_alloc(users->count, sizeof *found) : NULL;
   judging.result = memory_alloc_zero(users->count, sizeof *judging.result);

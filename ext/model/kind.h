@@ -6,6 +6,7 @@
 #define RECOMMEND_MODEL_KIND_H
 
 #include "../base/error.h"
+#include "../score/scorer.h"
 #include "trained.h"
 
 /* What a model may be able to do. Each has a word: m_config's "answers" lists those of a model. */
@@ -35,6 +36,10 @@ extern const char *const ability_words[ABILITIES];
 char *abilities_text(unsigned abilities);
 int64_t abilities_of_text(const char *text);
 
+struct Model;
+struct ModelItems;
+struct ModelUsers;
+
 typedef struct ModelKind {
   const char *name;
   unsigned abilities; /* all that a model of this kind may be able to do */
@@ -51,6 +56,15 @@ typedef struct ModelKind {
 
   /* Is the shape one of this kind? Looked at before a stored model is used; asserted of one that was trained. */
   int (*fits)(const ModelShape *shape);
+
+  /* What scores the items. (What is gone is for items_scorer to add.) */
+  Scorer (*scorer)(const struct ModelItems *items);
+
+  /* Makes queries for that scorer of users whose vectors, and with `by_history` histories, have been read: fills in
+   * queries, own and blank. A user behind all others, model_user_count, is somebody new. */
+  int (*queries)(struct Model *model, const struct ModelItems *items, struct ModelUsers *users, const Cancel *cancel,
+                 Error *error);
+  int by_history; /* queries are made of histories */
 } ModelKind;
 
 #define MODEL_KINDS(ROW)   \

@@ -104,6 +104,12 @@ int model_words(Model *model, const ModelItems *items, ModelWords **words, Error
 
 void model_end(Model *model) { reader_reset(&model->reader); }
 
+Scorer items_scorer(const ModelItems *items) {
+  Scorer scorer = items->shape.kind->scorer(items);
+  scorer.gone = items_forgotten(items);
+  return scorer;
+}
+
 int model_require(const Model *model, const ModelItems *items, Ability ability, const char *caller, Error *error) {
   const char *without_users = items->shape.kind->without_users;
   int code = kind_check(&items->shape, model_name(model).name, ability, error);

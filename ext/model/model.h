@@ -25,30 +25,25 @@ typedef struct History {
   uint32_t *order;   /* owned; the places of the entries, oldest first; those without a time last. NULL likewise */
 } History;
 
-/* A sum over items: what a model of sparse vectors, or of links, takes a user for. */
-typedef struct ItemSum {
-  size_t count;
-  uint32_t *item; /* owned, ascending; none whose vector is empty */
-  float *weight;  /* owned, none 0 */
-} ItemSum;
-
 /* One user, read by key. Vectors are stride floats, aligned, zero beyond the rank. */
 typedef struct ModelUser {
   uint32_t index;
-  float *vector[HEADS];  /* owned; NULL for unfitted heads */
-  double offset[HEADS];  /* what a head's score is beyond the panel's: mean + user bias */
-  ItemSum sum;           /* of a sparse model, or one of links: with neighbours of users, what those add up to */
-  PostingsVector spread; /* the sum, in terms */
-  int blank;             /* nothing was learned of this user: all factors of the score head are zero */
+  float *vector[HEADS]; /* owned; NULL for unfitted heads */
+  double offset[HEADS]; /* what a head's score is beyond the panel's: mean + user bias */
+  Queries query;        /* one, for items_scorer */
+  void *own;            /* what it points to beside the vector; owned */
+  int blank;            /* nothing was learned of this user: there is nothing to score items with */
 } ModelUser;
 
 /* A run of consecutive users. */
 typedef struct ModelUsers {
-  size_t count;
+  size_t first, count;
   float *vector[HEADS]; /* count × stride of each fitted head, aligned */
   float *offset[HEADS]; /* count; the head's mean + user bias */
   uint8_t *blank;       /* count; nothing was learned of this user: see ModelUser */
-  ItemSum *sum;         /* count, of a sparse model or one of links; else NULL */
+  Profile profile;      /* how queries that are sums weigh items: the model's, unless the caller has another */
+  Queries queries;      /* count, for items_scorer; each is NULL where they were not asked for */
+  void *own;            /* what queries point to beside the vectors; owned */
   Dictionary ids;       /* filled where asked for: ids.count == count */
   History *history;     /* count, where asked for, else NULL */
 } ModelUsers;
@@ -85,6 +80,9 @@ void model_end(Model *model);
 int model_require(const Model *model, const ModelItems *items, Ability ability, const char *caller, Error *error);
 
 int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the next */
+/* What scores the items of a model. */
+Scorer items_scorer(const ModelItems *items);
+
 /* To be called before memory is sized by the number of users: damage where there are not so many rows. Counted once. */
 int model_count_users(Model *model, Error *error);
 int64_t model_user_count(const Model *model); /* how many users there are: 0 … of some models of content */
@@ -119,34 +117,23 @@ int model_user_row(Model *model, uint32_t user, sqlite3_value **id, int64_t *n, 
 /* Only the id's index. */
 int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Error *error);
 
-/* A user who is not stored: from a row as it would be (store_row_floats), or, of a model whose users have none, from a
- * history. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+/* A user who is not stored: from a row as it would be (store_row_floats); and a user's query, of whom the vectors are
+ * there, and the history if the kind asks for it. SQLITE_OK or an error; the user is to be freed in either case. */
 int user_from_row(const ModelShape *shape, const float *row, ModelUser *user);
-int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user);
-
-/* What a history adds up to in a model of content or of links between items. SQLITE_OK or SQLITE_NOMEM; to be freed in
- * either case. */
-int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum);
-void item_sum_free(ItemSum *sum);
+int user_make_query(Model *model, const ModelItems *items, Profile profile, History *history, ModelUser *user,
+                    const Cancel *cancel, Error *error);
 
 /* A user's nearest users, in a model of those: lists->rows is 1. To be freed by neighbor_lists_free in either case. */
 int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error);
 
-/* What the neighbours in the first of the lists did, as a user's sum: to be freed by item_sum_free in either case. The
- * model has begun. */
-int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
-                           Error *error);
-
-/* The query that a sum of items is. */
-static inline PostingsQuery item_sum_query(const ItemSum *sum) {
-  return (PostingsQuery){.index = sum->item, .weight = sum->weight, .count = sum->count, .of_items = 1};
-}
+/* The neighbours of users first … first + count - 1, likewise. */
+int model_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error);
 
 /* Users first … first + count - 1 (`first` a multiple of STORE_CHUNK; cut at the last user). */
 enum {
   USERS_WITH_IDS = 1,
-  USERS_WITH_HISTORIES = 2, /* those of a sparse model or one of links come with histories anyway */
-  USERS_PLAIN = 4           /* … and without sums */
+  USERS_WITH_HISTORIES = 2, /* those whose queries are made of histories come with them anyway */
+  USERS_PLAIN = 4           /* without queries, and none is called blank */
 };
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error);

@@ -43,112 +43,11 @@ int users_bind_chunks(Model *model, int64_t first, int64_t last, sqlite3_stmt **
   return code;
 }
 
-/* Are all factors behind the score zero? Where it has none there was nothing to be learned. */
-static int is_blank(const ModelShape *shape, const float *row) {
-  if (shape->rank[shape->score_head] == 0) return 0;
-  const float *factors = row + store_factors_place(shape, shape->score_head);
-  for (int lane = 0; lane < shape->rank[shape->score_head]; lane++)
-    if (factors[lane] != 0) return 0;
-  return 1;
-}
+/* ---- neighbours -------------------------------------------------------------------------------------------------- */
 
-/* ---- sums of items ----------------------------------------------------------------------------------------------- */
-
-/* Both are in order of item. */
-static void drop_dislikes(const History *history, ItemSum *sum) {
-  size_t kept = 0;
-  for (size_t i = 0, place = 0; i < sum->count; i++) {
-    while (history->item[place] != sum->item[i]) place++;
-    if (!(history->rating[place] > 0)) continue;
-    sum->item[kept] = sum->item[i];
-    sum->weight[kept++] = sum->weight[i];
-  }
-  sum->count = kept;
-}
-
-int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum) {
-  *sum = (ItemSum){0};
-  sum->item = memory_alloc(history->count, sizeof *sum->item);
-  sum->weight = memory_alloc(history->count, sizeof *sum->weight);
-  if (!sum->item || !sum->weight) return SQLITE_NOMEM;
-  sum->count = profile_sum(profile, items->shape.links ? NULL : items->norm, history->count, history->item,
-                           history->rating, history->held_out, sum->item, sum->weight);
-  if (history->rating && shape_is_feedback(&items->shape)) drop_dislikes(history, sum);
-  return SQLITE_OK;
-}
-
-void item_sum_free(ItemSum *sum) {
-  memory_free(sum->item);
-  memory_free(sum->weight);
-  *sum = (ItemSum){0};
-}
-
-/* Σ_v s_uv over the neighbours v who have the item, and do not dislike it. Items ascending; `scratch` has a float for
- * each, all 0 and left so.
- */
-static int neighbor_sum(const Observed *observed, const NeighborLists *lists, size_t row, int feedback, float *scratch,
-                        ItemSum *sum) {
-  size_t first = lists->start[row], end = lists->start[row + 1], items = observed->by_user.columns, count = 0;
-  for (size_t e = first; e < end; e++) {
-    size_t user = lists->neighbor[e];
-    for (size_t i = observed->by_user.start[user]; i < observed->by_user.start[user + 1]; i++)
-      if (!feedback || sparse_value(&observed->by_user, i) > 0)
-        scratch[observed->by_user.index[i]] += lists->similarity[e];
-  }
-  for (size_t item = 0; item < items; item++) count += scratch[item] != 0;
-  *sum = (ItemSum){.item = memory_alloc(count, sizeof *sum->item), .weight = memory_alloc(count, sizeof *sum->weight)};
-  int complete = sum->item && sum->weight;
-  for (size_t item = 0; item < items; item++) {
-    if (scratch[item] == 0) continue;
-    if (complete) {
-      sum->item[sum->count] = (uint32_t)item;
-      sum->weight[sum->count++] = scratch[item];
-    }
-    scratch[item] = 0;
-  }
-  return complete ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-static int read_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error) {
+int model_neighbors(Model *model, size_t first, size_t count, NeighborLists *lists, Error *error) {
   if (!model->trained) return neighbors_read(&model->reader, first, count, (size_t)model->users, lists, error);
   return in_memory_neighbors(model->trained, first, count, lists) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
-}
-
-/* One sum for each list. */
-static int sum_lists(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sums, Error *error) {
-  Observed *observed = NULL;
-  float *scratch = memory_alloc_zero(items->ids.count, sizeof *scratch);
-  int code = scratch ? model_observed(model, items, &observed, error) : error_no_memory(error);
-  for (size_t row = 0; row < lists->rows && code == SQLITE_OK; row++)
-    if (neighbor_sum(observed, lists, row, shape_is_feedback(&items->shape), scratch, &sums[row]) != SQLITE_OK)
-      code = error_no_memory(error);
-  observed_release(observed);
-  memory_free(scratch);
-  return code;
-}
-
-int model_sum_of_neighbors(Model *model, const ModelItems *items, const NeighborLists *lists, ItemSum *sum,
-                           Error *error) {
-  *sum = (ItemSum){0};
-  return sum_lists(model, items, lists, sum, error);
-}
-
-/* The sums of users first … first + count - 1, by what their neighbours did. */
-static int sums_of_neighbors(Model *model, const ModelItems *items, size_t first, size_t count, ItemSum *sums,
-                             Error *error) {
-  NeighborLists lists = {0};
-  int code = read_neighbors(model, first, count, &lists, error);
-  if (code == SQLITE_OK) code = sum_lists(model, items, &lists, sums, error);
-  neighbor_lists_free(&lists);
-  return code;
-}
-
-int user_from_history(const ModelItems *items, Profile profile, const History *history, ModelUser *user) {
-  int code = item_sum_make(items, profile, history, &user->sum);
-  if (code != SQLITE_OK) return code;
-  const PostingsQuery query = item_sum_query(&user->sum);
-  user->blank = user->sum.count == 0;
-  return items->shape.sparse ? postings_expand(&items->postings, &query, &user->spread) : SQLITE_OK;
 }
 
 /* ---- one user ---------------------------------------------------------------------------------------------------- */
@@ -161,8 +60,20 @@ int user_from_row(const ModelShape *shape, const float *row, ModelUser *user) {
     memcpy(user->vector[head], row + store_factors_place(shape, head), (size_t)shape->rank[head] * sizeof(float));
     user->offset[head] = head_offset(shape, head, row);
   }
-  user->blank = !shape_sums(shape) && is_blank(shape, row);
   return SQLITE_OK;
+}
+
+/* As of a run of one. */
+int user_make_query(Model *model, const ModelItems *items, Profile profile, History *history, ModelUser *user,
+                    const Cancel *cancel, Error *error) {
+  uint8_t blank = 0;
+  ModelUsers one = {.first = user->index, .count = 1, .profile = profile, .blank = &blank, .history = history};
+  for (int head = 0; head < HEADS; head++) one.vector[head] = user->vector[head];
+  int code = items->shape.kind->queries(model, items, &one, cancel, error);
+  user->query = one.queries;
+  user->own = one.own;
+  user->blank = blank;
+  return code;
 }
 
 static int user_from_factors(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, Error *error) {
@@ -190,33 +101,26 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
 
 int model_user_at(Model *model, const ModelItems *items, uint32_t index, ModelUser *user, History *history,
                   Error *error) {
-  History own = {0};
-  int by_users = items->shape.links == LINK_USER_NEIGHBORS, sums = shape_sums(&items->shape), code = SQLITE_OK;
-  History *read = history ? history : &own;
+  History own = {0}, *read = history ? history : &own;
+  int code = SQLITE_OK;
   *user = (ModelUser){.index = index};
-  if (history) *history = (History){0};
+  *read = (History){0};
   if (store_row_floats(&items->shape)) code = user_from_factors(model, items, index, user, error);
-  if (code == SQLITE_OK && (history || sums)) code = model_history(model, items, index, read, error);
-  if (code == SQLITE_OK && by_users) {
-    code = sums_of_neighbors(model, items, index, 1, &user->sum, error);
-    user->blank = user->sum.count == 0;
-  } else if (code == SQLITE_OK && sums &&
-             user_from_history(items, (Profile)items->shape.profile, read, user) != SQLITE_OK) {
-    code = error_no_memory(error);
-  }
+  if (code == SQLITE_OK && (history || items->shape.kind->by_history))
+    code = model_history(model, items, index, read, error);
+  if (code == SQLITE_OK) code = user_make_query(model, items, (Profile)items->shape.profile, read, user, NULL, error);
   history_free(&own);
   return code;
 }
 
 void user_free(ModelUser *user) {
   for (int head = 0; head < HEADS; head++) memory_free_aligned(user->vector[head]);
-  item_sum_free(&user->sum);
-  postings_vector_free(&user->spread);
+  memory_free_aligned(user->own);
   *user = (ModelUser){0};
 }
 
 int model_user_neighbors(Model *model, uint32_t user, NeighborLists *lists, Error *error) {
-  return read_neighbors(model, user, 1, lists, error);
+  return model_neighbors(model, user, 1, lists, error);
 }
 
 /* ---- ids --------------------------------------------------------------------------------------------------------- */
@@ -360,7 +264,6 @@ static void set_user(const ModelShape *shape, const float *row, size_t user, Mod
            (size_t)shape->rank[head] * sizeof(float));
     users->offset[head][user] = (float)head_offset(shape, head, row);
   }
-  users->blank[user] = (uint8_t)(!shape_sums(shape) && is_blank(shape, row));
 }
 
 static int read_vectors(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
@@ -437,44 +340,28 @@ static int users_alloc(const ModelShape *shape, size_t count, int what, ModelUse
     complete = complete && users->vector[head] && users->offset[head];
   }
   if (what & USERS_WITH_HISTORIES) users->history = memory_alloc_zero(count, sizeof *users->history);
-  int with_sums = shape_sums(shape) && !(what & USERS_PLAIN);
-  if (with_sums) users->sum = memory_alloc_zero(count, sizeof *users->sum);
-  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) && (users->sum || !with_sums) ? SQLITE_OK
-                                                                                                      : SQLITE_NOMEM;
-}
-
-static int add_up(Model *model, const ModelItems *items, size_t first, ModelUsers *users, Error *error) {
-  int code = SQLITE_OK;
-  if (items->shape.links == LINK_USER_NEIGHBORS)
-    code = sums_of_neighbors(model, items, first, users->count, users->sum, error);
-  else
-    for (size_t user = 0; user < users->count && code == SQLITE_OK; user++)
-      if (item_sum_make(items, (Profile)items->shape.profile, &users->history[user], &users->sum[user]) != SQLITE_OK)
-        code = error_no_memory(error);
-  for (size_t user = 0; user < users->count; user++) users->blank[user] = users->sum[user].count == 0;
-  return code;
+  return complete && (users->history || !(what & USERS_WITH_HISTORIES)) ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 int model_users(Model *model, const ModelItems *items, size_t first, size_t count, int what, ModelUsers *users,
                 Error *error) {
-  *users = (ModelUsers){0};
+  *users = (ModelUsers){.first = first, .profile = (Profile)items->shape.profile};
   if ((int64_t)first >= model->users || count == 0) return SQLITE_OK;
   if (count > (size_t)model->users - first) count = (size_t)model->users - first;
-  if (shape_sums(&items->shape)) what |= USERS_WITH_HISTORIES;
+  if (items->shape.kind->by_history) what |= USERS_WITH_HISTORIES;
   int code = users_alloc(&items->shape, count, what, users) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   if (code == SQLITE_OK && store_row_floats(&items->shape)) code = read_vectors(model, items, first, users, error);
   if (code == SQLITE_OK && model->trained) code = copy_histories(model, first, users, error);
   if (code == SQLITE_OK && what && !model->trained) code = read_user_rows(model, items, first, what, users, error);
-  if (code == SQLITE_OK && users->sum) code = add_up(model, items, first, users, error);
+  if (code == SQLITE_OK && !(what & USERS_PLAIN)) code = items->shape.kind->queries(model, items, users, NULL, error);
   if (code != SQLITE_OK) users_free(users);
   return code;
 }
 
 void users_free(ModelUsers *users) {
   for (size_t user = 0; users->history && user < users->count; user++) history_free(&users->history[user]);
-  for (size_t user = 0; users->sum && user < users->count; user++) item_sum_free(&users->sum[user]);
   memory_free(users->history);
-  memory_free(users->sum);
+  memory_free_aligned(users->own);
   memory_free(users->blank);
   for (int head = 0; head < HEADS; head++) {
     memory_free_aligned(users->vector[head]);

@@ -1,11 +1,11 @@
 /* Scores by links between items: see item_links.h. */
 #include "item_links.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "../base/code.h"
 #include "../base/memory.h"
-#include "../base/parallel.h"
 
 void neighbor_lists_free(NeighborLists *lists) {
   memory_free(lists->start);
@@ -80,41 +80,60 @@ int links_scores_of(const Links *links, const PostingsQuery *query, const uint32
   return CODE_OK;
 }
 
-typedef struct TopKWork {
-  const Links *links;
-  const PostingsQuery *queries;
-  const Excluded *excluded;
-  size_t count, k;
-  Scored *best;
-  size_t *found;
-  float *scores; /* items a worker */
-} TopKWork;
+/* ---- as a scorer ------------------------------------------------------------------------------------------------- */
 
-static int top_k_block(void *context, size_t block, int worker) {
-  const TopKWork *work = context;
-  float *scores = work->scores + (size_t)worker * work->links->items;
-  TopK top;
-  links_scores(work->links, &work->queries[block], scores);
-  top_k_init(&top, work->best + block * work->k, work->k);
-  const uint32_t *next = work->excluded ? work->excluded[block].index : NULL;
-  const uint32_t *end = next ? next + work->excluded[block].count : NULL;
-  for (size_t item = 0; item < work->links->items; item++) {
-    if (next != end && *next == item)
-      next++;
-    else
-      top_k_offer(&top, scores[item], (uint32_t)item);
-  }
-  work->found[block] = top_k_sort(&top);
+static int scores_of_all(const Scorer *scorer, const void *query, float *scores) {
+  links_scores(scorer->items, query, scores);
   return CODE_OK;
 }
 
-int links_top_k(const Links *links, const PostingsQuery *queries, size_t count, const Excluded *excluded, size_t k,
-                Scored *best, size_t *found, int threads, const Cancel *cancel) {
-  if ((size_t)threads > count) threads = (int)count;
-  TopKWork work = {links, queries, excluded, count, k, best, found, NULL};
-  work.scores = memory_alloc(links->items, (size_t)(threads < 1 ? 1 : threads) * sizeof *work.scores);
-  if (!work.scores) return CODE_NOMEM;
-  int code = parallel_for(threads < 1 ? 1 : threads, count, top_k_block, &work, cancel);
-  memory_free(work.scores);
-  return code;
+static int scores_of_some(const Scorer *scorer, const void *query, const uint32_t *item, size_t count, float *scores) {
+  return links_scores_of(scorer->items, query, item, count, scores);
+}
+
+/* Σ_j x_j w_j over a query, in the order of links_score. */
+static float weigh(const float *weights, const PostingsQuery *query) {
+  float score = 0;
+  for (size_t i = 0; i < query->count; i++) score += weight_of(query, i) * weights[query->index[i]];
+  return score;
+}
+
+/* What each item has to say of one, W[…][item], is looked up once. */
+static int scores_for_queries(const Scorer *scorer, uint32_t item, const Queries *queries, float *scores,
+                              const Cancel *cancel) {
+  const PostingsQuery *query = queries->each;
+  float *weights = memory_alloc(scorer->count, sizeof *weights);
+  if (!weights) return CODE_NOMEM;
+  for (uint32_t from = 0; from < scorer->count; from++) weights[from] = links_weight(scorer->items, from, item);
+  for (size_t q = 0; q < queries->count; q++) scores[q] = query[q].count ? weigh(weights, &query[q]) : NAN;
+  memory_free(weights);
+  return cancel_poll(cancel);
+}
+
+static float query_norm(const PostingsQuery *query) {
+  double squares = 0;
+  for (size_t i = 0; i < query->count; i++) squares += (double)weight_of(query, i) * (double)weight_of(query, i);
+  return (float)sqrt(squares);
+}
+
+/* Of histories: no links are asked. */
+static int compare_queries(const Scorer *scorer, const void *one, const Queries *queries, float *similarities,
+                           const Cancel *cancel) {
+  const PostingsQuery *self = one, *query = queries->each;
+  const float norm = query_norm(self);
+  float *weights = memory_alloc_zero(scorer->count, sizeof *weights);
+  if (!weights) return CODE_NOMEM;
+  for (size_t i = 0; i < self->count; i++) weights[self->index[i]] = weight_of(self, i);
+  for (size_t q = 0; q < queries->count; q++)
+    similarities[q] = cosine_of(weigh(weights, &query[q]), norm, query_norm(&query[q]));
+  memory_free(weights);
+  return cancel_poll(cancel);
+}
+
+static const ScorerMethods links_methods = {
+    .scores = scores_of_all, .scores_of = scores_of_some, .scores_for = scores_for_queries, .compare = compare_queries};
+
+Scorer links_scorer(const Links *links) {
+  return (Scorer){
+      .methods = &links_methods, .items = links, .count = links->items, .query_size = sizeof(PostingsQuery)};
 }

@@ -47,8 +47,7 @@ int links_scores_of(const Links *links, const PostingsQuery *query, const uint32
 /* All scores: scores[0 … items - 1]. */
 void links_scores(const Links *links, const PostingsQuery *query, float *scores);
 
-/* For each of `count` queries the k best items that are not excluded, best first: as score_panel_top_k. */
-int links_top_k(const Links *links, const PostingsQuery *queries, size_t count, const Excluded *excluded, size_t k,
-                Scored *best, size_t *found, int threads, const Cancel *cancel);
+/* All this as a Scorer, whose queries are PostingsQuery. The links are borrowed. */
+Scorer links_scorer(const Links *links);
 
 #endif

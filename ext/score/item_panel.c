@@ -365,3 +365,60 @@ int score_panel_top_k(const ScorePanel *panel, const float *query, size_t querie
   if (threads > 1 && queries < tile * (size_t)threads && queries <= QUERY_GROUP) return top_k_by_ranges(&job, threads);
   return top_k_by_groups(&job, threads, tile, group_body);
 }
+
+/* ---- as a scorer ------------------------------------------------------------------------------------------------- */
+
+static int panel_scores(const Scorer *scorer, const void *query, float *scores) {
+  score_panel_scores(scorer->items, query, scores);
+  return CODE_OK;
+}
+
+static int panel_scores_of(const Scorer *scorer, const void *query, const uint32_t *item, size_t count, float *scores) {
+  for (size_t i = 0; i < count; i++) scores[i] = score_panel_score(scorer->items, item[i], query);
+  return CODE_OK;
+}
+
+static int panel_top_k(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k, Scored *best,
+                       size_t *found, int threads, const Cancel *cancel) {
+  return score_panel_top_k(scorer->items, queries->each, queries->count, excluded, k, best, found, threads, cancel);
+}
+
+static float dot(const float *a, const float *b, int stride) {
+  Float16 sums = {0};
+  for (int lane = 0; lane < stride; lane += 16) sums += FLOAT16_LOAD(a + lane) * FLOAT16_LOAD(b + lane);
+  float sum = 0;
+  for (int lane = 0; lane < 16; lane++) sum += sums[lane];
+  return sum;
+}
+
+static int panel_scores_for(const Scorer *scorer, uint32_t item, const Queries *queries, float *scores,
+                            const Cancel *cancel) {
+  const ScorePanel *panel = scorer->items;
+  const float *query = queries->each, bias = panel->bias ? panel->bias[item] : 0;
+  float *vector = memory_alloc_aligned((size_t)panel->stride, sizeof *vector);
+  if (!vector) return CODE_NOMEM;
+  score_panel_get(panel, item, vector);
+  for (size_t q = 0; q < queries->count; q++)
+    scores[q] = dot(vector, query + q * (size_t)panel->stride, panel->stride) + bias;
+  memory_free_aligned(vector);
+  return cancel_poll(cancel);
+}
+
+static int panel_compare(const Scorer *scorer, const void *query, const Queries *queries, float *similarities,
+                         const Cancel *cancel) {
+  const int stride = ((const ScorePanel *)scorer->items)->stride;
+  const float *other = queries->each, norm = sqrtf(dot(query, query, stride));
+  for (size_t q = 0; q < queries->count; q++, other += stride)
+    similarities[q] = cosine_of(dot(query, other, stride), norm, sqrtf(dot(other, other, stride)));
+  return cancel_poll(cancel);
+}
+
+static const ScorerMethods panel_methods = {panel_scores, panel_scores_of, panel_top_k, panel_scores_for,
+                                            panel_compare};
+
+Scorer score_panel_scorer(const ScorePanel *panel) {
+  return (Scorer){.methods = &panel_methods,
+                  .items = panel,
+                  .count = panel->count,
+                  .query_size = (size_t)panel->stride * sizeof(float)};
+}

@@ -12,9 +12,7 @@
 #include <stdint.h>
 
 #include "../base/cancel.h"
-#include "top_k.h"
-
-#define SCORE_BLOCK 16 /* vectors that are packed together */
+#include "scorer.h"
 
 typedef struct ScorePanel {
   size_t count;  /* vectors, below 2^32 */
@@ -40,17 +38,14 @@ float score_panel_score(const ScorePanel *panel, size_t index, const float *quer
  * blocks of 16; what is written behind `count` means nothing. */
 void score_panel_scores(const ScorePanel *panel, const float *query, float *scores);
 
-/* Indexes that may not be returned for one query: ascending. */
-typedef struct Excluded {
-  const uint32_t *index;
-  size_t count;
-} Excluded;
-
 /* For each of `queries` vectors (queries × stride): the k best not excluded, best first, into best[q * k …], and their
  * number into found[q]. `excluded` is NULL or one entry a query. Works on up to `threads` threads, fewer where there
  * is little to do, and polls `cancel`. Any k ≥ 0, also more than there are vectors. CODE_OK, CODE_NOMEM or what
  * cancel says; after an error best and found hold nothing of use. */
 int score_panel_top_k(const ScorePanel *panel, const float *query, size_t queries, const Excluded *excluded, size_t k,
                       Scored *best, size_t *found, int threads, const Cancel *cancel);
+
+/* All this as a Scorer, whose queries are vectors of `stride` floats. The panel is borrowed. */
+Scorer score_panel_scorer(const ScorePanel *panel);
 
 #endif

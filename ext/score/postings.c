@@ -374,3 +374,74 @@ int postings_scores(const Postings *postings, const PostingsVector *vector, floa
   for (size_t i = 0; i < vector->count && work.marked; i++) mark_term(postings, vector->term[i], scores);
   return parallel_for(threads, (items + SCORES_A_BLOCK - 1) / SCORES_A_BLOCK, scores_body, &work, cancel);
 }
+
+/* ---- as a scorer ------------------------------------------------------------------------------------------------- */
+
+static int scores_of_all(const Scorer *scorer, const void *query, float *scores) {
+  PostingsVector spread;
+  int code = postings_expand(scorer->items, query, &spread);
+  if (code == CODE_OK) code = postings_scores(scorer->items, &spread, scores, 1, NULL);
+  postings_vector_free(&spread);
+  return code;
+}
+
+static int scores_of_some(const Scorer *scorer, const void *query, const uint32_t *item, size_t count, float *scores) {
+  PostingsVector spread;
+  int code = postings_expand(scorer->items, query, &spread);
+  for (size_t i = 0; i < count && code == CODE_OK; i++) scores[i] = postings_score(scorer->items, item[i], &spread);
+  postings_vector_free(&spread);
+  return code;
+}
+
+static int best_of_all(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k, Scored *best,
+                       size_t *found, int threads, const Cancel *cancel) {
+  return postings_top_k(scorer->items, queries->each, queries->count, excluded, k, best, found, threads, cancel);
+}
+
+/* Queries are spread out one after the other. */
+static int scores_for_queries(const Scorer *scorer, uint32_t item, const Queries *queries, float *scores,
+                              const Cancel *cancel) {
+  const PostingsQuery *query = queries->each;
+  PostingsVector spread;
+  int code = postings_vector_alloc(scorer->items, 1, &spread);
+  for (size_t q = 0; q < queries->count && code == CODE_OK; q++) {
+    postings_vector_set(scorer->items, &query[q], &spread);
+    scores[q] = spread.count ? postings_score(scorer->items, item, &spread) : NAN;
+    code = cancel_poll(cancel);
+  }
+  postings_vector_free(&spread);
+  return code;
+}
+
+static float spread_cosine(const PostingsVector *a, const PostingsVector *b) {
+  double sum = 0;
+  if (!(a->norm > 0) || !(b->norm > 0)) return 0;
+  for (size_t i = 0; i < a->count; i++) sum += (double)a->weight[a->term[i]] * (double)b->weight[a->term[i]];
+  return (float)(sum / (a->norm * b->norm));
+}
+
+static int compare_queries(const Scorer *scorer, const void *one, const Queries *queries, float *similarities,
+                           const Cancel *cancel) {
+  const PostingsQuery *query = queries->each;
+  PostingsVector self, spread = {0};
+  int code = postings_expand(scorer->items, one, &self);
+  if (code == CODE_OK) code = postings_vector_alloc(scorer->items, 1, &spread);
+  for (size_t q = 0; q < queries->count && code == CODE_OK; q++) {
+    postings_vector_set(scorer->items, &query[q], &spread);
+    similarities[q] = spread_cosine(&spread, &self);
+    code = cancel_poll(cancel);
+  }
+  postings_vector_free(&self);
+  postings_vector_free(&spread);
+  return code;
+}
+
+static const ScorerMethods postings_methods = {scores_of_all, scores_of_some, best_of_all, scores_for_queries,
+                                               compare_queries};
+
+Scorer postings_scorer(const Postings *postings) {
+  return (Scorer){.methods = &postings_methods,
+                  .items = postings,
+                  .count = postings->vectors.rows,
+                  .query_size = sizeof(PostingsQuery)};
+}

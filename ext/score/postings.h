@@ -16,8 +16,7 @@
 
 #include "../base/cancel.h"
 #include "../base/sparse.h"
-#include "item_panel.h"
-#include "top_k.h"
+#include "scorer.h"
 
 #define POSTINGS_BLOCK 65536 /* items a block at most: their numbers within it have 16 bits */
 #define POSTINGS_SPARE 8     /* a term in fewer items than this times the blocks is rare */
@@ -105,5 +104,8 @@ int postings_scores(const Postings *postings, const PostingsVector *vector, floa
  * best and found hold nothing of use. */
 int postings_top_k(const Postings *postings, const PostingsQuery *queries, size_t count, const Excluded *excluded,
                    size_t k, Scored *best, size_t *found, int threads, const Cancel *cancel);
+
+/* All this as a Scorer, whose queries are PostingsQuery. The postings are borrowed. */
+Scorer postings_scorer(const Postings *postings);
 
 #endif

@@ -1,24 +1,83 @@
-/* Whichever kind of items: see scorer.h. */
+/* Scores by whichever method: see scorer.h. */
 #include "scorer.h"
 
 #include "../base/code.h"
 #include "../base/memory.h"
+#include "../base/parallel.h"
 
-int scorer_scores(const Scorer *scorer, const Queries *queries, size_t query, float *scores) {
-  if (scorer->panel) {
-    score_panel_scores(scorer->panel, queries->vector + query * (size_t)scorer->panel->stride, scores);
-    return CODE_OK;
-  }
-  if (scorer->links) {
-    links_scores(scorer->links, &queries->sparse[query], scores);
-    return CODE_OK;
-  }
-  PostingsVector spread;
-  int code = postings_expand(scorer->postings, &queries->sparse[query], &spread);
-  if (code == CODE_OK) code = postings_scores(scorer->postings, &spread, scores, 1, NULL);
-  postings_vector_free(&spread);
+int scorer_scores(const Scorer *scorer, const void *query, float *scores) {
+  return scorer->methods->scores(scorer, query, scores);
+}
+
+int scorer_scores_of(const Scorer *scorer, const void *query, const uint32_t *item, size_t count, float *scores) {
+  if (scorer->methods->scores_of) return scorer->methods->scores_of(scorer, query, item, count, scores);
+  float *all = memory_alloc_aligned(scorer_room(scorer), sizeof *all);
+  int code = all ? scorer->methods->scores(scorer, query, all) : CODE_NOMEM;
+  for (size_t i = 0; i < count && code == CODE_OK; i++) scores[i] = all[item[i]];
+  memory_free_aligned(all);
   return code;
 }
+
+int scorer_scores_for(const Scorer *scorer, uint32_t item, const Queries *queries, float *scores,
+                      const Cancel *cancel) {
+  if (scorer->methods->scores_for) return scorer->methods->scores_for(scorer, item, queries, scores, cancel);
+  int code = CODE_OK;
+  for (size_t query = 0; query < queries->count && code == CODE_OK; query++) {
+    code = scorer_scores_of(scorer, scorer_query(scorer, queries, query), &item, 1, &scores[query]);
+    if (code == CODE_OK) code = cancel_poll(cancel);
+  }
+  return code;
+}
+
+int scorer_compare(const Scorer *scorer, const void *query, const Queries *queries, float *similarities,
+                   const Cancel *cancel) {
+  return scorer->methods->compare(scorer, query, queries, similarities, cancel);
+}
+
+/* ---- the k best by all scores ------------------------------------------------------------------------------------ */
+
+typedef struct TopKWork {
+  const Scorer *scorer;
+  const Queries *queries;
+  const Excluded *excluded;
+  size_t k;
+  Scored *best;
+  size_t *found;
+  float *scores; /* scorer_room a worker */
+} TopKWork;
+
+static int top_k_of_query(void *context, size_t query, int worker) {
+  const TopKWork *work = context;
+  const Scorer *scorer = work->scorer;
+  float *scores = work->scores + (size_t)worker * scorer_room(scorer);
+  const uint32_t *next = work->excluded ? work->excluded[query].index : NULL;
+  const uint32_t *end = next ? next + work->excluded[query].count : NULL;
+  TopK top;
+  int code = scorer->methods->scores(scorer, scorer_query(scorer, work->queries, query), scores);
+  if (code != CODE_OK) return code;
+  top_k_init(&top, work->best + query * work->k, work->k);
+  for (size_t item = 0; item < scorer->count; item++) {
+    if (next != end && *next == item)
+      next++;
+    else
+      top_k_offer(&top, scores[item], (uint32_t)item);
+  }
+  work->found[query] = top_k_sort(&top);
+  return CODE_OK;
+}
+
+static int top_k_by_scores(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k,
+                           Scored *best, size_t *found, int threads, const Cancel *cancel) {
+  if ((size_t)threads > queries->count) threads = (int)queries->count;
+  if (threads < 1) threads = 1;
+  TopKWork work = {scorer, queries, excluded, k, best, found, NULL};
+  work.scores = memory_alloc_aligned((size_t)threads, scorer_room(scorer) * sizeof *work.scores);
+  int code = work.scores ? parallel_for(threads, queries->count, top_k_of_query, &work, cancel) : CODE_NOMEM;
+  memory_free_aligned(work.scores);
+  return code;
+}
+
+/* ---- what is gone ------------------------------------------------------------------------------------------------ */
 
 /* Merges two ascending lists. Returns how many there are. */
 static size_t merge(Excluded a, Excluded b, uint32_t *to) {
@@ -49,21 +108,13 @@ static int exclude_gone(Excluded gone, const Excluded *excluded, size_t count, E
 
 int scorer_top_k(const Scorer *scorer, const Queries *queries, const Excluded *excluded, size_t k, Scored *best,
                  size_t *found, int threads, const Cancel *cancel) {
-  size_t count = queries->count;
-  if (scorer->gone.count) {
-    Scorer rest = *scorer;
-    Excluded *merged = NULL;
-    uint32_t *items = NULL;
-    rest.gone = (Excluded){NULL, 0};
-    int code = exclude_gone(scorer->gone, excluded, count, &merged, &items);
-    if (code == CODE_OK) code = scorer_top_k(&rest, queries, merged, k, best, found, threads, cancel);
-    memory_free(merged);
-    memory_free(items);
-    return code;
-  }
-  if (scorer->panel)
-    return score_panel_top_k(scorer->panel, queries->vector, count, excluded, k, best, found, threads, cancel);
-  if (scorer->links)
-    return links_top_k(scorer->links, queries->sparse, count, excluded, k, best, found, threads, cancel);
-  return postings_top_k(scorer->postings, queries->sparse, count, excluded, k, best, found, threads, cancel);
+  Excluded *merged = NULL;
+  uint32_t *items = NULL;
+  int code = scorer->gone.count ? exclude_gone(scorer->gone, excluded, queries->count, &merged, &items) : CODE_OK;
+  if (code == CODE_OK)
+    code = (scorer->methods->top_k ? scorer->methods->top_k : top_k_by_scores)(
+        scorer, queries, merged ? merged : excluded, k, best, found, threads, cancel);
+  memory_free(merged);
+  memory_free(items);
+  return code;
 }

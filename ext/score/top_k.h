@@ -14,6 +14,12 @@ typedef struct Scored {
   uint32_t index;
 } Scored;
 
+/* Indexes that may not be returned for one query: ascending. */
+typedef struct Excluded {
+  const uint32_t *index;
+  size_t count;
+} Excluded;
+
 /* ---- a bounded heap, fed one by one ------------------------------------------------------------------------------ */
 
 typedef struct TopK {

@@ -4,11 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "../answer/predictor.h"
 #include "../base/memory.h"
 #include "../learn/baseline.h"
 #include "../learn/neighbor_predict.h"
 #include "../learn/neighbors.h"
+#include "../model/kinds/neighborhood.h"
 #include "baseline_train.h"
 #include "link_holdout.h"
 
@@ -228,7 +228,7 @@ static int knn_step(Training *training, FitRow *row, int *done, Error *error) {
   const Cancel *cancel = &training->interrupt.cancel;
   const SparseMatrix *by_user = &training->data.by_user, *by_item = &training->by_item;
   NeighborSearch *search = NULL;
-  NeighborOptions find = predictor_search_options(&trained->shape, training->threads);
+  NeighborOptions find = neighbor_search_options(&trained->shape, training->threads);
   *done = 1;
   row->head = HEAD_RANKING;
   int code = limit_all(training, &find, error);

@@ -22,8 +22,8 @@ int links_test(Training *training, const Links *links, int weighted, double *tes
                                .count = sparse_row_length(by_user, holdout.user[i]),
                                .of_items = 1};
   }
-  const Scorer scorer = {.links = links};
-  const Queries queries = {.count = holdout.count, .sparse = query};
+  const Scorer scorer = links_scorer(links);
+  const Queries queries = {.count = holdout.count, .each = query};
   code = code == SQLITE_OK ? holdout_judge(training, &holdout, &scorer, &queries, test, error) : error_no_memory(error);
   memory_free(query);
   holdout_free(&holdout);

@@ -66,8 +66,8 @@ static int test_ranking(Training *training, const Factors *factors, double *ndcg
   if (code == SQLITE_OK && factors->item_bias) memcpy(panel.bias, factors->item_bias, factors->items * sizeof(float));
   for (size_t i = 0; code == SQLITE_OK && i < holdout.count; i++)
     memcpy(vector + i * stride, factors->user + holdout.user[i] * length, length * sizeof *vector);
-  const Scorer scorer = {.panel = &panel};
-  const Queries queries = {.count = holdout.count, .vector = vector};
+  const Scorer scorer = score_panel_scorer(&panel);
+  const Queries queries = {.count = holdout.count, .each = vector};
   code = code == SQLITE_OK ? holdout_judge(training, &holdout, &scorer, &queries, ndcg, error) : error_no_memory(error);
   score_panel_free(&panel);
   memory_free_aligned(vector);

@@ -9,7 +9,7 @@
 
 #include "../base/memory.h"
 #include "../learn/svd.h"
-#include "../model/model_scorer.h"
+#include "../model/model.h"
 #include "../model/store.h"
 
 enum { MOST_ITERATIONS = 30, USERS_A_BLOCK = 64 * STORE_CHUNK };
@@ -93,11 +93,11 @@ static void take_items(Init *init) {
 /* A user of a sparse model: the sum of their items. Of a dense one: their vector times V. */
 static void project_user(const Init *init, const ModelUsers *users, size_t user, float *to) {
   size_t stride = (size_t)init->stride, width = (size_t)shape_stride(&init->items->shape, HEAD_RANKING);
-  const ItemSum *sum = users->sum ? &users->sum[user] : NULL;
+  const PostingsQuery *sum = init->items->shape.sparse ? (const PostingsQuery *)users->queries.each + user : NULL;
   size_t n = sum ? sum->count : width;
   for (size_t i = 0; i < n; i++) {
     float weight = sum ? sum->weight[i] : users->vector[HEAD_RANKING][user * width + i];
-    const float *from = sum ? init->svd.left + sum->item[i] * stride : init->svd.right + i * stride;
+    const float *from = sum ? init->svd.left + sum->index[i] * stride : init->svd.right + i * stride;
     for (size_t lane = 0; lane < stride; lane++) to[lane] += weight * from[lane];
   }
 }

@@ -2,7 +2,7 @@
 #ifndef RECOMMEND_TRAIN_TEXT_QUERY_H
 #define RECOMMEND_TRAIN_TEXT_QUERY_H
 
-#include "../model/model_scorer.h"
+#include "../model/model.h"
 #include "../model/words.h"
 #include "tfidf_options.h"
 

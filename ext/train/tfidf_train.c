@@ -411,8 +411,8 @@ static int test_sparse(Training *training, double *ndcg, Error *error) {
   if (code == SQLITE_OK)
     code = postings_make(&postings, &trained->vectors, training->threads, &training->interrupt.cancel);
   if (code == SQLITE_OK) {
-    const Scorer scorer = {.postings = &postings};
-    const Queries all = {.count = holdout.count, .sparse = queries};
+    const Scorer scorer = postings_scorer(&postings);
+    const Queries all = {.count = holdout.count, .each = queries};
     code = holdout_judge(training, &holdout, &scorer, &all, ndcg, error);
     trained->vectors = postings.vectors; /* they were only borrowed */
     postings.vectors = (SparseMatrix){0};

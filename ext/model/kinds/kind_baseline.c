@@ -1,5 +1,5 @@
 /* Baselines: scores and predictions are sums of a mean, a user's bias and an item's. */
-#include "../kind.h"
+#include "vector_queries.h"
 
 static const char *baseline_reason(const ModelShape *shape, Ability ability) {
   (void)shape;
@@ -23,4 +23,6 @@ const ModelKind kind_baseline = {
                  ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET),
     .reason = baseline_reason,
     .fits = baseline_fits,
+    .scorer = vectors_scorer,
+    .queries = vector_queries,
 };

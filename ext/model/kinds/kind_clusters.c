@@ -1,5 +1,5 @@
 /* Clusters of users, of items, or of the rows of a table. A member's score of an item is the centroid's. */
-#include "../kind.h"
+#include "vector_queries.h"
 
 /* Rows of a table are kept as users, and there are no items. */
 static unsigned lacks(const ModelShape *shape) {
@@ -33,4 +33,6 @@ const ModelKind kind_clusters = {
     .lacks = lacks,
     .reason = clusters_reason,
     .fits = clusters_fits,
+    .scorer = vectors_scorer,
+    .queries = vector_queries,
 };

@@ -1,6 +1,6 @@
 /* Content as dense vectors (latent topics, averages of word vectors, or given as they are): a user is the sum of the
  * items of a history, and a score the cosine of the two. */
-#include "../kind.h"
+#include "vector_queries.h"
 
 static int content_fits(const ModelShape *shape) {
   return shape->cosine && !shape->sparse && shape->rank[HEAD_RANKING] > 0 && !shape->clusters;
@@ -13,4 +13,6 @@ const ModelKind kind_content = {
                  ABLE(ABILITY_TEXT),
     .without_users = "has no users: name the table of their ratings when it is trained, with the option \"ratings\"",
     .fits = content_fits,
+    .scorer = vectors_scorer,
+    .queries = vector_queries,
 };

@@ -1,5 +1,5 @@
 /* Factorizations: a user and an item have a vector each in one or two heads, and a score is the product of the two. */
-#include "../kind.h"
+#include "vector_queries.h"
 
 /* Algorithms that give no way to solve for one user alone, as bpr and logistic. */
 static unsigned lacks(const ModelShape *shape) {
@@ -32,4 +32,6 @@ const ModelKind kind_factors = {
     .lacks = lacks,
     .reason = factors_reason,
     .fits = factors_fits,
+    .scorer = vectors_scorer,
+    .queries = vector_queries,
 };

@@ -1,9 +1,11 @@
 /* Neighbours of items: each item's nearest items are stored, and users are their histories. */
-#include "../kind.h"
+#include "item_sums.h"
 
 static int item_neighbors_fits(const ModelShape *shape) {
   return shape->links == LINK_ITEM_NEIGHBORS && !shape->cosine && !shape->clusters;
 }
+
+static Scorer item_neighbors_scorer(const ModelItems *items) { return links_scorer(&items->links); }
 
 const ModelKind kind_item_neighbors = {
     .name = "item neighbors",
@@ -11,4 +13,7 @@ const ModelKind kind_item_neighbors = {
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) |
                  ABLE(ABILITY_NEIGHBORS),
     .fits = item_neighbors_fits,
+    .scorer = item_neighbors_scorer,
+    .queries = item_sums_queries,
+    .by_history = 1,
 };

@@ -1,5 +1,5 @@
 /* Weights between items, as EASE learns them: a score is the sum of the weights from the items of a history. */
-#include "../kind.h"
+#include "item_sums.h"
 
 static const char *item_weights_reason(const ModelShape *shape, Ability ability) {
   (void)shape;
@@ -12,10 +12,15 @@ static int item_weights_fits(const ModelShape *shape) {
   return shape->links == LINK_ITEM_WEIGHTS && !shape->cosine && !shape->clusters;
 }
 
+static Scorer item_weights_scorer(const ModelItems *items) { return links_scorer(&items->links); }
+
 const ModelKind kind_item_weights = {
     .name = "item weights",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET),
     .reason = item_weights_reason,
     .fits = item_weights_fits,
+    .scorer = item_weights_scorer,
+    .queries = item_sums_queries,
+    .by_history = 1,
 };

@@ -1,8 +1,10 @@
 /* Content as words: an item is a sparse vector over terms, a user the sum of the items of a history, and a score the
  * cosine of the two. */
-#include "../kind.h"
+#include "item_sums.h"
 
 static int words_fits(const ModelShape *shape) { return shape->cosine && shape->sparse && !shape->clusters; }
+
+static Scorer words_scorer(const ModelItems *items) { return postings_scorer(&items->postings); }
 
 const ModelKind kind_words = {
     .name = "words",
@@ -11,4 +13,7 @@ const ModelKind kind_words = {
                  ABLE(ABILITY_TEXT),
     .without_users = "has no users: name the table of their ratings when it is trained, with the option \"ratings\"",
     .fits = words_fits,
+    .scorer = words_scorer,
+    .queries = item_sums_queries,
+    .by_history = 1,
 };

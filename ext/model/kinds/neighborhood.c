@@ -3,11 +3,33 @@
 
 #include <string.h>
 
-#include "../base/memory.h"
-#include "../base/parallel.h"
-#include "../model/all_histories.h"
-#include "../score/top_k.h"
-#include "predictor.h"
+#include "../../base/memory.h"
+#include "../../base/parallel.h"
+#include "../../learn/neighbor_predict.h"
+#include "../../score/top_k.h"
+#include "../all_histories.h"
+
+_Static_assert((int)SIMILARITIES == NEIGHBOR_SIMILARITIES && (int)WEIGHTINGS == NEIGHBOR_WEIGHTINGS &&
+                   (int)CENTERINGS == NEIGHBOR_CENTERINGS,
+               "a stored model may have any of these, and no other");
+
+NeighborOptions neighbor_search_options(const ModelShape *shape, int threads) {
+  const NeighborShape *neighbors = &shape->neighbors;
+  return (NeighborOptions){
+      .similarity = (Similarity)neighbors->similarity,
+      .weighting = (NeighborWeighting)neighbors->weighting,
+      .bm25_k1 = neighbors->bm25_k1,
+      .bm25_b = neighbors->bm25_b,
+      .rows_are_users = shape->links == LINK_USER_NEIGHBORS,
+      .size = neighbors->size > 0 ? (size_t)neighbors->size : SIZE_MAX,
+      .threshold = neighbors->threshold,
+      .shrinkage = neighbors->shrinkage,
+      .min_support = (size_t)neighbors->min_support,
+      .sample = (size_t)neighbors->sample,
+      .seed = (uint64_t)neighbors->seed,
+      .threads = threads,
+  };
+}
 
 /* Copies the entries of a history that were trained on behind those of the rows before. */
 static void append_history(SparseMatrix *matrix, size_t row, const History *history) {
@@ -70,7 +92,7 @@ static int choose(const NeighborOptions *options, const float *similarity, const
 
 static int search(const ModelShape *shape, const SparseMatrix *rows, size_t user, NeighborLists *lists,
                   const Cancel *cancel, Error *error) {
-  const NeighborOptions options = predictor_search_options(shape, parallel_threads(0));
+  const NeighborOptions options = neighbor_search_options(shape, parallel_threads(0));
   SparseMatrix features = {0};
   NeighborSearch *found = NULL;
   float *similarity = memory_alloc(rows->rows, sizeof *similarity);
@@ -98,16 +120,6 @@ int neighborhood_find(Model *model, const ModelItems *items, uint32_t user, cons
   sparse_free(&rows);
   observed_release(observed);
   return error_from_code(error, code);
-}
-
-int neighborhood_user(Model *model, const ModelItems *items, const History *history, ModelUser *user,
-                      const Cancel *cancel, Error *error) {
-  NeighborLists lists;
-  int code = neighborhood_find(model, items, (uint32_t)model_user_count(model), history, &lists, cancel, error);
-  if (code == SQLITE_OK) code = model_sum_of_neighbors(model, items, &lists, &user->sum, error);
-  user->blank = user->sum.count == 0;
-  neighbor_lists_free(&lists);
-  return code;
 }
 
 /* ---- of many users, without an item ------------------------------------------------------------------------------ */
@@ -143,7 +155,7 @@ int neighborhood_without(Model *model, const ModelItems *items, uint32_t item, N
   int code = model_observed(model, items, &observed, error);
   if (code != SQLITE_OK) return code;
   size_t users = observed->by_user.rows;
-  neighborhood->options = predictor_search_options(&items->shape, parallel_threads(0));
+  neighborhood->options = neighbor_search_options(&items->shape, parallel_threads(0));
   neighborhood->similarity = memory_alloc(users, sizeof *neighborhood->similarity);
   neighborhood->support = memory_alloc(users, sizeof *neighborhood->support);
   if (!neighborhood->similarity || !neighborhood->support) code = SQLITE_NOMEM;

@@ -1,0 +1,25 @@
+/* Users who are sums over the items of their histories, as queries: what models of words, of neighbours and of weights
+ * between items share. */
+#ifndef RECOMMEND_MODEL_KINDS_ITEM_SUMS_H
+#define RECOMMEND_MODEL_KINDS_ITEM_SUMS_H
+
+#include "../model.h"
+
+/* A sum over items. */
+typedef struct ItemSum {
+  size_t count;
+  uint32_t *item; /* owned, ascending; none whose vector is empty */
+  float *weight;  /* owned, none 0 */
+} ItemSum;
+
+/* What a history adds up to. SQLITE_OK or SQLITE_NOMEM; to be freed in either case. */
+int item_sum_make(const ModelItems *items, Profile profile, const History *history, ItemSum *sum);
+void item_sum_free(ItemSum *sum);
+
+/* Makes the sums of users their queries, PostingsQuery, and frees them. SQLITE_OK or SQLITE_NOMEM. */
+int item_sums_pack(ItemSum *sums, ModelUsers *users);
+
+/* ModelKind.queries of models whose users are the sums of their own histories. */
+int item_sums_queries(Model *model, const ModelItems *items, ModelUsers *users, const Cancel *cancel, Error *error);
+
+#endif

@@ -1,0 +1,12 @@
+/* Users who are vectors, as queries for the panel of the score head: what factors, dense content, clusters and, with
+ * biases alone, baselines share. */
+#ifndef RECOMMEND_MODEL_KINDS_VECTOR_QUERIES_H
+#define RECOMMEND_MODEL_KINDS_VECTOR_QUERIES_H
+
+#include "../model.h"
+
+Scorer vectors_scorer(const ModelItems *items); /* ModelKind.scorer */
+int vector_queries(Model *model, const ModelItems *items, ModelUsers *users, const Cancel *cancel,
+                   Error *error); /* ModelKind.queries */
+
+#endif

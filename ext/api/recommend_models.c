@@ -6,8 +6,8 @@
 
 enum { MODEL_ITEMS = 3, MODEL_SOURCE = 7 };
 /* The keys of m_config behind the columns from MODEL_TEXTS_FROM on; the source takes several: see origin.h. */
-static const char *const model_keys[] = {"family",     "algorithm",           "users",  "items", "resolved", "metrics",
-                                         "trained_at", [MODEL_SOURCE] = NULL, "options"};
+static const char *const model_keys[] = {"family",     "algorithm",           "users",   "items", "resolved", "metrics",
+                                         "trained_at", [MODEL_SOURCE] = NULL, "options", "kind",  "answers"};
 enum { MODEL_KEYS = sizeof model_keys / sizeof *model_keys };
 enum { MODEL_NAME, MODEL_SCHEMA, MODEL_TEXTS_FROM, MODEL_COLUMNS = MODEL_TEXTS_FROM + MODEL_KEYS };
 
@@ -126,7 +126,7 @@ static const TableFunction models_function = {
     .name = "recommend_models",
     .schema =
         "CREATE TABLE x(name TEXT, schema TEXT, family TEXT, algorithm TEXT, users INTEGER, items INTEGER, "
-        "options TEXT, metrics TEXT, trained_at TEXT, source TEXT, given TEXT)",
+        "options TEXT, metrics TEXT, trained_at TEXT, source TEXT, given TEXT, kind TEXT, answers TEXT)",
     .usage = "recommend_models",
     .outputs = MODEL_COLUMNS,
     .rows = 5,

@@ -153,6 +153,18 @@ class Options(TestCase):
                             call(self.db, trainer, chosen, {option: int(value) if type == "integer" else value})
                         self.assertRegex(str(caught.exception), f'^{trainer}: .*({option}|number of|regularization lambda)')
 
+    def test_kind_and_answers(self):
+        """A model trained from ratings is of the kind, and can do, what its trainer's row says."""
+        for trainer, algorithm, kind, answers in self.db.execute("SELECT trainer, algorithm, kind, answers FROM recommend_trainers").fetchall():
+            with self.subTest(trainer=trainer, algorithm=algorithm):
+                call(self.db, trainer, algorithm)
+                users, *stored = self.db.execute("SELECT users, kind, answers FROM recommend_models WHERE name = 'm'").fetchone()
+                self.assertEqual(stored[0], kind)
+                if users:  # a model of content without ratings has none, and can do less
+                    self.assertEqual(stored[1], answers)
+                self.assertEqual(set(stored[1].split(", ")) - set(answers.split(", ")), set())
+                self.db.execute("DROP TABLE m")
+
     def test_resolved(self):
         """The options that a model keeps as resolved are those that its trainer reads."""
         for trainer, algorithm in self.db.execute("SELECT trainer, algorithm FROM recommend_trainers").fetchall():

@@ -1,21 +1,21 @@
 /* Forgetting a user or an item: see forgetting.h.
  *
- * A user goes with row and history, and the last one takes the place. An item keeps its place, since histories,
- * neighbours and the rows of the model table are numbered by places: it has no id any more and zeros for its factors,
- * weights and words; nothing finds or recommends it, and the same id coming back is a new item. Its users are folded in
- * again, as if they had never had it:
+ * A user's row and history are deleted, and the last user takes the place. An item keeps its place, since histories,
+ * neighbours and the rows of the model table are numbered by places: the place has no id any more and zeros for
+ * factors, weights and words. Nothing finds or recommends it, and the same id coming back is a new item. The item's
+ * users are folded in again, as if they had never had it:
  *
- *   - factors are solved for, the other items being what they are; bpr and logistic have no way to do that: there the
- *     users' factors stay, as the items' do where a user is forgotten;
- *   - a baseline's user has another bias;
- *   - in models of links the history changes; in one of users' neighbours these are looked for again;
- *   - in models of content a user is the sum of the items that are left. Of sparse vectors the words that no other item
- *     has are forgotten too; dense ones do not tell which words they were made of: those stay in the vocabulary.
+ *   - of factors, the users' rows are solved for, with the other items as they are; bpr and logistic can't do that, so
+ *     the users' factors stay there, as the items' factors do where a user is forgotten;
+ *   - of a baseline, the user's bias is computed again;
+ *   - of neighbours and weights, the history changes; of user neighbours, the user's neighbours are searched again;
+ *   - of content, a user is the sum of the items that are left. Where items are sparse vectors, the words that no other
+ *     item has are forgotten too; dense vectors do not tell which words they were made of, so their vocabulary stays.
  *
  * Clusters can't forget: a centroid is the mean of its members.
  *
- * Who had the item only held out from training keeps the row: it knew nothing of the item. As in rating_change.c, all
- * is worked out first, and one nested statement writes it. */
+ * A user who had the item only as an entry that was held out from training keeps their row, which knew nothing of the
+ * item. As in rating_change.c, everything is computed first, and one nested statement writes it. */
 #include "forgetting.h"
 
 #include <math.h>

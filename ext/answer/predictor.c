@@ -1,9 +1,9 @@
 /* Predicted ratings: see predictor.h.
  *
- * Of models of neighbours:  ŷ = b_ui + Σ s (r − b) / Σ |s|, over the neighbours that have a rating to offer: with users
- * as neighbours those who rated the item, with items those that the user rated. They are the row's own `size`
- * neighbours, as they are stored, or the `size` nearest of all who rated ("neighbors": "raters"). Where there is none
- * the prediction is the base b_ui, and without centring the mean of all ratings. */
+ * With neighbours, ŷ = b_ui + Σ s (r − b) / Σ |s| over those that have a rating: of user neighbours those who rated the
+ * item, of item neighbours those that the user rated. They are the row's own `size` neighbours, as they are stored, or
+ * the `size` nearest of all who rated ("neighbors": "raters"). Where no neighbour has a rating, the prediction is the
+ * base b_ui, and without centring the mean of all ratings. */
 #include "predictor.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* The ratings to be expected of a user, whichever kind of model: a product of vectors, or what neighbours say.
+/* The expected ratings of a user, whatever the kind of model: a product of vectors, or a mean over neighbours.
  *
  *     code = predictor_begin(&predictor, model, items, cancel, error);   the model has begun
  *     code = predictor_user(&predictor, model, user, error);             for each user

@@ -1,16 +1,17 @@
 /* Ratings that come and go: see rating_change.h.
  *
- * A rating changes its user alone: that row is solved again, the items being what they are, which is what a half-step
- * of a training would do. So the items drift from what a training would make of them, and "retrain" puts that right.
- * A new item is solved for once, from the one who brought it; in a model of links it has none until it is trained anew.
- * In a model of users' neighbours those of the user are looked for again, and nobody else's.
+ * A rating changes only the row of its user: that row is solved again with the items as they are, which is what a
+ * half-step of a training would do. So the items drift from what a training would make of them, until the model is
+ * trained again. A new item is solved for once, from the rating that brought it; where items have neighbours or
+ * weights, a new one has none until the model is trained again. In a model of user neighbours the neighbours of this
+ * user are searched again, and those of no other user.
  *
- * A value that can't be used is SQLITE_CONSTRAINT, and so is a pair that is there where the statement's conflict clause
- * says so: found before anything is written, so that SQLite can skip the row (OR IGNORE), keep the rows before it (OR
- * FAIL), or give up the statement or the transaction.
+ * A value that can't be used is SQLITE_CONSTRAINT, and so is a pair that is there already where the statement's
+ * conflict clause says so: found before anything is written, so that SQLite can skip the row (OR IGNORE), keep the
+ * rows before it (OR FAIL), or give up the statement or the transaction.
  *
- * All is worked out first; then one nested statement, INSERT INTO m(m, _payload) SELECT 'fold', ?, writes it, which
- * SQLite rolls back as a whole where it fails: the user's own INSERT … VALUES has no statement journal. */
+ * Everything is computed first; then one nested statement, INSERT INTO m(m, _payload) SELECT 'fold', ?, writes it,
+ * which SQLite rolls back as a whole where it fails: the user's own INSERT … VALUES has no statement journal. */
 #include "rating_change.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* A history's bytes: n × uint32 items, ascending, plus 2^31 where the entry was held out from training; n × float32
- * ratings, none where every rating is 1; of timed histories n × int64 times, NO_TIME where there is none, and n ×
+ * ratings, left out where every rating is 1; of timed histories n × int64 times, NO_TIME where there is none, and n ×
  * uint32 places of the entries, oldest first. */
 #include "history_bytes.h"
 

@@ -1,4 +1,4 @@
-/* A history's bytes in m_user. */
+/* A history as bytes, as m_user keeps it: encoding and decoding. */
 #ifndef RECOMMEND_MODEL_HISTORY_BYTES_H
 #define RECOMMEND_MODEL_HISTORY_BYTES_H
 

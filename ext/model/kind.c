@@ -71,7 +71,7 @@ unsigned kind_abilities(const TrainedModel *model) {
   unsigned abilities = shape->kind->abilities;
   if (shape->prediction_head < 0) abilities &= ~ABLE(ABILITY_PREDICT);
   if (!model->history.start) abilities &= ~(unsigned)OF_HISTORIES;
-  /* Who had what must be known, unless there is nobody. */
+  /* Which users had which items must be known, unless there are no users. */
   if (!model->history.start && model->users.count) abilities &= ~ABLE(ABILITY_FORGET);
   return shape->kind->lacks ? abilities & ~shape->kind->lacks(shape) : abilities;
 }

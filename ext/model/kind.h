@@ -51,7 +51,7 @@ typedef struct ModelKind {
    * nothing special. That of ABILITY_FORGET does not say what to do: there the caller says it. */
   const char *(*reason)(const ModelShape *shape, Ability ability);
 
-  /* The same where a model that could have users has none; NULL: nobody minds. */
+  /* The same where a model that could have users has none; NULL: then nothing is lacking. */
   const char *without_users;
 
   /* Is the shape one of this kind? Looked at before a stored model is used; asserted of one that was trained. */

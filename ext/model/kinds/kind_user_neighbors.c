@@ -1,4 +1,4 @@
-/* Neighbours of users: each user's nearest users are stored, and a score is what these did. */
+/* Neighbours of users: each user's nearest users are stored, and a score is the sum over what these users did. */
 #include "../../base/memory.h"
 #include "../all_histories.h"
 #include "item_sums.h"

@@ -19,8 +19,8 @@ static int explanation_choose(Explanation *explanation, const ModelShape *shape,
                               const double *contribution, int64_t k) {
   explanation->reasons = memory_alloc(history->count, sizeof *explanation->reasons);
   if (!explanation->reasons) return SQLITE_NOMEM;
-  int of_biases = !shape_sums(shape) && !shape->rank[shape->score_head];
-  for (size_t i = 0; i < history->count && !of_biases; i++) {
+  int due_to_entries = shape->kind->contributions != NULL;
+  for (size_t i = 0; i < history->count && due_to_entries; i++) {
     if (history_is_held_out(history, i)) continue;
     explanation->reasons[explanation->count++] =
         (Reason){history->item[i], history_rating(history, i), contribution[i]};

@@ -1,9 +1,6 @@
 /* Folding in: what a model makes of a history that it was not trained on, and what in a history a score is owed to.
- * The items stay as they are; see als_fold.h for the arithmetic. Entries that were held out say nothing.
- *
- * Each kind of model has its way, told apart in fold_in.c alone: least squares for factorizations and biases, sums of
- * item vectors for content, and of what items link to for models of links; the neighbours of a history that no user has
- * are searched for (neighborhood.h). */
+ * The items stay as they are. Entries that were held out say nothing. How it is done is for the kind of model to know:
+ * see ModelKind. */
 #ifndef RECOMMEND_ANSWER_FOLD_IN_H
 #define RECOMMEND_ANSWER_FOLD_IN_H
 

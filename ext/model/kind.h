@@ -38,7 +38,9 @@ int64_t abilities_of_text(const char *text);
 
 struct Model;
 struct ModelItems;
+struct ModelUser;
 struct ModelUsers;
+struct History;
 
 typedef struct ModelKind {
   const char *name;
@@ -65,6 +67,22 @@ typedef struct ModelKind {
   int (*queries)(struct Model *model, const struct ModelItems *items, struct ModelUsers *users, const Cancel *cancel,
                  Error *error);
   int by_history; /* queries are made of histories */
+
+  /* A user as a stored row, store_row_floats and all 0, from a history; NULL: users have no rows. Where `new_item` is
+   * not NULL it is the stored row of one item more, whose index is items->ids.count. SQLITE_OK, SQLITE_NOMEM or what
+   * cancel says. */
+  int (*fold_user)(struct ModelItems *items, Profile profile, const float *new_item, const struct History *history,
+                   float *row, const Cancel *cancel);
+
+  /* The stored row of a new item that one user has rated; `user` NULL: nobody whom the model knows. NULL: an item has
+   * nothing until it is trained. */
+  int (*fold_item)(struct Model *model, const struct ModelItems *items, const struct ModelUser *user, float rating,
+                   float *row, const Cancel *cancel, Error *error);
+
+  /* What each entry of a history adds to the score of an item: history->count numbers, all 0 before. NULL: nothing is
+   * due to an entry. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+  int (*contributions)(struct ModelItems *items, const struct ModelUser *user, const struct History *history,
+                       uint32_t item, double *contribution, const Cancel *cancel);
 } ModelKind;
 
 #define MODEL_KINDS(ROW)   \

@@ -70,3 +70,17 @@ int item_sums_queries(Model *model, const ModelItems *items, ModelUsers *users, 
   memory_free(sums);
   return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
+
+/* Σ_j x_j W[j][item], entry by entry. */
+int link_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
+                       double *contribution, const Cancel *cancel) {
+  (void)user, (void)cancel;
+  ItemSum sum;
+  int code = item_sum_make(items, (Profile)items->shape.profile, history, &sum);
+  for (size_t i = 0, j = 0; code == SQLITE_OK && i < sum.count; i++) {
+    while (history->item[j] != sum.item[i]) j++;
+    contribution[j] = (double)sum.weight[i] * (double)links_weight(&items->links, sum.item[i], item);
+  }
+  item_sum_free(&sum);
+  return code;
+}

@@ -22,4 +22,8 @@ int item_sums_pack(ItemSum *sums, ModelUsers *users);
 /* ModelKind.queries of models whose users are the sums of their own histories. */
 int item_sums_queries(Model *model, const ModelItems *items, ModelUsers *users, const Cancel *cancel, Error *error);
 
+/* ModelKind.contributions of models of links. */
+int link_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
+                       double *contribution, const Cancel *cancel);
+
 #endif

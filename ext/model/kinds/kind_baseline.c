@@ -1,4 +1,5 @@
 /* Baselines: scores and predictions are sums of a mean, a user's bias and an item's. */
+#include "bias_folding.h"
 #include "vector_queries.h"
 
 static const char *baseline_reason(const ModelShape *shape, Ability ability) {
@@ -25,4 +26,5 @@ const ModelKind kind_baseline = {
     .fits = baseline_fits,
     .scorer = vectors_scorer,
     .queries = vector_queries,
+    .fold_user = fold_user_biases,
 };

@@ -1,4 +1,5 @@
 /* Neighbours of items: each item's nearest items are stored, and users are their histories. */
+#include "bias_folding.h"
 #include "item_sums.h"
 
 static int item_neighbors_fits(const ModelShape *shape) {
@@ -16,4 +17,6 @@ const ModelKind kind_item_neighbors = {
     .scorer = item_neighbors_scorer,
     .queries = item_sums_queries,
     .by_history = 1,
+    .fold_user = fold_user_biases,
+    .contributions = link_contributions,
 };

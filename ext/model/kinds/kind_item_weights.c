@@ -23,4 +23,5 @@ const ModelKind kind_item_weights = {
     .scorer = item_weights_scorer,
     .queries = item_sums_queries,
     .by_history = 1,
+    .contributions = link_contributions,
 };

@@ -1,6 +1,7 @@
 /* Neighbours of users: each user's nearest users are stored, and a score is the sum over what these users did. */
 #include "../../base/memory.h"
 #include "../all_histories.h"
+#include "bias_folding.h"
 #include "item_sums.h"
 #include "neighborhood.h"
 
@@ -89,4 +90,5 @@ const ModelKind kind_user_neighbors = {
     .scorer = user_neighbors_scorer,
     .queries = user_neighbors_queries,
     .by_history = 1,
+    .fold_user = fold_user_biases,
 };

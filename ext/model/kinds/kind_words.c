@@ -6,6 +6,35 @@ static int words_fits(const ModelShape *shape) { return shape->cosine && shape->
 
 static Scorer words_scorer(const ModelItems *items) { return postings_scorer(&items->postings); }
 
+/* ⟨item a, item b⟩ */
+static double vectors_product(const SparseMatrix *vectors, uint32_t a, uint32_t b) {
+  size_t i = vectors->start[a], j = vectors->start[b];
+  double sum = 0;
+  while (i < vectors->start[a + 1] && j < vectors->start[b + 1]) {
+    uint32_t s = vectors->index[i], t = vectors->index[j];
+    if (s == t) sum += (double)vectors->value[i] * (double)vectors->value[j];
+    i += s <= t;
+    j += t <= s;
+  }
+  return sum;
+}
+
+/* The user is Σ w_j v_j / ‖Σ w_j v_j‖, so entry j adds w_j ⟨v_j, v_i⟩ / ‖Σ w_j v_j‖. */
+static int contributions_of_words(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
+                                  double *contribution, const Cancel *cancel) {
+  (void)cancel;
+  const PostingsQuery *sum = user->query.each;
+  PostingsVector spread;
+  int code = postings_expand(&items->postings, sum, &spread);
+  for (size_t i = 0, j = 0; code == SQLITE_OK && i < sum->count; i++) {
+    while (history->item[j] != sum->index[i]) j++;
+    contribution[j] = (double)sum->weight[i] * vectors_product(&items->postings.vectors, sum->index[i], item);
+  }
+  for (size_t i = 0; i < history->count && spread.norm > 0; i++) contribution[i] /= spread.norm;
+  postings_vector_free(&spread);
+  return code;
+}
+
 const ModelKind kind_words = {
     .name = "words",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
@@ -16,4 +45,5 @@ const ModelKind kind_words = {
     .scorer = words_scorer,
     .queries = item_sums_queries,
     .by_history = 1,
+    .contributions = contributions_of_words,
 };

@@ -39,45 +39,51 @@ static int make_document_room(Reader *reader) {
   return SQLITE_OK;
 }
 
-/* Enters the row's id. *kept = 0: it has none. */
-static int take_document_id(Reader *reader, sqlite3_stmt *statement, int *kept) {
+/* All that follows are steps by reader->error: see base/error.h. */
+
+/* The item's row; an earlier one of the same id counts no more, or it is an error, or both count. */
+static void enter_row(Reader *reader, const Id *id, uint32_t item) {
+  char text[ID_FORMAT_SIZE];
+  uint32_t earlier = reader->item_row[item];
+  SameId same_id = reader->options->same_id;
+  if (earlier) reader->documents->repeated++;
+  if (earlier && same_id == SAME_ID_ERROR)
+    error_set(reader->error, SQLITE_CONSTRAINT, "%s: row %lld has the id %s, which an earlier row has too",
+              reader->options->caller, reader->documents->rows, id_format(id, text));
+  if (earlier && same_id == SAME_ID_LAST) reader->row_item[earlier - 1] = DICTIONARY_NONE;
+  reader->item_row[item] = (uint32_t)(reader->rows + 1);
+  reader->row_item[reader->rows++] = item;
+}
+
+/* Enters the row's id. 0: it has none, and is left out. */
+static int take_document_id(Reader *reader, sqlite3_stmt *statement) {
   Documents *documents = reader->documents;
   Error *error = reader->error;
   Id id;
   uint32_t item = 0;
+  if (error->code) return 0;
   documents->rows++;
-  *kept = 0;
-  if (make_document_room(reader) != SQLITE_OK) return error_no_memory(error);
-  int there = id_from_column(statement, 0, &id);
-  if (there < 0) return error_no_memory(error);
-  if (there == 0 || (id.kind == ID_TEXT && id.size == 0)) {
-    documents->left_out++;
-    return SQLITE_OK;
-  }
-  int code = dictionary_add(&documents->items, &id, &item);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_OK || reader->rows >= UINT32_MAX - 1)
-    return error_set(error, SQLITE_TOOBIG, "%s: the source has more than 2147483647 items", reader->options->caller);
-  if (reader->item_row[item]) {
-    char text[ID_FORMAT_SIZE];
-    documents->repeated++;
-    if (reader->options->same_id == SAME_ID_ERROR)
-      return error_set(error, SQLITE_CONSTRAINT, "%s: row %lld has the id %s, which an earlier row has too",
-                       reader->options->caller, documents->rows, id_format(&id, text));
-    if (reader->options->same_id == SAME_ID_LAST) reader->row_item[reader->item_row[item] - 1] = DICTIONARY_NONE;
-  }
-  reader->item_row[item] = (uint32_t)(reader->rows + 1);
-  reader->row_item[reader->rows++] = item;
-  *kept = 1;
-  return SQLITE_OK;
+  int there = make_document_room(reader) == SQLITE_OK ? id_from_column(statement, 0, &id) : -1;
+  if (there > 0 && id.kind == ID_TEXT && id.size == 0) there = 0;
+  int code = there > 0 ? dictionary_add(&documents->items, &id, &item) : SQLITE_OK;
+  documents->left_out += there == 0;
+  if (there < 0 || code == SQLITE_NOMEM)
+    error_no_memory(error);
+  else if (code != SQLITE_OK || reader->rows >= UINT32_MAX - 1)
+    error_set(error, SQLITE_TOOBIG, "%s: the source has more than 2147483647 items", reader->options->caller);
+  if (error->code || there == 0) return 0;
+  enter_row(reader, &id, item);
+  return !error->code;
 }
 
-static int refuse_value(Reader *reader, sqlite3_stmt *statement, const char *what) {
+static void refuse_value(Reader *reader, sqlite3_stmt *statement, const char *what) {
   char text[ID_FORMAT_SIZE] = "";
   Id id;
-  if (id_from_column(statement, 0, &id) < 1) return error_no_memory(reader->error);
-  return error_set(reader->error, SQLITE_MISMATCH, "%s: row %lld (id %s) has %s", reader->options->caller,
-                   reader->documents->rows, id_format(&id, text), what);
+  if (id_from_column(statement, 0, &id) < 1)
+    error_no_memory(reader->error);
+  else
+    error_set(reader->error, SQLITE_MISMATCH, "%s: row %lld (id %s) has %s", reader->options->caller,
+              reader->documents->rows, id_format(&id, text), what);
 }
 
 static int add_text(void *context, const char *text, size_t size) {
@@ -86,21 +92,22 @@ static int add_text(void *context, const char *text, size_t size) {
 }
 
 /* The columns from the second on are texts. */
-static int take_texts(Reader *reader, sqlite3_stmt *statement) {
-  int code = SQLITE_OK;
-  for (int column = 1; column < sqlite3_column_count(statement) && code == SQLITE_OK; column++) {
+static void take_texts(Reader *reader, sqlite3_stmt *statement) {
+  Error *error = reader->error;
+  for (int column = 1; column < sqlite3_column_count(statement) && !error->code; column++) {
     int type = sqlite3_column_type(statement, column);
     if (type == SQLITE_NULL) continue;
+    const char *text = type == SQLITE_BLOB ? NULL : (const char *)sqlite3_column_text(statement, column);
     if (type == SQLITE_BLOB)
-      return refuse_value(reader, statement,
-                          "a BLOB where a text should be: name the columns of text with the option \"text\", or that "
-                          "of vectors with \"embedding\"");
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    if (!text) return error_no_memory(reader->error);
-    code = flatten_json(text, (size_t)sqlite3_column_bytes(statement, column), add_text, reader);
-    if (code == SQLITE_NOMEM) error_no_memory(reader->error);
+      refuse_value(reader, statement,
+                   "a BLOB where a text should be: name the columns of text with the option \"text\", or that "
+                   "of vectors with \"embedding\"");
+    else if (!text)
+      error_no_memory(error);
+    else
+      error_from_code(error, flatten_json(text, (size_t)sqlite3_column_bytes(statement, column), add_text, reader));
   }
-  return code == SQLITE_OK ? term_counter_end_row(reader->counter, reader->error) : code;
+  if (!error->code) term_counter_end_row(reader->counter, error);
 }
 
 static int keep_vector(Reader *reader, const float *vector) {
@@ -118,42 +125,40 @@ static int keep_vector(Reader *reader, const float *vector) {
 }
 
 /* The second column is a vector. */
-static int take_vector(Reader *reader, sqlite3_stmt *statement) {
+static void take_vector(Reader *reader, sqlite3_stmt *statement) {
   Documents *documents = reader->documents;
+  Error *error = reader->error;
   float *vector = NULL;
   int dimensions = 0;
   int found = vector_from_value(sqlite3_column_value(statement, 1), &vector, &dimensions);
-  int code = SQLITE_OK;
   reader->empty[reader->rows - 1] = found != 1;
   if (found == 1 && documents->dimensions == 0) documents->dimensions = dimensions;
+  if (found == -2) error_no_memory(error);
   if (found == -1)
-    code = refuse_value(reader, statement,
-                        "a value that is not a vector: a vector is a BLOB of float32 numbers or a JSON array of "
-                        "numbers, all finite, at most 4096");
+    refuse_value(reader, statement,
+                 "a value that is not a vector: a vector is a BLOB of float32 numbers or a JSON array of "
+                 "numbers, all finite, at most 4096");
   if (found == 1 && dimensions != documents->dimensions) {
     char *what = sqlite3_mprintf("a vector of %d numbers, but those before have %d", dimensions, documents->dimensions);
-    code = what ? refuse_value(reader, statement, what) : error_no_memory(reader->error);
+    if (what)
+      refuse_value(reader, statement, what);
+    else
+      error_no_memory(error);
     sqlite3_free(what);
-  } else if (found == 1 && keep_vector(reader, vector) != SQLITE_OK) {
-    code = error_no_memory(reader->error);
+  } else if (found == 1) {
+    error_from_code(error, keep_vector(reader, vector));
   }
-  if (found == -2) code = error_no_memory(reader->error);
   memory_free(vector);
-  return code;
 }
 
-static int read_document_rows(Reader *reader, sqlite3 *db, sqlite3_stmt *statement) {
-  int code = SQLITE_OK, stepped;
-  while (code == SQLITE_OK && (stepped = sqlite3_step(statement)) != SQLITE_DONE) {
-    int kept = 0;
-    if (stepped != SQLITE_ROW) return error_from_database(reader->error, db, stepped, reader->options->caller);
-    code = take_document_id(reader, statement, &kept);
-    if (code == SQLITE_OK && kept)
-      code = reader->counter ? take_texts(reader, statement) : take_vector(reader, statement);
-    if (code == SQLITE_OK && reader->documents->rows % ROWS_A_POLL == 0)
-      code = error_from_code(reader->error, cancel_poll(reader->cancel));
+static void read_document_rows(Reader *reader, sqlite3 *db, sqlite3_stmt *statement) {
+  Error *error = reader->error;
+  int stepped = SQLITE_DONE;
+  while (!error->code && (stepped = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (take_document_id(reader, statement)) (reader->counter ? take_texts : take_vector)(reader, statement);
+    if (reader->documents->rows % ROWS_A_POLL == 0) error_from_code(error, cancel_poll(reader->cancel));
   }
-  return code;
+  if (stepped != SQLITE_ROW && stepped != SQLITE_DONE) error_from_database(error, db, stepped, reader->options->caller);
 }
 
 /* ---- the statement ----------------------------------------------------------------------------------------------- */
@@ -190,87 +195,88 @@ static char *reading_statement(Reader *reader, const SourceColumns *columns) {
   return text;
 }
 
-static int read_documents(Reader *reader, sqlite3 *db, const Source *source) {
+static void read_documents(Reader *reader, sqlite3 *db, const Source *source) {
   Error *error = reader->error;
   SourceColumns columns = {0};
   sqlite3_stmt *statement = NULL;
-  char *sql = NULL;
-  int code = source_columns(db, source, reader->options->caller, &columns, error);
-  if (code == SQLITE_OK) {
-    sql = reading_statement(reader, &columns);
-    code = error->code;
-  }
-  if (code == SQLITE_OK) {
-    code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (code != SQLITE_OK) error_from_database(error, db, code, reader->options->caller);
-  }
-  if (code == SQLITE_OK) code = read_document_rows(reader, db, statement);
+  if (error->code || source_columns(db, source, reader->options->caller, &columns, error) != SQLITE_OK) return;
+  char *sql = reading_statement(reader, &columns);
+  int code = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_OK;
+  if (code != SQLITE_OK) error_from_database(error, db, code, reader->options->caller);
+  read_document_rows(reader, db, statement);
   sqlite3_finalize(statement);
   sqlite3_free(sql);
   source_columns_free(&columns);
-  return code;
 }
 
 /* ---- in order of id ---------------------------------------------------------------------------------------------- */
 
-static int gather_vectors(Reader *reader) {
+static void sort_items(Reader *reader) {
   Documents *documents = reader->documents;
-  size_t items = documents->items.count, dimensions = (size_t)documents->dimensions;
+  Error *error = reader->error;
+  if (error->code) return;
+  uint32_t *new_index = memory_alloc(documents->items.count, sizeof *new_index);
+  error_from_code(error, new_index
+                             ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
+                             : SQLITE_NOMEM);
+  for (size_t row = 0; row < reader->rows && !error->code; row++)
+    if (reader->row_item[row] != DICTIONARY_NONE) reader->row_item[row] = new_index[reader->row_item[row]];
+  memory_free(new_index);
+}
+
+static void gather_terms(Reader *reader) {
+  Documents *documents = reader->documents;
+  if (reader->error->code) return;
+  term_counter_finish(reader->counter, reader->row_item, reader->rows, documents, reader->error);
+  for (size_t item = 0; !reader->error->code && item < documents->items.count; item++)
+    documents->empty += sparse_row_length(&documents->counts, item) == 0;
+}
+
+/* The vectors of an item's rows are added up. */
+static void gather_vectors(Reader *reader) {
+  Documents *documents = reader->documents;
+  Error *error = reader->error;
+  size_t items = documents->items.count, dimensions = (size_t)documents->dimensions, numbers = items * dimensions;
+  if (error->code) return;
   uint8_t *filled = memory_alloc_zero(items, 1);
   documents->vectors = memory_alloc(items, dimensions * sizeof *documents->vectors);
-  int code = filled && documents->vectors ? SQLITE_OK : error_no_memory(reader->error);
-  if (code == SQLITE_OK && items && dimensions)
-    memset(documents->vectors, 0, items * dimensions * sizeof *documents->vectors);
-  for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++) {
+  if (!filled || !documents->vectors) error_no_memory(error);
+  if (!error->code && numbers) memset(documents->vectors, 0, numbers * sizeof *documents->vectors);
+  for (size_t row = 0; row < reader->rows && !error->code; row++) {
     uint32_t item = reader->row_item[row];
     if (item == DICTIONARY_NONE || reader->empty[row]) continue;
     float *to = documents->vectors + (size_t)item * dimensions;
     for (size_t i = 0; i < dimensions; i++) to[i] += reader->vectors[row * dimensions + i];
     filled[item] = 1;
   }
-  for (size_t i = 0; i < items * dimensions && code == SQLITE_OK; i++)
+  for (size_t i = 0; i < numbers && !error->code; i++)
     if (!isfinite(documents->vectors[i]))
-      code = error_set(reader->error, SQLITE_MISMATCH,
-                       "%s: the vectors that share an id add up to numbers beyond float32: scale them, or leave out "
-                       "\"same_id\": \"join\"",
-                       reader->options->caller);
-  for (size_t item = 0; item < items && code == SQLITE_OK; item++) documents->empty += !filled[item];
+      error_set(error, SQLITE_MISMATCH,
+                "%s: the vectors that share an id add up to numbers beyond float32: scale them, or leave out "
+                "\"same_id\": \"join\"",
+                reader->options->caller);
+  for (size_t item = 0; item < items && !error->code; item++) documents->empty += !filled[item];
   memory_free(filled);
-  return code;
-}
-
-static int sort_items(Reader *reader) {
-  Documents *documents = reader->documents;
-  uint32_t *new_index = memory_alloc(documents->items.count, sizeof *new_index);
-  int code = new_index ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
-                       : SQLITE_NOMEM;
-  error_from_code(reader->error, code);
-  for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++)
-    if (reader->row_item[row] != DICTIONARY_NONE) reader->row_item[row] = new_index[reader->row_item[row]];
-  memory_free(new_index);
-  return code;
 }
 
 int documents_read(sqlite3 *db, const Source *source, const DocumentOptions *options, Documents *documents,
                    const Cancel *cancel, Error *error) {
   *documents = (Documents){0};
   Reader reader = {.options = options, .cancel = cancel, .error = error, .documents = documents};
-  int code = options->embedding ? SQLITE_OK : term_counter_create(&reader.counter, db, options, cancel, error);
-  if (code == SQLITE_OK) code = read_documents(&reader, db, source);
-  if (code == SQLITE_OK) code = sort_items(&reader);
-  if (code == SQLITE_OK && reader.counter) {
-    code = term_counter_finish(reader.counter, reader.row_item, reader.rows, documents, error);
-    for (size_t item = 0; code == SQLITE_OK && item < documents->items.count; item++)
-      documents->empty += sparse_row_length(&documents->counts, item) == 0;
-  }
-  if (code == SQLITE_OK && !reader.counter) code = gather_vectors(&reader);
+  if (!options->embedding) term_counter_create(&reader.counter, db, options, cancel, error);
+  read_documents(&reader, db, source);
+  sort_items(&reader);
+  if (options->embedding)
+    gather_vectors(&reader);
+  else
+    gather_terms(&reader);
   term_counter_destroy(reader.counter);
   memory_free(reader.row_item);
   memory_free(reader.item_row);
   memory_free(reader.vectors);
   memory_free(reader.empty);
-  if (code != SQLITE_OK) documents_free(documents);
-  return code;
+  if (error->code) documents_free(documents);
+  return error->code;
 }
 
 void documents_free(Documents *documents) {

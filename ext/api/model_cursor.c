@@ -1,4 +1,5 @@
 /* Planning and reading the model table: which cells a query asks for, and in what order. See model_table.c. */
+#include <assert.h>
 #include <string.h>
 
 #include "../answer/predictor.h"
@@ -48,6 +49,7 @@ static void find_constraints(sqlite3_index_info *info, Plan *plan) {
 
 static void use(sqlite3_index_info *info, Plan *plan, int constraint, char letter, int omit) {
   if (constraint < 0) return;
+  assert(plan->length < (int)sizeof plan->letters - 1); /* which stay a text */
   info->aConstraintUsage[constraint].argvIndex = ++plan->values;
   info->aConstraintUsage[constraint].omit = (unsigned char)omit;
   plan->letters[plan->length++] = letter;
@@ -322,6 +324,7 @@ static void result_time(const History *history, uint32_t item, sqlite3_context *
 
 int model_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   ModelCursor *cursor = (ModelCursor *)base;
+  assert(!cursor->at_end);
   if (sqlite3_vtab_nochange(context)) return SQLITE_OK; /* an UPDATE leaves it as it is: see model_command.c */
   uint32_t item = ranking_item(&cursor->ranking);
   double rating = 0;

@@ -155,33 +155,46 @@ static void module_arguments_free(ModuleArguments *given) {
 
 static const char module_usage[] = "recommender(train=mf, source=ratings, size=32, options='{\"epochs\": 20}')";
 
-static int read_module_arguments(int count, const char *const *arguments, ModuleArguments *given, Error *error) {
+/* What is between the parentheses; a step, as the next three: see base/error.h. */
+static void read_module_arguments(int count, const char *const *arguments, ModuleArguments *given, Error *error) {
   const struct {
     const char *key;
     char **value;
   } known[] = {
       {"train", &given->train}, {"source", &given->source}, {"size", &given->size}, {"options", &given->options}};
-  for (int i = 3; i < count; i++) {
+  for (int i = 3; i < count && !error->code; i++) {
     int taken = 0;
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+    for (size_t k = 0; k < sizeof known / sizeof *known && !error->code; k++) {
       char *value = NULL;
-      if (module_argument(arguments[i], known[k].key, &value) != SQLITE_OK) return error_no_memory(error);
+      error_from_code(error, module_argument(arguments[i], known[k].key, &value));
       if (!value) continue;
       sqlite3_free(*known[k].value);
       *known[k].value = value;
       taken = 1;
     }
     if (!taken)
-      return error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i],
-                       module_usage);
+      error_set(error, SQLITE_ERROR, "recommender: argument \"%s\" is unknown: write %s", arguments[i], module_usage);
   }
   if (!given->train || !given->source)
-    return error_set(error, SQLITE_ERROR, "recommender: \"train\" and \"source\" are needed: write %s", module_usage);
-  return SQLITE_OK;
+    error_set(error, SQLITE_ERROR, "recommender: \"train\" and \"source\" are needed: write %s", module_usage);
+}
+
+static const Trainer *find_trainer(const ModuleArguments *given, Error *error) {
+  const Trainer *trainer = error->code ? NULL : trainer_named(given->train);
+  if (trainer || error->code) return trainer;
+  char *names = trainer_names(0);
+  if (names)
+    error_set(error, SQLITE_ERROR,
+              "recommender: there is no trainer \"%s\" for train=…: there are %s, without \"_train\"", given->train,
+              names);
+  else
+    error_no_memory(error);
+  sqlite3_free(names);
+  return NULL;
 }
 
 /* As SQLite reads numbers, whatever the locale's decimal point is. */
-static int parse_size(sqlite3 *db, const char *text, double *size, Error *error) {
+static double parse_size(sqlite3 *db, const char *text, Error *error) {
   sqlite3_stmt *statement = NULL;
   sqlite3_value *value = NULL;
   int code = sqlite3_prepare_v2(db, "SELECT ?1", -1, &statement, NULL);
@@ -191,32 +204,22 @@ static int parse_size(sqlite3 *db, const char *text, double *size, Error *error)
     code = value ? SQLITE_OK : SQLITE_NOMEM;
   }
   int type = value ? sqlite3_value_numeric_type(value) : SQLITE_NULL;
-  if (value) *size = sqlite3_value_double(value);
+  double size = value ? sqlite3_value_double(value) : 0;
   if (code != SQLITE_OK)
     error_from_database(error, db, code, "recommender");
   else if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
-    code = error_set(error, SQLITE_ERROR, "recommender: size must be a number, not \"%s\"", text);
+    error_set(error, SQLITE_ERROR, "recommender: size must be a number, not \"%s\"", text);
   sqlite3_value_free(value);
   sqlite3_finalize(statement);
-  return code;
+  return size;
 }
 
 /* The size that the trainer's training function takes as its second argument, if it takes one; NaN: left out. */
-static int take_size(sqlite3 *db, const Trainer *trainer, const ModuleArguments *given, double *size, Error *error) {
-  if (!trainer) {
-    char *names = trainer_names(0);
-    int code = names
-                   ? error_set(error, SQLITE_ERROR,
-                               "recommender: there is no trainer \"%s\" for train=…: there are %s, without \"_train\"",
-                               given->train, names)
-                   : error_no_memory(error);
-    sqlite3_free(names);
-    return code;
-  }
-  if (!trainer->size && given->size)
-    return error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", trainer->name);
-  *size = NAN;
-  return given->size ? parse_size(db, given->size, size, error) : SQLITE_OK;
+static double given_size(sqlite3 *db, const Trainer *trainer, const ModuleArguments *given, Error *error) {
+  if (error->code || !given->size) return NAN;
+  if (trainer->size) return parse_size(db, given->size, error);
+  error_set(error, SQLITE_ERROR, "recommender: leave the size out: \"%s\" has none", trainer->name);
+  return NAN;
 }
 
 static int create_shadows(ModelTable *table, const TrainedModel *trained, Error *error) {
@@ -231,24 +234,22 @@ static int create_shadows(ModelTable *table, const TrainedModel *trained, Error 
 }
 
 /* A user's own CREATE VIRTUAL TABLE: train now. */
-static int create_by_training(ModelTable *table, int count, const char *const *arguments, Error *error) {
+static void create_by_training(ModelTable *table, int count, const char *const *arguments, Error *error) {
   ModuleArguments given = {0};
   ModelName name = table_name(table);
   Training *training = NULL;
-  TrainRequest request = {.model = &name};
-  int code = read_module_arguments(count, arguments, &given, error);
-  request.trainer = code == SQLITE_OK ? trainer_named(given.train) : NULL;
-  if (code == SQLITE_OK) code = take_size(table->connection->db, request.trainer, &given, &request.size, error);
-  if (code == SQLITE_OK) {
-    request.source = given.source;
-    request.options = given.options;
-    code = training_begin(table->connection, &request, &training, error);
-  }
-  if (code == SQLITE_OK) code = training_run(training, error);
-  if (code == SQLITE_OK) code = create_shadows(table, &training->trained, error);
+  read_module_arguments(count, arguments, &given, error);
+  const Trainer *trainer = find_trainer(&given, error);
+  const TrainRequest request = {.model = &name,
+                                .trainer = trainer,
+                                .source = given.source,
+                                .size = given_size(table->connection->db, trainer, &given, error),
+                                .options = given.options};
+  if (!error->code && training_begin(table->connection, &request, &training, error) == SQLITE_OK &&
+      training_run(training, error) == SQLITE_OK)
+    create_shadows(table, &training->trained, error);
   training_end(training);
   module_arguments_free(&given);
-  return code;
 }
 
 static int table_create(sqlite3 *db, void *context, int count, const char *const *arguments, sqlite3_vtab **vtab,
@@ -260,10 +261,10 @@ static int table_create(sqlite3 *db, void *context, int count, const char *const
   Error error = {0};
   int code = table_new(connection, arguments, &table, &error);
   if (code == SQLITE_OK) code = model_check_name(db, table->name, &error);
-  if (code == SQLITE_OK)
-    code = storing ? create_shadows(table, storing, &error) : create_by_training(table, count, arguments, &error);
-  if (code == SQLITE_OK) connection_forget(connection, table_name(table));
-  return finish_connect(table, code, &error, vtab, message);
+  if (code == SQLITE_OK && storing) create_shadows(table, storing, &error);
+  if (code == SQLITE_OK && !storing) create_by_training(table, count, arguments, &error);
+  if (error.code == SQLITE_OK) connection_forget(connection, table_name(table));
+  return finish_connect(table, error.code, &error, vtab, message);
 }
 
 static int table_disconnect(sqlite3_vtab *vtab) {

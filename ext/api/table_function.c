@@ -1,6 +1,7 @@
 /* Table-valued functions: see table_function.h. */
 #include "table_function.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "../base/bytes.h"
@@ -76,6 +77,7 @@ typedef struct Plan {
 } Plan;
 
 static void use(sqlite3_index_info *info, Plan *plan, int constraint, char letter, int omit) {
+  assert(plan->values < MOST_ARGUMENTS + 2 && !info->aConstraintUsage[constraint].argvIndex);
   info->aConstraintUsage[constraint].argvIndex = plan->values + 1;
   info->aConstraintUsage[constraint].omit = (unsigned char)omit;
   plan->letters[plan->values++] = letter;
@@ -243,6 +245,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   if (!call->state && !(call->state = memory_alloc_zero(1, call->function->state_size))) return SQLITE_NOMEM;
   int code = take_arguments(cursor, letters, values);
   if (code == SQLITE_OK) code = call->function->start(call, &error);
+  assert(code == error.code || error.code == SQLITE_OK); /* an error that was recorded is not lost */
   if (code != SQLITE_OK) {
     error_from_code(&error, code);
     code = vtab_report(base->pVtab, &error);
@@ -253,18 +256,6 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *letter
   return SQLITE_OK;
 }
 
-static int cursor_next(sqlite3_vtab_cursor *base) {
-  Cursor *cursor = (Cursor *)base;
-  Error error = {0};
-  cursor->call.row++;
-  const TableFunction *function = cursor->call.function;
-  int code = function->next ? function->next(&cursor->call, &error) : SQLITE_OK;
-  if (code == SQLITE_OK) return code;
-  cursor->started = 0;
-  error_from_code(&error, code);
-  return vtab_report(base->pVtab, &error);
-}
-
 static int cursor_eof(sqlite3_vtab_cursor *base) {
   Cursor *cursor = (Cursor *)base;
   const TableCall *call = &cursor->call;
@@ -272,9 +263,24 @@ static int cursor_eof(sqlite3_vtab_cursor *base) {
   return call->function->at_end ? call->function->at_end(call) : call->row >= call->rows;
 }
 
+static int cursor_next(sqlite3_vtab_cursor *base) {
+  Cursor *cursor = (Cursor *)base;
+  Error error = {0};
+  assert(!cursor_eof(base));
+  cursor->call.row++;
+  const TableFunction *function = cursor->call.function;
+  int code = function->next ? function->next(&cursor->call, &error) : SQLITE_OK;
+  assert(code == error.code || error.code == SQLITE_OK);
+  if (code == SQLITE_OK) return code;
+  cursor->started = 0;
+  error_from_code(&error, code);
+  return vtab_report(base->pVtab, &error);
+}
+
 static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   Cursor *cursor = (Cursor *)base;
   const TableCall *call = &cursor->call;
+  assert(!cursor_eof(base) && column < call->function->outputs + call->function->arguments);
   if (column < call->function->outputs)
     call->function->column(call, context, column);
   else if (call->argument[column - call->function->outputs])
@@ -346,6 +352,8 @@ static void refuse_scalar(sqlite3_context *context, int count, sqlite3_value **v
 }
 
 static int register_function(Connection *connection, const TableFunction *function, TableFunction *made) {
+  assert(function->arguments <= MOST_ARGUMENTS && function->required <= function->arguments);
+  assert(function->limit_argument < function->arguments || !function->arguments);
   Registration *registration = memory_alloc(1, sizeof *registration);
   if (!registration) memory_free(made);
   if (!registration) return SQLITE_NOMEM;

@@ -13,11 +13,11 @@ for purpose in "$@"; do
     Darwin:build)    packages="$packages sqlite openblas cjson" ;;
     Darwin:test)     packages="$packages cmocka python numpy scipy pytest" ;;
     Darwin:coverage) packages="$packages gcovr" ;;
-    Darwin:lint)     packages="$packages llvm clang-format cppcheck" ;;
+    Darwin:lint)     packages="$packages llvm clang-format cppcheck python" ;;
     Linux:build)     packages="$packages gcc libc6-dev make sqlite3 libsqlite3-dev libopenblas-serial-dev libcjson-dev" ;;
     Linux:test)      packages="$packages libcmocka-dev python3 python3-pytest python3-numpy python3-scipy python3-sklearn" ;;
     Linux:coverage)  packages="$packages gcovr" ;;
-    Linux:lint)      packages="$packages clang-format clang-tidy cppcheck" ;;
+    Linux:lint)      packages="$packages clang-format clang-tidy cppcheck python3-venv" ;;
     Linux:clang)     packages="$packages clang llvm libclang-rt-dev" ;;
     Linux:peers)     packages="$packages python3-venv python3-dev g++" ;;
   esac

@@ -7,7 +7,6 @@ are measured on a sample of the documents, against all, and scaled up: all of th
 import json
 import sqlite3
 import statistics
-import time
 
 DOCUMENTS, VOCABULARY, SAMPLE, BLOCK = 100_000, 100_000, 2_000, 500
 

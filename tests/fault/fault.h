@@ -17,16 +17,7 @@
 #include "check.h"
 #include "recommend.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FAULT_SLOW 14 /* a sanitizer's program runs that much slower */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FAULT_SLOW 14
-#endif
-#endif
-#ifndef FAULT_SLOW
-#define FAULT_SLOW 1
-#endif
+#define FAULT_SLOW (SANITIZED ? 14 : 1)
 
 /* ---- how many ---------------------------------------------------------------------------------------------------- */
 

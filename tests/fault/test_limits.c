@@ -15,7 +15,7 @@ static const struct {
     {SQLITE_LIMIT_VDBE_OP, {5, 20, 50}},           {SQLITE_LIMIT_FUNCTION_ARG, {1, 2}},
     {SQLITE_LIMIT_VARIABLE_NUMBER, {1, 2}},        {SQLITE_LIMIT_LENGTH, {30, 100, 250}},
 };
-enum { LIMITS = sizeof limits / sizeof *limits, EVERY = FAULT_SLOW > 1 ? 5 : 1 };
+enum { LIMITS = sizeof limits / sizeof *limits };
 
 /* It answers with a row of what each model said, a refusal too. */
 static int answers_all_the_same(const char *sql) { return strstr(sql, "recommend_forget") != NULL; }

@@ -7,7 +7,7 @@ import unittest
 
 import numpy as np
 
-from support import TestCase, add_ratings, connect, data_file, made_up_ratings, rated, train
+from support import TestCase, add_ratings, connect, data_file, made_up_ratings, rated
 
 ROWS = made_up_ratings()
 LISTS = ("precision", "recall", "map", "ndcg", "mrr", "hit_rate")

@@ -4,7 +4,7 @@ import json
 import unittest
 
 import numpy as np
-from support import Side, TestCase, connect, documents, made_up_ratings, rated, shadow_bytes, train, train_text
+from support import Side, TestCase, documents, made_up_ratings, rated, shadow_bytes, train, train_text
 from test_fold import Model
 
 

@@ -5,7 +5,7 @@ import unittest
 
 import numpy as np
 
-from support import Numpy, TestCase, add_ratings, connect, liked, made_up_ratings, rated, train
+from support import Numpy, TestCase, add_ratings, liked, made_up_ratings, rated, train
 
 try:
     from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score

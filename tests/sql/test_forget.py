@@ -1,16 +1,13 @@
 """Forgetting an item, INSERT INTO m(m, item) VALUES('forget', 7), beside NumPy and models trained without it; and
 recommend_forget(), which asks all models. Forgetting a user: see test_fold.py; what is left in the file: test_writing.py."""
 import json
-import math
 import os
 import pathlib
 import random
-import sqlite3
 import struct
 import unittest
 
 import numpy as np
-import support
 from support import TestCase, add_ratings, connect, made_up_ratings, shadow_bytes, train
 from test_fold import Model, config
 
@@ -415,7 +412,6 @@ class Afterwards(Forgetting):
                         cells[user, item] = 3.0
                     if step % 10 == 9:
                         self.check(one)
-                        implicit = kind == "ease"
                         self.assertEqual(dict((row[:2], row[2]) for row in one.execute("SELECT user, item, rating FROM m WHERE seen = 1")), cells)
                 self.assertEqual(shadow_bytes(one, "m"), shadow_bytes(two, "m"))
 

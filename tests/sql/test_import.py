@@ -20,7 +20,7 @@ FILES = {"amazon_metadata": ("meta.jsonl",), "amazon_ratings": ("ratings.csv",),
          "movielens": ("movies.csv", "ratings.csv"), "movielens_100k": ("u.item", "u.user", "u.data"),
          "movielens_dat": ("movies.dat", "users.dat", "ratings.dat"), "movielens_tags": ("tags.csv", "links.csv"),
          "rating_matrix": ("matrix.csv",)}
-AWKWARD = ('"quoted"', 'a " alone', "it's", "a,b", "tab\there", "back\\slash \\n \\u001f", "line\nend", "CR\r\nLF", 
+AWKWARD = ('"quoted"', 'a " alone', "it's", "a,b", "tab\there", "back\\slash \\n \\u001f", "line\nend", "CR\r\nLF",
            "Café 中文 😀", "a::b", "|", "$[0]", " spaces ", "null", "-1", "<br />", "%s", "\u2028",
            "'); DROP TABLE products; --")
 

@@ -4,7 +4,7 @@ import unittest
 from collections import Counter
 
 import numpy as np
-from support import Numpy, TestCase, add_ratings, connect, made_up_ratings, rated, shadow_bytes, train
+from support import Numpy, TestCase, connect, made_up_ratings, rated, shadow_bytes, train
 
 try:
     from sklearn.cluster import KMeans

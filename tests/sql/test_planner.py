@@ -4,7 +4,7 @@ import random
 import sqlite3
 import unittest
 
-from support import Numpy, TestCase, add_ratings, connect, made_up_ratings, rated, train, trained
+from support import TestCase, add_ratings, connect, made_up_ratings, train, trained
 
 ROWS = made_up_ratings()
 USERS = sorted({row[0] for row in ROWS})
@@ -337,7 +337,7 @@ class Fuzz(Planned):
         users, items = (", ".join(map(str, dice.sample(ids, dice.randint(1, 4)))) for ids in (USERS, ITEMS))
         return dice.choice((
             f"user = {user}", f"user = {user}", f"user = {user}", f"user = '{user}'", f"user IN ({users})", f"user > {user}", f"user BETWEEN {user} AND {user} + 40",
-            f"item = {item}", f"item IN ({items})", f"item IN (SELECT id FROM movies WHERE genre = 'Drama')", f"item < {item}", f"item IS {item}", f"item NOT IN ({items})",
+            f"item = {item}", f"item IN ({items})", "item IN (SELECT id FROM movies WHERE genre = 'Drama')", f"item < {item}", f"item IS {item}", f"item NOT IN ({items})",
             f"seen = {seen}", f"seen = {seen}", "rating IS NULL", "rating IS NOT NULL", f"rating >= {dice.randint(1, 5)}", "NOT seen",
             f"score > {dice.uniform(1, 4):.3f}", f"prediction < {dice.uniform(2, 5):.3f}", f"score BETWEEN {dice.uniform(1, 2):.3f} AND {dice.uniform(2, 4):.3f}",
             f"(user = {user} OR item = {item})", f"(seen = 0 OR score > {dice.uniform(1, 4):.3f})", f"user = {user} + 0", "item = item", "user = NULL"))

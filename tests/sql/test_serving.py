@@ -1,6 +1,5 @@
 """What a trained model answers, against the same thing computed by numpy from its factors."""
 import json
-import sqlite3
 import unittest
 
 import numpy as np

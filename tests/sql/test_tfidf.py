@@ -11,7 +11,7 @@ import unittest
 
 import numpy as np
 
-from support import TestCase, add_ratings, connect, data_file, documents, train_text
+from support import TestCase, connect, data_file, documents, train_text
 
 try:
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer

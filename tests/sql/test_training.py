@@ -1,7 +1,6 @@
 """mf_train as users call it: what it reads, what it refuses and how it says so, and that what it fits is the minimum."""
 import json
 import math
-import sqlite3
 import unittest
 
 import numpy as np

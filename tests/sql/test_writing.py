@@ -8,7 +8,6 @@ import sqlite3
 import struct
 import unittest
 
-import support
 from support import add_ratings, connect, made_up_ratings, train, trained
 from support import TestCase
 
@@ -257,7 +256,6 @@ class SecureDelete(TestCase):
             self.assertEqual(db.execute(f'PRAGMA "{schema}".secure_delete').fetchone(), (value,), schema)
 
     def test_afterwards(self):
-        folder = self.folder()
         for values in ({"main": 0, "the \" other": 2}, {"main": 1, "the \" other": 0}, {"main": 2, "the \" other": 1}):
             db = self.closing(connect())
             db.execute("ATTACH ':memory:' AS \"the \"\" other\"")

@@ -70,7 +70,7 @@ static inline int tidy(const Data *data, const Factors *f) {
 /* ---- what each test says of its method --------------------------------------------------------------------------- */
 
 typedef struct Method {
-  int (*create)(Factorizer *fit, const Data *data, int threads, int rank, Error *error);
+  int (*create)(Factorizer *fit, const Data *data, int threads, int rank, const Cancel *cancel, Error *error);
   DescentPenalty penalty; /* of those it creates */
   long least_polls;       /* in an epoch on 700 × 300 */
   int empty_are_zero;     /* rows without ratings have no factors */
@@ -81,7 +81,7 @@ static inline int fit_with(const Method *method, const Data *data, int threads, 
                            const Cancel *cancel, FactorizerReport *report, Factors *factors) {
   Factorizer fit = {0};
   Error error = {0};
-  int done = 0, code = method->create(&fit, data, threads, rank, &error);
+  int done = 0, code = method->create(&fit, data, threads, rank, cancel, &error);
   for (int epoch = 0; epoch < epochs && code == SQLITE_OK && !done; epoch++)
     code = fit.method->epoch(fit.state, report, &done, cancel, &error);
   if (code == SQLITE_OK && fit.method->finish) code = fit.method->finish(fit.state, report, cancel, &error);
@@ -193,7 +193,7 @@ static inline void check_levels(const void *object) {
   const char *levels[] = {"generic", "avx2", "avx512"};
   Factors first = {0}, factors;
   FactorizerReport report;
-  for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
+  for (size_t level = 0; level < sizeof levels / sizeof *levels; level += 1 + SANITIZED) {
     setenv("RECOMMEND_SIMD", levels[level], 1);
     CHECK(fit_with(method, &data, 1, 20, 3, NULL, &report, &factors) == SQLITE_OK);
     if (level == 0) first = factors;
@@ -208,7 +208,7 @@ static inline void check_levels(const void *object) {
   Factorizer fit;
   Error error = {0};
   int done;
-  CHECK(method->create(&fit, &data, 2, 20, &error) == SQLITE_OK);
+  CHECK(method->create(&fit, &data, 2, 20, NULL, &error) == SQLITE_OK);
   for (int epoch = 0; epoch < 3; epoch++) {
     fit.method->factors(fit.state);
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
@@ -261,6 +261,27 @@ static inline void check_cancel(const void *object) {
   free_data(&data);
 }
 
+/* Whoever has many factors drawn is asked, about every 65,536 numbers, whether to stop. */
+static inline void check_drawing(const void *object) {
+  const Method *method = object;
+  Data data = make_data(700, 300, .01, 1);
+  long polls = 0, before = outstanding;
+  int code = SQLITE_INTERRUPT;
+  for (; code == SQLITE_INTERRUPT && polls < 1000; polls++) {
+    Factorizer fit = {0};
+    Error error = {0};
+    long left = polls;
+    Cancel cancel = {count_down, &left};
+    code = method->create(&fit, &data, 1, 640, &cancel, &error);
+    CHECK(code == SQLITE_OK || code == SQLITE_INTERRUPT);
+    if (fit.method) fit.method->destroy(fit.state);
+    error_clear(&error);
+    CHECK(outstanding == before);
+  }
+  CHECK(code == SQLITE_OK && polls > 640 * 1000 / 65536);
+  free_data(&data);
+}
+
 static inline void check_not_finite(const void *object) {
   const Method *method = object;
   Data data = make_data(30, 20, .5, 1);
@@ -276,9 +297,9 @@ static inline void check_not_finite(const void *object) {
 static inline void test_nothing_is_lost(void) { assert_int_equal(outstanding, 0); }
 
 /* Rows of a table of tests: all promises of a method whose loss is that of learn/descent.h. */
-#define PROMISES(method)                                                                               \
-  TEST_OF(check_reports, method), TEST_OF(check_shapes, method), TEST_OF(check_levels, method),        \
-      TEST_OF(check_memory, method), TEST_OF(check_cancel, method), TEST_OF(check_not_finite, method), \
-      TEST_OF(check_threads, method)
+#define PROMISES(method)                                                                            \
+  TEST_OF(check_reports, method), TEST_OF(check_shapes, method), TEST_OF(check_levels, method),     \
+      TEST_OF(check_memory, method), TEST_OF(check_cancel, method), TEST_OF(check_drawing, method), \
+      TEST_OF(check_not_finite, method), TEST_OF(check_threads, method)
 
 #endif

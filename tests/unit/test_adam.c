@@ -11,15 +11,15 @@ static AdamOptions options_of(int rank, int threads, int batch_size) {
       .batch_size = batch_size};
 }
 
-static int create(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *fit, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   AdamOptions options = options_of(rank, threads, 40);
   options.start.biases = rank % 2;
-  return adam_create(fit, &data->by_user, &options, NULL, error);
+  return adam_create(fit, &data->by_user, &options, cancel, error);
 }
 
-static int create_large(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
+static int create_large(Factorizer *fit, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   AdamOptions options = options_of(rank, threads, 10000); /* large enough for threads */
-  return adam_create(fit, &data->by_user, &options, NULL, error);
+  return adam_create(fit, &data->by_user, &options, cancel, error);
 }
 
 /* ---- dense Adam, in double precision ----------------------------------------------------------------------------- */

@@ -12,11 +12,11 @@ static SampledOptions options = {
     .negatives = 2,
 };
 
-static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   SampledOptions now = options;
   now.start.threads = threads;
   now.start.rank = rank;
-  return bpr_create(factorizer, &data->by_user, &now, NULL, error);
+  return bpr_create(factorizer, &data->by_user, &now, cancel, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5};
@@ -109,7 +109,7 @@ static void check_kernel(int rank, int biases) {
 static void test_kernel(void) {
   const char *levels[] = {"generic", "avx2", "avx512"};
   const int ranks[] = {1, 16, 20, 40, 64};
-  for (int level = 0; level < 3; level++) {
+  for (int level = 0; level < 3; level += 1 + SANITIZED) {
     setenv("RECOMMEND_SIMD", levels[level], 1);
     for (int r = 0; r < 5; r++)
       for (int biases = 0; biases < 2; biases++) check_kernel(ranks[r], biases);
@@ -302,6 +302,7 @@ int main(void) {
       TEST_OF(check_levels, method),
       TEST_OF(check_memory, method),
       TEST_OF(check_cancel, method),
+      TEST_OF(check_drawing, method),
       TEST_OF(check_threads, method),
       TEST(test_nothing_is_lost),
   };

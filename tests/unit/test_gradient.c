@@ -10,11 +10,11 @@ static GradientOptions options_of(int rank, int threads) {
       .decay = 1};
 }
 
-static int create(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *fit, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   GradientOptions options = options_of(rank, threads);
   options.momentum = .5;
   options.start.biases = rank % 2;
-  return gradient_create(fit, &data->by_user, &data->by_item, &options, NULL, error);
+  return gradient_create(fit, &data->by_user, &data->by_item, &options, cancel, error);
 }
 
 static Factors copy_of(const Factors *f) {

@@ -12,11 +12,11 @@ static SampledOptions options = {
     .alpha = 1,
 };
 
-static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   SampledOptions now = options;
   now.start.threads = threads;
   now.start.rank = rank;
-  return logistic_create(factorizer, &data->by_user, &now, NULL, error);
+  return logistic_create(factorizer, &data->by_user, &now, cancel, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5};
@@ -106,7 +106,7 @@ static void check_kernel(int rank, int biases) {
 static void test_kernel(void) {
   const char *levels[] = {"generic", "avx2", "avx512"};
   const int ranks[] = {1, 16, 20, 40, 64};
-  for (int level = 0; level < 3; level++) {
+  for (int level = 0; level < 3; level += 1 + SANITIZED) {
     setenv("RECOMMEND_SIMD", levels[level], 1);
     for (int r = 0; r < 5; r++)
       for (int biases = 0; biases < 2; biases++) check_kernel(ranks[r], biases);
@@ -146,7 +146,7 @@ static void test_not_finite(void) {
   int done;
   for (size_t e = 0; e < data.by_user.start[60]; e++) data.by_user.value[e] = 3e38F;
   options.alpha = 10;
-  assert_int_equal(create(&fit, &data, 1, options.start.rank, &error), SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.start.rank, NULL, &error), SQLITE_OK);
   assert_int_equal(fit.method->epoch(fit.state, &report, &done, NULL, &error), SQLITE_ERROR);
   assert_true(error.message);
   assert_true(strstr(error.message, "no longer finite after epoch 1"));
@@ -166,6 +166,7 @@ int main(void) {
       TEST_OF(check_levels, method),
       TEST_OF(check_memory, method),
       TEST_OF(check_cancel, method),
+      TEST_OF(check_drawing, method),
       TEST_OF(check_threads, method),
       TEST(test_nothing_is_lost),
   };

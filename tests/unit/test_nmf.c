@@ -4,11 +4,11 @@
 
 static NmfOptions options = {.rank = 7, .regularization = .06, .init_scale = 1.4, .seed = 5};
 
-static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   NmfOptions now = options;
   now.threads = threads;
   now.rank = rank;
-  return nmf_create(factorizer, &data->by_user, &data->by_item, &now, NULL, error);
+  return nmf_create(factorizer, &data->by_user, &data->by_item, &now, cancel, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5, .empty_are_zero = 1};
@@ -68,7 +68,7 @@ static void check_literally(const Data *data, int epochs) {
   Error error = {0};
   FactorizerReport report;
   int done;
-  CHECK(create(&fit, data, 2, options.rank, &error) == SQLITE_OK);
+  CHECK(create(&fit, data, 2, options.rank, NULL, &error) == SQLITE_OK);
   const Factors *factors = fit.method->factors(fit.state);
   size_t users = factors->users, items = factors->items, stride = (size_t)factors->stride;
   double *side[2] = {rows_of(factors->user, users, stride), rows_of(factors->item, items, stride)};
@@ -114,7 +114,7 @@ static void test_not_finite(void) {
   Factorizer fit;
   int done;
   for (size_t e = 0; e < data.by_user.start[40]; e++) data.by_user.value[e] = data.by_item.value[e] = 3e38F;
-  assert_int_equal(create(&fit, &data, 1, options.rank, &error), SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.rank, NULL, &error), SQLITE_OK);
   int code = fit.method->epoch(fit.state, &report, &done, NULL, &error);
   assert_int_equal(code, SQLITE_ERROR);
   assert_true(error.message);

@@ -11,15 +11,17 @@ static SgdOptions options_of(int adaptive, int rank, int threads) {
                       .decay = 1};
 }
 
-static int create_constant(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
+static int create_constant(Factorizer *fit, const Data *data, int threads, int rank, const Cancel *cancel,
+                           Error *error) {
   SgdOptions options = options_of(0, rank, threads);
-  return sgd_create(fit, &data->by_user, &options, NULL, error);
+  return sgd_create(fit, &data->by_user, &options, cancel, error);
 }
 
-static int create_adaptive(Factorizer *fit, const Data *data, int threads, int rank, Error *error) {
+static int create_adaptive(Factorizer *fit, const Data *data, int threads, int rank, const Cancel *cancel,
+                           Error *error) {
   SgdOptions options = options_of(1, rank, threads);
   options.start.biases = rank % 2; /* with and without, over the ranks */
-  return sgd_create(fit, &data->by_user, &options, NULL, error);
+  return sgd_create(fit, &data->by_user, &options, cancel, error);
 }
 
 /* Users and items in pairs, user u having rated item n-1-u only: no rating's step sees another's. */

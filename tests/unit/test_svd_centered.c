@@ -8,11 +8,11 @@
 
 static SvdCenteredOptions options = {.rank = 6, .tolerance = 1e-7, .iterations = 60, .seed = 3};
 
-static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   SvdCenteredOptions now = options;
   now.threads = threads;
   now.rank = rank;
-  return svd_centered_create(factorizer, &data->by_user, &data->by_item, &now, NULL, error);
+  return svd_centered_create(factorizer, &data->by_user, &data->by_item, &now, cancel, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5};
@@ -152,7 +152,7 @@ static void test_before_the_end(void) {
   FactorizerReport report;
   double last = INFINITY;
   options.center = SVD_CENTER_ITEM;
-  assert_int_equal(create(&fit, &data, 1, options.rank, &error), SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.rank, NULL, &error), SQLITE_OK);
   for (int done = 0; !done;) {
     CHECK(fit.method->epoch(fit.state, &report, &done, NULL, &error) == SQLITE_OK);
     CHECK(fit.method->factors(fit.state) == NULL);

@@ -11,11 +11,11 @@ static SvdppOptions options = {
     .decay = .9,
 };
 
-static int create(Factorizer *factorizer, const Data *data, int threads, int rank, Error *error) {
+static int create(Factorizer *factorizer, const Data *data, int threads, int rank, const Cancel *cancel, Error *error) {
   SvdppOptions now = options;
   now.start.threads = threads;
   now.start.rank = rank;
-  return svdpp_create(factorizer, &data->by_user, &now, NULL, error);
+  return svdpp_create(factorizer, &data->by_user, &now, cancel, error);
 }
 
 static const Method method = {.create = create, .least_polls = 5, .empty_are_zero = 1};
@@ -147,7 +147,7 @@ static void check_literally(const Data *data, int epochs) {
   Error error = {0};
   FactorizerReport report;
   int done;
-  CHECK(create(&fit, data, 2, options.start.rank, &error) == SQLITE_OK);
+  CHECK(create(&fit, data, 2, options.start.rank, NULL, &error) == SQLITE_OK);
   const Factors *factors = fit.method->factors(fit.state);
   Literal l = literal_of(data, factors);
   for (int epoch = 0; epoch < epochs; epoch++) {
@@ -208,7 +208,7 @@ static void test_not_finite(void) {
   SvdppOptions before = options;
   int done, code = SQLITE_OK;
   options.learning_rate = options.bias_rate = 100;
-  assert_int_equal(create(&fit, &data, 1, options.start.rank, &error), SQLITE_OK);
+  assert_int_equal(create(&fit, &data, 1, options.start.rank, NULL, &error), SQLITE_OK);
   for (int epoch = 0; epoch < 20 && code == SQLITE_OK; epoch++)
     code = fit.method->epoch(fit.state, &report, &done, NULL, &error);
   assert_int_equal(code, SQLITE_ERROR);
@@ -229,6 +229,7 @@ int main(void) {
       TEST_OF(check_levels, method),
       TEST_OF(check_memory, method),
       TEST_OF(check_cancel, method),
+      TEST_OF(check_drawing, method),
       TEST_OF(check_not_finite, method),
       TEST_OF(check_threads, method),
       TEST(test_nothing_is_lost),

@@ -157,6 +157,17 @@ class Examples(unittest.TestCase):
                     lost.append((path, target, heading))
         self.assertEqual(lost, [])
 
+    def test_files_that_are_named(self):
+        """A file that a document names in `code` is there: from the root, the document's folder or ext/. x is any name."""
+        lost = []
+        for path in documents():
+            for name in re.findall(r"`([\w./]+\.(?:c|h|md|py|sh|sql))`", (ROOT / path).read_text(encoding="utf-8")):
+                stem = re.sub(r"\.\w+$", "", name.split("/")[-1])
+                places = (ROOT, (ROOT / path).parent, ROOT / "ext")
+                if not re.search(r"(^|_)[xX](_|$)", stem) and not any((place / name).exists() for place in places):
+                    lost.append((path, name))
+        self.assertEqual(lost, [])
+
     def test_every_function_is_in_the_reference(self):
         text = (ROOT / "ext/api/README.md").read_text(encoding="utf-8")
         self.assertEqual([name for name in functions() if not re.search(rf"\b{name}\b", text)], [])

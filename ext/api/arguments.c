@@ -47,35 +47,50 @@ void argument_source(const TableCall *call, int argument, Source *source, Error 
 }
 
 /* The model, which has not begun. */
-static Model *find_model(const TableCall *call, int argument, Ability need, Error *error) {
+static Model *find_model(Connection *connection, const char *caller, Ability need, sqlite3_value *name, Error *error) {
   Model *model = NULL;
-  assert(argument < call->function->arguments);
   if (error->code) return NULL;
-  connection_model(call->connection, call->function->name, need, call->argument[argument], &model, error);
-  return error->code ? NULL : model;
+  return connection_model(connection, caller, need, name, &model, error) == SQLITE_OK ? model : NULL;
 }
 
-Model *argument_model(const TableCall *call, int argument, Ability need, ModelItems **items, Error *error) {
-  Model *model = find_model(call, argument, need, error);
+Model *value_model(Connection *connection, const char *caller, Ability need, sqlite3_value *name, ModelItems **items,
+                   Error *error) {
+  Model *model = find_model(connection, caller, need, name, error);
   return model && model_begin(model, items, error) == SQLITE_OK ? model : NULL;
 }
 
+Model *argument_model(const TableCall *call, int argument, Ability need, ModelItems **items, Error *error) {
+  assert(argument < call->function->arguments);
+  return value_model(call->connection, call->function->name, need, call->argument[argument], items, error);
+}
+
 Model *argument_reading(const TableCall *call, int argument, Ability need, Reading *reading, Error *error) {
-  Model *model = find_model(call, argument, need, error);
+  assert(argument < call->function->arguments);
+  Model *model = find_model(call->connection, call->function->name, need, call->argument[argument], error);
   return model && reading_start(reading, call->connection, model, error) == SQLITE_OK ? model : NULL;
 }
 
-uint32_t argument_item(const TableCall *call, int argument, const ModelItems *items, Error *error) {
+uint32_t value_item(sqlite3_value *value, const ModelItems *items, Error *error) {
   Id id;
   if (error->code) return DICTIONARY_NONE;
-  int there = id_from_value_as(call->argument[argument], items->item_affinity, &id);
+  int there = id_from_value_as(value, items->item_affinity, &id);
   if (there < 0) error_no_memory(error);
   return there > 0 ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
 }
 
-int argument_user(const TableCall *call, int argument, const ModelItems *items, Id *id, Error *error) {
+int value_user(sqlite3_value *value, const ModelItems *items, Id *id, Error *error) {
   if (error->code) return 0;
-  int there = id_from_value_as(call->argument[argument], items->user_affinity, id);
+  int there = id_from_value_as(value, items->user_affinity, id);
   if (there < 0) error_no_memory(error);
   return there > 0;
+}
+
+uint32_t argument_item(const TableCall *call, int argument, const ModelItems *items, Error *error) {
+  assert(argument < call->function->required);
+  return value_item(call->argument[argument], items, error);
+}
+
+int argument_user(const TableCall *call, int argument, const ModelItems *items, Id *id, Error *error) {
+  assert(argument < call->function->required);
+  return value_user(call->argument[argument], items, id, error);
 }

@@ -1,4 +1,5 @@
-/* The arguments of a table function's call. All of these are steps: see base/error.h. */
+/* The arguments of a table function's call, and those that scalar functions have in common with them. All of these are
+ * steps: see base/error.h. */
 #ifndef RECOMMEND_API_ARGUMENTS_H
 #define RECOMMEND_API_ARGUMENTS_H
 
@@ -33,5 +34,11 @@ uint32_t argument_item(const TableCall *call, int argument, const ModelItems *it
 
 /* The id of a user, with the affinity of the model's; it borrows from the call's arguments. 0: it is NULL. */
 int argument_user(const TableCall *call, int argument, const ModelItems *items, Id *id, Error *error);
+
+/* The last of them for the arguments of a scalar function; `name` is NULL where no model was given. */
+Model *value_model(Connection *connection, const char *caller, Ability need, sqlite3_value *name, ModelItems **items,
+                   Error *error);
+uint32_t value_item(sqlite3_value *value, const ModelItems *items, Error *error);
+int value_user(sqlite3_value *value, const ModelItems *items, Id *id, Error *error);
 
 #endif

@@ -4,62 +4,68 @@
 #include <math.h>
 
 #include "../answer/predictor.h"
-#include "../data/interrupt.h"
+#include "arguments.h"
 #include "register.h"
-#include "vtab.h"
 
-static int predict(Connection *connection, int count, sqlite3_value **values, double *prediction, int *known,
-                   Error *error) {
-  Model *model = NULL;
-  ModelItems *items = NULL;
-  ModelUser user = {0};
-  History history = {0};
+/* What is known: the user, the item, both or neither. */
+typedef struct PredictedCell {
+  ModelUser user;
+  History history;
+  int has_user;
+  uint32_t item; /* DICTIONARY_NONE: it is not known */
+} PredictedCell;
+
+/* The rating that is expected of a user whom the model knows; a step, as all here: see base/error.h. */
+static double predict_known(Connection *connection, Model *model, const ModelItems *items, const PredictedCell *cell,
+                            Error *error) {
+  const PredictorUser who = {.single = &cell->user, .history = &cell->history};
   Predictor predictor = {0};
   Interrupt interrupt;
-  Id user_id, item_id;
-  int found = 0;
-  *known = 0;
-  int code = connection_model(connection, "predict", ABILITY_PREDICT, count > 2 ? values[2] : NULL, &model, error);
-  if (code == SQLITE_OK) code = model_begin(model, &items, error);
-  if (code != SQLITE_OK) return code;
-  code = model_require(model, items, ABILITY_RECOMMEND, "predict", error);
-  int head = items->shape.prediction_head;
-  int user_there = id_from_value_as(values[0], items->user_affinity, &user_id);
-  int item_there = id_from_value_as(values[1], items->item_affinity, &item_id);
-  if (user_there < 0 || item_there < 0) code = error_no_memory(error);
-  uint32_t item = item_there > 0 ? dictionary_find(&items->ids, &item_id) : DICTIONARY_NONE;
-  int estimate = items->shape.estimate && user_there && item_there;
-  if (code == SQLITE_OK && head >= 0 && user_there && (item != DICTIONARY_NONE || estimate))
-    code = model_user(model, items, &user_id, &user, items->shape.links ? &history : NULL, &found, error);
-  if (code == SQLITE_OK && estimate && (!found || item == DICTIONARY_NONE)) {
-    *prediction = predictor_estimate(items, found ? user.offset[head] : NAN, item);
-    *known = 1;
-  } else if (code == SQLITE_OK && found) {
-    const PredictorUser who = {.single = &user, .history = &history};
-    connection_interrupt(connection, &interrupt);
-    code = predictor_begin(&predictor, model, items, &interrupt.cancel, error);
-    interrupt_end(&interrupt);
-    if (code == SQLITE_OK) code = predictor_user(&predictor, model, &who, error);
-    if (code == SQLITE_OK) code = predictor_rate(&predictor, item, prediction, error);
-    *known = code == SQLITE_OK;
-  }
+  double prediction = NAN;
+  connection_interrupt(connection, &interrupt);
+  int code = predictor_begin(&predictor, model, items, &interrupt.cancel, error);
+  interrupt_end(&interrupt);
+  if (code == SQLITE_OK) code = predictor_user(&predictor, model, &who, error);
+  if (code == SQLITE_OK) predictor_rate(&predictor, cell->item, &prediction, error);
   predictor_end(&predictor);
-  user_free(&user);
-  history_free(&history);
-  model_end(model);
-  items_release(items);
-  return code;
+  return prediction;
+}
+
+/* NaN: there is no prediction. */
+static double predict_cell(Connection *connection, Model *model, const ModelItems *items, sqlite3_value **values,
+                           Error *error) {
+  PredictedCell cell = {0};
+  Id id;
+  double prediction = NAN;
+  int head = items->shape.prediction_head, user_given = value_user(values[0], items, &id, error);
+  cell.item = value_item(values[1], items, error);
+  int estimates = items->shape.estimate && user_given && sqlite3_value_type(values[1]) != SQLITE_NULL;
+  int known = cell.item != DICTIONARY_NONE;
+  if (!error->code && head >= 0 && user_given && (known || estimates))
+    model_user(model, items, &id, &cell.user, items->shape.links ? &cell.history : NULL, &cell.has_user, error);
+  if (!error->code && estimates && !(cell.has_user && known))
+    prediction = predictor_estimate(items, cell.has_user ? cell.user.offset[head] : NAN, cell.item);
+  else if (!error->code && cell.has_user)
+    prediction = predict_known(connection, model, items, &cell, error);
+  user_free(&cell.user);
+  history_free(&cell.history);
+  return prediction;
 }
 
 static void predict_scalar(sqlite3_context *context, int count, sqlite3_value **values) {
+  Connection *connection = sqlite3_user_data(context);
   Error error = {0};
-  double prediction = 0;
-  int known = 0;
-  int code = predict(sqlite3_user_data(context), count, values, &prediction, &known, &error);
-  if (code != SQLITE_OK)
-    scalar_report(context, &error);
-  else if (known)
-    sqlite3_result_double(context, prediction);
+  ModelItems *items = NULL;
+  Model *model = value_model(connection, "predict", ABILITY_PREDICT, count > 2 ? values[2] : NULL, &items, &error);
+  if (model) {
+    double prediction = NAN;
+    if (model_require(model, items, ABILITY_RECOMMEND, "predict", &error) == SQLITE_OK)
+      prediction = predict_cell(connection, model, items, values, &error);
+    if (!isnan(prediction)) sqlite3_result_double(context, prediction);
+    model_end(model);
+    items_release(items);
+  }
+  if (error.code) scalar_report(context, &error);
 }
 
 int predict_register(Connection *connection) {

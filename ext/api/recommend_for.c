@@ -65,40 +65,48 @@ static int take_liked(const TableCall *call, const ModelItems *items, sqlite3_st
   return add_liked(list, item, rating) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
 }
 
-/* The statement that gives the profile's rows. */
-static int prepare_profile(TableCall *call, const char *text, LikedList *list, sqlite3_stmt **statement, Error *error) {
-  sqlite3 *db = call->connection->db;
-  const char *name = call->function->name, *first = text + strspn(text, " \t\r\n");
+/* The SELECT of a profile that is a query; a step, as the next two: see base/error.h. */
+static char *query_profile(TableCall *call, const char *text, Error *error) {
+  const char *name = call->function->name;
   Source source = {0};
   SourceColumns columns = {0};
   char *sql = NULL;
-  int code = SQLITE_OK, item = 0, rating = -1;
-  if (*first == '[') {
-    sql = sqlite3_mprintf("SELECT value FROM json_each(?1)");
-  } else if (*first == '{') {
-    list->keys = 1;
-    sql = sqlite3_mprintf("SELECT key, value FROM json_each(?1)");
-  } else {
-    list->rows = 1;
-    code = source_resolve(db, text, name, &source, error);
-    if (code == SQLITE_OK) code = source_columns(db, &source, name, &columns, error);
-    if (code == SQLITE_OK) code = choose_profile_columns(&columns, name, &item, &rating, error);
-    if (code == SQLITE_OK && rating < 0)
-      sql = sqlite3_mprintf("%s SELECT c%d FROM \"recommend(rows)\"", columns.with, item + 1);
-    else if (code == SQLITE_OK)
-      sql = sqlite3_mprintf("%s SELECT c%d, c%d FROM \"recommend(rows)\"", columns.with, item + 1, rating + 1);
-  }
-  if (code == SQLITE_OK && !sql) code = error_no_memory(error);
+  int item = 0, rating = -1;
+  int code = source_resolve(call->connection->db, text, name, &source, error);
+  if (code == SQLITE_OK) code = source_columns(call->connection->db, &source, name, &columns, error);
+  if (code == SQLITE_OK) code = choose_profile_columns(&columns, name, &item, &rating, error);
   if (code == SQLITE_OK) {
-    code = sqlite3_prepare_v2(db, sql, -1, statement, NULL);
-    if (code == SQLITE_OK && sqlite3_bind_parameter_count(*statement))
-      code = sqlite3_bind_text(*statement, 1, text, -1, SQLITE_STATIC);
-    if (code != SQLITE_OK) error_from_database(error, db, code, name);
+    sql = rating < 0
+              ? sqlite3_mprintf("%s SELECT c%d FROM \"recommend(rows)\"", columns.with, item + 1)
+              : sqlite3_mprintf("%s SELECT c%d, c%d FROM \"recommend(rows)\"", columns.with, item + 1, rating + 1);
+    if (!sql) error_no_memory(error);
   }
-  sqlite3_free(sql);
   source_columns_free(&columns);
   source_free(&source);
-  return code;
+  return sql;
+}
+
+/* The statement that gives the profile's rows. */
+static sqlite3_stmt *prepare_profile(TableCall *call, const char *text, LikedList *list, Error *error) {
+  sqlite3 *db = call->connection->db;
+  sqlite3_stmt *statement = NULL;
+  const char *first = text + strspn(text, " \t\r\n");
+  list->keys = *first == '{';
+  list->rows = *first != '{' && *first != '[';
+  char *sql = list->rows   ? query_profile(call, text, error)
+              : list->keys ? sqlite3_mprintf("SELECT key, value FROM json_each(?1)")
+                           : sqlite3_mprintf("SELECT value FROM json_each(?1)");
+  if (!sql) {
+    error_no_memory(error); /* unless there is a reason already */
+    return NULL;
+  }
+  int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+  if (code == SQLITE_OK && !list->rows) code = sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+  if (code != SQLITE_OK) error_from_database(error, db, code, call->function->name);
+  sqlite3_free(sql);
+  if (code == SQLITE_OK) return statement;
+  sqlite3_finalize(statement);
+  return NULL;
 }
 
 static int by_item(const void *a, const void *b) {
@@ -130,25 +138,20 @@ static int as_history(const ModelShape *shape, LikedList *list, History *history
   return SQLITE_OK;
 }
 
-static int read_profile(TableCall *call, const ModelItems *items, History *history, Error *error) {
-  sqlite3 *db = call->connection->db;
-  sqlite3_stmt *statement = NULL;
+static void read_profile(TableCall *call, const ModelItems *items, History *history, Error *error) {
   LikedList list = {0};
-  *history = (History){0};
+  int stepped = SQLITE_DONE;
   const char *text = argument_text(call, 0, error);
-  if (!text) return error->code;
-  int code = prepare_profile(call, text, &list, &statement, error);
-  if (code == SQLITE_OK) {
-    int stepped;
-    list.with_ratings = sqlite3_column_count(statement) > 1;
-    while (code == SQLITE_OK && (stepped = sqlite3_step(statement)) != SQLITE_DONE)
-      code = stepped == SQLITE_ROW ? take_liked(call, items, statement, &list, error)
-                                   : error_from_database(error, db, stepped, call->function->name);
-  }
+  sqlite3_stmt *statement = text ? prepare_profile(call, text, &list, error) : NULL;
+  if (!statement) return;
+  list.with_ratings = sqlite3_column_count(statement) > 1;
+  while (!error->code && (stepped = sqlite3_step(statement)) == SQLITE_ROW)
+    take_liked(call, items, statement, &list, error);
+  if (stepped != SQLITE_ROW && stepped != SQLITE_DONE)
+    error_from_database(error, call->connection->db, stepped, call->function->name);
   sqlite3_finalize(statement);
-  if (code == SQLITE_OK && as_history(&items->shape, &list, history) != SQLITE_OK) code = error_no_memory(error);
+  if (!error->code) error_from_code(error, as_history(&items->shape, &list, history));
   memory_free(list.liked);
-  return code;
 }
 
 /* ---- the person -------------------------------------------------------------------------------------------------- */
@@ -178,20 +181,17 @@ static int fold_profile(const Reading *reading, Recommendation *state, History *
   return code;
 }
 
-static int rank_for_profile(TableCall *call, const Reading *reading, Recommendation *state, const Cancel *cancel,
-                            Error *error) {
-  ModelItems *items = state->items;
+static void rank_for_profile(TableCall *call, const Reading *reading, Recommendation *state, const Cancel *cancel,
+                             Error *error) {
   ModelUser user = {0};
   History history = {0};
-  int code = read_profile(call, items, &history, error);
-  if (code == SQLITE_OK && rate_liked(items, &history) != SQLITE_OK) code = error_no_memory(error);
-  if (code == SQLITE_OK) code = fold_profile(reading, state, &history, &user, cancel, error);
-  int given = argument_is_given(call, 0);
-  if (user.blank && reading->users == 0) given = 0; /* nothing is known, and nothing is popular */
-  if (code == SQLITE_OK && given) code = recommendation_rank(call, user.blank ? NULL : &user, &history, cancel, error);
+  read_profile(call, state->items, &history, error);
+  if (!error->code) error_from_code(error, rate_liked(state->items, &history));
+  if (!error->code) fold_profile(reading, state, &history, &user, cancel, error);
+  int nothing = user.blank && reading->users == 0; /* is known, and nothing is popular */
+  if (!error->code && !nothing) recommendation_rank(call, user.blank ? NULL : &user, &history, cancel, error);
   history_free(&history);
   user_free(&user);
-  return code;
 }
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */
@@ -209,7 +209,7 @@ static int recommend_for_start(TableCall *call, Error *error) {
     /* The items are all that is needed; and the profile may be a query that asks this very model. */
     model_end(model);
   }
-  if (!error->code) {
+  if (!error->code && argument_is_given(call, 0)) {
     connection_interrupt(call->connection, &interrupt);
     rank_for_profile(call, &reading, state, &interrupt.cancel, error);
     interrupt_end(&interrupt);

@@ -7,8 +7,8 @@
 
 #include "../base/memory.h"
 #include "../train/text_query.h"
+#include "arguments.h"
 #include "register.h"
-#include "vtab.h"
 
 /* What the functions of a connection share. */
 typedef struct TextFunctions {
@@ -149,43 +149,47 @@ static void query_free(void *kept) {
   memory_free(kept);
 }
 
-static int query_of(sqlite3_context *context, Model *model, const ModelItems *items, sqlite3_value **values, int which,
-                    ContentQuery **made, int *kept, Error *error) {
+/* What an argument is to the model; a step. *kept where SQLite keeps it, else it is the caller's to free. */
+static ContentQuery *query_of(sqlite3_context *context, Model *model, const ModelItems *items, sqlite3_value **values,
+                              int which, int *kept, Error *error) {
   Connection *connection = ((TextFunctions *)sqlite3_user_data(context))->connection;
+  if (error->code) return NULL;
   ContentQuery *query = sqlite3_get_auxdata(context, which);
   *kept = query && query->stamp == items->stamp;
-  *made = query;
-  if (*kept) return SQLITE_OK;
-  query = *made = memory_alloc_zero(1, sizeof *query);
-  return query ? content_query(connection, model, items, "tfidf_cosine", values[which], query, error)
-               : error_no_memory(error);
+  if (*kept) return query;
+  query = memory_alloc_zero(1, sizeof *query);
+  if (query)
+    content_query(connection, model, items, "tfidf_cosine", values[which], query, error);
+  else
+    error_no_memory(error);
+  return query;
 }
 
 static void cosine_in_model(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
   TextFunctions *functions = sqlite3_user_data(context);
   ContentQuery *query[2] = {NULL, NULL};
-  int kept[2] = {1, 1};
+  int kept[2] = {0, 0};
   Error error = {0};
-  Model *model = NULL;
   ModelItems *items = NULL;
   if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
-  int code = connection_model(functions->connection, "tfidf_cosine", ABILITY_TEXT, values[2], &model, &error);
-  if (code == SQLITE_OK) code = model_begin(model, &items, &error);
-  if (code == SQLITE_OK) {
-    for (int which = 0; which < 2 && code == SQLITE_OK; which++)
-      code = query_of(context, model, items, values, which, &query[which], &kept[which], &error);
-    if (code == SQLITE_OK) sqlite3_result_double(context, content_cosine(items, query[0], query[1]));
+  Model *model = value_model(functions->connection, "tfidf_cosine", ABILITY_TEXT, values[2], &items, &error);
+  if (model) {
+    for (int which = 0; which < 2; which++)
+      query[which] = query_of(context, model, items, values, which, &kept[which], &error);
+    if (!error.code) sqlite3_result_double(context, content_cosine(items, query[0], query[1]));
     model_end(model);
     items_release(items);
   }
-  if (code != SQLITE_OK) scalar_report(context, &error);
+  int failed = error.code != SQLITE_OK;
+  if (failed) scalar_report(context, &error);
+  /* From here on SQLite keeps them, or frees them at once. */
   for (int which = 0; which < 2; which++) {
     if (kept[which] || !query[which]) continue;
-    if (code == SQLITE_OK)
-      sqlite3_set_auxdata(context, which, query[which], query_free);
-    else
+    if (failed)
       query_free(query[which]);
+    else
+      sqlite3_set_auxdata(context, which, query[which], query_free);
   }
 }
 

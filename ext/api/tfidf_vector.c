@@ -4,8 +4,8 @@
 #include "../base/json.h"
 #include "../base/memory.h"
 #include "../train/text_query.h"
+#include "arguments.h"
 #include "register.h"
-#include "vtab.h"
 
 typedef struct Weighted {
   double weight;
@@ -39,25 +39,23 @@ static char *text_vector_json(const ModelWords *words, const TextVector *vector)
 static void tfidf_vector(sqlite3_context *context, int count, sqlite3_value **values) {
   Connection *connection = sqlite3_user_data(context);
   Error error = {0};
-  Model *model = NULL;
   ModelItems *items = NULL;
   ModelWords *words = NULL;
   TextVector vector = {0};
   char *json = NULL;
   if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
-  int code = connection_model(connection, "tfidf_vector", ABILITY_TEXT, count > 1 ? values[1] : NULL, &model, &error);
-  if (code == SQLITE_OK) code = model_begin(model, &items, &error);
-  if (code == SQLITE_OK) {
-    code = model_words(model, items, &words, &error);
+  Model *model = value_model(connection, "tfidf_vector", ABILITY_TEXT, count > 1 ? values[1] : NULL, &items, &error);
+  if (model) {
+    int code = model_words(model, items, &words, &error);
     if (code == SQLITE_OK)
       code = text_vector(connection, model, items, words, "tfidf_vector", values[0], &vector, &error);
-    if (code == SQLITE_OK && !(json = text_vector_json(words, &vector))) code = error_no_memory(&error);
+    if (code == SQLITE_OK && !(json = text_vector_json(words, &vector))) error_no_memory(&error);
     model_end(model);
   }
   text_vector_free(&vector);
   words_release(words);
   items_release(items);
-  if (code == SQLITE_OK) {
+  if (json) {
     sqlite3_result_text(context, json, -1, sqlite3_free);
     sqlite3_result_subtype(context, 'J');
   } else {

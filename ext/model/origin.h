@@ -1,4 +1,5 @@
-/* What a stored model was trained from and by, as m_config keeps it: what it takes to train it again. */
+/* What a stored model was trained from and by, as m_config keeps it: what it takes to train it again. Read by itself,
+ * since a damaged model, which config_read refuses, is mended by training it again. */
 #ifndef RECOMMEND_MODEL_ORIGIN_H
 #define RECOMMEND_MODEL_ORIGIN_H
 

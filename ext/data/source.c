@@ -37,26 +37,23 @@ static int is_query(const char *text) {
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
 /* Runs one SELECT (freed here; NULL: memory ran out) and hands each row to `row` until it returns another code than
- * SQLITE_OK. */
-static int each_row(sqlite3 *db, char *sql, int (*row)(void *context, sqlite3_stmt *statement), void *context,
-                    const char *caller, Error *error) {
-  if (!sql) return error_no_memory(error);
+ * SQLITE_OK. A step, as all that have to do with names: see base/error.h. */
+static void each_row(sqlite3 *db, char *sql, int (*row)(void *context, sqlite3_stmt *statement), void *context,
+                     const char *caller, Error *error) {
   sqlite3_stmt *statement = NULL;
-  int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-  while (code == SQLITE_OK) {
-    code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-      code = row(context, statement);
-      if (code == SQLITE_OK) continue;
-      if (code == SQLITE_NOMEM) error_no_memory(error);
+  int code = SQLITE_OK, taken = SQLITE_OK;
+  if (!sql) error_no_memory(error);
+  if (!error->code) {
+    code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    while (code == SQLITE_OK && taken == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+      taken = row(context, statement);
+      code = SQLITE_OK;
     }
-    break;
+    if (code != SQLITE_OK && code != SQLITE_DONE) error_from_database(error, db, code, caller);
+    error_from_code(error, taken);
   }
-  if (code == SQLITE_DONE) code = SQLITE_OK;
-  if (code != SQLITE_OK && error->code == SQLITE_OK) error_from_database(error, db, code, caller);
   sqlite3_finalize(statement);
   sqlite3_free(sql);
-  return code;
 }
 
 /* The schemas in the order in which SQLite searches them: temp, main, attached ones. */
@@ -99,24 +96,19 @@ static int copy_text(void *context, sqlite3_stmt *statement) {
   return *copy ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* Looks a table or view up in one schema, or in all of them (NULL), in any case of letters. Leaves source->name NULL
- * where there is none. */
-static int look_up(sqlite3 *db, const Schemas *schemas, const char *schema, const char *name, const char *caller,
-                   Source *source, Error *error) {
-  int code = SQLITE_OK;
-  for (int s = 0; s < schemas->count && code == SQLITE_OK && !source->name; s++) {
+/* Looks a table or view up in one schema, or in all of them (NULL), in any case of letters, unless source->name is
+ * known already. Leaves it NULL where there is none. */
+static void look_up(sqlite3 *db, const Schemas *schemas, const char *schema, const char *name, const char *caller,
+                    Source *source, Error *error) {
+  for (int s = 0; s < schemas->count && !error->code && !source->name; s++) {
     const char *here = schemas->names[s];
     if (schema && schema != here) continue;
     char *sql = sqlite3_mprintf(
         "SELECT name FROM \"%w\".sqlite_schema WHERE type IN ('table', 'view') AND name = %Q COLLATE NOCASE", here,
         name);
-    code = each_row(db, sql, copy_text, &source->name, caller, error);
-    if (code == SQLITE_OK && source->name) {
-      source->schema = sqlite3_mprintf("%s", here);
-      if (!source->schema) code = error_no_memory(error);
-    }
+    each_row(db, sql, copy_text, &source->name, caller, error);
+    if (source->name && !(source->schema = sqlite3_mprintf("%s", here))) error_no_memory(error);
   }
-  return code;
 }
 
 /* ---- what it might have meant ------------------------------------------------------------------------------------ */
@@ -140,73 +132,62 @@ static int compare_name(void *context, sqlite3_stmt *statement) {
 }
 
 /* The error for a name that is not there, with the nearest that is. */
-static int not_found(sqlite3 *db, const Schemas *schemas, const char *schema, const char *name, const char *caller,
-                     Error *error) {
+static void not_found(sqlite3 *db, const Schemas *schemas, const char *schema, const char *name, const char *caller,
+                      Error *error) {
   Nearest nearest = {.wanted = name, .distance = nearest_limit(name) + 1};
   const char *nearest_schema = NULL;
-  int code = SQLITE_OK;
-  for (int s = 0; s < schemas->count && code == SQLITE_OK; s++) {
+  for (int s = 0; s < schemas->count && !error->code; s++) {
     if (schema && schema != schemas->names[s]) continue;
     int before = nearest.distance;
-    code = each_row(
+    each_row(
         db, sqlite3_mprintf("SELECT name FROM \"%w\".sqlite_schema WHERE type IN ('table', 'view')", schemas->names[s]),
         compare_name, &nearest, caller, error);
     if (nearest.distance < before) nearest_schema = schemas->names[s];
   }
-  if (code == SQLITE_OK) {
-    const char *dot = nearest_schema && !schema && sqlite3_stricmp(nearest_schema, "main") != 0 ? "." : "";
-    char *hint = nearest.name
-                     ? sqlite3_mprintf("did you mean \"%s%s%s\"?", *dot ? nearest_schema : "", dot, nearest.name)
-                     : sqlite3_mprintf("give the name of one, or a SELECT in quotes");
-    if (!hint)
-      code = error_no_memory(error);
-    else if (schema)
-      code = error_set(error, SQLITE_ERROR, "%s: there is no table or view \"%s\" in the schema \"%s\": %s", caller,
-                       name, schema, hint);
-    else
-      code = error_set(error, SQLITE_ERROR, "%s: there is no table or view \"%s\": %s", caller, name, hint);
-    sqlite3_free(hint);
-  }
+  const char *dot = nearest_schema && !schema && sqlite3_stricmp(nearest_schema, "main") != 0 ? "." : "";
+  char *hint = nearest.name ? sqlite3_mprintf("did you mean \"%s%s%s\"?", *dot ? nearest_schema : "", dot, nearest.name)
+                            : sqlite3_mprintf("give the name of one, or a SELECT in quotes");
+  if (!hint)
+    error_no_memory(error);
+  else if (schema)
+    error_set(error, SQLITE_ERROR, "%s: there is no table or view \"%s\" in the schema \"%s\": %s", caller, name,
+              schema, hint);
+  else
+    error_set(error, SQLITE_ERROR, "%s: there is no table or view \"%s\": %s", caller, name, hint);
+  sqlite3_free(hint);
   sqlite3_free(nearest.name);
-  return code;
 }
 
-static int resolve_name(sqlite3 *db, const char *text, const char *caller, Source *source, Error *error) {
+/* By the whole text as a name first, then as a schema's and a name. */
+static void resolve_name(sqlite3 *db, const char *text, const char *caller, Source *source, Error *error) {
   Schemas schemas = {0};
-  char *first = memory_alloc(strlen(text) + 1, 1), *second = memory_alloc(strlen(text) + 1, 1);
-  int code = first && second ? SQLITE_OK : error_no_memory(error);
-  if (code == SQLITE_OK)
-    code = each_row(db, sqlite3_mprintf("PRAGMA database_list"), add_schema, &schemas, caller, error);
-  if (code == SQLITE_OK) code = look_up(db, &schemas, NULL, text, caller, source, error);
-  if (code != SQLITE_OK || source->name) goto done;
   const char *schema = NULL, *name = text;
-  if (name_split(text, first, second)) {
+  char *first = memory_alloc(strlen(text) + 1, 1), *second = memory_alloc(strlen(text) + 1, 1);
+  if (!first || !second) error_no_memory(error);
+  each_row(db, sqlite3_mprintf("PRAGMA database_list"), add_schema, &schemas, caller, error);
+  look_up(db, &schemas, NULL, text, caller, source, error);
+  if (!error->code && name_split(text, first, second)) {
     schema = *first ? find_schema(&schemas, first) : NULL;
     if (schema || !*first) name = second;
   }
-  if (name != text) code = look_up(db, &schemas, schema, name, caller, source, error);
-  if (code == SQLITE_OK && !source->name) code = not_found(db, &schemas, schema, name, caller, error);
-done:
+  if (name != text) look_up(db, &schemas, schema, name, caller, source, error);
+  if (!error->code && !source->name) not_found(db, &schemas, schema, name, caller, error);
   schemas_free(&schemas);
   memory_free(first);
   memory_free(second);
-  return code;
 }
 
 int source_resolve(sqlite3 *db, const char *text, const char *caller, Source *source, Error *error) {
   *source = (Source){0};
-  int code = SQLITE_OK;
   if (!text || !*name_skip_blanks(text))
     return error_set(error, SQLITE_ERROR, "%s: the source is empty: give a table, a view or a SELECT in quotes",
                      caller);
   source->is_query = is_query(text);
   source->text = sqlite3_mprintf("%s", text);
-  if (!source->text)
-    code = error_no_memory(error);
-  else if (!source->is_query)
-    code = resolve_name(db, text, caller, source, error);
-  if (code != SQLITE_OK) source_free(source);
-  return code;
+  if (!source->text) error_no_memory(error);
+  if (!source->is_query) resolve_name(db, text, caller, source, error);
+  if (error->code) source_free(source);
+  return error->code;
 }
 
 /* ---- columns ----------------------------------------------------------------------------------------------------- */

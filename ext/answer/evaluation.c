@@ -121,7 +121,7 @@ static int judge_ratings(Judge *judge, Model *model, size_t source_user, const P
       prediction = predictor_estimate(items, user ? user->offset : NAN, item);
     rating_errors_add(&judge->errors, prediction, (double)sparse_value(cells, e));
     /* The nearest raters of a cell are searched for among all users or items. */
-    if ((judge->predictor.search || e % 256 == 0) && code == SQLITE_OK)
+    if ((judge->predictor.searches || e % 256 == 0) && code == SQLITE_OK)
       code = error_from_code(error, cancel_poll(judge->cancel));
   }
   return code;
@@ -134,8 +134,8 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
   const ModelItems *items = judge->items;
   const Scorer scorer = items_scorer(items);
   int prediction = items->shape.prediction_head;
-  /* What users add up to is for lists. */
-  int what = USERS_WITH_HISTORIES | (judge->options->lists ? 0 : USERS_PLAIN);
+  int with_queries = judge->options->lists || items->shape.kind->predicts_by_query;
+  int what = USERS_WITH_HISTORIES | (with_queries ? 0 : USERS_PLAIN);
   int code = SQLITE_OK;
   for (size_t first = 0; code == SQLITE_OK && (int64_t)first < model_user_count(model); first += judge->block) {
     ModelUsers users;
@@ -145,13 +145,13 @@ static int judge_known_users(Judge *judge, Model *model, Block *learned, Block *
     for (size_t user = 0; user < users.count && code == SQLITE_OK; user++) {
       if (!judge->tested[first + user]) continue;
       size_t source_user = judge->tested[first + user] - 1;
+      const void *query = users.queries.each ? scorer_query(&scorer, &users.queries, user) : NULL;
       if (users.blank[user])
         block_add(blank, judge, source_user, &users.history[user], NULL, 0);
       else
-        block_add(learned, judge, source_user, &users.history[user],
-                  users.queries.each ? scorer_query(&scorer, &users.queries, user) : NULL, scorer.query_size);
-      PredictorUser who = {.index = (uint32_t)(first + user), .history = &users.history[user]};
-      if (judge_predicts(judge)) {
+        block_add(learned, judge, source_user, &users.history[user], query, scorer.query_size);
+      PredictorUser who = {.index = (uint32_t)(first + user), .query = query, .history = &users.history[user]};
+      if (judge_predicts(judge) && users.vector[prediction]) {
         who.vector = users.vector[prediction] + user * (size_t)shape_stride(&items->shape, prediction);
         who.offset = (double)users.offset[prediction][user];
       }

@@ -8,39 +8,15 @@
 #ifndef RECOMMEND_ANSWER_PREDICTOR_H
 #define RECOMMEND_ANSWER_PREDICTOR_H
 
-#include "../learn/neighbor_predict.h"
-#include "../learn/neighbors.h"
-#include "../model/all_histories.h"
-
-/* A user, from a ModelUser or ModelUsers. All borrowed. */
-typedef struct PredictorUser {
-  uint32_t index;
-  const ModelUser *single; /* or: */
-  const float *vector;     /* of the prediction head */
-  double offset;           /* likewise */
-  const History *history;  /* needed by models of links only */
-} PredictorUser;
-
-typedef struct Predictor {
-  const ModelItems *items;
-  PredictorUser user;
-  PostingsVector spread_user; /* of a model of words: the user's query */
-  /* Of models of neighbours: */
-  int of_neighbors, by_user;
-  Observed *observed;     /* NULL: not needed */
-  NeighborSearch *search; /* of the nearest raters; kept with `observed`, like: */
-  NeighborLists list;     /* a user's own neighbours */
-  float least;            /* the lowest similarity that counts; 0 never does */
-  float *similarity;      /* of the row searched last, one a row */
-  uint32_t *support, searched;
-  const float *spread; /* σ of every row, for zscore; NULL: none */
-  NeighborVote *votes; /* room for a vote of every row */
-} Predictor;
+#include "../model/prediction.h"
 
 /* The model has a prediction_head. May read and sort all that users did. SQLITE_OK, SQLITE_NOMEM, what cancel says, or
  * damage. To be ended in either case. */
 int predictor_begin(Predictor *predictor, Model *model, const ModelItems *items, const Cancel *cancel, Error *error);
 int predictor_user(Predictor *predictor, Model *model, const PredictorUser *user, Error *error);
+
+/* A user of the model, in the predictor's form. */
+PredictorUser predictor_user_of(const ModelItems *items, const ModelUser *user, const History *history);
 
 /* The prediction as users see it. */
 int predictor_rate(Predictor *predictor, uint32_t item, double *prediction, Error *error);

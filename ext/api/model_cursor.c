@@ -162,7 +162,7 @@ static int enter_user(ModelCursor *cursor, Model *model, uint32_t user, Error *e
   int code = model_user_at(model, cursor->reading.items, user, &cursor->user, &cursor->history, error);
   if (code == SQLITE_OK) code = model_user_row(model, user, &cursor->user_id, NULL, error);
   if (code == SQLITE_OK && cursor->reading.items->shape.prediction_head >= 0) {
-    const PredictorUser who = {.single = &cursor->user, .history = &cursor->history};
+    const PredictorUser who = predictor_user_of(cursor->reading.items, &cursor->user, &cursor->history);
     if (!cursor->predictor.items)
       code = predictor_begin(&cursor->predictor, model, cursor->reading.items, &cursor->interrupt.cancel, error);
     if (code == SQLITE_OK) code = predictor_user(&cursor->predictor, model, &who, error);

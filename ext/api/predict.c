@@ -18,7 +18,7 @@ typedef struct PredictedCell {
 /* The rating that is expected of a user whom the model knows; a step, as all here: see base/error.h. */
 static double predict_known(Connection *connection, Model *model, const ModelItems *items, const PredictedCell *cell,
                             Error *error) {
-  const PredictorUser who = {.single = &cell->user, .history = &cell->history};
+  const PredictorUser who = predictor_user_of(items, &cell->user, &cell->history);
   Predictor predictor = {0};
   Interrupt interrupt;
   double prediction = NAN;
@@ -42,7 +42,8 @@ static double predict_cell(Connection *connection, Model *model, const ModelItem
   int estimates = items->shape.estimate && user_given && sqlite3_value_type(values[1]) != SQLITE_NULL;
   int known = cell.item != DICTIONARY_NONE;
   if (!error->code && head >= 0 && user_given && (known || estimates))
-    model_user(model, items, &id, &cell.user, items->shape.links ? &cell.history : NULL, &cell.has_user, error);
+    model_user(model, items, &id, &cell.user, items->shape.kind->by_history ? &cell.history : NULL, &cell.has_user,
+               error);
   if (!error->code && estimates && !(cell.has_user && known))
     prediction = predictor_estimate(items, cell.has_user ? cell.user.offset[head] : NAN, cell.item);
   else if (!error->code && cell.has_user)

@@ -41,6 +41,7 @@ struct ModelItems;
 struct ModelUser;
 struct ModelUsers;
 struct History;
+struct Predictor;
 
 typedef struct ModelKind {
   const char *name;
@@ -67,6 +68,14 @@ typedef struct ModelKind {
   int (*queries)(struct Model *model, const struct ModelItems *items, struct ModelUsers *users, const Cancel *cancel,
                  Error *error);
   int by_history; /* queries are made of histories */
+
+  /* Predicted ratings, as the prediction head says them: getting ready, a user who has been put into the predictor, an
+   * item, and the end. NULL, but for `predict` where the kind is able to: there is nothing to do. */
+  int (*predict_begin)(struct Predictor *predictor, struct Model *model, const Cancel *cancel, Error *error);
+  int (*predict_user)(struct Predictor *predictor, struct Model *model, Error *error);
+  int (*predict)(struct Predictor *predictor, uint32_t item, double *rating, Error *error);
+  void (*predict_end)(struct Predictor *predictor);
+  int predicts_by_query; /* and not by vectors or histories alone */
 
   /* A user as a stored row, store_row_floats and all 0, from a history; NULL: users have no rows. Where `new_item` is
    * not NULL it is the stored row of one item more, whose index is items->ids.count. SQLITE_OK, SQLITE_NOMEM or what

@@ -27,4 +27,5 @@ const ModelKind kind_baseline = {
     .scorer = vectors_scorer,
     .queries = vector_queries,
     .fold_user = fold_user_biases,
+    .predict = predict_vectors,
 };

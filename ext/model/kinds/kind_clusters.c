@@ -35,4 +35,5 @@ const ModelKind kind_clusters = {
     .fits = clusters_fits,
     .scorer = vectors_scorer,
     .queries = vector_queries,
+    .predict = predict_vectors,
 };

@@ -77,4 +77,5 @@ const ModelKind kind_content = {
     .queries = vector_queries,
     .fold_user = fold_user_content,
     .contributions = contributions_of_content,
+    .predict = predict_vectors,
 };

@@ -345,4 +345,5 @@ const ModelKind kind_factors = {
     .fold_user = fold_user_factors,
     .fold_item = fold_item_factors,
     .contributions = contributions_of_factors,
+    .predict = predict_vectors,
 };

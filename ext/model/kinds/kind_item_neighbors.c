@@ -1,6 +1,7 @@
 /* Neighbours of items: each item's nearest items are stored, and users are their histories. */
 #include "bias_folding.h"
 #include "item_sums.h"
+#include "neighbor_votes.h"
 
 static int item_neighbors_fits(const ModelShape *shape) {
   return shape->links == LINK_ITEM_NEIGHBORS && !shape->cosine && !shape->clusters;
@@ -19,4 +20,8 @@ const ModelKind kind_item_neighbors = {
     .by_history = 1,
     .fold_user = fold_user_biases,
     .contributions = link_contributions,
+    .predict_begin = neighbor_votes_begin,
+    .predict_user = neighbor_votes_user,
+    .predict = neighbor_votes_rate,
+    .predict_end = neighbor_votes_end,
 };

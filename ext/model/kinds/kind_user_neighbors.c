@@ -3,6 +3,7 @@
 #include "../all_histories.h"
 #include "bias_folding.h"
 #include "item_sums.h"
+#include "neighbor_votes.h"
 #include "neighborhood.h"
 
 static const char *user_neighbors_reason(const ModelShape *shape, Ability ability) {
@@ -91,4 +92,8 @@ const ModelKind kind_user_neighbors = {
     .queries = user_neighbors_queries,
     .by_history = 1,
     .fold_user = fold_user_biases,
+    .predict_begin = neighbor_votes_begin,
+    .predict_user = neighbor_votes_user,
+    .predict = neighbor_votes_rate,
+    .predict_end = neighbor_votes_end,
 };

@@ -1,5 +1,7 @@
 /* Content as words: an item is a sparse vector over terms, a user the sum of the items of a history, and a score the
  * cosine of the two. */
+#include "../../base/memory.h"
+#include "../prediction.h"
 #include "item_sums.h"
 
 static int words_fits(const ModelShape *shape) { return shape->cosine && shape->sparse && !shape->clusters; }
@@ -35,6 +37,28 @@ static int contributions_of_words(ModelItems *items, const ModelUser *user, cons
   return code;
 }
 
+/* The user's query, spread out: a prediction is a score. */
+static void predict_end_words(Predictor *predictor) {
+  PostingsVector *spread = predictor->state;
+  if (spread) postings_vector_free(spread);
+  memory_free(spread);
+  predictor->state = NULL;
+}
+
+static int predict_user_words(Predictor *predictor, Model *model, Error *error) {
+  (void)model;
+  predict_end_words(predictor);
+  PostingsVector *spread = predictor->state = memory_alloc_zero(1, sizeof *spread);
+  if (!spread) return error_no_memory(error);
+  return error_from_code(error, postings_expand(&predictor->items->postings, predictor->user.query, spread));
+}
+
+static int predict_words(Predictor *predictor, uint32_t item, double *rating, Error *error) {
+  (void)error;
+  *rating = (double)postings_score(&predictor->items->postings, item, predictor->state);
+  return SQLITE_OK;
+}
+
 const ModelKind kind_words = {
     .name = "words",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
@@ -46,4 +70,8 @@ const ModelKind kind_words = {
     .queries = item_sums_queries,
     .by_history = 1,
     .contributions = contributions_of_words,
+    .predicts_by_query = 1,
+    .predict_user = predict_user_words,
+    .predict = predict_words,
+    .predict_end = predict_end_words,
 };

@@ -20,3 +20,10 @@ int vector_queries(Model *model, const ModelItems *items, ModelUsers *users, con
   users->queries = (Queries){users->count, vector};
   return SQLITE_OK;
 }
+
+int predict_vectors(Predictor *predictor, uint32_t item, double *rating, Error *error) {
+  (void)error;
+  const ScorePanel *panel = &predictor->items->panel[predictor->items->shape.prediction_head];
+  *rating = (double)score_panel_score(panel, item, predictor->user.vector) + predictor->user.offset;
+  return SQLITE_OK;
+}

@@ -3,10 +3,12 @@
 #ifndef RECOMMEND_MODEL_KINDS_VECTOR_QUERIES_H
 #define RECOMMEND_MODEL_KINDS_VECTOR_QUERIES_H
 
-#include "../model.h"
+#include "../prediction.h"
 
 Scorer vectors_scorer(const ModelItems *items); /* ModelKind.scorer */
 int vector_queries(Model *model, const ModelItems *items, ModelUsers *users, const Cancel *cancel,
                    Error *error); /* ModelKind.queries */
+
+int predict_vectors(Predictor *predictor, uint32_t item, double *rating, Error *error); /* ModelKind.predict */
 
 #endif

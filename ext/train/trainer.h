@@ -107,7 +107,7 @@ typedef struct Trainer {
 } Trainer;
 
 /* Every trainer, in the order in which a person meets them: mf_trainer is in mf_train.c, and so on. */
-#define TRAINERS(EACH) EACH(mf) EACH(knn) EACH(ease) EACH(baseline) EACH(kmeans) EACH(tfidf)
+#define TRAINERS(EACH) EACH(mf) EACH(knn) EACH(ease) EACH(slim) EACH(baseline) EACH(kmeans) EACH(tfidf)
 
 #define TRAINER_DECLARED(called) extern const Trainer called##_trainer;
 TRAINERS(TRAINER_DECLARED)

@@ -7,16 +7,14 @@ import unittest
 
 from support import ROOT, TestCase, connect, made_up_ratings, rated, shadow_bytes
 
-# What it takes beside the defaults that a model is trained by an algorithm, where the option is not "algorithm".
-ASKED = {"by": {"knn_train"}, "method": {"baseline_train"}, "weighting": {"tfidf_train"}}
-CHOSEN = {"minibatch": {"batch_size": 16}, "lsa": {"lsa": 2}, "word2vec": {"word2vec": 2, "epochs": 1}, "embedding": {"embedding": "vector"},
-          "lloyd": {}, "ease": {}}
+# Algorithms that are no choice of an option, and what it takes that a model is trained by them.
+CHOSEN = {"minibatch": {"batch_size": 16}, "lsa": {"lsa": 2}, "word2vec": {"word2vec": 2, "epochs": 1}, "embedding": {"embedding": "vector"}}
 
 
-def asking_for(trainer, algorithm):
-    """The options by which a trainer's algorithm is asked for."""
-    option = next((name for name, trainers in ASKED.items() if trainer in trainers), "algorithm")
-    return CHOSEN.get(algorithm, {option: algorithm})
+def asking_for(db, trainer, algorithm):
+    """The options by which a trainer's algorithm is asked for: the first that has it among its choices, if there is one."""
+    options = db.execute("SELECT option FROM recommend_options(?) WHERE instr(range, ?)", (trainer, f'"{algorithm}"')).fetchall()
+    return CHOSEN.get(algorithm, {options[0][0]: algorithm} if options else {})
 
 
 def sources():
@@ -31,7 +29,7 @@ def call(db, trainer, algorithm=None, options={}):
     """Trains the model m by the defaults, but for the options; sizes that have no default are 3."""
     sized = db.execute("SELECT option, \"default\" FROM recommend_options(?) LIMIT 1", (trainer,)).fetchone()
     size, learns_from = db.execute("SELECT size, learns_from FROM recommend_trainers WHERE trainer = ?", (trainer,)).fetchone()
-    given = {"model": "m", **(asking_for(trainer, algorithm) if algorithm else {}), **options}
+    given = {"model": "m", **(asking_for(db, trainer, algorithm) if algorithm else {}), **options}
     if size and sized[1] is None and size not in given:
         given[size] = 3
     source = "ratings" if learns_from != "texts" else "vectors" if "embedding" in given else "items"
@@ -204,7 +202,7 @@ class Documents(TestCase):
 
     def test_every_option_is_documented(self):
         for trainer in self.trainers:
-            self.assertIn(trainer, self.sections, "a heading with the trainer's name")
+            self.assertTrue(trainer in self.sections, f"no heading {trainer}")
             words = set(re.findall(r"`(\w+)`", "".join(self.sections[trainer][0])))
             size = self.db.execute("SELECT size FROM recommend_trainers WHERE trainer = ?", (trainer,)).fetchone()[0]
             missing = {row[0] for row in self.options[trainer]} - self.common - words - {size}

@@ -86,6 +86,12 @@ int experiment_begin(Experiment *trial, Connection *connection, const char *call
   return code;
 }
 
+/* What the size is called among the options here, where "k" is how long lists are. */
+static const char *size_name(const Trainer *trainer) {
+  const char *name = trainer->size_names[0];
+  return strcmp(name, "k") != 0 ? name : trainer->size_names[1] ? trainer->size_names[1] : "size";
+}
+
 /* What TrainRequest wants, out of the trainer's options, in which the size stands under its own name or as "size". */
 static int make_request(const Experiment *trial, const char *options, TrainRequest *request, char **rest,
                         Error *error) {
@@ -96,7 +102,7 @@ static int make_request(const Experiment *trial, const char *options, TrainReque
   int code = trainer_take_size(trainer, trial->caller, rest, &request->size, &found, error);
   if (code == SQLITE_OK && trainer->size && !found && isnan(trainer->size_default))
     code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, trainer->function,
-                     trainer->size, trainer->size_names[0]);
+                     trainer->size, size_name(trainer));
   request->options = *rest;
   return code;
 }

@@ -303,31 +303,19 @@ static const char *const content_serving[] = {
 };
 enum { CONTENT_SERVING = sizeof content_serving / sizeof *content_serving };
 
-/* Every other algorithm of mf_train, on the ratings above. */
+/* Trainings that differ from those by defaults, which trainers.h has, on the ratings above. */
 static const Step algorithm_training[] = {
-    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
-     "\"algorithm\":\"sgd\"}')",
-     0},
     {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"adam\",\"batch_size\":20}')",
      0},
     {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
-     "\"algorithm\":\"gradient\"}')",
-     0},
-    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"svdpp\",\"range\":\"minmax\"}')",
-     0},
-    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
-     "\"algorithm\":\"nmf\"}')",
      0},
     {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"svd\",\"center\":\"user\",\"missing\":\"zero\"}')",
      0},
     {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"svd\",\"center\":\"item\",\"missing\":\"mean\"}')",
-     0},
-    {"SELECT epoch, loss, test FROM mf_train('ratings', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
-     "\"algorithm\":\"bpr\"}')",
      0},
     {"SELECT epoch, loss, test FROM mf_train('plays', 3, '{\"threads\":1,\"epochs\":2,\"test\":0.2,\"model\":\"new\","
      "\"algorithm\":\"logistic\"}')",

@@ -7,6 +7,7 @@
 
 #include "data/interrupt.h"
 #include "fault.h"
+#include "trainers.h"
 
 static long calls, stop_at, stops;
 
@@ -191,6 +192,12 @@ static void every_algorithm(void) {
   for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&ratings, algorithm_training[i].sql, 0);
 }
 
+static void every_trainer(void) {
+  Trainings trainings = all_trainings();
+  for (int i = 0; i < trainings.count; i++) sweep(&ratings, trainings.sql[i], 0);
+  trainings_free(&trainings);
+}
+
 static void changes_of_ratings(void) {
   for (int i = 0; i < CHANGES; i++) sweep(&ratings, rating_changes[i].sql, 0);
 }
@@ -226,9 +233,10 @@ static void often_enough(void) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(serving_ratings), TEST(training_ratings), TEST(every_algorithm),  TEST(changes_of_ratings),
-      TEST(every_trial),     TEST(serving_content),  TEST(training_content), TEST(serving_links),
-      TEST(training_links),  TEST(changes_of_links), TEST(often_enough),     TEST(long_training),
+      TEST(serving_ratings),    TEST(training_ratings), TEST(every_algorithm),  TEST(every_trainer),
+      TEST(changes_of_ratings), TEST(every_trial),      TEST(serving_content),  TEST(training_content),
+      TEST(serving_links),      TEST(training_links),   TEST(changes_of_links), TEST(often_enough),
+      TEST(long_training),
   };
   return cmocka_run_group_tests(tests, make_images, free_images);
 }

@@ -1,5 +1,6 @@
 /* Out of memory while each algorithm trains, ratings change, and options are tried. See memory_fault.h. */
 #include "memory_fault.h"
+#include "trainers.h"
 
 /* Clusters, and what asks for them. */
 static void clusters(void) {
@@ -20,6 +21,12 @@ static void algorithms(void) {
   for (int i = 0; i < ALGORITHM_TRAINING; i++) sweep(&ratings, algorithm_training[i], 40);
 }
 
+static void every_trainer(void) {
+  Trainings trainings = all_trainings();
+  for (int i = 0; i < trainings.count; i++) sweep(&ratings, (Step){trainings.sql[i], 0}, 40);
+  trainings_free(&trainings);
+}
+
 static void changing(void) {
   for (int i = 0; i < CHANGES; i++) sweep(&ratings, rating_changes[i], 40);
 }
@@ -30,7 +37,8 @@ static void every_trial(void) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(algorithms), TEST(changing), TEST(every_trial), TEST(clusters), TEST(often_enough), TEST(nothing_is_lost),
+      TEST(algorithms), TEST(every_trainer), TEST(changing),        TEST(every_trial),
+      TEST(clusters),   TEST(often_enough),  TEST(nothing_is_lost),
   };
   return cmocka_run_group_tests(tests, install_and_make_images, free_images);
 }

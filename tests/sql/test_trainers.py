@@ -80,6 +80,95 @@ class Trainers(TestCase):
                 self.db.execute("DROP TABLE m")
 
 
+class EveryTrainer(TestCase):
+    """What must hold of any trainer, for each algorithm that SQL lists: a new one is tested the day it has its row."""
+
+    def each(self, *abilities):
+        """Trains a model m by each algorithm whose models have the abilities."""
+        db = self.closing(sources())
+        for trainer, algorithm, answers in db.execute("SELECT trainer, algorithm, answers FROM recommend_trainers").fetchall():
+            if set(abilities) <= set(answers.split(", ")):
+                with self.subTest(trainer=trainer, algorithm=algorithm):
+                    call(db, trainer, algorithm)
+                    yield db, trainer, algorithm
+                    db.execute("INSERT INTO m(m) VALUES('integrity-check')")
+                    db.execute("DROP TABLE m")
+
+    def test_threads_and_second_runs(self):
+        for db, trainer, algorithm in self.each():
+            expected = shadow_bytes(db, "m")
+            for threads in (1, 3):
+                call(db, trainer, algorithm, {"threads": threads})
+                self.assertEqual(shadow_bytes(db, "m") == expected, True, threads)
+
+    def test_what_is_held_out(self):
+        """A test is one, and no training changes what is seen."""
+        for db, trainer, algorithm in self.each("recommend"):
+            summary = json.loads(call(db, trainer, algorithm, {"test": 0.2}))
+            self.assertGreater(summary["held_out"], 0)
+            tests = [head["test"] for head in summary["heads"].values()]
+            if (trainer, algorithm) != ("knn_train", "user"):  # whose neighbours would have to be found anew
+                self.assertTrue(any(test is not None and test >= 0 for test in tests), tests)
+            self.assertEqual(db.execute("SELECT count(*) FROM m WHERE seen").fetchone(), db.execute("SELECT count(*) FROM ratings").fetchone())
+
+    def test_recommend(self):
+        for db, trainer, algorithm in self.each("recommend"):
+            users = [row[0] for row in db.execute("SELECT DISTINCT user FROM ratings LIMIT 3")]
+            for user in users:
+                rows = db.execute("SELECT item, score FROM recommend(?, 5, 'm')", (user,)).fetchall()
+                expected = db.execute("SELECT item, score FROM m WHERE user = ? AND seen = 0 ORDER BY score DESC, item LIMIT 5", (user,)).fetchall()
+                self.assertEqual(rows, expected)
+            everyone = db.execute("SELECT item, score FROM recommend_all(5, 'm') WHERE user = ? ORDER BY rank", (users[0],)).fetchall()
+            expected = db.execute("SELECT item, score FROM recommend(?, 5, 'm') ORDER BY rank", (users[0],)).fetchall()
+            self.assert_same_rows([row[1:] for row in everyone], [row[1:] for row in expected], 1e-4)
+
+    def test_explain(self):
+        for db, trainer, algorithm in self.each("recommend", "explain"):
+            for user, item, score in db.execute("SELECT user, item, score FROM m WHERE user IN (SELECT user FROM ratings LIMIT 1)").fetchall()[:9]:
+                rows = db.execute("SELECT contribution FROM recommend_explain(?, ?, 99, 'm')", (user, item)).fetchall()
+                self.assertAlmostEqual(sum(row[0] for row in rows), score, delta=1e-3 * max(1, abs(score)))
+
+    def test_live_ratings(self):
+        for db, trainer, algorithm in self.each("recommend", "live ratings"):
+            db.execute("INSERT INTO m(user, item, rating) SELECT 77777, item, rating FROM ratings WHERE user = (SELECT min(user) FROM ratings)")
+            count = db.execute("SELECT count(*) FROM m WHERE user = 77777 AND seen").fetchone()[0]
+            self.assertEqual((count,), db.execute("SELECT count(*) FROM ratings WHERE user = (SELECT min(user) FROM ratings)").fetchone())
+            db.execute("DELETE FROM m WHERE user = 77777 AND item = (SELECT min(item) FROM m WHERE user = 77777 AND seen)")
+            self.assertEqual(db.execute("SELECT count(*) FROM m WHERE user = 77777 AND seen").fetchone(), (count - 1,))
+
+    def test_fold_in(self):
+        for db, trainer, algorithm in self.each("recommend", "fold in"):
+            profile = json.dumps(dict(db.execute("SELECT item, rating FROM ratings WHERE user = (SELECT min(user) FROM ratings)")))
+            rows = db.execute("SELECT item, score FROM recommend_for(?, 5, 'm')", (profile,)).fetchall()
+            self.assertTrue(rows and not set(map(str, json.loads(profile))) & {str(row[0]) for row in rows})
+
+    def test_forget(self):
+        for db, trainer, algorithm in self.each("forget"):
+            user, item = db.execute("SELECT min(user), max(item) FROM ratings").fetchone()
+            db.execute("INSERT INTO m(m, user) VALUES('forget', ?)", (user,))
+            db.execute("INSERT INTO m(m, item) VALUES('forget', ?)", (item,))
+            self.assertEqual(db.execute("SELECT count(*) FROM m WHERE user = ? OR item = ?", (user, item)).fetchone(), (0,))
+
+    def test_retrain(self):
+        for db, trainer, algorithm in self.each():
+            before = shadow_bytes(db, "m")
+            db.execute("INSERT INTO m(m) VALUES('retrain')")
+            self.assertEqual(shadow_bytes(db, "m") == before, True)
+
+    def test_cross_validation(self):
+        """Each fold is tried, on any number of threads alike; what predicts has errors, what ranks has lists."""
+        db = self.closing(sources())
+        for trainer, algorithm, answers in db.execute("SELECT trainer, algorithm, answers FROM recommend_trainers WHERE learns_from <> 'texts'").fetchall():
+            options = {**asking_for(db, trainer, algorithm), **({"clusters": 3} if trainer == "kmeans_train" else {})}
+            rows = [db.execute("SELECT fold, trained, tested, rmse, ndcg FROM recommend_cross_validate(?, 'ratings', 3, ?)",
+                               (trainer, json.dumps({**options, "threads": threads}))).fetchall() for threads in (1, 3)]
+            with self.subTest(trainer=trainer, algorithm=algorithm):
+                self.assertEqual(rows[0], rows[1])
+                self.assertEqual([row[0] for row in rows[0]], [1, 2, 3])
+                self.assertEqual({row[3] is not None for row in rows[0]}, {"predict" in answers})
+                self.assertTrue(all(row[4] > 0 for row in rows[0]))
+
+
 class Options(TestCase):
     def setUp(self):
         self.db = self.closing(sources())

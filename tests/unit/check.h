@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -92,6 +93,9 @@ static inline void check_run(void **state) {
     test->function_of(test->object);
   if (check_failures) fail_msg("%ld checks failed, see what was printed", (long)check_failures);
 }
+
+/* TEST_FILTER='*memory*' in the environment runs only the tests with such a name. */
+__attribute__((constructor)) static void check_filter(void) { cmocka_set_test_filter(getenv("TEST_FILTER")); }
 
 /* Rows of a table of tests: a function, or one that is called with the address of an object. */
 /* clang-format off */

@@ -1,14 +1,13 @@
 /* Reading clusters: see cluster_rows.h. */
 #include "cluster_rows.h"
 
-#include "../base/bytes.h"
 #include "../base/memory.h"
+#include "blobs.h"
 #include "store.h"
 
-static int read_members(Reader *reader, sqlite3_stmt *row, const ModelShape *shape, const char *blob, size_t n,
+static int read_members(Reader *reader, sqlite3_stmt *row, const ModelShape *shape, const void *blob, size_t n,
                         uint32_t *cluster, float *distance, Error *error) {
-  bytes_copy_words(cluster, blob, n);
-  int code = reader_floats(reader, row, 1, blob + 4 * n, n, "finite distances", distance, error);
+  int code = blob_get_members(reader, row, blob, n, cluster, distance, error);
   for (size_t i = 0; i < n && code == SQLITE_OK; i++)
     if (cluster[i] >= (uint32_t)shape->clusters || distance[i] < 0)
       code =
@@ -31,7 +30,7 @@ int model_clusters(Model *model, const ModelItems *items, ModelClusters *cluster
     size_t n = members - first < STORE_MEMBERS ? members - first : STORE_MEMBERS;
     const void *blob = NULL;
     sqlite3_stmt *row = NULL;
-    code = reader_weight(reader, "cluster", first / STORE_MEMBERS, 8 * n, &row, &blob, error);
+    code = reader_weight(reader, "cluster", first / STORE_MEMBERS, blob_members_size(n), &row, &blob, error);
     if (code == SQLITE_OK && blob)
       code = read_members(reader, row, &items->shape, blob, n, clusters->cluster + first, clusters->distance + first,
                           error);
@@ -53,9 +52,9 @@ int model_check_centroids(Model *model, const ModelItems *items, Error *error) {
   for (size_t c = 0; c < (size_t)items->shape.clusters && code == SQLITE_OK; c++) {
     const void *blob = NULL;
     sqlite3_stmt *row = NULL;
-    code = reader_weight(reader, "centroid", c, 4 * columns, &row, &blob, error);
+    code = reader_weight(reader, "centroid", c, blob_floats_size(columns), &row, &blob, error);
     for (size_t i = 0; i < columns && code == SQLITE_OK; i++)
-      code = reader_floats(reader, row, 1, (const char *)blob + 4 * i, 1, "finite numbers", &number, error);
+      code = blob_get_floats(reader, row, 1, blob, i, 1, "numbers", &number, error);
   }
   return code;
 }

@@ -1,13 +1,13 @@
-/* Loading the item side of a model: m_config, m_item and m_itemfactor. See store.c for the bytes. */
+/* Loading the item side of a model: m_config, m_item and m_itemfactor. See store.c for the rows. */
 #include "items.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "../base/bytes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
+#include "blobs.h"
 #include "config.h"
 #include "neighbor_rows.h"
 #include "store.h"
@@ -71,11 +71,11 @@ void items_set(ModelItems *items, size_t item, const float *row) {
     if (shape->biases[head]) items->panel[head].bias[item] = *row++;
 }
 
-/* Spreads one stored row over the heads' panels. `row` is scratch for its floats. */
-static int unpack_item(Reader *reader, sqlite3_stmt *statement, ModelItems *items, size_t item, const char *from,
+/* Spreads an item's row, in the chunk that has it, over the heads' panels. `row` is scratch for its floats. */
+static int unpack_item(Reader *reader, sqlite3_stmt *statement, ModelItems *items, size_t item, const char *chunk,
                        float *row, Error *error) {
   size_t floats = store_row_floats(&items->shape);
-  int code = reader_floats(reader, statement, 2, from, floats, "finite factors", row, error);
+  int code = blob_get_floats(reader, statement, 2, chunk, item % STORE_CHUNK * floats, floats, "factors", row, error);
   for (size_t i = 0; i < floats && code == SQLITE_OK && items_is_forgotten(items, item); i++)
     if (row[i] != 0)
       code = reader_damaged(reader, statement, 2, error, "expected zeros for item %d, which was forgotten, found %g",
@@ -85,8 +85,7 @@ static int unpack_item(Reader *reader, sqlite3_stmt *statement, ModelItems *item
 }
 
 static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *error) {
-  size_t row_floats = store_row_floats(&items->shape);
-  float *row = memory_alloc(row_floats, sizeof *row);
+  float *row = memory_alloc(store_row_floats(&items->shape), sizeof *row);
   sqlite3_stmt *statement = NULL;
   size_t item = 0;
   int code = row ? reader_statement(reader, STATEMENT_ITEM_CHUNKS, &statement, error) : error_no_memory(error);
@@ -97,7 +96,7 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
       code = shadow_damaged(error, reader->name, "it has too many item factors");
     else
       code = reader_chunk(reader, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
-    for (size_t end = item + n; code == SQLITE_OK && item < end; item++, data += row_floats * sizeof(float))
+    for (size_t end = item + n; code == SQLITE_OK && item < end; item++)
       code = unpack_item(reader, statement, items, item, data, row, error);
   }
   if (statement) sqlite3_reset(statement);
@@ -108,41 +107,28 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
 
 /* ---- sparse vectors ---------------------------------------------------------------------------------------------- */
 
-/* Appends one chunk's vectors; see store.c for its bytes. */
+/* Is it of length 1, over terms that there are, in ascending order? */
+static int is_a_vector(const SparseMatrix *vectors, size_t row) {
+  double squares = 0;
+  size_t start = vectors->start[row], end = vectors->start[row + 1];
+  for (size_t e = start; e < end; e++) {
+    double weight = (double)vectors->value[e];
+    int in_order = e == start || vectors->index[e] > vectors->index[e - 1];
+    if (!in_order || vectors->index[e] >= vectors->columns || !(weight > 0)) return 0;
+    squares += weight * weight;
+  }
+  return start == end || fabs(squares - 1) <= 1e-6;
+}
+
+/* Appends one chunk's vectors. */
 static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first, size_t n, SparseMatrix *vectors,
                           size_t *capacity, float *length, Error *error) {
-  const char *blob = sqlite3_column_blob(statement, 2);
-  size_t bytes = (size_t)sqlite3_column_bytes(statement, 2), entries = 0;
-  const void *checked = NULL;
-  uint32_t row_entries[STORE_CHUNK];
-  if (!blob || bytes < n * 8 + STORE_CHECKSUM)
-    return reader_expected(reader, statement, 2, error, "a blob of at least %d bytes", (int)n * 8 + STORE_CHECKSUM);
-  bytes_copy_words(row_entries, blob, n);
-  for (size_t i = 0; i < n; i++) entries += row_entries[i];
-  int code = reader_blob(reader, statement, 2, n * 8 + entries * 8, &checked, error);
-  if (code != SQLITE_OK) return code;
-  size_t to = vectors->start[first];
-  if (sparse_reserve(vectors, to + entries, capacity) != SQLITE_OK) return error_no_memory(error);
-  uint32_t *index = vectors->index;
-  float *value = vectors->value;
-  code = reader_floats(reader, statement, 2, blob + 4 * n, n, "finite lengths", length + first, error);
-  bytes_copy_words(index + to, blob + 8 * n, entries);
-  if (code == SQLITE_OK)
-    code =
-        reader_floats(reader, statement, 2, blob + 8 * n + 4 * entries, entries, "finite weights", value + to, error);
-  for (size_t i = 0; i < n && code == SQLITE_OK; i++) {
-    size_t start = vectors->start[first + i], end = vectors->start[first + i + 1] = start + row_entries[i];
-    double squares = 0;
-    int right = length[first + i] >= 0;
-    for (size_t e = start; e < end; e++) {
-      right = right && index[e] < vectors->columns && (e == start || index[e] > index[e - 1]) && value[e] > 0;
-      squares += (double)value[e] * (double)value[e];
-    }
-    if (!right || (end > start && fabs(squares - 1) > 1e-6))
+  int code = blob_read_vectors(reader, statement, 2, first, n, vectors, capacity, length, error);
+  for (size_t item = first; item < first + n && code == SQLITE_OK; item++)
+    if (length[item] < 0 || !is_a_vector(vectors, item))
       code = reader_damaged(reader, statement, 2, error,
                             "expected vectors of length 1 over terms that there are, found another for item %d",
-                            (int)(first + i));
-  }
+                            (int)item);
   return code;
 }
 
@@ -212,13 +198,12 @@ static int check_counts(Reader *reader, const ModelConfig *config, Error *error)
 
 /* Are there so many terms, and vectors of that length? */
 static int check_sizes(Reader *reader, const ModelConfig *config, const ModelShape *shape, Error *error) {
-  size_t items = (size_t)config->items, chunks = (items + STORE_CHUNK - 1) / STORE_CHUNK;
-  size_t row_bytes = store_row_floats(shape) * sizeof(float);
+  size_t floats = store_row_floats(shape);
   int code = SQLITE_OK;
   if (shape->sparse) code = reader_count(reader, "term", shape->terms, "terms", error);
-  if (code == SQLITE_OK && row_bytes)
-    code = reader_bytes(reader, "itemfactor", items * row_bytes + chunks * STORE_CHECKSUM, "the factors of its items",
-                        error);
+  if (code == SQLITE_OK && floats)
+    code = reader_bytes(reader, "itemfactor", blob_chunks_size((size_t)config->items, floats, STORE_CHUNK),
+                        "the factors of its items", error);
   return code;
 }
 

@@ -1,42 +1,21 @@
 /* Reading neighbours and weights: see neighbor_rows.h. */
 #include "neighbor_rows.h"
 
-#include "../base/bytes.h"
 #include "../base/memory.h"
+#include "blobs.h"
 #include "store.h"
 
 /* ---- neighbours -------------------------------------------------------------------------------------------------- */
-
-static int make_neighbor_room(NeighborLists *lists, size_t entries, size_t *capacity) {
-  if (entries <= *capacity) return SQLITE_OK;
-  size_t grown = entries + entries / 2;
-  uint32_t *neighbor = memory_resize(lists->neighbor, grown, sizeof *neighbor);
-  if (neighbor) lists->neighbor = neighbor;
-  float *similarity = memory_resize(lists->similarity, grown, sizeof *similarity);
-  if (similarity) lists->similarity = similarity;
-  uint32_t *support = memory_resize(lists->support, grown, sizeof *support);
-  if (support) lists->support = support;
-  if (!neighbor || !similarity || !support) return SQLITE_NOMEM;
-  *capacity = grown;
-  return SQLITE_OK;
-}
 
 /* Appends one row's list. */
 static int take_list(Reader *reader, sqlite3_stmt *statement, size_t self, size_t rows, size_t *to, size_t *capacity,
                      NeighborLists *lists, Error *error) {
   int64_t index, count;
-  const void *blob = NULL;
   int code = reader_integer(reader, statement, 0, (int64_t)self, (int64_t)self, &index, error);
   if (code == SQLITE_OK) code = reader_integer(reader, statement, 1, 0, (int64_t)rows, &count, error);
   if (code != SQLITE_OK) return code;
   size_t n = (size_t)count, first = *to;
-  code = reader_blob(reader, statement, 2, n * 12, &blob, error);
-  if (code != SQLITE_OK) return code;
-  if (make_neighbor_room(lists, first + n, capacity) != SQLITE_OK) return error_no_memory(error);
-  const char *bytes = blob;
-  bytes_copy_words(lists->neighbor + first, bytes, n);
-  bytes_copy_words(lists->support + first, bytes + 8 * n, n);
-  code = reader_floats(reader, statement, 2, bytes + 4 * n, n, "finite similarities", lists->similarity + first, error);
+  code = blob_read_neighbors(reader, statement, 2, n, lists, first, capacity, error);
   if (code != SQLITE_OK) return code;
   for (size_t i = first; i < first + n; i++)
     if (lists->neighbor[i] >= rows || lists->neighbor[i] == self ||
@@ -77,18 +56,18 @@ int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, Neig
 
 /* Those of the items that were there when the model was trained. */
 static int load_weights(Reader *reader, ModelItems *items, Error *error) {
-  size_t count = (size_t)items->shape.linked, chunks = (count + STORE_CHUNK - 1) / STORE_CHUNK;
-  int code = reader_bytes(reader, "weight", count * count * sizeof(float) + chunks * STORE_CHECKSUM,
-                          "the weights of its items", error);
+  size_t count = (size_t)items->shape.linked;
+  int code =
+      reader_bytes(reader, "weight", blob_chunks_size(count, count, STORE_CHUNK), "the weights of its items", error);
   if (code == SQLITE_OK && !(items->weights = memory_alloc(count, count * sizeof *items->weights)))
     code = error_no_memory(error);
   for (size_t first = 0; first < count && code == SQLITE_OK; first += STORE_CHUNK) {
     size_t n = count - first < STORE_CHUNK ? count - first : STORE_CHUNK;
     const void *blob = NULL;
     sqlite3_stmt *row = NULL;
-    code = reader_weight(reader, "link", first / STORE_CHUNK, n * count * sizeof(float), &row, &blob, error);
+    code = reader_weight(reader, "link", first / STORE_CHUNK, blob_floats_size(n * count), &row, &blob, error);
     if (code == SQLITE_OK)
-      code = reader_floats(reader, row, 1, blob, n * count, "finite weights", items->weights + first * count, error);
+      code = blob_get_floats(reader, row, 1, blob, 0, n * count, "weights", items->weights + first * count, error);
   }
   return code;
 }

@@ -2,10 +2,9 @@
  * what is wrong is named. See reader.h. */
 #include "reader.h"
 
-#include <math.h>
 #include <stdarg.h>
 
-#include "../base/bytes.h"
+#include "blobs.h"
 #include "store.h"
 
 /* The first column is the row's key, for messages; %w stands for schema and name in turn. */
@@ -134,25 +133,14 @@ int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t 
   return reader_expected(reader, statement, column, error, "an integer from %lld to %lld", minimum, maximum);
 }
 
-int reader_blob(Reader *reader, sqlite3_stmt *statement, int column, size_t size, const void **blob, Error *error) {
-  *blob = sqlite3_column_blob(statement, column);
-  size_t found = (size_t)sqlite3_column_bytes(statement, column);
-  if (sqlite3_column_type(statement, column) != SQLITE_BLOB || found != size + STORE_CHECKSUM)
-    return reader_expected(reader, statement, column, error, "a blob of %lld bytes",
-                           (sqlite3_int64)(size + STORE_CHECKSUM));
-  if (!*blob) return error_no_memory(error); /* and not an empty blob, which has been told apart */
-  if (bytes_load64((const char *)*blob + size) != bytes_hash(0, *blob, size))
-    return reader_damaged(reader, statement, column, error, "its bytes do not match their checksum");
-  return SQLITE_OK;
-}
-
-int reader_floats(Reader *reader, sqlite3_stmt *row, int column, const char *from, size_t n, const char *what,
-                  float *to, Error *error) {
-  size_t finite = 0;
-  bytes_copy_words(to, from, n);
-  while (finite < n && isfinite(to[finite])) finite++;
-  if (finite == n) return SQLITE_OK;
-  return reader_damaged(reader, row, column, error, "expected %s, found %g", what, (double)to[finite]);
+int reader_blob(Reader *reader, sqlite3_stmt *row, int column, size_t size, const void **blob, Error *error) {
+  *blob = sqlite3_column_blob(row, column);
+  size_t found = (size_t)sqlite3_column_bytes(row, column);
+  if (sqlite3_column_type(row, column) != SQLITE_BLOB || found != size)
+    return reader_expected(reader, row, column, error, "a blob of %lld bytes", (sqlite3_int64)size);
+  if (!*blob) return error_no_memory(error);
+  if (blob_is_sealed(*blob, size)) return SQLITE_OK;
+  return reader_damaged(reader, row, column, error, "its bytes do not match their checksum");
 }
 
 int reader_weight(Reader *reader, const char *kind, size_t number, size_t size, sqlite3_stmt **row, const void **blob,
@@ -212,7 +200,7 @@ int reader_chunk(Reader *reader, sqlite3_stmt *statement, const ModelShape *shap
   const void *blob = NULL;
   int code = reader_chunk_head(reader, statement, chunk, n, error);
   if (code == SQLITE_OK)
-    code = reader_blob(reader, statement, 2, n * store_row_floats(shape) * sizeof(float), &blob, error);
+    code = reader_blob(reader, statement, 2, blob_floats_size(n * store_row_floats(shape)), &blob, error);
   *data = blob;
   return code;
 }

@@ -1,4 +1,5 @@
-/* Reading the shadow tables of one model with care. The files of model/ are built on it; nobody else includes it. */
+/* Reading the shadow tables of one model with care; the bytes of blobs are read in blobs.c. The files of model/ are
+ * built on it; nobody else includes it. */
 #ifndef RECOMMEND_MODEL_READER_H
 #define RECOMMEND_MODEL_READER_H
 
@@ -50,12 +51,8 @@ int reader_expected(Reader *reader, sqlite3_stmt *row, int column, Error *error,
 int reader_integer(Reader *reader, sqlite3_stmt *row, int column, int64_t minimum, int64_t maximum, int64_t *value,
                    Error *error);
 
-/* A BLOB column of exactly `size` bytes before its checksum, which must be right. Borrowed from the statement. */
+/* A BLOB column of exactly `size` bytes, whose checksum must be right. Borrowed from the statement. */
 int reader_blob(Reader *reader, sqlite3_stmt *row, int column, size_t size, const void **blob, Error *error);
-
-/* Copies n floats out of such a blob; damage where one is not finite, and `what` says what they are. */
-int reader_floats(Reader *reader, sqlite3_stmt *row, int column, const char *from, size_t n, const char *what,
-                  float *to, Error *error);
 
 /* The row "<kind>/<number>" of m_weight, as STATEMENT_WEIGHT gives it (name, data), and its blob of `size` bytes,
  * borrowed until the next; damage where there is none. */

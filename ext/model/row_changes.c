@@ -5,7 +5,7 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
-#include "history_bytes.h"
+#include "blobs.h"
 #include "neighbor_rows.h"
 #include "store.h"
 #include "user_rows.h"
@@ -184,16 +184,11 @@ static int add_number(LiveBatch *batch, LiveKind kind, int64_t key, int64_t n, E
   return add_row(batch, kind, key, n) ? SQLITE_OK : error_no_memory(error);
 }
 
-/* Room for a blob of so many bytes and its checksum. */
+/* Room for a blob of so many bytes. */
 static char *add_blob(LiveRow *row, size_t size) {
-  row->blob = memory_alloc(size + STORE_CHECKSUM, 1);
-  row->size = size + STORE_CHECKSUM;
+  row->blob = memory_alloc(size, 1);
+  row->size = size;
   return row->blob;
-}
-
-static void seal(LiveRow *row) {
-  size_t size = row->size - STORE_CHECKSUM;
-  bytes_store64(row->blob + size, bytes_hash(0, row->blob, size));
 }
 
 void live_free(LiveBatch *batch) {
@@ -209,45 +204,44 @@ static int add_user(LiveBatch *batch, LiveKind kind, uint32_t user, const Id *id
                     Error *error) {
   size_t n = history->count;
   LiveRow *row = add_row(batch, kind, user, (int64_t)n);
-  char *blob = row ? add_blob(row, history_bytes(n, history->rating != NULL, history->time != NULL)) : NULL;
+  char *blob = row ? add_blob(row, blob_history_size(n, history->rating != NULL, history->time != NULL)) : NULL;
   if (!blob) return error_no_memory(error);
   if (id) {
     row->has_id = 1;
     row->id = *id;
   }
-  history_encode(history, blob);
-  seal(row);
+  blob_write_history(history, blob);
   return SQLITE_OK;
 }
 
 /* Copies the stored rows of a chunk of users that is there. */
 static int read_chunk(Model *model, const ModelItems *items, int64_t chunk, size_t n, char *to, Error *error) {
-  size_t bytes = store_row_floats(&items->shape) * sizeof(float);
   sqlite3_stmt *statement = NULL;
   const char *data = NULL;
   if (n == 0) return SQLITE_OK;
   int code = users_bind_chunks(model, chunk, chunk, &statement, error);
   if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, chunk, &data, error);
-  if (code == SQLITE_OK) memcpy(to, data, n * bytes);
+  if (code == SQLITE_OK) blob_move_floats(to, 0, data, 0, n * store_row_floats(&items->shape));
   if (statement) sqlite3_reset(statement);
   return code;
 }
 
-/* A chunk with `count` of its users, of whom the one at `place` gets this row (as floats, or NULL: as bytes). */
+/* A chunk with `count` of its users, of whom the one at `place` gets this row: as floats, or where it is NULL, as the
+ * stored row `from` of a blob; where both are, none does. */
 static int add_chunk(Model *model, const ModelItems *items, int64_t chunk, size_t count, size_t place, const float *row,
-                     const char *bytes, LiveBatch *batch, Error *error) {
+                     const char *stored, size_t from, LiveBatch *batch, Error *error) {
   size_t floats = store_row_floats(&items->shape), there = 0;
   if (chunk * STORE_CHUNK < model->users) there = users_chunk_length(model, chunk);
   LiveRow *added = add_row(batch, there ? LIVE_USER_CHUNK : LIVE_USER_CHUNK_INSERT, chunk, (int64_t)count);
-  char *blob = added ? add_blob(added, count * floats * sizeof(float)) : NULL;
+  char *blob = added ? add_blob(added, blob_floats_size(count * floats)) : NULL;
   if (!blob) return error_no_memory(error);
   int code = read_chunk(model, items, chunk, there < count ? there : count, blob, error);
   if (code != SQLITE_OK) return code;
   if (row)
-    bytes_copy_words(blob + place * floats * sizeof(float), row, floats);
-  else if (bytes)
-    memcpy(blob + place * floats * sizeof(float), bytes, floats * sizeof(float));
-  seal(added);
+    blob_put_floats(blob, place * floats, row, floats);
+  else if (stored)
+    blob_move_floats(blob, place * floats, stored, from * floats, floats);
+  blob_seal(blob, added->size);
   return SQLITE_OK;
 }
 
@@ -255,12 +249,9 @@ static int add_chunk(Model *model, const ModelItems *items, int64_t chunk, size_
 static int add_list(LiveBatch *batch, LiveKind kind, uint32_t user, const NeighborLists *lists, size_t first, size_t n,
                     Error *error) {
   LiveRow *row = add_row(batch, kind, user, (int64_t)n);
-  char *blob = row ? add_blob(row, 12 * n) : NULL;
+  char *blob = row ? add_blob(row, blob_neighbors_size(n)) : NULL;
   if (!blob) return error_no_memory(error);
-  bytes_copy_words(blob, lists->neighbor + first, n);
-  bytes_copy_words(blob + 4 * n, lists->similarity + first, n);
-  bytes_copy_words(blob + 8 * n, lists->support + first, n);
-  seal(row);
+  blob_write_neighbors(lists, first, n, blob);
   return SQLITE_OK;
 }
 
@@ -278,7 +269,7 @@ int live_rate(Model *model, const ModelItems *items, const LiveUser *user, LiveB
   if (code == SQLITE_OK && user->row)
     code = add_chunk(model, items, chunk,
                      is_new ? (size_t)user->index % STORE_CHUNK + 1 : users_chunk_length(model, chunk),
-                     user->index % STORE_CHUNK, user->row, NULL, batch, error);
+                     user->index % STORE_CHUNK, user->row, NULL, 0, batch, error);
   if (code == SQLITE_OK && user->neighbors)
     code = add_list(batch, is_new ? LIVE_LIST_INSERT : LIVE_LIST, user->index, user->neighbors, 0,
                     user->neighbors->start[1], error);
@@ -308,7 +299,7 @@ static int pack_items(const ModelItems *items, size_t first, size_t end, size_t 
       if (shape->biases[head]) stored[store_bias_place(shape, head)] = items->panel[head].bias[i];
     }
     if (i == without) memset(stored, 0, floats * sizeof *stored);
-    bytes_copy_words(blob + (i - first) * floats * sizeof(float), stored, floats);
+    blob_put_floats(blob, (i - first) * floats, stored, floats);
   }
   memory_free_aligned(vector);
   memory_free(stored);
@@ -322,10 +313,10 @@ static int add_item_chunk(const ModelItems *items, const float *row, LiveBatch *
   size_t floats = store_row_floats(shape), item = items->ids.count, first = item / STORE_CHUNK * STORE_CHUNK;
   LiveKind kind = item > first ? LIVE_ITEM_CHUNK : LIVE_ITEM_CHUNK_INSERT;
   LiveRow *added = add_row(batch, kind, (int64_t)(item / STORE_CHUNK), (int64_t)(item - first + 1));
-  char *blob = added ? add_blob(added, (item - first + 1) * floats * sizeof(float)) : NULL;
+  char *blob = added ? add_blob(added, blob_floats_size((item - first + 1) * floats)) : NULL;
   if (!blob || pack_items(items, first, item, SIZE_MAX, blob) != SQLITE_OK) return error_no_memory(error);
-  bytes_copy_words(blob + (item - first) * floats * sizeof(float), row, floats);
-  seal(added);
+  blob_put_floats(blob, (item - first) * floats, row, floats);
+  blob_seal(blob, added->size);
   return SQLITE_OK;
 }
 
@@ -348,18 +339,17 @@ int live_add_item(Model *model, const ModelItems *items, const Id *id, const flo
 /* The last user's vector goes into the hole, and the last chunk becomes shorter. */
 static int move_vector(Model *model, const ModelItems *items, uint32_t user, uint32_t last, LiveBatch *batch,
                        Error *error) {
-  size_t bytes = store_row_floats(&items->shape) * sizeof(float), left = last % STORE_CHUNK;
+  size_t left = last % STORE_CHUNK;
   int64_t chunk = user / STORE_CHUNK, last_chunk = last / STORE_CHUNK;
-  char *rows = memory_alloc(left + 1, bytes);
+  char *rows = memory_alloc(blob_floats_size((left + 1) * store_row_floats(&items->shape)), 1);
   int code = rows ? read_chunk(model, items, last_chunk, left + 1, rows, error) : error_no_memory(error);
-  const char *moved = rows ? rows + left * bytes : NULL;
   if (code == SQLITE_OK && chunk != last_chunk)
-    code = add_chunk(model, items, chunk, STORE_CHUNK, user % STORE_CHUNK, NULL, moved, batch, error);
+    code = add_chunk(model, items, chunk, STORE_CHUNK, user % STORE_CHUNK, NULL, rows, left, batch, error);
   if (code == SQLITE_OK && left == 0)
     code = add_number(batch, LIVE_USER_CHUNK_DELETE, last_chunk, 0, error);
   else if (code == SQLITE_OK)
     code = add_chunk(model, items, last_chunk, left, user % STORE_CHUNK, NULL,
-                     chunk == last_chunk && user != last ? moved : NULL, batch, error);
+                     chunk == last_chunk && user != last ? rows : NULL, left, batch, error);
   memory_free(rows);
   return code;
 }
@@ -450,12 +440,12 @@ int live_new_rows(Model *model, const ModelItems *items, int64_t chunk, const ui
                   LiveBatch *batch, Error *error) {
   size_t floats = store_row_floats(&items->shape), count = users_chunk_length(model, chunk);
   LiveRow *added = add_row(batch, LIVE_USER_CHUNK, chunk, (int64_t)count);
-  char *blob = added ? add_blob(added, count * floats * sizeof(float)) : NULL;
+  char *blob = added ? add_blob(added, blob_floats_size(count * floats)) : NULL;
   int code = blob ? read_chunk(model, items, chunk, count, blob, error) : error_no_memory(error);
   if (code != SQLITE_OK) return code;
   for (size_t place = 0; place < count; place++)
-    if (changed[place]) bytes_copy_words(blob + place * floats * sizeof(float), rows + place * floats, floats);
-  seal(added);
+    if (changed[place]) blob_put_floats(blob, place * floats, rows + place * floats, floats);
+  blob_seal(blob, added->size);
   return SQLITE_OK;
 }
 
@@ -483,32 +473,21 @@ static int forget_factors(const ModelItems *items, uint32_t item, LiveBatch *bat
   size_t first = item / STORE_CHUNK * STORE_CHUNK, left = items->ids.count - first;
   size_t n = left < STORE_CHUNK ? left : STORE_CHUNK;
   LiveRow *row = add_row(batch, LIVE_ITEM_CHUNK, item / STORE_CHUNK, (int64_t)n);
-  char *blob = row ? add_blob(row, n * store_row_floats(&items->shape) * sizeof(float)) : NULL;
+  char *blob = row ? add_blob(row, blob_floats_size(n * store_row_floats(&items->shape))) : NULL;
   if (!blob || pack_items(items, first, first + n, item, blob) != SQLITE_OK) return error_no_memory(error);
-  seal(row);
+  blob_seal(blob, row->size);
   return SQLITE_OK;
 }
 
 /* Its chunk of sparse vectors, and its words, of which those that no other item has are forgotten too. */
 static int forget_words(const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
   const SparseMatrix *vectors = &items->postings.vectors;
-  size_t first = item / STORE_CHUNK * STORE_CHUNK, left = items->ids.count - first, entries = 0;
-  size_t n = left < STORE_CHUNK ? left : STORE_CHUNK, own = sparse_row_length(vectors, item);
-  size_t all = vectors->start[first + n] - vectors->start[first] - own;
+  size_t first = item / STORE_CHUNK * STORE_CHUNK, left = items->ids.count - first;
+  size_t n = left < STORE_CHUNK ? left : STORE_CHUNK;
   LiveRow *row = add_row(batch, LIVE_ITEM_CHUNK, item / STORE_CHUNK, (int64_t)n);
-  char *blob = row ? add_blob(row, 8 * (n + all)) : NULL;
+  char *blob = row ? add_blob(row, blob_vectors_size(vectors, first, n, item)) : NULL;
   if (!blob) return error_no_memory(error);
-  for (size_t i = 0; i < n; i++) {
-    uint32_t count = first + i == item ? 0 : (uint32_t)sparse_row_length(vectors, first + i);
-    float length = first + i == item ? 0 : items->norm[first + i];
-    const size_t start = vectors->start[first + i];
-    bytes_copy_words(blob + 4 * i, &count, 1);
-    bytes_copy_words(blob + 4 * (n + i), &length, 1);
-    bytes_copy_words(blob + 8 * n + 4 * entries, vectors->index + start, count);
-    bytes_copy_words(blob + 8 * n + 4 * (all + entries), vectors->value + start, count);
-    entries += count;
-  }
-  seal(row);
+  blob_write_vectors(vectors, items->norm, first, n, item, blob);
   int code = SQLITE_OK;
   for (size_t e = vectors->start[item]; e < vectors->start[item + 1] && code == SQLITE_OK; e++)
     code = add_number(batch, LIVE_TERM, vectors->index[e], 0, error);
@@ -539,23 +518,25 @@ static int make_weights(const LiveBatch *batch, LiveRow *row) {
   const ModelItems *items = batch->items;
   size_t linked = (size_t)items->shape.linked, first = (size_t)row->key * STORE_CHUNK;
   size_t n = linked - first < STORE_CHUNK ? linked - first : STORE_CHUNK;
-  const float nothing = 0;
-  char *blob = add_blob(row, n * linked * sizeof(float));
-  if (!blob) return SQLITE_NOMEM;
-  bytes_copy_words(blob, items->weights + first * linked, n * linked);
-  for (size_t i = 0; i < n; i++) {
-    if (first + i == batch->without) memset(blob + i * linked * sizeof(float), 0, linked * sizeof(float));
-    bytes_copy_words(blob + (i * linked + batch->without) * sizeof(float), &nothing, 1);
+  float *zeros = memory_alloc_zero(linked, sizeof *zeros);
+  char *blob = zeros ? add_blob(row, blob_floats_size(n * linked)) : NULL;
+  if (blob) {
+    blob_put_floats(blob, 0, items->weights + first * linked, n * linked);
+    for (size_t i = 0; i < n; i++) {
+      int is_own = first + i == batch->without;
+      blob_put_floats(blob, i * linked + (is_own ? 0 : batch->without), zeros, is_own ? linked : 1);
+    }
+    blob_seal(blob, row->size);
   }
-  seal(row);
-  return SQLITE_OK;
+  memory_free(zeros);
+  return blob ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 /* ---- stamps and writing ------------------------------------------------------------------------------------------ */
 
 static uint64_t hash_row(uint64_t hash, const LiveRow *row) {
   uint64_t parts[5] = {(uint64_t)row->kind, (uint64_t)row->key, (uint64_t)row->n, row->has_id ? id_hash(&row->id) : 0,
-                       row->blob ? bytes_load64(row->blob + row->size - STORE_CHECKSUM) : 0};
+                       row->blob ? blob_checksum(row->blob, row->size) : 0};
   return bytes_hash(hash, parts, sizeof parts);
 }
 

@@ -1,46 +1,29 @@
-/* A trained model's bytes on disk. All numbers in blobs are little-endian.
+/* The rows of a trained model. The bytes of their blobs are described, written and read in blobs.c.
  *
  * m_config   a row for each key of config.c
  *
  * m_user     idx 0 … users-1, in order of id but for those who came later: they are at the end until the next training,
- *            and where one is forgotten, the last takes the place; n: the user's entries; history: n × uint32 item
- *            indexes, ascending, plus 2^31 where the entry was held out from training, then n × float32 ratings (none
- *            where every rating is 1); where they are timed, n × int64 times (2^63 - 1 where there is none) and n ×
- * uint32 places of the entries, oldest first; then the checksum; NULL where no history is kept
+ *            and where one is forgotten, the last takes the place; n: the user's entries; history: NULL where no
+ *            histories are kept
  *
  * m_item     idx 0 … items-1 in order of id but for those that came later; n: the item's entries, dislikes not
  *            counted; liked: those that like it (shape_likes). An item that was forgotten keeps its place: id NULL, n
  *            and liked 0, zeros for its factors and weights, an empty list of neighbours, no terms
  *
  * m_userfactor, m_itemfactor
- *
- *            chunk c holds vectors 64 c … 64 c + n - 1; data: n rows of float32, each the rating head's factors, the
- *            ranking head's factors, and each head's bias where it has biases; then the checksum
- *
- *            Of sparse models items only: data is n × uint32 how many terms each vector has, n × float32 how long it
- *            was before it was made 1, then the terms of all vectors (uint32, ascending in each), then their weights
- *            (float32); then the checksum
+ *            chunk c holds the n vectors of rows 64 c … 64 c + n - 1, the last chunk fewer than 64; of models whose
+ *            items are sparse vectors those, and no users
  *
  * m_term     idx 0 … terms-1 in order of term (bytes); df: items that it is in; idf: what its count is multiplied by.
  *            term NULL, df 0: only an item that was forgotten had it
  *
- * m_weight   'term/0', 'term/1', …: vectors of terms in the space of the item factors, STORE_TERMS a row, float32, then
- *            the checksum; shape: [vectors, rank]
- *
- *            'link/0', 'link/1', …: of LINK_ITEM_WEIGHTS, the weights from 64 of the `linked` items each to all of
- *            these, float32, then the checksum; shape: [rows, linked]
- *
- *            'cluster/0', 'cluster/1', …: of models of clusters, STORE_MEMBERS members (users or items) each: n ×
- *            uint32 their clusters, n × float32 their distances from its centroid, then the checksum; shape: [n]
- *
- *            'centroid/0', …: a cluster's centroid, float32, then the checksum; shape: [cluster_columns]
+ * m_weight   'term/0', 'term/1', …          vectors of terms, STORE_TERMS a row; shape: [vectors, rank]
+ *            'link/0', 'link/1', …          of LINK_ITEM_WEIGHTS, the weights from 64 items each; shape: [rows, linked]
+ *            'cluster/0', 'cluster/1', …    of models of clusters, STORE_MEMBERS members each; shape: [members]
+ *            'centroid/0', 'centroid/1', …  a cluster each; shape: [cluster_columns]
  *
  * m_neighbor idx 0 … linked-1 of the items (LINK_ITEM_NEIGHBORS) or users (LINK_USER_NEIGHBORS); n: how many
- *            neighbours; data: n × uint32 their indexes, nearest first, n × float32 similarity, n × uint32 support,
- *            then the checksum
- *
- * A blob's checksum is bytes_hash(0, …) of all before it, 8 bytes: a flipped bit in a factor would else be a silently
- * wrong answer.
+ *            neighbours
  *
  * Rows are written by INSERT … SELECT, never VALUES: a single-row VALUES has no statement journal, and where it finds
  * the disk full or no memory, SQLite rolls back the whole transaction, with what the user did in it before.
@@ -54,8 +37,8 @@
 
 #include "../base/bytes.h"
 #include "../base/memory.h"
+#include "blobs.h"
 #include "config.h"
-#include "history_bytes.h"
 
 typedef struct Writer {
   sqlite3 *db;
@@ -94,12 +77,11 @@ static void hash_id(Writer *writer, const Id *id) {
   writer->hash = bytes_hash(writer->hash, &hash, sizeof hash);
 }
 
-/* Binds a blob of `size` bytes with its checksum behind it; the buffer has room for it. */
-static int bind_checked(Writer *writer, sqlite3_stmt *insert, int parameter, void *blob, size_t size) {
-  uint64_t checksum = bytes_hash(0, blob, size);
-  bytes_store64((char *)blob + size, checksum);
+/* Binds a blob that is sealed. */
+static int bind_blob(Writer *writer, sqlite3_stmt *insert, int parameter, const char *blob, size_t size) {
+  uint64_t checksum = blob_checksum(blob, size);
   writer->hash = bytes_hash(writer->hash, &checksum, sizeof checksum);
-  return sqlite3_bind_blob64(insert, parameter, blob, size + STORE_CHECKSUM, SQLITE_STATIC);
+  return sqlite3_bind_blob64(insert, parameter, blob, size, SQLITE_STATIC);
 }
 
 /* ---- dictionaries and histories ---------------------------------------------------------------------------------- */
@@ -118,7 +100,9 @@ static History history_of(const TrainedModel *model, size_t user) {
 
 static int write_history(Writer *writer, sqlite3_stmt *insert, size_t user, char *buffer) {
   const History history = history_of(writer->model, user);
-  return bind_checked(writer, insert, 4, buffer, history_encode(&history, buffer));
+  blob_write_history(&history, buffer);
+  return bind_blob(writer, insert, 4, buffer,
+                   blob_history_size(history.count, history.rating != NULL, history.time != NULL));
 }
 
 static int write_users(Writer *writer) {
@@ -126,7 +110,7 @@ static int write_users(Writer *writer) {
   size_t longest = 0;
   for (size_t user = 0; user < model->users.count; user++)
     if (model->user_count[user] > longest) longest = model->user_count[user];
-  size_t room = history_bytes(longest, 1, model->time != NULL) + STORE_CHECKSUM;
+  size_t room = blob_history_size(longest, 1, model->time != NULL);
   char *buffer = model->history.start ? memory_alloc(room, 1) : NULL;
   sqlite3_stmt *insert = NULL;
   int code = model->history.start && !buffer ? error_no_memory(writer->error) : SQLITE_OK;
@@ -169,29 +153,40 @@ static int write_items(Writer *writer) {
 
 /* ---- factors ----------------------------------------------------------------------------------------------------- */
 
+static size_t chunk_rows(size_t rows, size_t first, size_t most) { return rows - first < most ? rows - first : most; }
+
+static int prepare_factors(Writer *writer, const char *of, sqlite3_stmt **insert) {
+  return shadow_prepare(writer->db, writer->name, insert, writer->error,
+                        "INSERT INTO \"%w\".\"%w_%sfactor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
+                        writer->name.name, of);
+}
+
+static int write_chunk(Writer *writer, sqlite3_stmt *insert, size_t chunk, size_t n, const char *blob, size_t size) {
+  sqlite3_bind_int64(insert, 1, (sqlite3_int64)chunk);
+  sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
+  return step_bound(writer, insert, bind_blob(writer, insert, 3, blob, size));
+}
+
 static int write_factors(Writer *writer, int of_users) {
   const TrainedModel *model = writer->model;
-  size_t rows = of_users ? model->users.count : model->items.count;
-  size_t row_floats = store_row_floats(&model->shape);
-  float *chunk = memory_alloc(STORE_CHUNK * row_floats + STORE_CHECKSUM / sizeof(float), sizeof *chunk);
+  size_t rows = of_users ? model->users.count : model->items.count, floats = store_row_floats(&model->shape);
+  char *blob = memory_alloc(blob_floats_size(STORE_CHUNK * floats), 1);
+  float *row = memory_alloc(floats, sizeof *row);
   sqlite3_stmt *insert = NULL;
-  int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK)
-    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_%sfactor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
-                          writer->name.name, of_users ? "user" : "item");
+  int code =
+      blob && row ? prepare_factors(writer, of_users ? "user" : "item", &insert) : error_no_memory(writer->error);
   for (size_t first = 0; code == SQLITE_OK && first < rows; first += STORE_CHUNK) {
-    size_t n = rows - first < STORE_CHUNK ? rows - first : STORE_CHUNK;
-    float *end = chunk;
-    for (size_t row = first; row < first + n; row++) end = trained_row(model, of_users, row, end);
-    bytes_to_little_endian(chunk, (size_t)(end - chunk));
-    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
-    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
-    code = bind_checked(writer, insert, 3, chunk, n * row_floats * sizeof(float));
-    code = step_bound(writer, insert, code);
+    size_t n = chunk_rows(rows, first, STORE_CHUNK), size = blob_floats_size(n * floats);
+    for (size_t i = 0; i < n; i++) {
+      trained_row(model, of_users, first + i, row);
+      blob_put_floats(blob, i * floats, row, floats);
+    }
+    blob_seal(blob, size);
+    code = write_chunk(writer, insert, first / STORE_CHUNK, n, blob, size);
   }
   sqlite3_finalize(insert);
-  memory_free(chunk);
+  memory_free(blob);
+  memory_free(row);
   return code;
 }
 
@@ -205,7 +200,7 @@ static int prepare_weights(Writer *writer, sqlite3_stmt **insert) {
 
 /* The row "<kind>/<number>": `columns` numbers in each of `rows`; columns 0: of one dimension. */
 static int write_weight(Writer *writer, sqlite3_stmt *insert, const char *kind, size_t number, size_t rows,
-                        size_t columns, void *blob, size_t size) {
+                        size_t columns, const char *blob, size_t size) {
   char shape[48];
   if (columns)
     sqlite3_snprintf(sizeof shape, shape, "[%lld,%lld]", (sqlite3_int64)rows, (sqlite3_int64)columns);
@@ -214,45 +209,28 @@ static int write_weight(Writer *writer, sqlite3_stmt *insert, const char *kind, 
   sqlite3_bind_text(insert, 1, kind, -1, SQLITE_STATIC);
   sqlite3_bind_int64(insert, 2, (sqlite3_int64)number);
   sqlite3_bind_text(insert, 3, shape, -1, SQLITE_STATIC);
-  return step_bound(writer, insert, bind_checked(writer, insert, 4, blob, size));
+  return step_bound(writer, insert, bind_blob(writer, insert, 4, blob, size));
 }
 
 /* ---- content ----------------------------------------------------------------------------------------------------- */
 
-static size_t chunk_rows(size_t rows, size_t first, size_t most) { return rows - first < most ? rows - first : most; }
-
 static int write_vectors(Writer *writer) {
   const SparseMatrix *vectors = &writer->model->vectors;
   sqlite3_stmt *insert = NULL;
-  size_t most = 0;
+  size_t room = 0;
   for (size_t first = 0; first < vectors->rows; first += STORE_CHUNK) {
-    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK),
-           entries = vectors->start[first + n] - vectors->start[first];
-    if (entries > most) most = entries;
+    size_t size = blob_vectors_size(vectors, first, chunk_rows(vectors->rows, first, STORE_CHUNK), SIZE_MAX);
+    if (size > room) room = size;
   }
-  char *chunk = memory_alloc(8 * (STORE_CHUNK + most) + STORE_CHECKSUM, 1);
-  int code = chunk ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK)
-    code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
-                          "INSERT INTO \"%w\".\"%w_itemfactor\"(chunk, n, data) SELECT ?1, ?2, ?3", writer->name.schema,
-                          writer->name.name);
+  char *blob = memory_alloc(room, 1);
+  int code = blob ? prepare_factors(writer, "item", &insert) : error_no_memory(writer->error);
   for (size_t first = 0; code == SQLITE_OK && first < vectors->rows; first += STORE_CHUNK) {
-    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK), start = vectors->start[first];
-    size_t entries = vectors->start[first + n] - start;
-    for (size_t i = 0; i < n; i++) {
-      uint32_t row_entries = (uint32_t)sparse_row_length(vectors, first + i);
-      bytes_copy_words(chunk + 4 * i, &row_entries, 1);
-    }
-    bytes_copy_words(chunk + 4 * n, writer->model->length + first, n);
-    bytes_copy_words(chunk + 8 * n, vectors->index + start, entries);
-    bytes_copy_words(chunk + 8 * n + 4 * entries, vectors->value + start, entries);
-    sqlite3_bind_int64(insert, 1, (sqlite3_int64)(first / STORE_CHUNK));
-    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
-    code = bind_checked(writer, insert, 3, chunk, 8 * (n + entries));
-    code = step_bound(writer, insert, code);
+    size_t n = chunk_rows(vectors->rows, first, STORE_CHUNK);
+    blob_write_vectors(vectors, writer->model->length, first, n, SIZE_MAX, blob);
+    code = write_chunk(writer, insert, first / STORE_CHUNK, n, blob, blob_vectors_size(vectors, first, n, SIZE_MAX));
   }
   sqlite3_finalize(insert);
-  memory_free(chunk);
+  memory_free(blob);
   return code;
 }
 
@@ -276,22 +254,28 @@ static int write_terms(Writer *writer) {
   return code;
 }
 
-static int write_term_vectors(Writer *writer) {
-  const TrainedModel *model = writer->model;
-  size_t terms = model->term_vectors ? model->terms.count : 0, rank = (size_t)model->shape.rank[HEAD_RANKING];
-  size_t stride = (size_t)shape_stride(&model->shape, HEAD_RANKING);
-  float *chunk = terms ? memory_alloc(STORE_TERMS * rank + STORE_CHECKSUM / sizeof(float), sizeof *chunk) : NULL;
+/* Rows of floats, `stride` apart, `chunk` of them in each of the rows "<kind>/0", "<kind>/1", … */
+static int write_matrix(Writer *writer, const char *kind, const float *matrix, size_t rows, size_t columns,
+                        size_t stride, size_t chunk) {
+  char *blob = memory_alloc(blob_floats_size((rows < chunk ? rows : chunk) * columns), 1);
   sqlite3_stmt *insert = NULL;
-  int code = chunk || !terms ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK && terms) code = prepare_weights(writer, &insert);
-  for (size_t first = 0; code == SQLITE_OK && first < terms; first += STORE_TERMS) {
-    size_t n = chunk_rows(terms, first, STORE_TERMS);
-    for (size_t i = 0; i < n; i++) bytes_copy_words(chunk + i * rank, model->term_vectors + (first + i) * stride, rank);
-    code = write_weight(writer, insert, "term", first / STORE_TERMS, n, rank, chunk, n * rank * sizeof(float));
+  int code = blob ? prepare_weights(writer, &insert) : error_no_memory(writer->error);
+  for (size_t first = 0; code == SQLITE_OK && first < rows; first += chunk) {
+    size_t n = chunk_rows(rows, first, chunk), size = blob_floats_size(n * columns);
+    for (size_t i = 0; i < n; i++) blob_put_floats(blob, i * columns, matrix + (first + i) * stride, columns);
+    blob_seal(blob, size);
+    code = write_weight(writer, insert, kind, first / chunk, chunk == 1 ? columns : n, chunk == 1 ? 0 : columns, blob,
+                        size);
   }
   sqlite3_finalize(insert);
-  memory_free(chunk);
+  memory_free(blob);
   return code;
+}
+
+static int write_term_vectors(Writer *writer) {
+  const TrainedModel *model = writer->model;
+  return write_matrix(writer, "term", model->term_vectors, model->terms.count, (size_t)model->shape.rank[HEAD_RANKING],
+                      (size_t)shape_stride(&model->shape, HEAD_RANKING), STORE_TERMS);
 }
 
 /* ---- links ------------------------------------------------------------------------------------------------------- */
@@ -304,7 +288,7 @@ static int write_neighbors(Writer *writer) {
     size_t n = lists->start[row + 1] - lists->start[row];
     if (n > most) most = n;
   }
-  char *blob = memory_alloc(12 * most + STORE_CHECKSUM, 1);
+  char *blob = memory_alloc(blob_neighbors_size(most), 1);
   int code = blob ? SQLITE_OK : error_no_memory(writer->error);
   if (code == SQLITE_OK)
     code = shadow_prepare(writer->db, writer->name, &insert, writer->error,
@@ -312,13 +296,8 @@ static int write_neighbors(Writer *writer) {
                           writer->name.name);
   for (size_t row = 0; code == SQLITE_OK && row < lists->rows; row++) {
     size_t first = lists->start[row], n = lists->start[row + 1] - first;
-    bytes_copy_words(blob, lists->neighbor + first, n);
-    bytes_copy_words(blob + 4 * n, lists->similarity + first, n);
-    bytes_copy_words(blob + 8 * n, lists->support + first, n);
-    sqlite3_bind_int64(insert, 1, (sqlite3_int64)row);
-    sqlite3_bind_int64(insert, 2, (sqlite3_int64)n);
-    code = bind_checked(writer, insert, 3, blob, 12 * n);
-    code = step_bound(writer, insert, code);
+    blob_write_neighbors(lists, first, n, blob);
+    code = write_chunk(writer, insert, row, n, blob, blob_neighbors_size(n));
   }
   sqlite3_finalize(insert);
   memory_free(blob);
@@ -326,20 +305,8 @@ static int write_neighbors(Writer *writer) {
 }
 
 static int write_weights(Writer *writer) {
-  const TrainedModel *model = writer->model;
-  size_t items = model->weights ? model->items.count : 0;
-  float *chunk = items ? memory_alloc(STORE_CHUNK * items + STORE_CHECKSUM / sizeof(float), sizeof *chunk) : NULL;
-  sqlite3_stmt *insert = NULL;
-  int code = chunk || !items ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK && items) code = prepare_weights(writer, &insert);
-  for (size_t first = 0; code == SQLITE_OK && first < items; first += STORE_CHUNK) {
-    size_t n = chunk_rows(items, first, STORE_CHUNK);
-    bytes_copy_words(chunk, model->weights + first * items, n * items);
-    code = write_weight(writer, insert, "link", first / STORE_CHUNK, n, items, chunk, n * items * sizeof(float));
-  }
-  sqlite3_finalize(insert);
-  memory_free(chunk);
-  return code;
+  size_t items = writer->model->items.count;
+  return write_matrix(writer, "link", writer->model->weights, items, items, items, STORE_CHUNK);
 }
 
 /* ---- clusters ---------------------------------------------------------------------------------------------------- */
@@ -348,24 +315,19 @@ static int write_clusters(Writer *writer) {
   const TrainedModel *model = writer->model;
   const ModelShape *shape = &model->shape;
   size_t members = cluster_members(shape, model->users.count, model->items.count);
-  size_t columns = (size_t)shape->cluster_columns, words = columns > 2 * STORE_MEMBERS ? columns : 2 * STORE_MEMBERS;
+  size_t columns = (size_t)shape->cluster_columns;
   sqlite3_stmt *insert = NULL;
-  uint32_t *blob = memory_alloc(words + STORE_CHECKSUM / sizeof *blob, sizeof *blob);
-  int code = blob ? SQLITE_OK : error_no_memory(writer->error);
-  if (code == SQLITE_OK) code = prepare_weights(writer, &insert);
+  char *blob = memory_alloc(blob_members_size(STORE_MEMBERS), 1);
+  int code = blob ? prepare_weights(writer, &insert) : error_no_memory(writer->error);
   for (size_t first = 0; code == SQLITE_OK && first < members; first += STORE_MEMBERS) {
     size_t n = chunk_rows(members, first, STORE_MEMBERS);
-    bytes_copy_words(blob, model->cluster + first, n);
-    bytes_copy_words(blob + n, model->distance + first, n);
-    code = write_weight(writer, insert, "cluster", first / STORE_MEMBERS, n, 0, blob, 8 * n);
-  }
-  for (size_t c = 0; code == SQLITE_OK && c < (size_t)shape->clusters; c++) {
-    bytes_copy_words(blob, model->centroid + c * columns, columns);
-    code = write_weight(writer, insert, "centroid", c, columns, 0, blob, 4 * columns);
+    blob_write_members(model->cluster + first, model->distance + first, n, blob);
+    code = write_weight(writer, insert, "cluster", first / STORE_MEMBERS, n, 0, blob, blob_members_size(n));
   }
   sqlite3_finalize(insert);
   memory_free(blob);
-  return code;
+  if (code != SQLITE_OK) return code;
+  return write_matrix(writer, "centroid", model->centroid, (size_t)shape->clusters, columns, columns, 1);
 }
 
 /* ---- m_config ---------------------------------------------------------------------------------------------------- */
@@ -397,10 +359,10 @@ int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *e
   if (code == SQLITE_OK && has_factors) code = write_factors(&writer, 0);
   if (code == SQLITE_OK && model->shape.sparse) code = write_vectors(&writer);
   if (code == SQLITE_OK) code = write_neighbors(&writer);
-  if (code == SQLITE_OK) code = write_weights(&writer);
+  if (code == SQLITE_OK && model->weights) code = write_weights(&writer);
   if (code == SQLITE_OK && model->shape.clusters) code = write_clusters(&writer);
   if (code == SQLITE_OK) code = write_terms(&writer);
-  if (code == SQLITE_OK) code = write_term_vectors(&writer);
+  if (code == SQLITE_OK && model->term_vectors) code = write_term_vectors(&writer);
   if (code == SQLITE_OK) code = write_config(&writer);
   sqlite3_set_last_insert_rowid(db, last_rowid);
   return code;

@@ -1,4 +1,4 @@
-/* Writing a trained model into its shadow tables. The bytes are written down at the top of store.c. */
+/* Writing a trained model into its shadow tables. What the tables hold is written down at the top of store.c. */
 #ifndef RECOMMEND_MODEL_STORE_H
 #define RECOMMEND_MODEL_STORE_H
 
@@ -10,8 +10,6 @@
 #define STORE_MOST_ITEMS INT32_MAX
 #define STORE_TERMS 1024    /* vectors of terms in a row of m_weight */
 #define STORE_MEMBERS 16384 /* members of clusters in a row of m_weight */
-#define STORE_CHECKSUM 8    /* bytes of checksum behind every blob */
-#define STORE_HELD_OUT 0x80 /* in the highest byte of an item's index in a history: held out from training */
 
 /* How many users to read at a time, whole chunks and at most `most`, where each comes with a list of so many entries:
  * long lists make small blocks. */

@@ -1,13 +1,11 @@
 /* Reading users: one by key, or a run of them. Never cached, so that a folded-in rating is seen at once. See model.h.
  */
-#include <math.h>
 #include <string.h>
 
-#include "../base/bytes.h"
 #include "../base/indexes.h"
 #include "../base/memory.h"
 #include "all_histories.h"
-#include "history_bytes.h"
+#include "blobs.h"
 #include "in_memory.h"
 #include "model.h"
 #include "neighbor_rows.h"
@@ -91,8 +89,8 @@ static int user_from_factors(Model *model, const ModelItems *items, uint32_t ind
                  : error_no_memory(error);
   if (code == SQLITE_OK) code = users_step_to_chunk(model, items, statement, index / STORE_CHUNK, &data, error);
   if (code == SQLITE_OK)
-    code = reader_floats(&model->reader, statement, 2, data + index % STORE_CHUNK * row_floats * sizeof(float),
-                         row_floats, "finite factors", row, error);
+    code = blob_get_floats(&model->reader, statement, 2, data, index % STORE_CHUNK * row_floats, row_floats, "factors",
+                           row, error);
   if (code == SQLITE_OK && user_from_row(&items->shape, row, user) != SQLITE_OK) code = error_no_memory(error);
   if (statement) sqlite3_reset(statement);
   memory_free(row);
@@ -170,28 +168,17 @@ static int history_from_row(Model *model, const ModelItems *items, sqlite3_stmt 
   *history = (History){0};
   if (sqlite3_column_type(statement, 3) == SQLITE_NULL) return SQLITE_OK;
   int64_t n = 0;
-  const void *blob = NULL;
-  int timed = items->shape.history == HISTORY_TIMED;
   int code = reader_integer(&model->reader, statement, 2, 0, (int64_t)items->ids.count, &n, error);
   if (code != SQLITE_OK) return code;
-  size_t count = (size_t)n, plain = history_bytes(count, 0, timed);
-  int with_ratings = n && (size_t)sqlite3_column_bytes(statement, 3) != plain + STORE_CHECKSUM;
-  code = reader_blob(&model->reader, statement, 3, history_bytes(count, with_ratings, timed), &blob, error);
+  size_t count = (size_t)n;
+  code = blob_read_history(&model->reader, statement, 3, count, items->shape.history == HISTORY_TIMED, history, error);
   if (code != SQLITE_OK) return code;
-  code = history_decode(blob, count, with_ratings, timed, history);
-  if (code == SQLITE_NOMEM) return error_no_memory(error);
-  if (code != SQLITE_OK)
-    return shadow_damaged(error, model_name(model), "the entries of a user's history are not in order of time");
   for (size_t i = 0; i < count; i++)
     if (history->item[i] >= items->ids.count || items_is_forgotten(items, history->item[i]) ||
         (i && history->item[i] <= history->item[i - 1]))
       return reader_damaged(&model->reader, statement, 3, error,
                             "expected items that there are, in ascending order, found item %u behind %d others",
                             history->item[i], (int)i);
-  for (size_t i = 0; i < count && with_ratings; i++)
-    if (!isfinite(history->rating[i]))
-      return reader_damaged(&model->reader, statement, 3, error, "expected finite ratings, found %g",
-                            (double)history->rating[i]);
   return SQLITE_OK;
 }
 
@@ -284,8 +271,8 @@ static int read_vectors(Model *model, const ModelItems *items, size_t first, Mod
       if (place == 0)
         code = users_step_to_chunk(model, items, statement, (int64_t)((first + user) / STORE_CHUNK), &data, error);
       if (code == SQLITE_OK)
-        code = reader_floats(&model->reader, statement, 2, data + place * row_floats * sizeof(float), row_floats,
-                             "finite factors", row, error);
+        code =
+            blob_get_floats(&model->reader, statement, 2, data, place * row_floats, row_floats, "factors", row, error);
     }
     if (code == SQLITE_OK) set_user(shape, row, user, users);
   }

@@ -1,10 +1,11 @@
-/* Loading the words of a model: m_term and m_weight. See store.c for the bytes. */
+/* Loading the words of a model: m_term and m_weight. See store.c for the rows. */
 #include "words.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "../base/memory.h"
+#include "blobs.h"
 #include "store.h"
 
 static int load_options(Reader *reader, ModelWords *words, Error *error) {
@@ -80,10 +81,10 @@ static int load_vectors(Reader *reader, const ModelItems *items, ModelWords *wor
     size_t n = terms - first < STORE_TERMS ? terms - first : STORE_TERMS;
     const void *blob = NULL;
     sqlite3_stmt *row = NULL;
-    code = reader_weight(reader, "term", first / STORE_TERMS, n * rank * sizeof(float), &row, &blob, error);
+    code = reader_weight(reader, "term", first / STORE_TERMS, blob_floats_size(n * rank), &row, &blob, error);
     for (size_t i = 0; i < n && code == SQLITE_OK; i++)
-      code = reader_floats(reader, row, 1, (const char *)blob + i * rank * sizeof(float), rank, "finite numbers",
-                           words->vector + (first + i) * stride, error);
+      code =
+          blob_get_floats(reader, row, 1, blob, i * rank, rank, "numbers", words->vector + (first + i) * stride, error);
   }
   return code;
 }

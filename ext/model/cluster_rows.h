@@ -1,4 +1,4 @@
-/* Which cluster each member of a model of clusters is in: read when it is asked for. See store.c for the bytes. */
+/* Which cluster each member of a model of clusters is in: read when it is asked for. See blobs.c for the bytes. */
 #ifndef RECOMMEND_MODEL_CLUSTER_ROWS_H
 #define RECOMMEND_MODEL_CLUSTER_ROWS_H
 

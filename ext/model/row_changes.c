@@ -1,4 +1,4 @@
-/* Changing a few rows of a stored model: see row_changes.h, and store.c for the bytes. */
+/* Changing a few rows of a stored model: see row_changes.h, and store.c for what the rows are. */
 #include "row_changes.h"
 
 #include <string.h>

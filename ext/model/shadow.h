@@ -1,6 +1,6 @@
 /* The shadow tables of a model: their names and their making, and the one way to run SQL on them.
  *
- *   m_config        key, value                     what the model is: see store.c
+ *   m_config        key, value                     what the model is: see config.c
  *   m_user, m_item  idx, id, n[, history]          the dictionaries
  *   m_userfactor, m_itemfactor  chunk, n, data   64 vectors a row
  *   m_term      idx, term, df, idf                 the words of models of content

@@ -16,6 +16,14 @@
 --     userId, movieId, rating     its columns (without one for ratings write 1 where new.rating stands)
 --     ratings_mf                  the model
 --
+-- A model that keeps times ("history": "timed") takes them too. For it, where the column is called timestamp, write
+--
+--     SET rating = new.rating, timestamp = new.timestamp
+--     INSERT INTO ratings_mf(user, item, rating, timestamp) SELECT new.userId, new.movieId, new.rating, new.timestamp
+--     AFTER UPDATE OF userId, movieId, rating, timestamp ON ratings
+--
+-- in the places that begin so.
+--
 -- These triggers are TEMP: they last as long as the connection, so each connection that writes ratings reads this file
 -- after it has loaded the extension. What is written elsewhere reaches the model when it is trained again.
 --

@@ -34,6 +34,7 @@ typedef struct Change {
   uint32_t user, item;
   Id user_id, item_id; /* borrowed from values */
   int user_is_new, item_is_new;
+  int updates;      /* it is an UPDATE of a cell, and not a new row */
   ModelUser before; /* the user as they were */
   History history;
 } Change;
@@ -136,27 +137,30 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
   return SQLITE_OK;
 }
 
-/* The time of a rating; `value` NULL: it stays as it is. */
+/* The time of a rating; `value` NULL: it stays as it is. So does the place of an entry that is updated to its own time.
+ */
 static int take_time(const Change *change, sqlite3_value *value, HistoryEntry *entry, Error *error) {
+  const History *history = &change->history;
   entry->timed = change->items->shape.history == HISTORY_TIMED;
   entry->keeps = value == NULL;
   entry->time = NO_TIME;
-  int type = value ? sqlite3_value_numeric_type(value) : SQLITE_NULL;
-  double number = type == SQLITE_NULL ? 0 : sqlite3_value_double(value);
-  if (type == SQLITE_NULL) return SQLITE_OK;
-  if (!entry->timed)
+  int given = value && sqlite3_value_type(value) != SQLITE_NULL;
+  if (given && !entry->timed)
     return error_set(error, SQLITE_ERROR,
                      "model \"%s\" keeps no times: leave the timestamp out, or train it with \"history\": \"timed\"",
                      change->name.name);
-  int is_whole = type == SQLITE_INTEGER || (type == SQLITE_FLOAT && number == floor(number) && fabs(number) < 0x1p63);
-  if (is_whole) entry->time = type == SQLITE_INTEGER ? sqlite3_value_int64(value) : (int64_t)number;
-  if (is_whole && entry->time != NO_TIME) return SQLITE_OK;
-  Id shown;
-  char text[ID_FORMAT_SIZE];
-  if (id_from_value(value, &shown) < 0) return error_no_memory(error);
-  return error_set(error, SQLITE_CONSTRAINT,
-                   "model \"%s\": a timestamp must be a whole number, as unixepoch() gives it, not %s",
-                   change->name.name, id_format(&shown, text));
+  if (given && !(value_is_whole(value, &entry->time) && entry->time != NO_TIME)) {
+    Id shown;
+    char text[ID_FORMAT_SIZE];
+    if (id_from_value(value, &shown) < 0) return error_no_memory(error);
+    return error_set(error, SQLITE_CONSTRAINT,
+                     "model \"%s\": a timestamp must be a whole number, as unixepoch() gives it, not %s",
+                     change->name.name, id_format(&shown, text));
+  }
+  size_t place = history_place(history, entry->item);
+  if (change->updates && place < history->count && history->time && history->time[place] == entry->time)
+    entry->keeps = 1;
+  return SQLITE_OK;
 }
 
 static int is_seen(const Change *change) { return history_find(&change->history, change->item, NULL); }
@@ -292,6 +296,7 @@ int live_put_at(Connection *connection, ModelName name, int64_t rowid, sqlite3_v
                 Error *error) {
   Change change;
   int found = 0, code = change_begin(&change, connection, name, error);
+  change.updates = 1;
   if (code == SQLITE_OK) code = find_rowid(&change, rowid, &found, error);
   if (code == SQLITE_OK && found) code = put(&change, rating, time, error);
   return change_end(&change, code, error);

@@ -25,14 +25,6 @@ void result_id(sqlite3_context *context, const Dictionary *ids, size_t index) {
   id_result(context, &id);
 }
 
-int value_is_whole(sqlite3_value *value, int64_t *whole) {
-  int type = sqlite3_value_numeric_type(value);
-  if (type == SQLITE_FLOAT) return real_is_whole(sqlite3_value_double(value), whole);
-  if (type != SQLITE_INTEGER) return 0;
-  *whole = sqlite3_value_int64(value);
-  return 1;
-}
-
 int value_list_add(ValueList *list, sqlite3_value *value) {
   sqlite3_value **values = memory_grow(list->values, list->count, sizeof *values);
   if (!values) return SQLITE_NOMEM;

@@ -23,10 +23,6 @@ void scalar_report(sqlite3_context *context, Error *error);
 /* One of a dictionary's ids as the result. */
 void result_id(sqlite3_context *context, const Dictionary *ids, size_t index);
 
-/* A whole number, however it comes: 3, 3.0 (JavaScript and R bind every number as a REAL) or '3'. Returns 0 where it is
- * not one. */
-int value_is_whole(sqlite3_value *value, int64_t *whole);
-
 /* Copies of values, for longer than a call of SQLite's lasts. */
 typedef struct ValueList {
   sqlite3_value **values;

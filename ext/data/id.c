@@ -64,6 +64,14 @@ int real_is_whole(double real, int64_t *whole) {
   return (double)*whole == real;
 }
 
+int value_is_whole(sqlite3_value *value, int64_t *whole) {
+  int type = sqlite3_value_numeric_type(value);
+  if (type == SQLITE_FLOAT) return real_is_whole(sqlite3_value_double(value), whole);
+  if (type != SQLITE_INTEGER) return 0;
+  *whole = sqlite3_value_int64(value);
+  return 1;
+}
+
 static int from_real(double real, Id *id) {
   int64_t integer;
   int integral = real_is_whole(real, &integer);

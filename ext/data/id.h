@@ -52,6 +52,9 @@ int id_from_value_as(sqlite3_value *value, IdAffinity affinity, Id *id);
 /* Whether the number is a whole number of 64 bits; then it is put into `whole`. */
 int real_is_whole(double real, int64_t *whole);
 
+/* The same of a value, however it comes: 3, 3.0 (JavaScript and R bind every number as a REAL) or '3'. */
+int value_is_whole(sqlite3_value *value, int64_t *whole);
+
 int id_compare(const Id *a, const Id *b); /* < 0, 0, > 0 */
 uint64_t id_hash(const Id *id);           /* equal ids have equal hashes, on every machine and in every version */
 

@@ -86,17 +86,6 @@ static int64_t order_of(double time) {
   return bits < 0 ? bits ^ INT64_MAX : bits;
 }
 
-/* Below NO_TIME, and whole: every bit of it can be kept. `number` is the value as a double. */
-static int is_whole_time(sqlite3_value *value, double number, int64_t *time) {
-  if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER)
-    *time = sqlite3_value_int64(value);
-  else if (number == floor(number) && fabs(number) < 0x1p63)
-    *time = (int64_t)number;
-  else
-    return 0;
-  return *time != NO_TIME;
-}
-
 /* The row's time, or a number that sorts as it does. An error is set where the value is not a time: in a column that is
  * not named, and of which only the order is asked, nothing counts any more. */
 static int64_t read_time(Reader *reader, const Id *user, const Id *item, sqlite3_value *value) {
@@ -108,7 +97,7 @@ static int64_t read_time(Reader *reader, const Id *user, const Id *item, sqlite3
   int64_t time = NO_TIME;
   int found = read_number(value, &number);
   if (found == NO_MEMORY) error_no_memory(reader->error);
-  if (found == FOUND && timed && !is_whole_time(value, number, &time))
+  if (found == FOUND && timed && !(value_is_whole(value, &time) && time != NO_TIME))
     mismatch(reader, user, item, value, "timestamp", "not a whole number of 64 bits",
              "histories keep whole numbers, so let a SELECT turn it into seconds or milliseconds");
   if (found == NOT_A_NUMBER && (timed || reader->options->timestamp))

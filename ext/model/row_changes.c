@@ -1,6 +1,7 @@
 /* Changing a few rows of a stored model: see row_changes.h, and store.c for what the rows are. */
 #include "row_changes.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "../base/bytes.h"
@@ -143,6 +144,7 @@ int history_with(const History *history, const HistoryEntry *entry, History *ext
   size_t i = 0, place = 0;
   while (place < history->count && history->item[place] < entry->item) place++;
   *added = place == history->count || history->item[place] != entry->item;
+  assert(history->count == 0 || (history->time != NULL) == entry->timed);
   int with_ratings = history->rating || entry->rating != 1;
   int code =
       history_alloc(extended, history->count + (size_t)*added, with_ratings, history->held_out != NULL, entry->timed);

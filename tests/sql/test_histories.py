@@ -227,7 +227,7 @@ class Asked(TestCase):
 
 
 class Live(TestCase):
-    """A table `log` in which a change moves a row to the end is what the model is held against."""
+    """A table `log` in which a new time moves a row to the end is what the model is held against."""
 
     def open(self, function="mf_train", size=2, **options):
         chance = random.Random(5)
@@ -262,14 +262,17 @@ class Live(TestCase):
         elif kind == "rating" and seen:
             db.execute("UPDATE m SET rating = ? WHERE user = ? AND item = ? AND seen = 1", (rating, user, item))
             db.execute("UPDATE log SET rating = ? WHERE user = ? AND item = ?", (rating, user, item))
-        elif kind == "time" and seen:
-            db.execute("UPDATE m SET timestamp = ? WHERE user = ? AND item = ? AND seen = 1", (time, user, item))
-            db.execute(*delete)
-            db.execute(with_time, (user, item, seen[0], time))
-        elif kind == "both" and seen:
-            db.execute("UPDATE m SET rating = ?, timestamp = ? WHERE user = ? AND item = ? AND seen = 1", (rating, time, user, item))
-            db.execute(*delete)
-            db.execute(with_time, (user, item, rating, time))
+        elif kind in ("time", "both") and seen:
+            if kind == "time":
+                rating = seen[0]
+                db.execute("UPDATE m SET timestamp = ? WHERE user = ? AND item = ? AND seen = 1", (time, user, item))
+            else:
+                db.execute("UPDATE m SET rating = ?, timestamp = ? WHERE user = ? AND item = ? AND seen = 1", (rating, time, user, item))
+            if time == seen[1]:                                                        # it keeps its place
+                db.execute("UPDATE log SET rating = ? WHERE user = ? AND item = ?", (rating, user, item))
+            else:
+                db.execute(*delete)
+                db.execute(with_time, (user, item, rating, time))
 
     def check(self, db, training):
         want, got = expected(db), histories(db)

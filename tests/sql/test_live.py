@@ -24,7 +24,7 @@ class Recipe(TestCase):
     """A database, a source that statements are made up for, and a model that its triggers keep up to date."""
 
     def histories(self, model):
-        return self.db.execute(f'SELECT typeof(user), user, typeof(item), item, rating FROM "{model}" WHERE seen = 1 '
+        return self.db.execute(f'SELECT typeof(user), user, typeof(item), item, rating, timestamp FROM "{model}" WHERE seen = 1 '
                                "ORDER BY user, item").fetchall()
 
     def train(self, model):
@@ -164,6 +164,19 @@ class Ratings(Recipe):
         script = recipe("live.sql", ("new.rating", "1"), ("OF userId, movieId, rating ON", "OF userId, movieId ON"))
         self.start(self.PAIR, "OFF", ("mf_train", 2, {"epochs": 1, "user": "userId", "item": "movieId", "rating": None}), script)
         self.play(12)
+
+    def test_with_times(self):
+        """As the recipe says for models that keep them."""
+        self.ratings = (1, 2.5, 3, 0)
+        script = recipe("live.sql", ("SET rating = new.rating\n", "SET rating = new.rating, timestamp = new.timestamp\n"),
+                        ("(user, item, rating) SELECT new.userId, new.movieId, new.rating\n",
+                         "(user, item, rating, timestamp) SELECT new.userId, new.movieId, new.rating, new.timestamp\n"),
+                        ("OF userId, movieId, rating ON", "OF userId, movieId, rating, timestamp ON"))
+        options = {"user": "userId", "item": "movieId", "rating": "rating", "history": "timed"}
+        for training in (("mf_train", 2, {"epochs": 1, **options}), ("knn_train", 3, options)):
+            for table, recursive in self.TABLES[1:]:
+                self.start(table, recursive, training, script)
+                self.play(14)
 
     def test_for_good(self):
         self.ratings = (1, 3, 5)

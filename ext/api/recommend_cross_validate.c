@@ -33,24 +33,24 @@ typedef struct CrossState {
   int64_t done;
 } CrossState;
 
-/* Folds as the third argument has them. */
-static int deal_folds_given(TableCall *call, CrossState *state, Error *error) {
+/* Folds as the third argument has them; a step: see base/error.h. */
+static void deal_given_folds(TableCall *call, CrossState *state, Error *error) {
   sqlite3_value *folds = call->argument[ARGUMENT_FOLDS];
   const char *name = call->function->name;
   int64_t count = 0;
-  if (sqlite3_value_type(folds) == SQLITE_TEXT) {
-    const char *text = (const char *)sqlite3_value_text(folds);
-    if (!text) return error_no_memory(error);
-    if (state->options.trial.split == EXPERIMENT_BY_USERS)
-      return error_set(error, SQLITE_ERROR, "%s: the option \"split\" goes with a number of folds", name);
-    if (sqlite3_stricmp(text, "leave-one-out") == 0) return experiment_leave_one_out(&state->trial, error);
-    return experiment_deal_by_column(&state->trial, text, error);
-  }
-  if (value_is_whole(folds, &count) && count >= 2 && count <= EXPERIMENT_MOST_FOLDS)
-    return experiment_deal(&state->trial, (int)count, 1, error);
-  return error_set(error, SQLITE_ERROR,
-                   "%s: folds must be a number from 2 to %d, the name of a column, or 'leave-one-out'", name,
-                   EXPERIMENT_MOST_FOLDS);
+  const char *text = sqlite3_value_type(folds) == SQLITE_TEXT ? argument_text(call, ARGUMENT_FOLDS, error) : NULL;
+  if (error->code) return;
+  if (text && state->options.trial.split == EXPERIMENT_BY_USERS)
+    error_set(error, SQLITE_ERROR, "%s: the option \"split\" goes with a number of folds", name);
+  else if (text && sqlite3_stricmp(text, "leave-one-out") == 0)
+    experiment_leave_one_out(&state->trial, error);
+  else if (text)
+    experiment_deal_by_column(&state->trial, text, error);
+  else if (value_is_whole(folds, &count) && count >= 2 && count <= EXPERIMENT_MOST_FOLDS)
+    experiment_deal(&state->trial, (int)count, 1, error);
+  else
+    error_set(error, SQLITE_ERROR, "%s: folds must be a number from 2 to %d, the name of a column, or 'leave-one-out'",
+              name, EXPERIMENT_MOST_FOLDS);
 }
 
 /* The next fold, if it has not been tried yet. */
@@ -72,30 +72,26 @@ static void cross_validate_clear(CrossState *state) {
 
 static int cross_validate_start(TableCall *call, Error *error) {
   CrossState *state = call->state;
+  Experiment *trial = &state->trial;
   const char *name = call->function->name;
   char *own = NULL;
   cross_validate_clear(state);
   experiment_set_defaults(&state->options.trial);
   const char *json = argument_text(call, ARGUMENT_OPTIONS, error);
-  int code = error->code;
-  if (code == SQLITE_OK)
-    code =
-        options_part(name, json, cross_options, CROSS_OPTIONS, EXPERIMENT_SHARED, &own, &state->trainer_options, error);
-  if (code == SQLITE_OK) code = options_parse(name, own, cross_options, CROSS_OPTIONS, &state->options, error);
-  if (code == SQLITE_OK) code = experiment_check_uses(name, own, &state->options.trial, error);
+  if (!error->code)
+    options_part(name, json, cross_options, CROSS_OPTIONS, EXPERIMENT_SHARED, &own, &state->trainer_options, error);
+  if (!error->code) options_parse(name, own, cross_options, CROSS_OPTIONS, &state->options, error);
+  experiment_check_uses(name, own, &state->options.trial, error);
   sqlite3_free(own);
-  if (code == SQLITE_OK)
-    code = experiment_begin(&state->trial, call->connection, name, call->argument[0], call->argument[1],
-                            &state->options.trial, error);
-  if (code == SQLITE_OK)
-    code = experiment_check_names(&state->trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
-  if (code == SQLITE_OK) code = experiment_check_options(&state->trial, state->trainer_options, error);
-  if (code == SQLITE_OK) code = experiment_read(&state->trial, error);
-  if (code == SQLITE_OK) code = deal_folds_given(call, state, error);
-  if (code == SQLITE_OK && !(state->results = memory_alloc_zero((size_t)state->trial.folds, sizeof *state->results)))
-    code = error_no_memory(error);
-  call->rows = state->trial.wanted = state->trial.folds;
-  return code == SQLITE_OK ? cross_validate_advance(call, error) : code;
+  experiment_begin(trial, call->connection, name, call->argument[0], call->argument[1], &state->options.trial, error);
+  experiment_check_names(trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
+  experiment_check_options(trial, state->trainer_options, error);
+  experiment_read(trial, error);
+  deal_given_folds(call, state, error);
+  if (error->code) return error->code;
+  state->results = memory_alloc_zero((size_t)trial->folds, sizeof *state->results);
+  call->rows = trial->wanted = trial->folds;
+  return state->results ? cross_validate_advance(call, error) : error_no_memory(error);
 }
 
 static void show_label(sqlite3_context *context, double label) {

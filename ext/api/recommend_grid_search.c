@@ -114,27 +114,28 @@ static int try_combination(GridState *state, size_t which, GridRow *row, Error *
   return blame(state, which, code, error);
 }
 
-/* All of them before the first is tried. */
-static int check_combinations(GridState *state, Error *error) {
-  int code = SQLITE_OK;
-  for (size_t i = 0; i < state->grid.count && code == SQLITE_OK; i++) {
+/* All of them before the first is tried; a step, as the next two: see base/error.h. */
+static void check_combinations(GridState *state, Error *error) {
+  for (size_t i = 0; i < state->grid.count && !error->code; i++) {
     char *options = options_of(state, i);
-    code = options ? experiment_check_options(&state->trial, options, error) : error_no_memory(error);
+    if (!options) error_no_memory(error);
+    experiment_check_options(&state->trial, options, error);
     sqlite3_free(options);
-    blame(state, i, code, error);
+    blame(state, i, error->code, error);
   }
-  return code;
 }
 
-typedef int (*ModelCheck)(Experiment *trial, const char *model, const char *options, Error *error);
+typedef void (*ModelCheck)(Experiment *trial, const char *model, const char *options, Error *error);
 
 /* experiment_know before the source is read; and experiment_check_model before any combination is tried, lest the name
  * turn out to be taken after hours. */
-static int check_model(GridState *state, ModelCheck check, Error *error) {
+static void check_stored_model(GridState *state, ModelCheck check, Error *error) {
+  if (error->code || !state->options.model) return;
   char *options = options_of(state, 0);
-  int code = options ? check(&state->trial, state->options.model, options, error) : error_no_memory(error);
+  if (!options) error_no_memory(error);
+  check(&state->trial, state->options.model, options, error);
   sqlite3_free(options);
-  return blame(state, 0, code, error);
+  blame(state, 0, error->code, error);
 }
 
 static int store_best(GridState *state, Error *error) {
@@ -190,7 +191,7 @@ static void grid_search_clear(GridState *state) {
   *state = (GridState){0};
 }
 
-static int read_options(TableCall *call, GridState *state, Error *error) {
+static void read_grid_options(TableCall *call, GridState *state, Error *error) {
   const char *name = call->function->name, *json = argument_text(call, ARGUMENT_OPTIONS, error),
              *grid = argument_text(call, ARGUMENT_GRID, error);
   char *own = NULL;
@@ -198,56 +199,52 @@ static int read_options(TableCall *call, GridState *state, Error *error) {
   state->options.validation = NAN;
   state->options.metric = -1;
   state->options.stream = 1;
-  int code = error->code;
-  if (code == SQLITE_OK && !grid)
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: the grid must be a JSON object of lists, as in '{\"rank\": [16, 32], \"regularization\": "
-                     "[1, 3]}'",
-                     name);
-  if (code == SQLITE_OK)
-    code =
-        options_part(name, json, grid_options, GRID_OPTIONS, EXPERIMENT_SHARED, &own, &state->trainer_options, error);
-  if (code == SQLITE_OK) code = options_parse(name, own, grid_options, GRID_OPTIONS, &state->options, error);
+  if (!error->code && !grid)
+    error_set(error, SQLITE_ERROR,
+              "%s: the grid must be a JSON object of lists, as in '{\"rank\": [16, 32], \"regularization\": "
+              "[1, 3]}'",
+              name);
+  if (!error->code)
+    options_part(name, json, grid_options, GRID_OPTIONS, EXPERIMENT_SHARED, &own, &state->trainer_options, error);
+  if (!error->code) options_parse(name, own, grid_options, GRID_OPTIONS, &state->options, error);
   const OptionUse use = {"metric", state->options.best_first || state->options.model,
                          "with \"best_first\" or \"model\""};
-  if (code == SQLITE_OK) code = options_check_uses(name, own, &use, 1, error);
-  if (code == SQLITE_OK) code = experiment_check_uses(name, own, &state->options.trial, error);
+  if (!error->code) options_check_uses(name, own, &use, 1, error);
+  experiment_check_uses(name, own, &state->options.trial, error);
   sqlite3_free(own);
-  if (code == SQLITE_OK && state->options.folds && !isnan(state->options.validation))
-    code = error_set(error, SQLITE_ERROR, "%s: choose between \"validation\" and \"folds\"", name);
-  if (code == SQLITE_OK) code = option_grid_parse(name, grid, &state->grid, error);
-  return code;
+  if (state->options.folds && !isnan(state->options.validation))
+    error_set(error, SQLITE_ERROR, "%s: choose between \"validation\" and \"folds\"", name);
+  if (!error->code) option_grid_parse(name, grid, &state->grid, error);
 }
 
 static int grid_search_start(TableCall *call, Error *error) {
   GridState *state = call->state;
   Experiment *trial = &state->trial;
-  grid_search_clear(state);
-  int code = read_options(call, state, error);
   const GridOptions *options = &state->options;
-  if (code == SQLITE_OK)
-    code = experiment_begin(trial, call->connection, call->function->name, call->argument[0], call->argument[1],
-                            &options->trial, error);
-  if (code == SQLITE_OK)
-    code = experiment_check_names(trial, state->trainer_options, grid_options, GRID_OPTIONS, 0, error);
-  if (code == SQLITE_OK)
-    code = experiment_check_names(trial, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
-  if (code == SQLITE_OK) code = check_combinations(state, error);
-  if (code == SQLITE_OK && options->model) code = check_model(state, experiment_know, error);
-  if (code == SQLITE_OK) code = experiment_read(trial, error);
-  if (code == SQLITE_OK)
-    code = options->folds ? experiment_deal(trial, options->folds, 1, error)
-                          : experiment_deal(trial, 1, isnan(options->validation) ? 0.2 : options->validation, error);
-  if (code == SQLITE_OK && options->model) code = check_model(state, experiment_check_model, error);
-  if (code == SQLITE_OK && !(state->rows = memory_alloc_zero(state->grid.count, sizeof *state->rows)))
-    code = error_no_memory(error);
+  grid_search_clear(state);
+  read_grid_options(call, state, error);
+  experiment_begin(trial, call->connection, call->function->name, call->argument[0], call->argument[1], &options->trial,
+                   error);
+  experiment_check_names(trial, state->trainer_options, grid_options, GRID_OPTIONS, 0, error);
+  if (!error->code) experiment_check_names(trial, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
+  check_combinations(state, error);
+  check_stored_model(state, experiment_know, error);
+  experiment_read(trial, error);
+  if (options->folds)
+    experiment_deal(trial, options->folds, 1, error);
+  else
+    experiment_deal(trial, 1, isnan(options->validation) ? 0.2 : options->validation, error);
+  check_stored_model(state, experiment_check_model, error);
+  if (error->code) return error->code;
+  state->rows = memory_alloc_zero(state->grid.count, sizeof *state->rows);
+  if (!state->rows) return error_no_memory(error);
   call->rows = (int64_t)state->grid.count;
   trial->wanted = call->rows * trial->folds;
   do {
-    if (code == SQLITE_OK) code = try_next(call, error);
-  } while (code == SQLITE_OK && (options->best_first || !options->stream) && state->done < call->rows);
-  if (code == SQLITE_OK && options->best_first) sort_rows(state);
-  return code;
+    if (try_next(call, error) != SQLITE_OK) return error->code;
+  } while ((options->best_first || !options->stream) && state->done < call->rows);
+  if (options->best_first) sort_rows(state);
+  return SQLITE_OK;
 }
 
 static void grid_search_column(const TableCall *call, sqlite3_context *context, int which) {

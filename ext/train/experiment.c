@@ -27,9 +27,9 @@ void experiment_options_free(ExperimentOptions *options) {
   sqlite3_free(options->timestamp.name);
 }
 
-int experiment_check_uses(const char *caller, const char *json, const ExperimentOptions *options, Error *error) {
+void experiment_check_uses(const char *caller, const char *json, const ExperimentOptions *options, Error *error) {
   const OptionUse use = {"k|recall|relevance", options->lists, "of lists, not with \"lists\": false"};
-  return options_check_uses(caller, json, &use, 1, error);
+  if (!error->code) options_check_uses(caller, json, &use, 1, error);
 }
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
@@ -71,19 +71,18 @@ static int read_experiment_source(const Experiment *trial, const char *rating, I
   return code;
 }
 
-int experiment_begin(Experiment *trial, Connection *connection, const char *caller, sqlite3_value *trainer,
-                     sqlite3_value *source, const ExperimentOptions *options, Error *error) {
+void experiment_begin(Experiment *trial, Connection *connection, const char *caller, sqlite3_value *trainer,
+                      sqlite3_value *source, const ExperimentOptions *options, Error *error) {
   *trial = (Experiment){.connection = connection, .caller = caller, .options = options, .values = -1};
   connection_interrupt(connection, &trial->interrupt);
-  int code = choose_trainer(trial, trainer, error);
-  if (code == SQLITE_OK && sqlite3_value_type(source) != SQLITE_TEXT)
-    code = error_set(error, SQLITE_ERROR, "%s: the source must be the name of a table or view, or a SELECT, in quotes",
-                     caller);
-  const char *text = code == SQLITE_OK ? (const char *)sqlite3_value_text(source) : NULL;
-  if (code == SQLITE_OK && (!text || !(trial->source = sqlite3_mprintf("%s", text)))) code = error_no_memory(error);
-  if (code == SQLITE_OK && !isnan(options->held_out) && options->split != EXPERIMENT_BY_USERS)
-    code = error_set(error, SQLITE_ERROR, "%s: the option \"held_out\" goes with \"split\": \"users\"", caller);
-  return code;
+  if (error->code || choose_trainer(trial, trainer, error) != SQLITE_OK) return;
+  const char *text = (const char *)sqlite3_value_text(source);
+  if (sqlite3_value_type(source) != SQLITE_TEXT)
+    error_set(error, SQLITE_ERROR, "%s: the source must be the name of a table or view, or a SELECT, in quotes",
+              caller);
+  if (!error->code && (!text || !(trial->source = sqlite3_mprintf("%s", text)))) error_no_memory(error);
+  if (!isnan(options->held_out) && options->split != EXPERIMENT_BY_USERS)
+    error_set(error, SQLITE_ERROR, "%s: the option \"held_out\" goes with \"split\": \"users\"", caller);
 }
 
 /* What the size is called among the options here, where "k" is how long lists are. */
@@ -107,18 +106,17 @@ static int make_request(const Experiment *trial, const char *options, TrainReque
   return code;
 }
 
-int experiment_check_options(Experiment *trial, const char *options, Error *error) {
+void experiment_check_options(Experiment *trial, const char *options, Error *error) {
   TrainRequest request;
   char *rest = NULL;
   SourceNeeds needs = {VALUES_RATINGS, 0};
-  int code = make_request(trial, options, &request, &rest, error);
-  if (code == SQLITE_OK) code = training_check(&request, &needs, error);
+  if (error->code) return;
+  if (make_request(trial, options, &request, &rest, error) == SQLITE_OK) training_check(&request, &needs, error);
   sqlite3_free(rest);
   /* What one combination reads as ratings is read as they are: zeros are dropped for those that want none. */
   if (trial->values >= 0 && (trial->values == VALUES_COUNTS) != (needs.values == VALUES_COUNTS)) trial->mixed = 1;
   if (trial->values < 0 || needs.values == VALUES_RATINGS) trial->values = (int)needs.values;
   trial->timed |= needs.timed;
-  return code;
 }
 
 /* Options of trainers that make no sense here. */
@@ -154,60 +152,61 @@ static size_t gather_names(const TrainerOptions *options, const Option *own, siz
   return n;
 }
 
-int experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
-                           Error *error) {
+void experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
+                            Error *error) {
   const Trainer *trainer = trial->trainer;
-  int code = SQLITE_OK, found = 0;
-  for (size_t i = 0; i < count && varied && code == SQLITE_OK; i++) {
+  int found = 0;
+  for (size_t i = 0; i < count && varied && !error->code; i++) {
     if (strcmp(own[i].name, "seed") == 0 || strcmp(own[i].name, "threads") == 0) continue;
-    code = find_name(options, own[i].name, &found, error);
+    find_name(options, own[i].name, &found, error);
     if (found > 0)
-      code = error_set(error, SQLITE_ERROR,
-                       "%s: \"%s\" can't vary in the grid, which is of options of %s: give it once, "
-                       "among the options of %s",
-                       trial->caller, own[i].name, trainer->function, trial->caller);
+      error_set(error, SQLITE_ERROR,
+                "%s: \"%s\" can't vary in the grid, which is of options of %s: give it once, "
+                "among the options of %s",
+                trial->caller, own[i].name, trainer->function, trial->caller);
   }
-  for (size_t i = 0; i < sizeof senseless / sizeof *senseless && code == SQLITE_OK; i++) {
-    code = find_name(options, senseless[i].name, &found, error);
+  for (size_t i = 0; i < sizeof senseless / sizeof *senseless && !error->code; i++) {
+    find_name(options, senseless[i].name, &found, error);
     if (found > 0)
-      code = error_set(error, SQLITE_ERROR, "%s: the option \"%s\" can't be used here: %s", trial->caller,
-                       senseless[i].name, senseless[i].advice);
+      error_set(error, SQLITE_ERROR, "%s: the option \"%s\" can't be used here: %s", trial->caller, senseless[i].name,
+                senseless[i].advice);
   }
-  if (code != SQLITE_OK) return code;
   TrainerOptions theirs;
-  code = trainer_options(trainer, 0, &theirs, error);
+  if (error->code || trainer_options(trainer, 0, &theirs, error) != SQLITE_OK) return;
   Option *names = memory_alloc(count + theirs.count, sizeof *names);
-  if (!names && code == SQLITE_OK) code = error_no_memory(error);
-  if (code == SQLITE_OK)
-    code = options_check_names(trial->caller, options, names, gather_names(&theirs, own, count, names), error);
+  if (names)
+    options_check_names(trial->caller, options, names, gather_names(&theirs, own, count, names), error);
+  else
+    error_no_memory(error);
   memory_free(names);
   trainer_options_free(&theirs);
-  return code;
 }
 
-int experiment_read(Experiment *trial, Error *error) {
-  const Interactions *data = &trial->data;
-  int code = read_experiment_source(trial, NULL, &trial->data, error);
-  if (code == SQLITE_OK && trial->mixed && data->explicit_ratings && data->duplicates && trial->options->duplicates < 0)
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: some users and items occur together more than once, which adds up for some algorithms of the "
-                     "grid and not for others: say which with the option \"duplicates\" (last, sum, mean)",
-                     trial->caller);
-  if (code == SQLITE_OK && trial->values != VALUES_RATINGS)
-    code = error_from_code(error, interactions_drop_zeros(&trial->data, &trial->interrupt.cancel));
-  if (code != SQLITE_OK) return code;
-  size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
+void experiment_read(Experiment *trial, Error *error) {
+  Interactions *data = &trial->data;
+  if (error->code || read_experiment_source(trial, NULL, data, error) != SQLITE_OK) return;
+  if (trial->mixed && data->explicit_ratings && data->duplicates && trial->options->duplicates < 0)
+    error_set(error, SQLITE_ERROR,
+              "%s: some users and items occur together more than once, which adds up for some algorithms of the "
+              "grid and not for others: say which with the option \"duplicates\" (last, sum, mean)",
+              trial->caller);
+  if (!error->code && trial->values != VALUES_RATINGS)
+    error_from_code(error, interactions_drop_zeros(data, &trial->interrupt.cancel));
+  size_t entries = error->code ? 0 : data->by_user.start[data->by_user.rows];
   if (entries == 0 && data->zeros)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: \"%s\" has no ratings: %lld are 0, which says nothing where values are feedback",
-                     trial->caller, trial->source, data->zeros);
+    error_set(error, SQLITE_ERROR,
+              "%s: \"%s\" has no ratings: %lld are 0, which says nothing where values are feedback", trial->caller,
+              trial->source, data->zeros);
   if (entries == 0)
-    return error_set(error, SQLITE_ERROR,
-                     "%s: \"%s\" has no ratings (%lld rows, of which %lld lack a user, an item or a rating)",
-                     trial->caller, trial->source, trial->data.rows, trial->data.left_out);
-  if (!(trial->fold = memory_alloc(entries, 1))) return error_no_memory(error);
-  memset(trial->fold, EXPERIMENT_NEVER, entries);
-  return SQLITE_OK;
+    error_set(error, SQLITE_ERROR,
+              "%s: \"%s\" has no ratings (%lld rows, of which %lld lack a user, an item or a rating)", trial->caller,
+              trial->source, data->rows, data->left_out);
+  if (error->code) return;
+  trial->fold = memory_alloc(entries, 1);
+  if (trial->fold)
+    memset(trial->fold, EXPERIMENT_NEVER, entries);
+  else
+    error_no_memory(error);
 }
 
 void experiment_end(Experiment *trial) {
@@ -340,23 +339,27 @@ static int deal_users(Experiment *trial, double part, Error *error) {
   return code;
 }
 
-int experiment_deal(Experiment *trial, int folds, double part, Error *error) {
+void experiment_deal(Experiment *trial, int folds, double part, Error *error) {
+  if (error->code) return;
   number_folds(trial, folds);
-  return trial->options->split == EXPERIMENT_BY_USERS ? deal_users(trial, part, error) : deal_rows(trial, part, error);
+  if (trial->options->split == EXPERIMENT_BY_USERS)
+    deal_users(trial, part, error);
+  else
+    deal_rows(trial, part, error);
 }
 
-int experiment_leave_one_out(Experiment *trial, Error *error) {
+void experiment_leave_one_out(Experiment *trial, Error *error) {
   const SparseMatrix *cells = &trial->data.by_user;
+  if (error->code) return;
   Drawn *drawn = alloc_drawn(trial);
-  int code = drawn ? SQLITE_OK : error_no_memory(error);
+  if (!drawn) error_no_memory(error);
   number_folds(trial, 1);
-  for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
+  for (size_t user = 0; user < cells->rows && !error->code; user++) {
     if (sparse_row_length(cells, user) > 1) hold_out(trial, user, 1, 0, drawn);
-    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+    error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
   memory_free(drawn);
-  if (code == SQLITE_OK) code = check_folds(trial, "no user has two ratings, one to be left out", error);
-  return code;
+  if (!error->code) check_folds(trial, "no user has two ratings, one to be left out", error);
 }
 
 static int compare_floats(const void *a, const void *b) {
@@ -413,36 +416,32 @@ static int read_folds(const Experiment *trial, const char *column, Interactions 
   return code;
 }
 
-int experiment_deal_by_column(Experiment *trial, const char *column, Error *error) {
+void experiment_deal_by_column(Experiment *trial, const char *column, Error *error) {
   float values[EXPERIMENT_MOST_FOLDS + 1] = {0};
   Interactions given = {0};
-  uint32_t *item_index = NULL;
-  int code = read_folds(trial, column, &given, error);
   size_t count = 0;
-  if (code == SQLITE_OK)
-    code = error_from_code(error, distinct_values(&given.by_user, values, &count, &trial->interrupt.cancel));
-  if (code == SQLITE_OK && (count < 2 || count > EXPERIMENT_MOST_FOLDS))
-    code = error_set(error, SQLITE_ERROR,
-                     "%s: column \"%s\" must have from 2 to %d different values, one a fold: it has %s", trial->caller,
-                     column, EXPERIMENT_MOST_FOLDS, count < 2 ? "fewer" : "more");
-  trial->folds = code == SQLITE_OK ? (int)count : 0;
+  if (error->code || read_folds(trial, column, &given, error) != SQLITE_OK) return;
+  error_from_code(error, distinct_values(&given.by_user, values, &count, &trial->interrupt.cancel));
+  if (count < 2 || count > EXPERIMENT_MOST_FOLDS)
+    error_set(error, SQLITE_ERROR, "%s: column \"%s\" must have from 2 to %d different values, one a fold: it has %s",
+              trial->caller, column, EXPERIMENT_MOST_FOLDS, count < 2 ? "fewer" : "more");
+  trial->folds = error->code ? 0 : (int)count;
   for (int fold = 0; fold < trial->folds; fold++) trial->label[fold] = (double)values[fold];
-  if (code == SQLITE_OK && !(item_index = memory_alloc(given.items.count, sizeof *item_index)))
-    code = error_no_memory(error);
-  for (size_t item = 0; code == SQLITE_OK && item < given.items.count; item++) {
+  uint32_t *item_index = memory_alloc(given.items.count, sizeof *item_index);
+  if (!item_index) error_no_memory(error);
+  for (size_t item = 0; !error->code && item < given.items.count; item++) {
     Id id = dictionary_id(&given.items, item);
     item_index[item] = dictionary_find(&trial->data.items, &id);
   }
-  for (size_t user = 0; code == SQLITE_OK && user < trial->data.users.count; user++) {
+  for (size_t user = 0; !error->code && user < trial->data.users.count; user++) {
     Id id = dictionary_id(&trial->data.users, user);
     uint32_t row = dictionary_find(&given.users, &id);
     if (row != DICTIONARY_NONE) take_folds(trial, user, &given, row, item_index, values);
-    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+    error_from_code(error, cancel_poll(&trial->interrupt.cancel));
   }
-  if (code == SQLITE_OK) code = check_folds(trial, "give its rows another fold, or none (NULL)", error);
+  if (!error->code) check_folds(trial, "give its rows another fold, or none (NULL)", error);
   memory_free(item_index);
   interactions_free(&given);
-  return code;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -544,13 +543,13 @@ static int make_named_request(const Experiment *trial, const char *model, const 
   return code;
 }
 
-int experiment_know(Experiment *trial, const char *model, const char *options, Error *error) {
+void experiment_know(Experiment *trial, const char *model, const char *options, Error *error) {
   TrainRequest request;
   char *rest = NULL;
-  int code = make_named_request(trial, model, options, &request, &rest, error);
-  if (code == SQLITE_OK) code = training_known(trial->connection, &request, &trial->known, error);
+  if (error->code) return;
+  if (make_named_request(trial, model, options, &request, &rest, error) == SQLITE_OK)
+    training_known(trial->connection, &request, &trial->known, error);
   sqlite3_free(rest);
-  return code;
 }
 
 /* The training of the model on everything, begun. */
@@ -572,11 +571,10 @@ static int begin_on_all(Experiment *trial, const char *model, const char *option
   return code;
 }
 
-int experiment_check_model(Experiment *trial, const char *model, const char *options, Error *error) {
+void experiment_check_model(Experiment *trial, const char *model, const char *options, Error *error) {
   Training *training = NULL;
-  int code = begin_on_all(trial, model, options, &training, error);
+  if (!error->code) begin_on_all(trial, model, options, &training, error);
   training_end(training);
-  return code;
 }
 
 int experiment_store(Experiment *trial, const char *model, const char *options, Error *error) {

@@ -55,7 +55,7 @@ enum { EXPERIMENT_BY_ROWS, EXPERIMENT_BY_USERS };
 void experiment_set_defaults(ExperimentOptions *options);
 
 /* An error where an option of `json`, the function's own, is not read. */
-int experiment_check_uses(const char *caller, const char *json, const ExperimentOptions *options, Error *error);
+void experiment_check_uses(const char *caller, const char *json, const ExperimentOptions *options, Error *error);
 void experiment_options_free(ExperimentOptions *options);
 
 /* Options that the trainer has too, for options_part: a model that is stored keeps them, since 'retrain' needs them. */
@@ -108,38 +108,40 @@ typedef struct ExperimentResult {
   double seconds;
 } ExperimentResult;
 
-/* Finds the trainer. `trainer` and `source` are what `caller`, the function, was given. To be ended in either case. */
-int experiment_begin(Experiment *trial, Connection *connection, const char *caller, sqlite3_value *trainer,
-                     sqlite3_value *source, const ExperimentOptions *options, Error *error);
+/* All but experiment_run and experiment_store are steps: see base/error.h.
+ *
+ * Finds the trainer. `trainer` and `source` are what `caller`, the function, was given. To be ended in either case. */
+void experiment_begin(Experiment *trial, Connection *connection, const char *caller, sqlite3_value *trainer,
+                      sqlite3_value *source, const ExperimentOptions *options, Error *error);
 
 /* Checks the names of the trainer's options, a JSON object: of those that there are in the trainer and in `own`, the
  * function's, whose names are meant, too. `varied`: they are a grid, which can't vary what is `own`. */
-int experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
-                           Error *error);
+void experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
+                            Error *error);
 
 /* Checks a combination of the trainer's options, each before the source is read: it is read as they want it. */
-int experiment_check_options(Experiment *trial, const char *options, Error *error);
+void experiment_check_options(Experiment *trial, const char *options, Error *error);
 
 /* Before the source is read: looks whom the model that is to be stored knows, if it is there. Who is forgotten after
  * that must not come back with what has been read: experiment_store then is an error. */
-int experiment_know(Experiment *trial, const char *model, const char *options, Error *error);
+void experiment_know(Experiment *trial, const char *model, const char *options, Error *error);
 
 /* Reads the source. */
-int experiment_read(Experiment *trial, Error *error);
+void experiment_read(Experiment *trial, Error *error);
 
 /* Deals the entries out: evenly into `folds`, rows or users in order of their hash as the options have it; where
  * `folds` is 1, the part whose hash is below `part` into that; or one of each user's into one fold; or by a column of
  * the source. Where there are too few of them, or a column's fold leaves nothing to train on or to test, it is an
  * error. */
-int experiment_deal(Experiment *trial, int folds, double part, Error *error);
-int experiment_leave_one_out(Experiment *trial, Error *error);
-int experiment_deal_by_column(Experiment *trial, const char *column, Error *error);
+void experiment_deal(Experiment *trial, int folds, double part, Error *error);
+void experiment_leave_one_out(Experiment *trial, Error *error);
+void experiment_deal_by_column(Experiment *trial, const char *column, Error *error);
 
 /* Trains on all but a fold, with the trainer's options as a JSON object, and judges by it. */
 int experiment_run(Experiment *trial, int fold, const char *options, ExperimentResult *result, Error *error);
 
 /* Whether the model could be trained on everything and stored under that name: what can be known before. */
-int experiment_check_model(Experiment *trial, const char *model, const char *options, Error *error);
+void experiment_check_model(Experiment *trial, const char *model, const char *options, Error *error);
 
 /* Trains on everything and stores the model. */
 int experiment_store(Experiment *trial, const char *model, const char *options, Error *error);

@@ -23,10 +23,10 @@ TIME_LIMIT = float(os.environ.get("TIME_LIMIT") or 900)
 
 # Those that take longest, by seconds measured on two cores; the others follow: faults, SQL, and what is short.
 LONGEST = """
-asan/tests/fault/test_damage asan/tests/unit/test_top_k asan/tests/unit/test_als tests/fault/test_disk
-asan/tests/fault/test_damage_links tests/fault/test_damage asan/tests/fault/test_damage_content
-asan/tests/unit/test_word2vec asan/tests/fault/test_disk tests/fault/test_interrupt tests/fault/test_memory_links
-asan/tests/unit/test_ease asan/tests/unit/test_svd asan/tests/unit/test_neighbors asan/tests/unit/test_postings
+asan/tests/fault/test_damage tests/fault/test_disk asan/tests/unit/test_als asan/tests/unit/test_top_k
+tests/fault/test_damage asan/tests/fault/test_disk tests/fault/test_interrupt asan/tests/unit/test_word2vec
+asan/tests/unit/test_ease tests/fault/test_memory_links asan/tests/fault/test_damage_links
+asan/tests/fault/test_damage_content asan/tests/unit/test_svd asan/tests/unit/test_neighbors asan/tests/unit/test_postings
 """.split()
 
 Result = collections.namedtuple("Result", "test passed failed skipped seconds words")

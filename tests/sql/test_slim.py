@@ -6,7 +6,7 @@ import numpy as np
 
 import reference
 from reference import Matrix, evaluate
-from support import TestCase, connect, made_up_ratings, rated, shadow_bytes, train
+from support import TestCase, made_up_ratings, rated, shadow_bytes, train
 
 try:
     from sklearn.linear_model import ElasticNet

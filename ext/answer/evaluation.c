@@ -99,7 +99,7 @@ static Scorer popularity_scorer(const Judge *judge) {
 
 int judge_predicts(const Judge *judge) {
   const ModelShape *shape = &judge->items->shape;
-  return shape->prediction_head >= 0 && !shape->cosine && judge->data->explicit_ratings;
+  return shape->prediction_head >= 0 && !shape->kind->of_content && judge->data->explicit_ratings;
 }
 
 /* `user` is NULL where the model does not know them. */

@@ -177,7 +177,7 @@ static int forget_item(Forgetting *forgetting, Error *error) {
                ? SQLITE_OK
                : error_no_memory(error);
   }
-  if (code == SQLITE_OK && items->shape.links == LINK_USER_NEIGHBORS)
+  if (code == SQLITE_OK && items->shape.kind->neighbors_of_users)
     code = neighborhood_without(forgetting->model, items, forgetting->item, &forgetting->neighborhood,
                                 &forgetting->interrupt.cancel, error);
   if (code == SQLITE_OK) code = change_users(forgetting, error);

@@ -15,9 +15,8 @@
 
 typedef struct NearestItems {
   const ModelItems *items; /* borrowed */
-  Popularity *popularity;  /* NULL: not needed */
-  double support;          /* m; 0: cosines are not shrunk */
   int64_t min_support;     /* only neighbours that so many users have */
+  float *weight;           /* what each item counts as a neighbour, below 0: never; NULL: all count 1 */
 } NearestItems;
 
 /* Of a model that has begun. SQLITE_ERROR and what to do, where it has nothing that items could be compared by. To be

@@ -104,7 +104,7 @@ int nearest_users_to(NearestUsers *nearest, Model *model, const ModelItems *item
   int code = model_require(model, items, ABILITY_SIMILAR_USERS, caller, error);
   if (code == SQLITE_OK && id) code = model_user(model, items, id, &user, NULL, &found, error);
   if (code == SQLITE_OK && found) {
-    if (items->shape.links == LINK_USER_NEIGHBORS)
+    if (items->shape.kind->neighbors_of_users)
       code = stored_users(model, nearest, user.index, k, error);
     else
       code = compare_users(model, items, nearest, &user, k, cancel, error);

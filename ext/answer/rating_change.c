@@ -94,7 +94,7 @@ static int find_cell(Change *change, sqlite3_value *user, sqlite3_value *item, E
   if (!change->item_is_new) return SQLITE_OK;
   char text[ID_FORMAT_SIZE];
   change->item = (uint32_t)items->ids.count;
-  if (!items->shape.cosine) return SQLITE_OK;
+  if (!items->shape.kind->of_content) return SQLITE_OK;
   return error_set(error, SQLITE_CONSTRAINT, "model \"%s\" does not know the content of item %s: train it again",
                    change->name.name, id_format(&change->item_id, text));
 }
@@ -108,9 +108,6 @@ static int find_rowid(Change *change, int64_t rowid, int *found, Error *error) {
   change->item = (uint32_t)item;
   return model_user_at(change->model, change->items, change->user, &change->before, &change->history, error);
 }
-
-/* In models of links: the squares of any number of such ratings can be added up in a float. */
-#define MOST_COMPARED 1e13
 
 /* ---- what -------------------------------------------------------------------------------------------------------- */
 
@@ -130,7 +127,7 @@ static int take_rating(const Change *change, sqlite3_value *value, float *rating
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": a rating must be a number, not %s", change->name.name,
                      id_format(&shown, text));
   }
-  if (!(fabs(number) < 1e30) || (shape->links && fabs(number) > MOST_COMPARED))
+  if (!(fabs(number) < 1e30) || (shape->kind->largest_rating > 0 && fabs(number) > shape->kind->largest_rating))
     return error_set(error, SQLITE_CONSTRAINT, "model \"%s\": the rating %s is too large a number", change->name.name,
                      sqlite3_value_text(value));
   *rating = (float)number;
@@ -214,7 +211,7 @@ static int rate(Change *change, const float *new_item, const History *history, i
   float *row = NULL;
   NeighborLists neighbors = {0};
   int code = SQLITE_OK;
-  if (items->shape.links == LINK_USER_NEIGHBORS) {
+  if (items->shape.kind->neighbors_of_users) {
     user.neighbors = &neighbors;
     code = neighborhood_find(change->model, items, change->user, history, &neighbors, &change->interrupt.cancel, error);
   }

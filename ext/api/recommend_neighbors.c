@@ -73,7 +73,7 @@ static int neighbors_start(TableCall *call, Error *error) {
   int code = model_require(model, state->reading.items, ABILITY_NEIGHBORS, call->function->name, error);
   model_end(model);
   if (code != SQLITE_OK) return code;
-  state->of_users = state->reading.items->shape.links == LINK_USER_NEIGHBORS;
+  state->of_users = state->reading.items->shape.kind->neighbors_of_users;
   state->rows = (BlockRows){.enter = neighbors_enter, .length = neighbors_length};
   return block_rows_begin(call, error);
 }

@@ -33,6 +33,11 @@ static inline int items_is_forgotten(const ModelItems *items, size_t item) {
   return items->forgotten_count && dictionary_is_none(&items->ids, item);
 }
 
+/* What an item counts as a neighbour: see ModelKind.nearest_items. */
+static inline float items_neighbor_weight(const ModelItems *items, const float *weight, size_t item) {
+  return items_is_forgotten(items, item) ? -1 : weight ? weight[item] : 1;
+}
+
 /* How many items there are, without the places of those that were forgotten. */
 static inline size_t items_known(const ModelItems *items) { return items->ids.count - items->forgotten_count; }
 

@@ -69,6 +69,17 @@ typedef struct ModelKind {
                  Error *error);
   int by_history; /* queries are made of histories */
 
+  /* For each of the items first … first + count - 1 the k nearest others, best first, into best[i * k …], and their
+   * number into found[i]. weight[j] is what j counts as a neighbour: its similarity is multiplied by that; below 0:
+   * never. NULL: all count 1. What was forgotten is nobody's neighbour. SQLITE_OK, SQLITE_NOMEM or what cancel says. */
+  int (*nearest_items)(const struct ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k,
+                       Scored *best, size_t *found, int threads, const Cancel *cancel);
+  int shrinks_by_support; /* a neighbour that few users have counts less: see answer/nearest_items.h */
+
+  int neighbors_of_users; /* each user's neighbours are stored, and found again when the history changes */
+  int of_content;         /* items are known by their content: a score is a cosine, and a new item can't come live */
+  double largest_rating;  /* that may come live; 0: any that a float can hold well */
+
   /* Predicted ratings, as the prediction head says them: getting ready, a user who has been put into the predictor, an
    * item, and the end. NULL, but for `predict` where the kind is able to: there is nothing to do. */
   int (*predict_begin)(struct Predictor *predictor, struct Model *model, const Cancel *cancel, Error *error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../base/memory.h"
+#include "../../base/parallel.h"
 
 /* Both are in order of item. */
 static void drop_dislikes(const History *history, ItemSum *sum) {
@@ -83,4 +84,40 @@ int link_contributions(ModelItems *items, const ModelUser *user, const History *
   }
   item_sum_free(&sum);
   return code;
+}
+
+/* ---- nearest items ----------------------------------------------------------------------------------------------- */
+
+typedef struct NearestLinks {
+  const ModelItems *items;
+  const float *weight;
+  uint32_t first;
+  size_t k;
+  Scored *best;
+  size_t *found;
+} NearestLinks;
+
+/* The row of an item: the largest weights to others, or the neighbours that are stored. */
+static int nearest_by_row(void *context, size_t block, int worker) {
+  (void)worker;
+  const NearestLinks *work = context;
+  const Links *links = &work->items->links;
+  uint32_t item = work->first + (uint32_t)block;
+  TopK top;
+  top_k_init(&top, work->best + block * work->k, work->k);
+  for (uint32_t other = 0; links->dense && other < links->items; other++)
+    if (other != item && items_neighbor_weight(work->items, work->weight, other) >= 0)
+      top_k_offer(&top, links_weight(links, item, other), other);
+  size_t first = links->dense ? 0 : links->start[item], end = links->dense ? 0 : links->start[item + 1];
+  for (size_t e = first; e < end; e++)
+    if (items_neighbor_weight(work->items, work->weight, links->index[e]) >= 0)
+      top_k_offer(&top, links->weight[e], links->index[e]);
+  work->found[block] = top_k_sort(&top);
+  return SQLITE_OK;
+}
+
+int nearest_links(const ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k, Scored *best,
+                  size_t *found, int threads, const Cancel *cancel) {
+  NearestLinks work = {items, weight, first, k, best, found};
+  return parallel_for(threads, count, nearest_by_row, &work, cancel);
 }

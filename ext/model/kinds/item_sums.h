@@ -5,6 +5,9 @@
 
 #include "../model.h"
 
+/* The squares of any number of such ratings can be added up in a float. */
+#define MOST_COMPARED 1e13
+
 /* A sum over items. */
 typedef struct ItemSum {
   size_t count;
@@ -25,5 +28,9 @@ int item_sums_queries(Model *model, const ModelItems *items, ModelUsers *users, 
 /* ModelKind.contributions of models of links. */
 int link_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                        double *contribution, const Cancel *cancel);
+
+/* ModelKind.nearest_items of models of links between items. */
+int nearest_links(const ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k, Scored *best,
+                  size_t *found, int threads, const Cancel *cancel);
 
 #endif

@@ -36,4 +36,5 @@ const ModelKind kind_clusters = {
     .scorer = vectors_scorer,
     .queries = vector_queries,
     .predict = predict_vectors,
+    .nearest_items = nearest_vectors,
 };

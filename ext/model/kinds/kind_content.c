@@ -78,4 +78,6 @@ const ModelKind kind_content = {
     .fold_user = fold_user_content,
     .contributions = contributions_of_content,
     .predict = predict_vectors,
+    .nearest_items = nearest_vectors,
+    .of_content = 1,
 };

@@ -346,4 +346,6 @@ const ModelKind kind_factors = {
     .fold_item = fold_item_factors,
     .contributions = contributions_of_factors,
     .predict = predict_vectors,
+    .nearest_items = nearest_vectors,
+    .shrinks_by_support = 1,
 };

@@ -24,4 +24,6 @@ const ModelKind kind_item_neighbors = {
     .predict_user = neighbor_votes_user,
     .predict = neighbor_votes_rate,
     .predict_end = neighbor_votes_end,
+    .nearest_items = nearest_links,
+    .largest_rating = MOST_COMPARED,
 };

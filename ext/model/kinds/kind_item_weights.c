@@ -24,4 +24,6 @@ const ModelKind kind_item_weights = {
     .queries = item_sums_queries,
     .by_history = 1,
     .contributions = link_contributions,
+    .nearest_items = nearest_links,
+    .largest_rating = MOST_COMPARED,
 };

@@ -96,4 +96,6 @@ const ModelKind kind_user_neighbors = {
     .predict_user = neighbor_votes_user,
     .predict = neighbor_votes_rate,
     .predict_end = neighbor_votes_end,
+    .neighbors_of_users = 1,
+    .largest_rating = MOST_COMPARED,
 };

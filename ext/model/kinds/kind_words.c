@@ -59,6 +59,47 @@ static int predict_words(Predictor *predictor, uint32_t item, double *rating, Er
   return SQLITE_OK;
 }
 
+/* ---- nearest items ----------------------------------------------------------------------------------------------- */
+
+/* Where some may not be neighbours: item by item, since each has a list of these. */
+static int nearest_with_weights(const ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k,
+                                Scored *best, size_t *found, int threads, const Cancel *cancel) {
+  uint32_t *list = memory_alloc(items->ids.count, sizeof *list);
+  int code = list ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
+    const uint32_t self = first + (uint32_t)i;
+    const PostingsQuery query = {.index = &self, .count = 1, .of_items = 1};
+    Excluded excluded = {list, 0};
+    for (uint32_t other = 0; other < items->ids.count; other++)
+      if (other == self || items_neighbor_weight(items, weight, other) < 0) list[excluded.count++] = other;
+    code = postings_top_k(&items->postings, &query, 1, &excluded, k, best + i * k, &found[i], threads, cancel);
+  }
+  memory_free(list);
+  return code;
+}
+
+/* Scores are cosines. */
+static int nearest_words(const ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k,
+                         Scored *best, size_t *found, int threads, const Cancel *cancel) {
+  if (weight) return nearest_with_weights(items, weight, first, count, k, best, found, threads, cancel);
+  uint32_t *self = memory_alloc(count, sizeof *self);
+  PostingsQuery *query = memory_alloc(count, sizeof *query);
+  Excluded *excluded = memory_alloc(count, sizeof *excluded);
+  const Scorer scorer = items_scorer(items);
+  const Queries queries = {count, query};
+  int code = self && query && excluded ? SQLITE_OK : SQLITE_NOMEM;
+  for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
+    self[i] = first + (uint32_t)i;
+    query[i] = (PostingsQuery){.index = &self[i], .count = 1, .of_items = 1};
+    excluded[i] = (Excluded){&self[i], 1};
+  }
+  if (code == SQLITE_OK) code = scorer_top_k(&scorer, &queries, excluded, k, best, found, threads, cancel);
+  memory_free(self);
+  memory_free(query);
+  memory_free(excluded);
+  return code;
+}
+
 const ModelKind kind_words = {
     .name = "words",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
@@ -74,4 +115,6 @@ const ModelKind kind_words = {
     .predict_user = predict_user_words,
     .predict = predict_words,
     .predict_end = predict_end_words,
+    .nearest_items = nearest_words,
+    .of_content = 1,
 };

@@ -121,7 +121,7 @@ int neighbor_votes_begin(Predictor *predictor, Model *model, const Cancel *cance
   Voting *voting = predictor->state = memory_alloc_zero(1, sizeof *voting);
   if (!voting) return error_no_memory(error);
   voting->items = predictor->items;
-  voting->by_user = predictor->items->shape.links == LINK_USER_NEIGHBORS;
+  voting->by_user = predictor->items->shape.kind->neighbors_of_users;
   voting->searched = UINT32_MAX;
   int code = voting_begin(voting, model, cancel, error);
   predictor->searches = voting->search != NULL;

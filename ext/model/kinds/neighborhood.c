@@ -20,7 +20,7 @@ NeighborOptions neighbor_search_options(const ModelShape *shape, int threads) {
       .weighting = (NeighborWeighting)neighbors->weighting,
       .bm25_k1 = neighbors->bm25_k1,
       .bm25_b = neighbors->bm25_b,
-      .rows_are_users = shape->links == LINK_USER_NEIGHBORS,
+      .rows_are_users = shape->kind->neighbors_of_users,
       .size = neighbors->size > 0 ? (size_t)neighbors->size : SIZE_MAX,
       .threshold = neighbors->threshold,
       .shrinkage = neighbors->shrinkage,

@@ -11,4 +11,8 @@ int vector_queries(Model *model, const ModelItems *items, ModelUsers *users, con
 
 int predict_vectors(Predictor *predictor, uint32_t item, double *rating, Error *error); /* ModelKind.predict */
 
+/* ModelKind.nearest_items: by the cosine. */
+int nearest_vectors(const ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k, Scored *best,
+                    size_t *found, int threads, const Cancel *cancel);
+
 #endif

@@ -90,9 +90,9 @@ def run(test, options):
 
 def longest_first(tests):
     def place(test):
-        for number, name in enumerate(LONGEST):
-            if test.endswith("/" + name):
-                return number
+        names = [name for name in LONGEST if test.endswith("/" + name)]
+        if names:
+            return LONGEST.index(max(names, key=len))  # one that begins with asan/ has another without it
         return len(LONGEST) + (0 if "/fault/" in test else 1 if test.endswith(".py") else 2)
 
     return sorted(tests, key=place)

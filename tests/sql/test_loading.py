@@ -33,6 +33,14 @@ def by_c(db, path=EXTENSION):
     db.load_extension(path)
 
 
+class Symbols(TestCase):
+    def test_the_entry_point_alone_is_exported(self):
+        path = next(name for name in (EXTENSION, EXTENSION + ".so", EXTENSION + ".dylib") if os.path.isfile(name))
+        command = ["nm", "-gU"] if path.endswith(".dylib") else ["nm", "-D", "--defined-only"]
+        symbols = [line.split()[-1].lstrip("_") for line in subprocess.check_output([*command, path], text=True).splitlines()]
+        self.assertEqual(symbols, ["sqlite3_recommend_init"])
+
+
 class Loading(TestCase):
     def open(self, path=":memory:", **options):
         db = sqlite3.connect(path, isolation_level=None, **options)

@@ -7,12 +7,9 @@ import unittest
 import numpy as np
 
 from support import TestCase, connect, made_up_ratings, train
+from test_trainers import call
 
 LATEST = 2 ** 63 - 2
-TRAINERS = (("mf_train", 2, {}), ("mf_train", 2, {"algorithm": "ials", "duplicates": "last"}), ("mf_train", 2, {"algorithm": "sgd", "epochs": 2}),
-            ("mf_train", 2, {"algorithm": "bpr", "epochs": 2, "duplicates": "last"}), ("mf_train", 2, {"algorithm": "svd"}),
-            ("knn_train", 5, {"by": "item"}), ("knn_train", 5, {"by": "user"}), ("ease_train", 10, {}), ("baseline_train", None, {}),
-            ("kmeans_train", 2, {"by": "user", "min_support": 1}))
 
 
 def timed_rows(seed=3, users=30, items=20, count=900, times=12):
@@ -54,25 +51,17 @@ def expected(db, merged="(SELECT rating FROM log WHERE rowid = latest)", time="n
 
 class Trained(TestCase):
     def test_every_trainer(self):
-        rows = timed_rows()
-        db = source(rows)
-        for function, size, options in TRAINERS:
-            with self.subTest(function, **options):
-                arguments = ["log", json.dumps(dict(options, model="m", history="timed", duplicates="last"))]
-                if size is not None:
-                    arguments.insert(1, size)
-                summary = json.loads(db.execute(f"SELECT {function}({', '.join('?' * len(arguments))})", arguments).fetchone()[0])
+        db = source(timed_rows())
+        db.execute("CREATE VIEW ratings AS SELECT * FROM log")
+        db.execute("CREATE TABLE items AS SELECT DISTINCT item, 'word' || (length(item) + unicode(substr(item, 2)) % 3) || ' all' AS text FROM log")
+        db.execute("CREATE TABLE vectors AS SELECT item, json_array(length(item), unicode(substr(item, 2)), 1) AS vector FROM items")
+        for trainer, algorithm in db.execute("SELECT trainer, algorithm FROM recommend_trainers").fetchall():
+            with self.subTest(trainer=trainer, algorithm=algorithm):
+                summary = json.loads(call(db, trainer, algorithm, {"history": "timed", "duplicates": "last", "threads": 1}))
                 self.assertEqual(histories(db), expected(db))
                 self.assertFalse([hint for hint in summary["hints"] if "timestamp" in hint])
                 db.execute("INSERT INTO m(m) VALUES('integrity-check')")
                 db.execute("DROP TABLE m")
-
-    def test_content(self):
-        db = source(timed_rows())
-        db.execute("CREATE TABLE texts(item TEXT, text)")
-        db.executemany("INSERT INTO texts VALUES(?, ?)", [(f"i{i}", f"word{i % 4} word{i % 7} all") for i in range(20)])
-        db.execute("""SELECT tfidf_train('texts', '{"ratings": "log", "history": "timed", "model": "m"}')""")
-        self.assertEqual(histories(db), expected(db))
 
     def test_rules_for_duplicates(self):
         """The entry has the time of the latest row, whatever its value is made of."""

@@ -35,7 +35,8 @@ uint32_t argument_item(const TableCall *call, int argument, const ModelItems *it
 /* The id of a user, with the affinity of the model's; it borrows from the call's arguments. 0: it is NULL. */
 int argument_user(const TableCall *call, int argument, const ModelItems *items, Id *id, Error *error);
 
-/* The last of them for the arguments of a scalar function; `name` is NULL where no model was given. */
+/* The last three of these (model, item, user) for the arguments of a scalar function; `name` is NULL where no model was
+ * given. */
 Model *value_model(Connection *connection, const char *caller, Ability need, sqlite3_value *name, ModelItems **items,
                    Error *error);
 uint32_t value_item(sqlite3_value *value, const ModelItems *items, Error *error);

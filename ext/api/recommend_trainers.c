@@ -3,31 +3,26 @@
 #include "register.h"
 #include "table_function.h"
 
-typedef struct TrainerList {
-  const Trainer *trainer;
-  const Algorithm *algorithm;
-} TrainerList;
-
-/* Row number call->row, if there is one. */
-static void find_row(TableCall *call) {
-  TrainerList *list = call->state;
-  int64_t row = 0;
+/* The algorithm in row number `row`, and its trainer; NULL behind the last. */
+static const Algorithm *find_algorithm(int64_t row, const Trainer **trainer) {
   for (int i = 0; trainers[i]; i++)
-    for (int j = 0; trainers[i]->algorithms[j]; j++)
-      if (row++ == call->row) *list = (TrainerList){trainers[i], trainers[i]->algorithms[j]};
-  call->rows = row;
+    for (int j = 0; trainers[i]->algorithms[j]; j++) {
+      *trainer = trainers[i];
+      if (row-- == 0) return trainers[i]->algorithms[j];
+    }
+  return NULL;
 }
 
-static int trainers_find(TableCall *call, Error *error) {
+static int trainers_start(TableCall *call, Error *error) {
   (void)error;
-  find_row(call);
+  const Trainer *trainer = NULL;
+  while (find_algorithm(call->rows, &trainer)) call->rows++;
   return SQLITE_OK;
 }
 
 static void trainers_column(const TableCall *call, sqlite3_context *context, int column) {
-  const TrainerList *list = call->state;
-  const Trainer *trainer = list->trainer;
-  const Algorithm *algorithm = list->algorithm;
+  const Trainer *trainer = NULL;
+  const Algorithm *algorithm = find_algorithm(call->row, &trainer);
   switch (column) {
     case 0: sqlite3_result_text(context, trainer->function, -1, SQLITE_STATIC); break;
     case 1: sqlite3_result_text(context, algorithm->name, -1, SQLITE_STATIC); break;
@@ -49,8 +44,6 @@ static void trainers_column(const TableCall *call, sqlite3_context *context, int
   }
 }
 
-static void trainers_end(TableCall *call) { *(TrainerList *)call->state = (TrainerList){0}; }
-
 static const TableFunction trainers_function = {
     .name = "recommend_trainers",
     .schema =
@@ -58,14 +51,10 @@ static const TableFunction trainers_function = {
         "answers TEXT, description TEXT)",
     .usage = "recommend_trainers",
     .outputs = 8,
-    .rows = 25,
-    .cost = 25,
-    .state_size = sizeof(TrainerList),
-    .start = trainers_find,
-    .rewind = trainers_find,
-    .next = trainers_find,
+    .rows = 30,
+    .cost = 30,
+    .start = trainers_start,
     .column = trainers_column,
-    .end = trainers_end,
 };
 
 int recommend_trainers_register(Connection *connection) {

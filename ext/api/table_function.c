@@ -166,7 +166,7 @@ static int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 
 static void end_call(Cursor *cursor) {
   TableCall *call = &cursor->call;
-  if (call->state) call->function->end(call);
+  if (call->state && call->function->end) call->function->end(call);
   for (int i = 0; i < MOST_ARGUMENTS; i++) {
     sqlite3_value_free(call->argument[i]);
     call->argument[i] = NULL;

@@ -56,7 +56,7 @@ typedef struct TableFunction {
   /* Tells the current row from the others of any call with the same arguments, whatever the candidates; NULL where its
    * number does, there being none. */
   int64_t (*identity)(const TableCall *call);
-  void (*end)(TableCall *call); /* frees what the state holds; a cleared state is fine */
+  void (*end)(TableCall *call); /* frees what the state holds, and leaves it cleared; NULL: it owns nothing */
 } TableFunction;
 
 enum {

@@ -9,7 +9,7 @@
 
 #include "cancel.h"
 
-/* Does block `block`; `worker` is in 0 … threads-1 and picks scratch space. Returns an SQLite code; another than
+/* Does block `block`; `worker` is in 0 … threads-1 and picks scratch space. Returns a code (code.h); another than
  * CODE_OK stops the whole loop. Must not touch the database: it runs on any thread. A block should take at most a
  * few milliseconds, since the wish to cancel is looked at between blocks. */
 typedef int (*ParallelBody)(void *context, size_t block, int worker);

@@ -1,4 +1,4 @@
-/* The trainers whose users are their histories: knn, by items or by users, and ease. */
+/* The trainers whose users are their histories: knn, by items or by users, ease and slim. */
 #ifndef RECOMMEND_TRAIN_LINK_HOLDOUT_H
 #define RECOMMEND_TRAIN_LINK_HOLDOUT_H
 

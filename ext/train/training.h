@@ -1,8 +1,8 @@
 /* Training, whatever the trainer: read the source, fit epoch by epoch, store at once.
  *
- * A trainer of models (mf, …) is a row in trainers[] and a file that fills in the functions below. training.c does the
- * rest for all of them: the scalar and the table-valued function, CREATE VIRTUAL TABLE … USING recommender(…), and the
- * command 'retrain'. */
+ * A trainer (mf, …) is a Trainer of trainer.h in a file of its own, whose start and step get a Training. Who begins
+ * one: the functions X_train (api/train_functions.c), CREATE VIRTUAL TABLE … USING recommender(…) (api/model_table.c),
+ * the command 'retrain' (retraining.c) and experiments (experiment.c). */
 #ifndef RECOMMEND_TRAIN_TRAINING_H
 #define RECOMMEND_TRAIN_TRAINING_H
 

@@ -20,7 +20,7 @@ typedef struct Voting {
   PredictorUser user;
   int by_user;            /* neighbours are users, and not items */
   Observed *observed;     /* NULL: not needed */
-  NeighborSearch *search; /* of the nearest raters; kept with `observed`, like: */
+  NeighborSearch *search; /* of the nearest raters; it and `spread` belong to `observed` */
   NeighborLists list;     /* a user's own neighbours */
   float least;            /* the lowest similarity that counts; 0 never does */
   float *similarity;      /* of the row searched last, one a row */

@@ -79,7 +79,10 @@ int training_check_readers(const Training *training, int algorithm, Error *error
   const Trainer *trainer = training->trainer;
   const char *names[MOST_ALGORITHMS];
   TrainerOptions options;
-  for (int i = 0; trainer->algorithms[i]; i++) names[i] = trainer->algorithms[i]->name;
+  for (int i = 0; trainer->algorithms[i]; i++) {
+    assert(i < MOST_ALGORITHMS);
+    names[i] = trainer->algorithms[i]->name;
+  }
   int code = trainer_options(trainer, 0, &options, error);
   if (code == SQLITE_OK)
     code = options_check_readers(trainer->function, training->trained.options, options.option, options.count, names,

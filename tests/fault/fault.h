@@ -135,6 +135,8 @@ static const char train_plays[] = "SELECT mf_train('plays', 3, '{\"threads\":1,\
 
 /* Everything that only reads, once both are trained. Their rows are the same each time. */
 static const char *const serving[] = {
+    "SELECT * FROM recommend_trainers",
+    "SELECT * FROM recommend_options('mf')",
     "SELECT * FROM recommend(3, 4, 'ratings_mf')",
     "SELECT * FROM recommend('nobody', 4, 'ratings_mf')",
     "SELECT item, score, reason FROM recommend WHERE _user = 4 AND _model = 'ratings_mf' AND item IN (1, 5, 7, 99)",

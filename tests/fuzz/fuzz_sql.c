@@ -3,7 +3,8 @@
  *     s  a source          SELECT mf_train(<text>, 2, …), and of the other trainers
  *     a  module arguments  CREATE VIRTUAL TABLE t USING recommender(<text>)
  *     m  a model's name    of every function that takes one
- *     o  options           of mf_train; k of knn_train, j ease, b baseline, c kmeans, w tfidf
+ *     o  options           of mf_train; k of knn_train, j ease, b baseline, c kmeans, w tfidf; x of every trainer
+ *     n  a trainer's name  recommend_options
  *     f  options           of recommend_cross_validate; F folds; g the grid and G the options of recommend_grid_search
  *     e  options           of recommend_evaluate
  *     t  a text            an item of tfidf_train, compared with others and searched for
@@ -12,6 +13,7 @@
  *     l  ids               of what is written to a model, as text and as blobs
  *     q  SQL               a condition on a model table */
 #include "fuzz.h"
+#include "train/trainer.h"
 
 #ifndef FUZZ_ENTRY
 #define FUZZ_ENTRY LLVMFuzzerTestOneInput
@@ -47,6 +49,7 @@ static const struct {
     {'b', "SELECT baseline_train('ratings', ?1)"},
     {'c', "SELECT kmeans_train('ratings', 2, ?1)"},
     {'w', "SELECT tfidf_train('texts', ?1)"},
+    {'n', "SELECT * FROM recommend_options(?1);SELECT * FROM recommend_trainers WHERE trainer = ?1"},
     {'f',
      "SELECT * FROM recommend_cross_validate('mf', 'ratings', 2, ?1);"
      "SELECT * FROM recommend_cross_validate('knn', 'ratings', 2, ?1)"},
@@ -103,6 +106,16 @@ static void run_inside(sqlite3 *db, const char *format, const Text *text) {
   sqlite3_free(sql);
 }
 
+/* As options of every trainer that there is. */
+static void run_trainers(sqlite3 *db, const Text *text) {
+  for (int i = 0; trainers[i]; i++) {
+    char *sql =
+        sqlite3_mprintf("SELECT %s(%Q, ?1)", trainers[i]->function, trainers[i]->reads_ratings ? "ratings" : "texts");
+    fuzz_run(db, sql, bind_text, text);
+    sqlite3_free(sql);
+  }
+}
+
 int FUZZ_ENTRY(const uint8_t *data, size_t size) {
   static FuzzImage image;
   if (size < 1 || size > 4096) return 0;
@@ -116,6 +129,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t size) {
       text.as_blob = 1;
       if (strchr("vl", targets[i].letter)) fuzz_run(db, targets[i].sql, bind_text, &text);
     }
+  if (data[0] == 'x') run_trainers(db, &text);
   if (data[0] == 'a')
     run_inside(db, "CREATE VIRTUAL TABLE t USING recommender(%.*s);SELECT * FROM t;DROP TABLE t", &text);
   if (data[0] == 'q') run_inside(db, "SELECT * FROM ratings_mf WHERE %.*s", &text);

@@ -1,6 +1,8 @@
 /* A list of recommendations: see recommendation_list.h. */
 #include "recommendation_list.h"
 
+#include <assert.h>
+
 #include "../base/memory.h"
 #include "../base/parallel.h"
 
@@ -8,6 +10,7 @@ int recommendation_rank(TableCall *call, const ModelUser *user, const History *h
                         Error *error) {
   Recommendation *state = call->state;
   uint32_t *candidates = NULL;
+  assert(user || state->popularity);
   RankingRequest request = {
       .items = state->items,
       .user = user,

@@ -1,6 +1,7 @@
 /* Dealing out into folds: see deal.h. */
 #include "deal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -72,6 +73,7 @@ static int sort_things(const Deal *deal, size_t count, size_t *order, const Canc
 /* ---- dealing ----------------------------------------------------------------------------------------------------- */
 
 int deal_folds(Deal *deal, int folds, const Cancel *cancel) {
+  assert(folds > 0 && folds <= DEAL_MOST_FOLDS);
   size_t count = deal_count(deal), *order = memory_alloc(count, sizeof *order);
   int code = order ? sort_things(deal, count, order, cancel) : SQLITE_NOMEM;
   int fold = 0;

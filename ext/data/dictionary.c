@@ -5,6 +5,7 @@
  * the table grows in one pass over the slots, in order, without hashing anything again. */
 #include "dictionary.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ uint32_t dictionary_find(const Dictionary *dictionary, const Id *id) {
 }
 
 Id dictionary_id(const Dictionary *dictionary, size_t index) {
+  assert(index < dictionary->count);
   const Entry *entry = &dictionary->entries[index];
   Id id = {.kind = (IdKind)entry->kind, .size = entry->size};
   if (id.kind == ID_INTEGER)
@@ -125,6 +127,7 @@ static int make_entry_room(Dictionary *dictionary, size_t size) {
 }
 
 static int append_entry(Dictionary *dictionary, const Id *id, uint32_t hash) {
+  assert(id->kind != ID_NONE); /* that has no place among the slots: dictionary_add_none */
   size_t size = id->kind >= ID_TEXT ? id->size : 0;
   int code = make_entry_room(dictionary, id->kind >= ID_TEXT ? size + 1 : 0);
   if (code != SQLITE_OK) return code;
@@ -180,6 +183,7 @@ int dictionary_add(Dictionary *dictionary, const Id *id, uint32_t *index) {
 int dictionary_add_batch(Dictionary *dictionary, const Id *ids, size_t n, uint32_t *indexes) {
   uint32_t hashes[DICTIONARY_BATCH], numbers[DICTIONARY_BATCH];
   int bits = dictionary->slot_bits;
+  assert(n <= DICTIONARY_BATCH);
   for (size_t i = 0; i < n; i++) {
     hashes[i] = (uint32_t)(id_hash(&ids[i]) >> 32);
     if (bits) __builtin_prefetch(&dictionary->slots[slot_of(hashes[i], bits)]);

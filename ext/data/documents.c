@@ -1,6 +1,7 @@
 /* Reading the content of items: see documents.h. */
 #include "documents.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -111,6 +112,7 @@ static void take_texts(Reader *reader, sqlite3_stmt *statement) {
 }
 
 static int keep_vector(Reader *reader, const float *vector) {
+  assert(reader->rows > 0); /* the vector is that of the last one */
   Documents *documents = reader->documents;
   size_t dimensions = (size_t)documents->dimensions;
   if (reader->vectors_capacity < reader->rows) {

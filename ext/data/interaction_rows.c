@@ -7,6 +7,7 @@
  */
 #include "interaction_rows.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -129,6 +130,7 @@ static int flush(Reader *reader) {
   if (reader->waiting == 0) return SQLITE_OK;
   size_t place = (reader->rows->kept - reader->waiting) & (CHUNK_ROWS - 1);
   Chunk *chunk = reader->rows->chunks[reader->rows->chunk_count - 1];
+  assert(place + reader->waiting <= CHUNK_ROWS);
   int code = dictionary_add_batch(&reader->result->users, reader->users, reader->waiting, chunk->user + place);
   if (code == SQLITE_OK)
     code = dictionary_add_batch(&reader->result->items, reader->items, reader->waiting, chunk->item + place);
@@ -144,6 +146,7 @@ static inline size_t byte_count(const Id *id) { return id->kind >= ID_TEXT ? id-
 static inline Id copy_id(Reader *reader, const Id *id) {
   Id copy = *id;
   if (id->kind >= ID_TEXT) {
+    assert(reader->waiting_bytes + id->size <= WAITING_BYTES);
     copy.as.bytes = memcpy(reader->bytes + reader->waiting_bytes, id->as.bytes, id->size);
     reader->waiting_bytes += id->size;
   }

@@ -11,6 +11,7 @@
  *   3. the keys are copied into the two sparse matrices */
 #include "interactions.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -481,6 +482,9 @@ int interactions_read(sqlite3 *db, const Source *source, const InteractionOption
   if (code == SQLITE_OK) code = fill_matrices(build);
   interactions->stars_added_up = code == SQLITE_OK && stars && interactions->duplicates > 0;
   error_from_code(error, code);
+  const SparseMatrix *trained = &interactions->by_user;
+  assert(code != SQLITE_OK ||
+         (trained->rows == interactions->users.count && trained->columns == interactions->items.count));
   if (code != SQLITE_OK) interactions_free(interactions);
   build_free(build);
   return code;

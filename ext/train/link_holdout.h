@@ -1,4 +1,5 @@
-/* The trainers whose users are their histories: knn, by items or by users, ease and slim. */
+/* Testing, on what was held out, models whose users are their histories: of neighbours of items, or weights between
+ * them. */
 #ifndef RECOMMEND_TRAIN_LINK_HOLDOUT_H
 #define RECOMMEND_TRAIN_LINK_HOLDOUT_H
 

@@ -33,9 +33,6 @@ typedef struct TrainOptions {
     .meaning = "what predict() gives where the user or the item is unknown: NULL, or an estimate by what is known" \
   }
 
-/* Is it one of the names that the size has among the options? */
-static inline int option_is_size(const Option *option) { return option->offset == offsetof(TrainOptions, size); }
-
 /* One epoch, as mf_train's rows show it. NaN: there is none. */
 typedef struct FitRow {
   int epoch;
@@ -57,8 +54,8 @@ typedef enum ValuesRead {
 #define FIT_COLUMNS "epoch INTEGER, head TEXT, loss REAL, train REAL, test REAL, seconds REAL"
 enum { FIT_COLUMNS_COUNT = 6 };
 
-/* What a trainer is called by: `called` is "mf"; `size` how its size stands in the call, " [, rank]" or ", k", and
- * `size_column` as a column of the table function, "_rank HIDDEN, ". Both are "" where there is no size. */
+/* What a trainer is called by: `called` is "mf"; `size_usage` how its size stands in the call, " [, rank]" or ", k",
+ * and `size_column` as a column of the table function, "_rank HIDDEN, ". Both are "" where there is no size. */
 #define TRAINER_CALL(called, size_usage, size_column)                                                      \
   .name = called, .function = called "_train", .usage = called "_train(source" size_usage " [, options])", \
   .schema = "CREATE TABLE x(" FIT_COLUMNS ", _source HIDDEN, " size_column "_options HIDDEN)"

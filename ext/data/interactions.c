@@ -181,8 +181,8 @@ static int64_t row_time(const Build *build, uint32_t row) {
   return build->rows.chunks[row >> CHUNK_BITS]->time[row & (CHUNK_ROWS - 1)];
 }
 
-/* Of the keys of one item the row that counts: the latest, and of equals the last. One without a time is older than any
- * that has one, though it stands behind them in a history: what has no date is no news. */
+/* Of the keys of one item the row that counts: the latest, and of those of one time the last. A row without a time is
+ * taken for older than any that has one, so that it never replaces a dated rating. */
 static uint32_t latest_row(const Build *build, const uint64_t *keys, size_t n) {
   uint32_t latest = (uint32_t)keys[0];
   int64_t latest_time = INT64_MIN;

@@ -1,6 +1,6 @@
-/* Folding in: what a model makes of a history that it was not trained on, and what in a history a score is owed to.
- * The items stay as they are. Entries that were held out say nothing. How it is done is for the kind of model to know:
- * see ModelKind. */
+/* Folding in: what a model makes of a history that it was not trained on, and what each entry of a history contributes
+ * to a score. The items stay as they are. Entries that were held out say nothing. How it is done is for the kind of
+ * model to know: see ModelKind. */
 #ifndef RECOMMEND_ANSWER_FOLD_IN_H
 #define RECOMMEND_ANSWER_FOLD_IN_H
 

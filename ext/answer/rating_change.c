@@ -171,7 +171,7 @@ static int check_conflict(const Change *change, int conflict, Error *error) {
                    change->name.name, id_format(&change->user_id, user), id_format(&change->item_id, item));
 }
 
-/* Does a history speak for the item that changes? */
+/* Does the history like the item that changes? */
 static int likes(const Change *change, const History *history) {
   size_t place = history_place(history, change->item);
   return place < history->count && shape_likes(&change->items->shape, history_rating(history, place));

@@ -115,8 +115,8 @@ static int by_item(const void *a, const void *b) {
   return x->place < y->place ? -1 : x->place > y->place;
 }
 
-/* One entry an item, as training would have it: the last rating counts, or of rows where they are counts, their sum;
- * where they are feedback, 0 is none. */
+/* One entry for each item, as training would have it: the last rating counts, or the sum of rows that are counts; where
+ * values are feedback, one of 0 is no entry. */
 static int as_history(const ModelShape *shape, LikedList *list, History *history) {
   int adds_up = list->rows && shape_is_counts(shape), feedback = shape_is_feedback(shape),
       with_ratings = list->with_ratings;

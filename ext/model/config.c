@@ -417,7 +417,7 @@ static const char *contradiction(const ModelConfig *config) {
     return "has both factors and other vectors";
   if (shape->clusters && shape->clusters != rank[shape->score_head])
     return "has more or fewer clusters than factors for them";
-  if (shape->cosine && shape->profile == PROFILE_RATING) return "has a profile that is none of content";
+  if (shape->cosine && shape->profile == PROFILE_RATING) return "has a profile that models of content do not have";
   if (shape->cosine ? heads_of_ratings : shape->sparse) return "is half one of content and half one of ratings";
   if (shape->links && (shape->score_head != HEAD_RANKING || shape->prediction_head == HEAD_RANKING ||
                        biases[HEAD_RANKING] || (shape->links == LINK_ITEM_WEIGHTS && shape->prediction_head >= 0)))

@@ -19,7 +19,7 @@ typedef struct ModelItems {
   ScorePanel panel[HEADS]; /* factors (and item biases) of the fitted heads; others cleared */
   float *norm;             /* ‖item‖ in the score head; of a sparse model, before it was made 1 */
   Postings postings;       /* the items of a sparse model */
-  Links links;             /* those of a model of links; of users' neighbours neither sparse nor dense */
+  Links links;             /* of item neighbours and item weights; of user neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
   float *weights;          /* of those that were trained on, linked × linked, likewise */
   double *gram[HEADS]; /* what folding in over all cells needs of them: see answer/fold_in.c; NULL until asked for */

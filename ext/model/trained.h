@@ -155,8 +155,8 @@ static inline int shape_is_counts(const ModelShape *shape) {
   return shape_is_feedback(shape) && shape->links != LINK_ITEM_WEIGHTS;
 }
 
-/* Does an entry of a history speak for its item? A rating does from the mean on, and feedback above 0. Items are
- * popular by how many like them: the most rated may be the worst. */
+/* Does an entry of a history say that the user likes the item? A rating does from the mean on, and feedback above 0.
+ * Items are popular by how many like them: the most rated may be the worst. */
 static inline int shape_likes(const ModelShape *shape, float rating) {
   return shape->rated ? rating >= (float)shape->average : rating > 0;
 }
@@ -183,7 +183,7 @@ typedef struct TrainedModel {
   uint32_t *item_liked;              /* of each item those that like it: shape_likes */
   int64_t ratings;                   /* entries trained on */
   Factors heads[HEADS];              /* of unfitted heads cleared */
-  /* Of models of links, else cleared: */
+  /* Of neighbours and item weights, else cleared: */
   NeighborLists neighbors; /* of the items or the users */
   float *weights;          /* items × items, W[from][to]; memory_alloc */
   /* Of models of clusters, else NULL; memory_alloc: */

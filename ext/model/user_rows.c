@@ -138,7 +138,7 @@ int model_user_index(Model *model, const Id *id, uint32_t *index, int *found, Er
     code = reader_step(&model->reader, statement, error);
     if (code == SQLITE_ROW) {
       code = reader_integer(&model->reader, statement, 0, 0, model->users - 1, &value, error);
-      *found = code == SQLITE_OK; /* an index out of range is none */
+      *found = code == SQLITE_OK; /* an index out of range is no user's */
     } else if (code == SQLITE_DONE) {
       code = SQLITE_OK;
     }

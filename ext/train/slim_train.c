@@ -1,5 +1,5 @@
-/* The trainer slim: sparse weights between items (Ning & Karypis, ICDM 2011). See learn/slim.c. A model keeps of each
- * item those that it speaks for, as one of nearest items does; users are their histories. */
+/* The trainer slim: sparse weights between items (Ning & Karypis, ICDM 2011). See learn/slim.c. A model keeps for each
+ * item the list of items that it has a weight on, as models of item neighbours do; users are their histories. */
 #include "../learn/slim.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Damage to models of links. See damage.h. */
+/* Damage to models of neighbours and of item weights. See damage.h. */
 #include "damage.h"
 
 static const Damaged damaged_links[] = {

@@ -1,4 +1,5 @@
-/* Out of memory over the life of models of links, and while their ratings change. See memory_fault.h. */
+/* Out of memory over the life of models of neighbours and of item weights, and while their ratings change. See
+ * memory_fault.h. */
 #include "memory_fault.h"
 
 static const Life life = {&links, link_serving, LINK_SERVING, link_training, LINK_TRAINING, 40};

@@ -98,7 +98,7 @@ class Conflicts(TestCase):
         self.db.execute(f"UPDATE OR IGNORE ratings_mf SET rating = CASE item WHEN ? THEN 'good' ELSE 1.5 END {where}", (item, user))
         self.assertEqual(self.db.execute(f"SELECT item, rating FROM ratings_mf {where} ORDER BY item", (user,)).fetchall(),
                          [(i, r if i == item else 1.5) for i, r in of_user])
-        for clause in CLAUSES:  # the cell's own rating is none that is in the way
+        for clause in CLAUSES:  # the cell's own rating is not in the way
             self.db.execute(f"UPDATE {clause} ratings_mf SET rating = rating + 0.5 {where} AND item = ?", (user, of_user[1][0]))
         self.assertEqual(self.rating(user, of_user[1][0]), (1.5 + 0.5 * len(CLAUSES),))
         self.assert_error(self.db, "UPDATE ratings_mf SET rowid = 12345 WHERE user = 1000 AND seen = 1", "only the rating")

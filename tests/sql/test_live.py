@@ -154,7 +154,7 @@ class Ratings(Recipe):
                          ("mf_train", 2, {"epochs": 1, "algorithm": "sgd", "test": 0.3}), ("knn_train", 3, {}),
                          ("knn_train", 3, {"by": "user"}), ("ease_train", 5, {}), ("baseline_train", None, {})):
             with self.subTest(training):
-                self.ratings = (1, 2, 3, 0, -1)  # feedback of 0 is none
+                self.ratings = (1, 2, 3, 0, -1)  # feedback of 0 is no entry
                 self.start(self.PAIR, "OFF", (training[0], training[1], {**training[2], **options}), recipe("live.sql"))
                 self.play(11)
 

@@ -215,7 +215,7 @@ class Neighbors(TestCase):
         self.check_cells("user", "raters", "mean", kind="cosine")
 
     def test_recommendations(self):
-        """What is recommended is the order of the scores, seen items left out; the ones nobody speaks for come last."""
+        """What is recommended is the order of the scores, seen items left out; items without a neighbour in the history come last."""
         for by in ("item", "user"):
             db = self.closing(rated(ROWS))
             self.train(db, 3, by=by)

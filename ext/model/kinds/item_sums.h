@@ -25,11 +25,11 @@ int item_sums_pack(ItemSum *sums, ModelUsers *users);
 /* ModelKind.queries of models whose users are the sums of their own histories. */
 int item_sums_queries(Model *model, const ModelItems *items, ModelUsers *users, const Cancel *cancel, Error *error);
 
-/* ModelKind.contributions of models of links. */
+/* ModelKind.contributions of item neighbours and item weights. */
 int link_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                        double *contribution, const Cancel *cancel);
 
-/* ModelKind.nearest_items of models of links between items. */
+/* ModelKind.nearest_items of item neighbours and item weights. */
 int nearest_links(const ModelItems *items, const float *weight, uint32_t first, size_t count, size_t k, Scored *best,
                   size_t *found, int threads, const Cancel *cancel);
 

@@ -4,8 +4,8 @@
  *
  * over the neighbours that have a rating to offer: with users as neighbours those who rated the item, with items those
  * that the user rated. They are the row's own `size` neighbours, as they are stored, or the `size` nearest of all who
- * rated ("neighbors": "raters"). Where there is none the prediction is the base b_ui, and without centring the mean of
- * all ratings. */
+ * rated ("neighbors": "raters"). Where no neighbour has a rating, the prediction is the base b_ui, and
+ * without centring the mean of all ratings. */
 #include "neighbor_votes.h"
 
 #include "../../base/indexes.h"

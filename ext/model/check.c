@@ -3,10 +3,8 @@
 
 #include "../base/memory.h"
 #include "all_histories.h"
-#include "cluster_rows.h"
 #include "model.h"
 #include "store.h"
-#include "words.h"
 
 /* The count of a user is the length of the history, where histories are kept: reading one has checked that. Here: that
  * there is exactly one row a user, and one vector. */
@@ -113,17 +111,7 @@ int model_check(Model *model, const Cancel *cancel, Error *error) {
   }
   if (code == SQLITE_OK) code = check_popularity(model, items, counted, error);
   popularity_release(counted);
-  if (code == SQLITE_OK && items->shape.terms > 0) {
-    ModelWords *words = NULL;
-    code = words_load(&model->reader, items, &words, error);
-    words_release(words);
-  }
-  if (code == SQLITE_OK && items->shape.clusters > 0) {
-    ModelClusters clusters;
-    code = model_clusters(model, items, &clusters, error);
-    clusters_free(&clusters);
-    if (code == SQLITE_OK) code = model_check_centroids(model, items, error);
-  }
+  if (code == SQLITE_OK && items->shape.kind->check) code = items->shape.kind->check(model, items, error);
   model_end(model);
   items_release(items);
   return code;

@@ -6,7 +6,6 @@
 #include "../base/memory.h"
 #include "items.h"
 #include "kind.h"
-#include "neighbor_rows.h"
 #include "store.h"
 
 int in_memory_history(const TrainedModel *trained, uint32_t user, History *history) {
@@ -70,16 +69,7 @@ static int make_items(const TrainedModel *trained, ModelItems *items) {
     trained_row(trained, 0, item, row);
     items_set(items, item, row);
   }
-  if (code == SQLITE_OK && trained->shape.links == LINK_ITEM_NEIGHBORS)
-    code = in_memory_neighbors(trained, 0, count, &items->neighbors);
-  if (code == SQLITE_OK && trained->weights) {
-    items->weights = memory_alloc(count, count * sizeof *items->weights);
-    if (items->weights)
-      memcpy(items->weights, trained->weights, count * count * sizeof *items->weights);
-    else
-      code = SQLITE_NOMEM;
-  }
-  items_link(items);
+  if (code == SQLITE_OK && items->shape.kind->copy_items) code = items->shape.kind->copy_items(trained, items);
   memory_free(row);
   return code;
 }

@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../base/parallel.h"
 #include "blobs.h"
 #include "config.h"
-#include "neighbor_rows.h"
 #include "store.h"
 
 /* ---- m_item and m_itemfactor ------------------------------------------------------------------------------------ */
@@ -105,64 +103,6 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
   return item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item factors are missing");
 }
 
-/* ---- sparse vectors ---------------------------------------------------------------------------------------------- */
-
-/* Is it of length 1, over terms that there are, in ascending order? */
-static int is_a_vector(const SparseMatrix *vectors, size_t row) {
-  double squares = 0;
-  size_t start = vectors->start[row], end = vectors->start[row + 1];
-  for (size_t e = start; e < end; e++) {
-    double weight = (double)vectors->value[e];
-    int in_order = e == start || vectors->index[e] > vectors->index[e - 1];
-    if (!in_order || vectors->index[e] >= vectors->columns || !(weight > 0)) return 0;
-    squares += weight * weight;
-  }
-  return start == end || fabs(squares - 1) <= 1e-6;
-}
-
-/* Appends one chunk's vectors. */
-static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first, size_t n, SparseMatrix *vectors,
-                          size_t *capacity, float *length, Error *error) {
-  int code = blob_read_vectors(reader, statement, 2, first, n, vectors, capacity, length, error);
-  for (size_t item = first; item < first + n && code == SQLITE_OK; item++)
-    if (length[item] < 0 || !is_a_vector(vectors, item))
-      code = reader_damaged(reader, statement, 2, error,
-                            "expected vectors of length 1 over terms that there are, found another for item %d",
-                            (int)item);
-  return code;
-}
-
-static int load_vectors(Reader *reader, size_t count, ModelItems *items, Error *error) {
-  SparseMatrix vectors = {.rows = count, .columns = (size_t)items->shape.terms};
-  sqlite3_stmt *statement = NULL;
-  size_t item = 0, capacity = 1;
-  vectors.start = memory_alloc_zero(count + 1, sizeof *vectors.start);
-  vectors.index = memory_alloc(1, sizeof *vectors.index);
-  vectors.value = memory_alloc(1, sizeof *vectors.value);
-  int code = vectors.start && vectors.index && vectors.value
-                 ? reader_statement(reader, STATEMENT_ITEM_CHUNKS, &statement, error)
-                 : error_no_memory(error);
-  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
-    size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
-    if (n == 0)
-      code = shadow_damaged(error, reader->name, "it has too many item vectors");
-    else
-      code = reader_chunk_head(reader, statement, (int64_t)(item / STORE_CHUNK), n, error);
-    if (code == SQLITE_OK) code = unpack_vectors(reader, statement, item, n, &vectors, &capacity, items->norm, error);
-    item += n;
-  }
-  for (size_t i = 0; i < items->forgotten_count && code == SQLITE_DONE; i++)
-    if (items->forgotten[i] < item && sparse_row_length(&vectors, items->forgotten[i]))
-      code = shadow_damaged(error, reader->name, "an item without an id has words");
-  if (statement) sqlite3_reset(statement);
-  if (code == SQLITE_DONE)
-    code = item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item vectors are missing");
-  if (code == SQLITE_OK && (code = postings_make(&items->postings, &vectors, parallel_threads(0), NULL)) != SQLITE_OK)
-    error_no_memory(error);
-  sparse_free(&vectors);
-  return code;
-}
-
 int items_alloc(size_t count, ModelItems *items) {
   const ModelShape *shape = &items->shape;
   items->norm = memory_alloc(count, sizeof *items->norm);
@@ -196,12 +136,11 @@ static int check_counts(Reader *reader, const ModelConfig *config, Error *error)
   return code;
 }
 
-/* Are there so many terms, and vectors of that length? */
+/* Are there vectors of that length? */
 static int check_sizes(Reader *reader, const ModelConfig *config, const ModelShape *shape, Error *error) {
   size_t floats = store_row_floats(shape);
   int code = SQLITE_OK;
-  if (shape->sparse) code = reader_count(reader, "term", shape->terms, "terms", error);
-  if (code == SQLITE_OK && floats)
+  if (floats)
     code = reader_bytes(reader, "itemfactor", blob_chunks_size((size_t)config->items, floats, STORE_CHUNK),
                         "the factors of its items", error);
   return code;
@@ -223,10 +162,9 @@ int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error)
   if (code == SQLITE_OK) code = load_ids(reader, (size_t)config.items, items, error);
   if (code == SQLITE_OK) code = check_sizes(reader, &config, &items->shape, error);
   if (code == SQLITE_OK && items_alloc((size_t)config.items, items) != SQLITE_OK) code = error_no_memory(error);
-  if (code == SQLITE_OK && items->shape.sparse) code = load_vectors(reader, (size_t)config.items, items, error);
   if (code == SQLITE_OK && store_row_floats(&items->shape))
     code = load_factors(reader, (size_t)config.items, items, error);
-  if (code == SQLITE_OK && items->shape.links) code = links_load(reader, items, error);
+  if (code == SQLITE_OK && items->shape.kind->load_items) code = items->shape.kind->load_items(reader, items, error);
   if (code != SQLITE_OK) {
     items_release(items);
     items = NULL;

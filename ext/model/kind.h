@@ -36,6 +36,7 @@ extern const char *const ability_words[ABILITIES];
 char *abilities_text(unsigned abilities);
 int64_t abilities_of_text(const char *text);
 
+struct Reader;
 struct Model;
 struct ModelItems;
 struct ModelUser;
@@ -59,6 +60,14 @@ typedef struct ModelKind {
 
   /* Is the shape one of this kind? Looked at before a stored model is used; asserted of one that was trained. */
   int (*fits)(const ModelShape *shape);
+
+  /* Reads what the items have besides factors and biases, and takes it from a model in memory; NULL: there is nothing.
+   * The first returns SQLITE_OK or an error, the second SQLITE_OK or SQLITE_NOMEM. */
+  int (*load_items)(struct Reader *reader, struct ModelItems *items, Error *error);
+  int (*copy_items)(const TrainedModel *trained, struct ModelItems *items);
+
+  /* Of the integrity check: reads what is not read when a model is opened or a user is; NULL: there is nothing. */
+  int (*check)(struct Model *model, const struct ModelItems *items, Error *error);
 
   /* What scores the items. (What is gone is for items_scorer to add.) */
   Scorer (*scorer)(const struct ModelItems *items);

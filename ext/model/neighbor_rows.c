@@ -104,14 +104,20 @@ static int links_to_forgotten(const ModelItems *items) {
   return 0;
 }
 
-int links_load(Reader *reader, ModelItems *items, Error *error) {
-  int code = SQLITE_OK;
-  if (items->shape.links == LINK_ITEM_NEIGHBORS) code = load_neighbors(reader, items, error);
-  if (items->shape.links == LINK_ITEM_WEIGHTS) code = load_weights(reader, items, error);
+/* The end of both. */
+static int links_end(Reader *reader, ModelItems *items, int code, Error *error) {
   if (code == SQLITE_OK && links_to_forgotten(items))
     code = shadow_damaged(error, reader->name, "an item without an id is linked to others");
   items_link(items);
   return code;
+}
+
+int item_neighbors_load(Reader *reader, ModelItems *items, Error *error) {
+  return links_end(reader, items, load_neighbors(reader, items, error), error);
+}
+
+int item_weights_load(Reader *reader, ModelItems *items, Error *error) {
+  return links_end(reader, items, load_weights(reader, items, error), error);
 }
 
 void items_link(ModelItems *items) {

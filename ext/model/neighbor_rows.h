@@ -10,8 +10,10 @@
  * SQLITE_CORRUPT_VTAB for damage. */
 int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, NeighborLists *lists, Error *error);
 
-/* The links of items, into items->links and what it points to. Of neighbours of users nothing is loaded. */
-int links_load(Reader *reader, ModelItems *items, Error *error);
+/* ModelKind.load_items: the neighbours of items, or the weights between them, into items->links and what it points to.
+ */
+int item_neighbors_load(Reader *reader, ModelItems *items, Error *error);
+int item_weights_load(Reader *reader, ModelItems *items, Error *error);
 
 /* Points items->links to the neighbours or weights that there are. */
 void items_link(ModelItems *items);

@@ -116,3 +116,10 @@ void words_release(ModelWords *words) {
   sqlite3_free(words->options);
   memory_free(words);
 }
+
+int words_check(Model *model, const ModelItems *items, Error *error) {
+  ModelWords *words = NULL;
+  int code = items->shape.terms > 0 ? words_load(&model->reader, items, &words, error) : SQLITE_OK;
+  words_release(words);
+  return code;
+}

@@ -20,6 +20,8 @@ typedef struct ModelWords {
 int model_words(Model *model, const ModelItems *items, ModelWords **words, Error *error);
 void words_release(ModelWords *words); /* NULL is fine */
 
-int words_load(Reader *reader, const ModelItems *items, ModelWords **words, Error *error); /* for model/ */
+/* For model/: reads them; and looks whether they are sound, where there are any (ModelKind.check). */
+int words_load(Reader *reader, const ModelItems *items, ModelWords **words, Error *error);
+int words_check(Model *model, const ModelItems *items, Error *error);
 
 #endif

@@ -1,4 +1,5 @@
 /* Clusters of users, of items, or of the rows of a table. A member's score of an item is the centroid's. */
+#include "../cluster_rows.h"
 #include "vector_queries.h"
 
 /* Rows of a table are kept as users, and there are no items. */
@@ -26,6 +27,14 @@ static int clusters_fits(const ModelShape *shape) {
          !shape->sparse;
 }
 
+/* Who is in which cluster, and the centroids. */
+static int clusters_check(Model *model, const ModelItems *items, Error *error) {
+  ModelClusters clusters;
+  int code = model_clusters(model, items, &clusters, error);
+  clusters_free(&clusters);
+  return code == SQLITE_OK ? model_check_centroids(model, items, error) : code;
+}
+
 const ModelKind kind_clusters = {
     .name = "clusters",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_SIMILAR_ITEMS) |
@@ -37,4 +46,5 @@ const ModelKind kind_clusters = {
     .queries = vector_queries,
     .predict = predict_vectors,
     .nearest_items = nearest_vectors,
+    .check = clusters_check,
 };

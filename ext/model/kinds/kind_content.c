@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../../base/memory.h"
+#include "../words.h"
 #include "item_sums.h"
 #include "vector_queries.h"
 
@@ -80,4 +81,5 @@ const ModelKind kind_content = {
     .predict = predict_vectors,
     .nearest_items = nearest_vectors,
     .of_content = 1,
+    .check = words_check,
 };

@@ -1,4 +1,6 @@
 /* Neighbours of items: each item's nearest items are stored, and users are their histories. */
+#include "../in_memory.h"
+#include "../neighbor_rows.h"
 #include "bias_folding.h"
 #include "item_sums.h"
 #include "neighbor_votes.h"
@@ -8,6 +10,12 @@ static int item_neighbors_fits(const ModelShape *shape) {
 }
 
 static Scorer item_neighbors_scorer(const ModelItems *items) { return links_scorer(&items->links); }
+
+static int copy_item_neighbors(const TrainedModel *trained, ModelItems *items) {
+  int code = in_memory_neighbors(trained, 0, items->ids.count, &items->neighbors);
+  items_link(items);
+  return code;
+}
 
 const ModelKind kind_item_neighbors = {
     .name = "item neighbors",
@@ -26,4 +34,6 @@ const ModelKind kind_item_neighbors = {
     .predict_end = neighbor_votes_end,
     .nearest_items = nearest_links,
     .largest_rating = MOST_COMPARED,
+    .load_items = item_neighbors_load,
+    .copy_items = copy_item_neighbors,
 };

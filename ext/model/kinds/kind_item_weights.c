@@ -1,4 +1,8 @@
 /* Weights between items, as EASE learns them: a score is the sum of the weights from the items of a history. */
+#include <string.h>
+
+#include "../../base/memory.h"
+#include "../neighbor_rows.h"
 #include "item_sums.h"
 
 static const char *item_weights_reason(const ModelShape *shape, Ability ability) {
@@ -14,6 +18,14 @@ static int item_weights_fits(const ModelShape *shape) {
 
 static Scorer item_weights_scorer(const ModelItems *items) { return links_scorer(&items->links); }
 
+static int copy_item_weights(const TrainedModel *trained, ModelItems *items) {
+  size_t count = items->ids.count;
+  items->weights = memory_alloc(count, count * sizeof *items->weights);
+  if (items->weights) memcpy(items->weights, trained->weights, count * count * sizeof *items->weights);
+  items_link(items);
+  return items->weights ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 const ModelKind kind_item_weights = {
     .name = "item weights",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_ITEMS) |
@@ -26,4 +38,6 @@ const ModelKind kind_item_weights = {
     .contributions = link_contributions,
     .nearest_items = nearest_links,
     .largest_rating = MOST_COMPARED,
+    .load_items = item_weights_load,
+    .copy_items = copy_item_weights,
 };

@@ -1,6 +1,7 @@
 /* Neighbours of users: each user's nearest users are stored, and a score is the sum over what these users did. */
 #include "../../base/memory.h"
 #include "../all_histories.h"
+#include "../neighbor_rows.h"
 #include "bias_folding.h"
 #include "item_sums.h"
 #include "neighbor_votes.h"
@@ -82,6 +83,19 @@ static int user_neighbors_queries(Model *model, const ModelItems *items, ModelUs
 
 static Scorer user_neighbors_scorer(const ModelItems *items) { return links_scorer(&items->links); }
 
+/* Items have nothing of their own: what the neighbours did is their score. */
+static int load_nothing(Reader *reader, ModelItems *items, Error *error) {
+  (void)reader, (void)error;
+  items_link(items);
+  return SQLITE_OK;
+}
+
+static int copy_nothing(const TrainedModel *trained, ModelItems *items) {
+  (void)trained;
+  items_link(items);
+  return SQLITE_OK;
+}
+
 const ModelKind kind_user_neighbors = {
     .name = "user neighbors",
     .abilities = ABLE(ABILITY_RECOMMEND) | ABLE(ABILITY_PREDICT) | ABLE(ABILITY_FOLD_IN) | ABLE(ABILITY_SIMILAR_USERS) |
@@ -98,4 +112,6 @@ const ModelKind kind_user_neighbors = {
     .predict_end = neighbor_votes_end,
     .neighbors_of_users = 1,
     .largest_rating = MOST_COMPARED,
+    .load_items = load_nothing,
+    .copy_items = copy_nothing,
 };

@@ -1,10 +1,80 @@
 /* Content as words: an item is a sparse vector over terms, a user the sum of the items of a history, and a score the
  * cosine of the two. */
+#include <math.h>
+
 #include "../../base/memory.h"
+#include "../../base/parallel.h"
+#include "../blobs.h"
 #include "../prediction.h"
+#include "../store.h"
+#include "../words.h"
 #include "item_sums.h"
 
 static int words_fits(const ModelShape *shape) { return shape->cosine && shape->sparse && !shape->clusters; }
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+/* Is it of length 1, over terms that there are, in ascending order? */
+static int is_a_vector(const SparseMatrix *vectors, size_t row) {
+  double squares = 0;
+  size_t start = vectors->start[row], end = vectors->start[row + 1];
+  for (size_t e = start; e < end; e++) {
+    double weight = (double)vectors->value[e];
+    int in_order = e == start || vectors->index[e] > vectors->index[e - 1];
+    if (!in_order || vectors->index[e] >= vectors->columns || !(weight > 0)) return 0;
+    squares += weight * weight;
+  }
+  return start == end || fabs(squares - 1) <= 1e-6;
+}
+
+/* Appends one chunk's vectors. */
+static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first, size_t n, SparseMatrix *vectors,
+                          size_t *capacity, float *length, Error *error) {
+  int code = blob_read_vectors(reader, statement, 2, first, n, vectors, capacity, length, error);
+  for (size_t item = first; item < first + n && code == SQLITE_OK; item++)
+    if (length[item] < 0 || !is_a_vector(vectors, item))
+      code = reader_damaged(reader, statement, 2, error,
+                            "expected vectors of length 1 over terms that there are, found another for item %d",
+                            (int)item);
+  return code;
+}
+
+static int load_words(Reader *reader, ModelItems *items, Error *error) {
+  size_t count = items->ids.count;
+  int code = reader_count(reader, "term", items->shape.terms, "terms", error);
+  if (code != SQLITE_OK) return code;
+  SparseMatrix vectors = {.rows = count, .columns = (size_t)items->shape.terms};
+  sqlite3_stmt *statement = NULL;
+  size_t item = 0, capacity = 1;
+  vectors.start = memory_alloc_zero(count + 1, sizeof *vectors.start);
+  vectors.index = memory_alloc(1, sizeof *vectors.index);
+  vectors.value = memory_alloc(1, sizeof *vectors.value);
+  code = vectors.start && vectors.index && vectors.value
+             ? reader_statement(reader, STATEMENT_ITEM_CHUNKS, &statement, error)
+             : error_no_memory(error);
+  while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
+    size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
+    if (n == 0)
+      code = shadow_damaged(error, reader->name, "it has too many item vectors");
+    else
+      code = reader_chunk_head(reader, statement, (int64_t)(item / STORE_CHUNK), n, error);
+    if (code == SQLITE_OK) code = unpack_vectors(reader, statement, item, n, &vectors, &capacity, items->norm, error);
+    item += n;
+  }
+  for (size_t i = 0; i < items->forgotten_count && code == SQLITE_DONE; i++)
+    if (items->forgotten[i] < item && sparse_row_length(&vectors, items->forgotten[i]))
+      code = shadow_damaged(error, reader->name, "an item without an id has words");
+  if (statement) sqlite3_reset(statement);
+  if (code == SQLITE_DONE)
+    code = item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item vectors are missing");
+  if (code == SQLITE_OK && (code = postings_make(&items->postings, &vectors, parallel_threads(0), NULL)) != SQLITE_OK)
+    error_no_memory(error);
+  sparse_free(&vectors);
+  return code;
+}
+
+/* ---- scoring, and what a score is due to --------------------------------------------------------------------------
+ */
 
 static Scorer words_scorer(const ModelItems *items) { return postings_scorer(&items->postings); }
 
@@ -117,4 +187,6 @@ const ModelKind kind_words = {
     .predict_end = predict_end_words,
     .nearest_items = nearest_words,
     .of_content = 1,
+    .load_items = load_words,
+    .check = words_check,
 };

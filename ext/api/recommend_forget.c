@@ -46,9 +46,12 @@ typedef struct Answer {
 
 static void append_text(sqlite3_str *json, const char *text) { json_append_text(json, text, strlen(text)); }
 
-static void append_name(sqlite3_str *json, ModelName name) {
+static void append_name(sqlite3_str *json, ModelName name, Error *error) {
   char *full = sqlite3_mprintf("%s.%s", name.schema, name.name);
-  if (full) append_text(json, full);
+  if (full)
+    append_text(json, full);
+  else
+    error_no_memory(error);
   sqlite3_free(full);
 }
 
@@ -56,10 +59,10 @@ static void begin_entry(sqlite3_str *list) {
   if (sqlite3_str_length(list)) sqlite3_str_appendchar(list, 1, ',');
 }
 
-static void add_refusal(Answer *answer, ModelName name, const char *reason) {
+static void add_refusal(Answer *answer, ModelName name, const char *reason, Error *error) {
   begin_entry(answer->refused);
   sqlite3_str_appendf(answer->refused, "{\"model\":");
-  append_name(answer->refused, name);
+  append_name(answer->refused, name, error);
   sqlite3_str_appendf(answer->refused, ",\"reason\":");
   append_text(answer->refused, reason);
   sqlite3_str_appendchar(answer->refused, 1, '}');
@@ -79,24 +82,23 @@ static void append_id(sqlite3_str *json, sqlite3_value *value) {
     sqlite3_str_appendf(json, "%s", id_format(&id, text));
 }
 
-static int add_to_answer(sqlite3_str *list, char **text, Error *error) {
-  int code = sqlite3_str_errcode(list);
-  *text = sqlite3_str_finish(list);
-  return code == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
+/* Ends a list: NULL where it is empty, or an error is recorded. */
+static char *list_text(sqlite3_str *list, Error *error) {
+  error_from_code(error, sqlite3_str_errcode(list));
+  return sqlite3_str_finish(list);
 }
 
-/* Ends the lists, and puts them together. */
+/* Ends the lists, and puts them together; NULL where an error is recorded. */
 static char *answer_json(Answer *answer, ForgetSide side, sqlite3_value *id, Error *error) {
-  char *forgotten = NULL, *unknown = NULL, *refused = NULL, *result = NULL;
-  int code = add_to_answer(answer->forgotten, &forgotten, error),
-      second = add_to_answer(answer->unknown, &unknown, error), third = add_to_answer(answer->refused, &refused, error);
-  if (code == SQLITE_OK && second == SQLITE_OK && third == SQLITE_OK) {
+  char *forgotten = list_text(answer->forgotten, error), *unknown = list_text(answer->unknown, error),
+       *refused = list_text(answer->refused, error), *result = NULL;
+  if (!error->code) {
     sqlite3_str *json = sqlite3_str_new(NULL);
     sqlite3_str_appendf(json, "{\"%s\":", forget_sides[side]);
     append_id(json, id);
     sqlite3_str_appendf(json, ",\"forgotten\":[%s],\"unknown\":[%s],\"refused\":[%s]}", forgotten ? forgotten : "",
                         unknown ? unknown : "", refused ? refused : "");
-    add_to_answer(json, &result, error);
+    result = list_text(json, error);
   }
   sqlite3_free(forgotten);
   sqlite3_free(unknown);
@@ -113,38 +115,39 @@ static int concerns_the_model(int code) {
          primary == SQLITE_CONSTRAINT;
 }
 
-static int forget_in(Connection *connection, ModelName name, ForgetSide side, sqlite3_value *id, Answer *answer,
-                     Error *error) {
+/* Asks one model; a step, as the next: see base/error.h. */
+static void forget_in(Connection *connection, ModelName name, ForgetSide side, sqlite3_value *id, Answer *answer,
+                      Error *error) {
   Error own = {0};
-  int known = 0, code = forget(connection, name, side, id, &known, &own);
+  int known = 0;
+  if (error->code) return;
+  int code = forget(connection, name, side, id, &known, &own);
   if (code == SQLITE_OK) {
     sqlite3_str *list = known ? answer->forgotten : answer->unknown;
     begin_entry(list);
-    append_name(list, name);
+    append_name(list, name, error);
   } else if (concerns_the_model(code)) {
-    add_refusal(answer, name, own.message ? own.message : sqlite3_errstr(code));
-    code = SQLITE_OK;
+    add_refusal(answer, name, own.message ? own.message : sqlite3_errstr(code), error);
   } else if (own.message) {
     error_set(error, code, "recommend_forget: model \"%s\": %s", name.name, own.message);
   } else {
     error_from_code(error, code);
   }
   error_clear(&own);
-  return code;
 }
 
-static int read_side(sqlite3_value *value, ForgetSide *side, Error *error) {
+static ForgetSide read_side(sqlite3_value *value, Error *error) {
   const char *text = (const char *)sqlite3_value_text(value);
-  if (!text && sqlite3_value_type(value) != SQLITE_NULL) return error_no_memory(error);
   for (int s = FORGET_USER; text && s <= FORGET_ITEM; s++)
-    if (sqlite3_stricmp(text, forget_sides[s]) == 0) {
-      *side = (ForgetSide)s;
-      return SQLITE_OK;
-    }
-  return error_set(error, SQLITE_ERROR,
-                   "recommend_forget: say what is to be forgotten, as in recommend_forget('user', 42) or "
-                   "recommend_forget('item', 7), not '%s'",
-                   text ? text : "NULL");
+    if (sqlite3_stricmp(text, forget_sides[s]) == 0) return (ForgetSide)s;
+  if (!text && sqlite3_value_type(value) != SQLITE_NULL)
+    error_no_memory(error);
+  else
+    error_set(error, SQLITE_ERROR,
+              "recommend_forget: say what is to be forgotten, as in recommend_forget('user', 42) or "
+              "recommend_forget('item', 7), not '%s'",
+              text ? text : "NULL");
+  return FORGET_USER;
 }
 
 static void recommend_forget(sqlite3_context *context, int count, sqlite3_value **values) {
@@ -153,14 +156,11 @@ static void recommend_forget(sqlite3_context *context, int count, sqlite3_value 
   Answer answer = {sqlite3_str_new(NULL), sqlite3_str_new(NULL), sqlite3_str_new(NULL)};
   Error error = {0};
   Names names = {0};
-  ForgetSide side = FORGET_USER;
-  int code = read_side(values[0], &side, &error);
-  if (code == SQLITE_OK && sqlite3_value_type(values[1]) == SQLITE_NULL)
-    code =
-        error_set(&error, SQLITE_ERROR, "recommend_forget: the %s to be forgotten can't be NULL", forget_sides[side]);
-  if (code == SQLITE_OK) code = connection_models(connection, add_name, &names, &error);
-  for (size_t i = 0; i < names.count && code == SQLITE_OK; i++)
-    code = forget_in(connection, names.name[i], side, values[1], &answer, &error);
+  ForgetSide side = read_side(values[0], &error);
+  if (sqlite3_value_type(values[1]) == SQLITE_NULL)
+    error_set(&error, SQLITE_ERROR, "recommend_forget: the %s to be forgotten can't be NULL", forget_sides[side]);
+  if (!error.code) connection_models(connection, add_name, &names, &error);
+  for (size_t i = 0; i < names.count; i++) forget_in(connection, names.name[i], side, values[1], &answer, &error);
   char *text = answer_json(&answer, side, values[1], &error);
   if (error.code == SQLITE_OK) {
     sqlite3_result_text(context, text, -1, sqlite3_free);

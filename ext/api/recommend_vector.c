@@ -7,7 +7,9 @@
  *     recommend_normalize(v)   v / |v|, in the form of v; zeros stay
  *
  * Sums are of doubles, in order; a product of two float32 numbers is exact in one. NULL gives NULL. A number is written
- * by as few digits as give it back: 9 always do (Matula, "In-and-out conversions", CACM 11 (1968)). */
+ * by as few digits as give it back: 9 always do (Matula, "In-and-out conversions", CACM 11 (1968)).
+ *
+ * They stand in one file, since what is long is common to them: reading a vector in either form, and writing one. */
 #include <cjson/cJSON.h>
 #include <float.h>
 #include <math.h>

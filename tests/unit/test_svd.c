@@ -204,7 +204,7 @@ static void check_data(const Data *data, int rank, double tolerance) {
 
 static void test_spectra(void) {
   double spectrum[60];
-  for (int kind = 0; kind < 5; kind++) {
+  for (int kind = 0; kind < 5; kind += 1 + SANITIZED) {
     for (int j = 0; j < 60; j++)
       spectrum[j] = kind == 0   ? pow(j + 1, -.3)
                     : kind == 1 ? pow(.5, j)

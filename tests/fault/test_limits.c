@@ -73,7 +73,7 @@ static void sweep(const Image *image, const Step step) {
 
 /* Under a sanitizer every third. */
 static void serve(const Image *image, const char *const *statements, int count) {
-  for (int i = 0; i<count; i += FAULT_SLOW> 1 ? 3 : 1) sweep(image, (Step){statements[i], 0});
+  for (int i = 0; i < count; i += SANITIZED ? 3 : 1) sweep(image, (Step){statements[i], 0});
 }
 
 static void serving_ratings(void) { serve(&ratings, serving, SERVING); }

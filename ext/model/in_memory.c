@@ -57,6 +57,7 @@ static int copy_ids(const Dictionary *from, Dictionary *to) {
 static int make_items(const TrainedModel *trained, ModelItems *items) {
   size_t count = trained->items.count, floats = store_row_floats(&trained->shape);
   float *row = memory_alloc(floats, sizeof *row);
+  trained_assert(trained);
   items->references = 1;
   items->shape = trained->shape;
   items->shape.abilities = kind_abilities(trained);

@@ -349,7 +349,9 @@ static int write_config(Writer *writer) {
 
 int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *error) {
   Writer writer = {.db = db, .name = name, .model = model, .error = error};
-  assert(model->shape.kind->fits(&model->shape));
+  trained_assert(model);
+  assert(model->family && model->algorithm && model->source && model->source_schema);
+  assert(model->options && model->resolved && model->metrics);
   sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
   int code = shadow_clear(db, name, error);
   if (code == SQLITE_OK) code = write_users(&writer);

@@ -1,9 +1,11 @@
 /* A trained model in memory: see trained.h. */
 #include "trained.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "../base/memory.h"
+#include "kind.h"
 
 const char *const head_names[HEADS] = {"rating", "ranking"};
 const char *const fold_names[FOLD_METHODS] = {"none", "rating", "ranking", "projection"};
@@ -36,6 +38,70 @@ void trained_free(TrainedModel *model) {
   sqlite3_free(model->resolved);
   sqlite3_free(model->metrics);
   *model = (TrainedModel){0};
+}
+
+/* ---- invariants -------------------------------------------------------------------------------------------------- */
+
+static void assert_ascending(const SparseMatrix *matrix, size_t row) {
+  for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
+    assert(matrix->index[e] < matrix->columns);
+    assert(e == matrix->start[row] || matrix->index[e] > matrix->index[e - 1]);
+  }
+}
+
+static void assert_histories(const TrainedModel *model) {
+  const SparseMatrix *history = &model->history;
+  assert((history->start != NULL) == (model->shape.history != HISTORY_NONE));
+  assert((model->time != NULL) == (model->shape.history == HISTORY_TIMED) &&
+         (model->order != NULL) == (model->time != NULL));
+  assert(history->start || !model->held_out);
+  if (!history->start) return;
+  assert(history->rows == model->users.count && history->columns == model->items.count);
+  for (size_t user = 0; user < history->rows; user++) {
+    assert(model->user_count[user] == sparse_row_length(history, user));
+    assert_ascending(history, user);
+  }
+}
+
+static void assert_heads(const TrainedModel *model) {
+  const ModelShape *shape = &model->shape;
+  for (int head = 0; head < HEADS; head++) {
+    const Factors *factors = &model->heads[head];
+    if (!shape_has_panel(shape, head)) continue;
+    assert(factors->rank == shape->rank[head]);
+    assert(factors->users == model->users.count && factors->items == model->items.count);
+    assert(!shape->biases[head] || (factors->user_bias && factors->item_bias));
+  }
+}
+
+static void assert_links(const TrainedModel *model) {
+  const NeighborLists *lists = &model->neighbors;
+  int by_item = model->shape.links == LINK_ITEM_NEIGHBORS, by_user = model->shape.links == LINK_USER_NEIGHBORS;
+  assert((model->weights != NULL) == (model->shape.links == LINK_ITEM_WEIGHTS));
+  assert((lists->start != NULL) == (by_item || by_user));
+  assert(!lists->start || lists->rows == (by_item ? model->items.count : model->users.count));
+}
+
+static void assert_words(const TrainedModel *model) {
+  const SparseMatrix *vectors = &model->vectors;
+  assert(model->terms.count == (size_t)model->shape.terms);
+  assert(!model->terms.count || (model->df && model->idf));
+  if (!model->shape.sparse) return;
+  assert(vectors->start && model->length && vectors->rows == model->items.count &&
+         vectors->columns == model->terms.count);
+  for (size_t item = 0; item < vectors->rows; item++) assert_ascending(vectors, item);
+}
+
+void trained_assert(const TrainedModel *model) {
+  assert(model->shape.kind->fits(&model->shape));
+  assert(!model->users.count || model->user_count);
+  assert(!model->items.count || (model->item_count && model->item_liked));
+  for (size_t item = 0; item < model->items.count; item++) assert(model->item_liked[item] <= model->item_count[item]);
+  assert_histories(model);
+  assert_heads(model);
+  assert_links(model);
+  assert_words(model);
+  assert((model->cluster && model->distance && model->centroid) == (model->shape.clusters != 0));
 }
 
 float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to) {

@@ -212,6 +212,10 @@ typedef struct TrainedModel {
  * biases. Returns the place behind it. */
 float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to);
 
+/* Asserts what the store, and whoever answers from a model in memory, relies on: that all is there which a model of
+ * this shape has, and that histories are in order. */
+void trained_assert(const TrainedModel *model);
+
 void trained_free(TrainedModel *model); /* cleared is fine; leaves it cleared */
 
 #endif

@@ -23,6 +23,7 @@ static int trainers_start(TableCall *call, Error *error) {
 static void trainers_column(const TableCall *call, sqlite3_context *context, int column) {
   const Trainer *trainer = NULL;
   const Algorithm *algorithm = find_algorithm(call->row, &trainer);
+  if (!algorithm) return; /* behind the last row, which SQLite doesn't ask for */
   switch (column) {
     case 0: sqlite3_result_text(context, trainer->function, -1, SQLITE_STATIC); break;
     case 1: sqlite3_result_text(context, algorithm->name, -1, SQLITE_STATIC); break;

@@ -24,6 +24,7 @@ GRIDS = (
     ("knn_train", {"size": [10, 20, 30, 40, 50, 80, 120, 200]}, {"similarity": "pearson", "shrinkage": 50}),
     ("knn_train", {"size": [10, 20, 30, 40, 50, 80, 120, 200]}, {"by": "user"}),
     ("ease_train", {"lambda": [10, 25, 50, 100, 200, 400, 800, 1600]}, {}),
+    ("slim_train", {"l1": [0.5, 1, 2, 3, 5], "l2": [50, 100, 150, 200, 400]}, {}),
     ("kmeans_train", {"clusters": [2, 4, 8, 12, 16, 24, 32, 64]}, {"starts": 1}),
 )
 MOST_ITEMS = 5000  # of EASE, which takes their third power of time

@@ -502,6 +502,13 @@ static int describe_rows(Training *training, Error *error) {
   return training->trained.metrics ? SQLITE_OK : error_no_memory(error);
 }
 
+/* They have been counted, and are not to be kept. */
+static void drop_history(TrainedModel *trained) {
+  sparse_free(&trained->history);
+  memory_free(trained->held_out);
+  trained->held_out = NULL;
+}
+
 /* Moves what was read into the model, the last epoch being done. */
 static int complete(Training *training, Error *error) {
   TrainedModel *trained = &training->trained;
@@ -521,7 +528,7 @@ static int complete(Training *training, Error *error) {
   int code = trained->source && trained->source_schema ? describe_rows(training, error) : error_no_memory(error);
   if (code == SQLITE_OK) code = gather_history(training, error);
   if (code == SQLITE_OK) code = count_entries(training, error);
-  if (code == SQLITE_OK && training->options->history == HISTORY_NONE) sparse_free(&trained->history);
+  if (code == SQLITE_OK && training->options->history == HISTORY_NONE) drop_history(trained);
   trained->shape.history = !trained->history.start ? HISTORY_NONE : trained->time ? HISTORY_TIMED : HISTORY_KEPT;
   trained->users = data->users;
   trained->items = data->items;

@@ -43,6 +43,7 @@ struct ModelUser;
 struct ModelUsers;
 struct History;
 struct Predictor;
+struct LiveBatch;
 
 typedef struct ModelKind {
   const char *name;
@@ -107,6 +108,10 @@ typedef struct ModelKind {
    * nothing until it is trained. */
   int (*fold_item)(struct Model *model, const struct ModelItems *items, const struct ModelUser *user, float rating,
                    float *row, const Cancel *cancel, Error *error);
+
+  /* Adds the rows that change where an item is forgotten, besides its factors and biases; NULL: there are none. */
+  int (*forget_item)(struct Model *model, const struct ModelItems *items, uint32_t item, struct LiveBatch *batch,
+                     Error *error);
 
   /* What each entry of a history adds to the score of an item: history->count numbers, all 0 before. NULL: nothing is
    * due to an entry. SQLITE_OK, SQLITE_NOMEM or what cancel says. */

@@ -423,7 +423,7 @@ int live_forget(Model *model, const ModelItems *items, uint32_t user, const Hist
   }
   if (code == SQLITE_OK && shape_has_user_rows(&items->shape))
     code = move_vector(model, items, user, last, batch, error);
-  if (code == SQLITE_OK && items->shape.links == LINK_USER_NEIGHBORS)
+  if (code == SQLITE_OK && items->shape.kind->neighbors_of_users)
     code = forget_neighbor(model, user, last, batch, error);
   return code == SQLITE_OK ? add_number(batch, LIVE_USERS, 0, model->users - 1, error) : code;
 }
@@ -452,8 +452,9 @@ int live_new_rows(Model *model, const ModelItems *items, int64_t chunk, const ui
 }
 
 /* The item's own list becomes empty, and it is in nobody's. */
-static int forget_lists(Model *model, size_t linked, uint32_t item, LiveBatch *batch, Error *error) {
+int live_forget_lists(Model *model, const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
   enum { BLOCK = 64 * STORE_CHUNK };
+  size_t linked = item < items->shape.linked ? (size_t)items->shape.linked : 0;
   int code = SQLITE_OK;
   for (size_t first = 0; first < linked && code == SQLITE_OK; first += BLOCK) {
     NeighborLists lists = {0};
@@ -482,7 +483,8 @@ static int forget_factors(const ModelItems *items, uint32_t item, LiveBatch *bat
 }
 
 /* Its chunk of sparse vectors, and its words, of which those that no other item has are forgotten too. */
-static int forget_words(const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
+int live_forget_words(Model *model, const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
+  (void)model;
   const SparseMatrix *vectors = &items->postings.vectors;
   size_t first = item / STORE_CHUNK * STORE_CHUNK, left = items->ids.count - first;
   size_t n = left < STORE_CHUNK ? left : STORE_CHUNK;
@@ -496,22 +498,27 @@ static int forget_words(const ModelItems *items, uint32_t item, LiveBatch *batch
   return code;
 }
 
-int live_forget_item(Model *model, const ModelItems *items, uint32_t item, int64_t trained, LiveBatch *batch,
-                     Error *error) {
-  const ModelShape *shape = &items->shape;
-  size_t linked = item < (size_t)shape->linked ? (size_t)shape->linked : 0;
+/* As large as all weights are: they are made when they are written. */
+int live_forget_weights(Model *model, const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error) {
+  (void)model;
+  size_t linked = item < items->shape.linked ? (size_t)items->shape.linked : 0;
   int code = SQLITE_OK;
-  batch->secure = 1;
-  if (shape->links == LINK_ITEM_NEIGHBORS) code = forget_lists(model, linked, item, batch, error);
-  if (code == SQLITE_OK && trained) code = add_number(batch, LIVE_RATINGS, 0, -trained, error);
-  if (code == SQLITE_OK) code = add_number(batch, LIVE_ITEM_FORGET, item, 0, error);
-  if (code == SQLITE_OK && store_row_floats(shape)) code = forget_factors(items, item, batch, error);
-  if (code == SQLITE_OK && shape->sparse) code = forget_words(items, item, batch, error);
-  /* As large as all weights are: they are made when they are written. */
   batch->items = items;
   batch->without = item;
-  for (size_t row = 0; shape->links == LINK_ITEM_WEIGHTS && row < linked && code == SQLITE_OK; row += STORE_CHUNK)
+  for (size_t row = 0; row < linked && code == SQLITE_OK; row += STORE_CHUNK)
     code = add_number(batch, LIVE_WEIGHTS, (int64_t)(row / STORE_CHUNK), 0, error);
+  return code;
+}
+
+int live_forget_item(Model *model, const ModelItems *items, uint32_t item, int64_t trained, LiveBatch *batch,
+                     Error *error) {
+  const ModelKind *kind = items->shape.kind;
+  int code = SQLITE_OK;
+  batch->secure = 1;
+  if (trained) code = add_number(batch, LIVE_RATINGS, 0, -trained, error);
+  if (code == SQLITE_OK) code = add_number(batch, LIVE_ITEM_FORGET, item, 0, error);
+  if (code == SQLITE_OK && store_row_floats(&items->shape)) code = forget_factors(items, item, batch, error);
+  if (code == SQLITE_OK && kind->forget_item) code = kind->forget_item(model, items, item, batch, error);
   return code;
 }
 

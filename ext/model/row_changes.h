@@ -75,6 +75,12 @@ int live_new_list(uint32_t user, const NeighborLists *lists, LiveBatch *batch, E
 int live_new_rows(Model *model, const ModelItems *items, int64_t chunk, const uint8_t *changed, const float *rows,
                   LiveBatch *batch, Error *error);
 
+/* ModelKind.forget_item: an item's list of neighbours becomes empty, and it is in nobody's; its vector of words goes,
+ * and the words that no other item has; its weights to other items and theirs to it become 0. */
+int live_forget_lists(Model *model, const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error);
+int live_forget_words(Model *model, const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error);
+int live_forget_weights(Model *model, const ModelItems *items, uint32_t item, LiveBatch *batch, Error *error);
+
 /* The new stamps: last, with what is in the batch. */
 int live_stamp(const Model *model, const ModelItems *items, LiveBatch *batch, Error *error);
 

@@ -1,6 +1,7 @@
 /* Neighbours of items: each item's nearest items are stored, and users are their histories. */
 #include "../in_memory.h"
 #include "../neighbor_rows.h"
+#include "../row_changes.h"
 #include "bias_folding.h"
 #include "item_sums.h"
 #include "neighbor_votes.h"
@@ -36,4 +37,5 @@ const ModelKind kind_item_neighbors = {
     .largest_rating = MOST_COMPARED,
     .load_items = item_neighbors_load,
     .copy_items = copy_item_neighbors,
+    .forget_item = live_forget_lists,
 };

@@ -3,6 +3,7 @@
 
 #include "../../base/memory.h"
 #include "../neighbor_rows.h"
+#include "../row_changes.h"
 #include "item_sums.h"
 
 static const char *item_weights_reason(const ModelShape *shape, Ability ability) {
@@ -40,4 +41,5 @@ const ModelKind kind_item_weights = {
     .largest_rating = MOST_COMPARED,
     .load_items = item_weights_load,
     .copy_items = copy_item_weights,
+    .forget_item = live_forget_weights,
 };

@@ -6,6 +6,7 @@
 #include "../../base/parallel.h"
 #include "../blobs.h"
 #include "../prediction.h"
+#include "../row_changes.h"
 #include "../store.h"
 #include "../words.h"
 #include "item_sums.h"
@@ -189,4 +190,5 @@ const ModelKind kind_words = {
     .of_content = 1,
     .load_items = load_words,
     .check = words_check,
+    .forget_item = live_forget_words,
 };

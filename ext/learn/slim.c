@@ -9,19 +9,22 @@
  *     w_j ← S(r_j + G_jj w_j, l1) / (G_jj + l2),   S(z, l) = sign(z) max(|z| − l, 0), or max(z − l, 0) for w ≥ 0
  *
  * and r is kept up to date by a multiple of row j of G. The first round goes over all items that have a user in common
- * with i; the next ones over those whose weight is not 0, until nothing changes; then all of them are tried again.
- * Where X ≥ 0 and w ≥ 0, no other item could have a weight anyway, since its r only ever falls from 0.
+ * with i; the next ones over those whose weight is not 0, until none changes by more than `tolerance`; then all of them
+ * are tried again. Where X ≥ 0 and w ≥ 0, no other item could have a weight anyway, since its r only ever falls from 0;
+ * otherwise the minimum is that among the weights of items with a user in common.
  *
- * G is sparse, as are users' histories: its rows have their entries side by side with the weights, W's columns, so what
- * memory all this takes is known when the entries have been counted. Rows of which at least half is not 0, those of
+ * G is sparse, as are users' histories: row i of G and column i of W share one list of items, so what memory all this
+ * takes is known when the entries have been counted. Rows of which at least half is not 0, those of
  * popular items, are kept whole as well: r follows them several times as fast. */
 #include "slim.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/code.h"
+#include "../base/indexes.h"
 #include "../base/memory.h"
 #include "../base/parallel.h"
 #include "slim_kernels.h"
@@ -47,6 +50,8 @@ typedef struct Slim {
   double *scratch;   /* `items` numbers for each thread: sums, or r */
   uint32_t *marks;   /* likewise: the item that a number was last for, + 1; or counts of users in common */
   size_t first;      /* item of the current turn */
+  const Cancel *cancel;
+  atomic_int stopped; /* what the thread that may ask was told while it fitted an item; the others look here */
 } Slim;
 
 static void slim_free(Slim *slim) {
@@ -94,11 +99,6 @@ static int count_row(void *context, size_t block, int worker) {
   return CODE_OK;
 }
 
-static int compare_items(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
 /* Here the marks are counts of users in common, all 0 before and after. */
 static int fill_row(void *context, size_t block, int worker) {
   Slim *slim = context;
@@ -115,7 +115,7 @@ static int fill_row(void *context, size_t block, int worker) {
       sum[other] += x * (double)sparse_value(users, f);
     }
   }
-  qsort(slim->index + slim->start[item], to - slim->start[item], sizeof *slim->index, compare_items);
+  indexes_sort(slim->index + slim->start[item], to - slim->start[item]);
   int finite = 1;
   for (size_t e = slim->start[item]; e < to; e++) {
     uint32_t other = slim->index[e];
@@ -212,8 +212,18 @@ static void take_away(const Slim *slim, size_t row, double change, double *r) {
     r[index[e]] -= change * (double)product[e];
 }
 
-/* A round over the weights of one item: all of them, or those that are not 0. Returns the largest change. */
-static double descend(const Slim *slim, size_t item, int all, double *r) {
+/* A fit of one item may take longer than anybody wants to wait: is it to end? Worker 0 is the thread that may ask. */
+static int is_stopped(Slim *slim, int worker) {
+  if (worker == 0) {
+    int code = cancel_poll(slim->cancel);
+    if (code != CODE_OK) atomic_store_explicit(&slim->stopped, code, memory_order_relaxed);
+  }
+  return atomic_load_explicit(&slim->stopped, memory_order_relaxed);
+}
+
+/* A round over the weights of one item: all of them, or those that are not 0. Returns the largest change, 0 where the
+ * work is to end. */
+static double descend(Slim *slim, size_t item, int worker, int all, double *r) {
   const SlimOptions *options = slim->options;
   double largest = 0;
   for (size_t e = slim->start[item]; e < slim->start[item + 1]; e++) {
@@ -227,6 +237,7 @@ static double descend(const Slim *slim, size_t item, int all, double *r) {
     if (change == 0) continue;
     slim->weight[e] = weight;
     take_away(slim, other, change, r);
+    if (is_stopped(slim, worker)) return 0;
     if (fabs(change) > largest) largest = fabs(change);
   }
   return largest;
@@ -252,13 +263,13 @@ static int fit_item(void *context, size_t block, int worker) {
   for (size_t e = slim->start[item]; e < slim->start[item + 1]; e++) r[slim->index[e]] = (double)slim->product[e];
   int rounds = 0;
   for (double change = INFINITY; change > options->tolerance && rounds < options->iterations;) {
-    change = descend(slim, item, 1, r);
+    change = descend(slim, item, worker, 1, r);
     rounds++;
     for (double within = change; within > options->tolerance && rounds < options->iterations; rounds++)
-      within = descend(slim, item, 0, r);
+      within = descend(slim, item, worker, 0, r);
   }
   slim->loss[item] = loss_of(slim, item, r);
-  return CODE_OK;
+  return is_stopped(slim, worker);
 }
 
 /* ---- the model --------------------------------------------------------------------------------------------------- */
@@ -321,7 +332,7 @@ static int take_weights(const Slim *slim, NeighborLists *lists, const Cancel *ca
 
 int slim_fit(NeighborLists *weights, const SparseMatrix *by_user, const SlimOptions *options, double *loss,
              const Cancel *cancel, Error *error) {
-  Slim slim = {.by_user = by_user, .options = options, .items = by_user->columns};
+  Slim slim = {.by_user = by_user, .options = options, .items = by_user->columns, .cancel = cancel};
   *weights = (NeighborLists){0};
   int code = make_products(&slim, cancel, error);
   if (code == CODE_OK) code = for_each_item(&slim, fit_item, 0.1, 1, cancel);

@@ -103,6 +103,7 @@ const ConfigKey config_keys[] = {
     {"high", REAL(shape.high), .since = 2, ANY},
     {"average", REAL(shape.average), .since = 2, ANY},
     {"rated", INT(shape.rated), .since = 2, FLAG},
+    {"likes", INT(shape.likes), .since = 2, FLAG},
     {"cold_start", INT(shape.estimate), .since = 2, FLAG},
     {"history", INT(shape.history), .since = 2, FROM(HISTORY_NONE, HISTORY_TIMED)},
     /* Of models of content: */

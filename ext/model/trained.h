@@ -85,6 +85,7 @@ typedef struct ModelShape {
   double average;     /* the mean rating, the estimate for an unknown user and item */
   int estimate;       /* a prediction where the user or the item is unknown is made of what is known, and not NULL */
   int rated;          /* entries of histories are ratings, and no feedback: see shape_likes */
+  int likes;          /* … nor counts: to like an item once is enough, so that several rows of a pair do not add up */
   FoldIn fold[HEADS]; /* how a history is folded in */
   int history;        /* a HistoryKept */
   /* Of models of content: */
@@ -150,10 +151,8 @@ static inline int shape_is_feedback(const ModelShape *shape) {
   return !shape->cosine && shape->prediction_head < 0 && shape->profile != PROFILE_RATING;
 }
 
-/* … and how often something was done, so that several rows of a pair add up? Not of EASE, for which once is enough. */
-static inline int shape_is_counts(const ModelShape *shape) {
-  return shape_is_feedback(shape) && shape->links != LINK_ITEM_WEIGHTS;
-}
+/* … and how often something was done, so that several rows of a pair add up? */
+static inline int shape_is_counts(const ModelShape *shape) { return shape_is_feedback(shape) && !shape->likes; }
 
 /* Does an entry of a history say that the user likes the item? A rating does from the mean on, and feedback above 0.
  * Items are popular by how many like them: the most rated may be the worst. */

@@ -530,6 +530,7 @@ static int complete(Training *training, Error *error) {
   if (code == SQLITE_OK) code = count_entries(training, error);
   if (code == SQLITE_OK && training->options->history == HISTORY_NONE) drop_history(trained);
   trained->shape.history = !trained->history.start ? HISTORY_NONE : trained->time ? HISTORY_TIMED : HISTORY_KEPT;
+  trained->shape.likes = training->values == VALUES_LIKES;
   trained->users = data->users;
   trained->items = data->items;
   dictionary_init(&data->users);

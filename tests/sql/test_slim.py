@@ -118,6 +118,14 @@ class Slim(TestCase):
         db.execute("INSERT INTO m(m) VALUES('retrain')")
         self.assertEqual(shadow_bytes(db, "m")["neighbor"], stored)
 
+    def test_once_is_enough(self):
+        """Of a pair that a profile has twice the last counts, as in the training: 2 and then -1 is a dislike, and no like."""
+        twice = "SELECT item, 2 FROM ratings WHERE user = 3 UNION ALL SELECT item, -1 FROM ratings WHERE user = 3"
+        db = rated(ROWS)
+        self.train(db, values="binary")
+        reasons = db.execute("SELECT DISTINCT reason FROM recommend_for(?, 5, 'm')", (twice,)).fetchall()
+        self.assertEqual(reasons, [("popular",)])
+
     def test_options(self):
         db = self.closing(rated(ROWS))
         self.assert_error(db, "SELECT slim_train('ratings', -1)", "slim_train", "penalty l1")

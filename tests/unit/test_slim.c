@@ -225,7 +225,7 @@ static void test_cancel(void) {
   SparseMatrix data = make_data(60, 600, .1, 0);
   long polls = 0, before = outstanding;
   int code = SQLITE_INTERRUPT;
-  for (; code == SQLITE_INTERRUPT && polls < 10000; polls += 1 + polls / 10) {
+  for (; code == SQLITE_INTERRUPT && polls < 10000000; polls += 1 + polls / 10) {
     long left = polls;
     Cancel cancel = {count_down, &left};
     code = whole(&data, &cancel);

@@ -214,7 +214,7 @@ ModelConfig config_of(const TrainedModel *model) {
       .resolved = model->resolved,
       .metrics = model->metrics,
   };
-  config.shape.abilities = kind_abilities(model);
+  config.shape.abilities = kind_abilities(&config.shape, config.users);
   config.shape.linked = (int64_t)(model->weights ? model->items.count : model->neighbors.rows);
   return config;
 }
@@ -408,8 +408,8 @@ static const char *contradiction(const ModelConfig *config) {
   const int *rank = shape->rank, *biases = shape->biases;
   int heads_of_ratings = rank[HEAD_RATING] || biases[HEAD_RATING] || biases[HEAD_RANKING] ||
                          shape->score_head != HEAD_RANKING || shape->prediction_head != HEAD_RANKING;
-  if (shape->abilities & ~shape->kind->abilities) return "lists more answers than its kind can give";
   if (!shape->kind->fits(shape)) return "describes a model that is not of its kind";
+  if (shape->abilities & ~kind_abilities(shape, config->users)) return "lists more answers than such a model can give";
   if (!shape_has(shape, shape->score_head) ||
       (shape->prediction_head >= 0 && !shape_has(shape, shape->prediction_head)))
     return "names a head that was not fitted";

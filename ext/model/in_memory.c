@@ -60,7 +60,7 @@ static int make_items(const TrainedModel *trained, ModelItems *items) {
   trained_assert(trained);
   items->references = 1;
   items->shape = trained->shape;
-  items->shape.abilities = kind_abilities(trained);
+  items->shape.abilities = kind_abilities(&trained->shape, (int64_t)trained->users.count);
   items->shape.linked = (int64_t)(trained->weights ? count : trained->neighbors.rows);
   items->user_affinity = trained->user_affinity;
   items->item_affinity = trained->item_affinity;

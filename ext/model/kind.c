@@ -66,13 +66,12 @@ int ability_is_of_users(Ability ability) {
   return ability == ABILITY_RECOMMEND || ability == ABILITY_PREDICT || ability == ABILITY_SIMILAR_USERS;
 }
 
-unsigned kind_abilities(const TrainedModel *model) {
-  const ModelShape *shape = &model->shape;
+unsigned kind_abilities(const ModelShape *shape, int64_t users) {
   unsigned abilities = shape->kind->abilities;
   if (shape->prediction_head < 0) abilities &= ~ABLE(ABILITY_PREDICT);
-  if (!model->history.start) abilities &= ~(unsigned)OF_HISTORIES;
+  if (shape->history == HISTORY_NONE) abilities &= ~(unsigned)OF_HISTORIES;
   /* Which users had which items must be known, unless there are no users. */
-  if (!model->history.start && model->users.count) abilities &= ~ABLE(ABILITY_FORGET);
+  if (shape->history == HISTORY_NONE && users) abilities &= ~ABLE(ABILITY_FORGET);
   return shape->kind->lacks ? abilities & ~shape->kind->lacks(shape) : abilities;
 }
 

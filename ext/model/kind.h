@@ -132,8 +132,8 @@ MODEL_KINDS(DECLARE)
 /* The kind of that name, or NULL. */
 const ModelKind *kind_find(const char *name);
 
-/* What a model can do that has just been trained. */
-unsigned kind_abilities(const TrainedModel *model);
+/* What a model of this shape, with so many users, can do. */
+unsigned kind_abilities(const ModelShape *shape, int64_t users);
 
 static inline int shape_can(const ModelShape *shape, Ability ability) { return (shape->abilities >> ability) & 1; }
 

@@ -269,7 +269,8 @@ static int fit_item(void *context, size_t block, int worker) {
       within = descend(slim, item, worker, 0, r);
   }
   slim->loss[item] = loss_of(slim, item, r);
-  return is_stopped(slim, worker);
+  int code = is_stopped(slim, worker);
+  return code == CODE_OK && !isfinite(slim->loss[item]) ? CODE_ERROR : code;
 }
 
 /* ---- the model --------------------------------------------------------------------------------------------------- */
@@ -335,7 +336,10 @@ int slim_fit(NeighborLists *weights, const SparseMatrix *by_user, const SlimOpti
   Slim slim = {.by_user = by_user, .options = options, .items = by_user->columns, .cancel = cancel};
   *weights = (NeighborLists){0};
   int code = make_products(&slim, cancel, error);
-  if (code == CODE_OK) code = for_each_item(&slim, fit_item, 0.1, 1, cancel);
+  if (code == CODE_OK) {
+    code = for_each_item(&slim, fit_item, 0.1, 1, cancel);
+    if (code == CODE_ERROR) error_set(error, code, "the ratings are too far apart for finite weights: raise \"l2\"");
+  }
   if (code == CODE_OK) code = take_weights(&slim, weights, cancel);
   if (code == CODE_OK && loss) {
     *loss = 0;

@@ -138,6 +138,16 @@ class Slim(TestCase):
         db.execute("SELECT slim_train('many', 10, ?)", (json.dumps({"max_memory": needed}),)).fetchall()
         self.assert_error(db, "SELECT slim_train('many', 10, ?)", f"{needed} MB", parameters=(json.dumps({"max_memory": needed - 1}),))
 
+    def test_ratings_that_are_too_far_apart(self):
+        """A weight that no float holds is an error of the training, not a model that can't be read."""
+        rows = [(user, item, rating) for user in range(5) for item, rating in ((1, 1e15), (2, 1e-30))]
+        db = self.closing(rated(rows))
+        for more in ({}, {"iterations": 1}, {"iterations": 1, "nonnegative": False}):
+            options = json.dumps({"l2": 0, "values": "ratings", "model": "m", **more})
+            self.assert_error(db, "SELECT slim_train('ratings', 0, ?)", "too far apart", "l2", parameters=(options,))
+        self.train(db, 0, l2=1, values="ratings")
+        db.execute("INSERT INTO m(m) VALUES('integrity-check')")
+
     def test_u1(self):
         """Beside EASE's .4277 by default options, chosen on validation splits of training parts."""
         db = self.closing(reference.u1_positives())

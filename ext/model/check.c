@@ -29,18 +29,14 @@ static int check_counts(Model *model, const ModelItems *items, Error *error) {
   }
   sqlite3_finalize(statement);
   if (code != SQLITE_OK) return code;
-  if (users != model->users)
-    return shadow_damaged(error, model_name(model), "it has %lld users, not %lld", users, model->users);
+  if (users != model->users) return reader_wrong_count(&model->reader, "user", model->users, users, error);
   int64_t expected = store_row_floats(&items->shape) == 0 ? 0 : (model->users + STORE_CHUNK - 1) / STORE_CHUNK;
-  if (chunks != expected)
-    return shadow_damaged(error, model_name(model), "its user factors are in %lld chunks, not %lld", chunks, expected);
+  if (chunks != expected) return reader_wrong_count(&model->reader, "userfactor", expected, chunks, error);
   int of_weights = shape->links == LINK_ITEM_WEIGHTS;
   expected = of_weights ? (shape->linked + STORE_CHUNK - 1) / STORE_CHUNK : 0;
-  if (weights != expected)
-    return shadow_damaged(error, model_name(model), "its weights are in %lld rows, not %lld", weights, expected);
+  if (weights != expected) return reader_wrong_count(&model->reader, "weight", expected, weights, error);
   if (lists != (of_weights ? 0 : shape->linked))
-    return shadow_damaged(error, model_name(model), "it has %lld lists of neighbours, not %lld", lists,
-                          of_weights ? 0 : shape->linked);
+    return reader_wrong_count(&model->reader, "neighbor", of_weights ? 0 : shape->linked, lists, error);
   return SQLITE_OK;
 }
 
@@ -53,7 +49,10 @@ static int check_lookups(Model *model, const ModelUsers *users, size_t first, Er
     int found = 0;
     code = model_user_index(model, &id, &index, &found, error);
     if (code == SQLITE_OK && (!found || index != first + user))
-      code = shadow_damaged(error, model_name(model), "a user is not found by its id");
+      code =
+          shadow_damaged(error, model_name(model),
+                         "row %lld of %s_user is not found by its id, so that the index of the table must be damaged",
+                         (sqlite3_int64)(first + user), model_name(model).name);
   }
   return code;
 }
@@ -71,16 +70,21 @@ static void count_entries(const ModelShape *shape, const ModelUsers *users, Popu
   }
 }
 
+static int wrong_popularity(Model *model, const char *column, size_t item, uint32_t expected, uint32_t found,
+                            Error *error) {
+  return shadow_damaged(error, model_name(model),
+                        "%s in row %lld of %s_item: expected %u, as the histories of users have it, found %u", column,
+                        (sqlite3_int64)item, model_name(model).name, expected, found);
+}
+
 static int check_popularity(Model *model, const ModelItems *items, const Popularity *counted, Error *error) {
   Popularity *popularity = NULL;
   int code = model_popularity(model, items, &popularity, error);
   for (size_t item = 0; item < items->ids.count && code == SQLITE_OK && items->shape.history; item++) {
     if (popularity->count[item] != counted->count[item])
-      code = shadow_damaged(error, model_name(model), "an item has %lld entries, not %lld",
-                            (sqlite3_int64)counted->count[item], (sqlite3_int64)popularity->count[item]);
+      code = wrong_popularity(model, "n", item, counted->count[item], popularity->count[item], error);
     else if (popularity->liked[item] != counted->liked[item])
-      code = shadow_damaged(error, model_name(model), "an item is liked by %lld, not %lld",
-                            (sqlite3_int64)counted->liked[item], (sqlite3_int64)popularity->liked[item]);
+      code = wrong_popularity(model, "liked", item, counted->liked[item], popularity->liked[item], error);
   }
   popularity_release(popularity);
   return code;

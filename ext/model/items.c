@@ -13,8 +13,8 @@
 /* ---- m_item and m_itemfactor ------------------------------------------------------------------------------------ */
 
 /* An item that was forgotten: its place has no id. Members of clusters can't be. */
-static int add_forgotten(Reader *reader, ModelItems *items, Error *error) {
-  if (items->shape.clusters) return shadow_damaged(error, reader->name, "an item has no id");
+static int add_forgotten(Reader *reader, sqlite3_stmt *statement, ModelItems *items, Error *error) {
+  if (items->shape.clusters) return reader_expected(reader, statement, 1, error, "an id");
   uint32_t *grown = memory_grow(items->forgotten, items->forgotten_count, sizeof *grown);
   if (!grown) return error_no_memory(error);
   items->forgotten = grown;
@@ -27,9 +27,9 @@ static int add_id(Reader *reader, sqlite3_stmt *statement, size_t item, ModelIte
   uint32_t added = 0;
   int there = id_from_column(statement, 1, &id);
   if (there < 0) return error_no_memory(error);
-  if (there == 0) return add_forgotten(reader, items, error);
+  if (there == 0) return add_forgotten(reader, statement, items, error);
   if (dictionary_add(&items->ids, &id, &added) != SQLITE_OK) return error_no_memory(error);
-  return added == item ? SQLITE_OK : shadow_damaged(error, reader->name, "two items share an id");
+  return added == item ? SQLITE_OK : reader_expected(reader, statement, 1, error, "an id that no other row has");
 }
 
 static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *error) {
@@ -39,15 +39,14 @@ static int load_ids(Reader *reader, size_t count, ModelItems *items, Error *erro
   while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
     int64_t index;
     code = reader_integer(reader, statement, 0, (int64_t)item, (int64_t)item, &index, error);
-    if (code == SQLITE_OK && item >= count) code = shadow_damaged(error, reader->name, "it has too many items");
+    if (code == SQLITE_OK && item >= count)
+      code = reader_damaged(reader, statement, 0, error, "expected %lld rows, found more", (sqlite3_int64)count);
     if (code == SQLITE_OK) code = add_id(reader, statement, item, items, error);
     if (code == SQLITE_OK) item++;
   }
   sqlite3_reset(statement);
   if (code != SQLITE_DONE) return code;
-  return item == count ? SQLITE_OK
-                       : shadow_damaged(error, reader->name, "it has %lld items, not %lld", (sqlite3_int64)item,
-                                        (sqlite3_int64)count);
+  return item == count ? SQLITE_OK : reader_wrong_count(reader, "item", (int64_t)count, (int64_t)item, error);
 }
 
 /* ‖x‖. Four sums, since one would wait for its addition. */
@@ -91,7 +90,8 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
     size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
     const char *data = NULL;
     if (n == 0)
-      code = shadow_damaged(error, reader->name, "it has too many item factors");
+      code = reader_damaged(reader, statement, 0, error, "expected chunks of %lld items, found more",
+                            (sqlite3_int64)count);
     else
       code = reader_chunk(reader, statement, &items->shape, (int64_t)(item / STORE_CHUNK), n, &data, error);
     for (size_t end = item + n; code == SQLITE_OK && item < end; item++)
@@ -100,7 +100,7 @@ static int load_factors(Reader *reader, size_t count, ModelItems *items, Error *
   if (statement) sqlite3_reset(statement);
   memory_free(row);
   if (code != SQLITE_DONE) return code;
-  return item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item factors are missing");
+  return item == count ? SQLITE_OK : reader_no_row(reader, "itemfactor", (int64_t)(item / STORE_CHUNK), error);
 }
 
 int items_alloc(size_t count, ModelItems *items) {
@@ -130,9 +130,9 @@ static int check_counts(Reader *reader, const ModelConfig *config, Error *error)
   }
   sqlite3_finalize(statement);
   if (code == SQLITE_OK && items != config->items)
-    code = shadow_damaged(error, reader->name, "it has %lld items, not %lld", items, config->items);
+    code = reader_wrong_count(reader, "item", config->items, items, error);
   if (code == SQLITE_OK && users != config->users)
-    code = shadow_damaged(error, reader->name, "it has %lld users, not %lld", users, config->users);
+    code = reader_wrong_count(reader, "user", config->users, users, error);
   return code;
 }
 
@@ -141,8 +141,7 @@ static int check_sizes(Reader *reader, const ModelConfig *config, const ModelSha
   size_t floats = store_row_floats(shape);
   int code = SQLITE_OK;
   if (floats)
-    code = reader_bytes(reader, "itemfactor", blob_chunks_size((size_t)config->items, floats, STORE_CHUNK),
-                        "the factors of its items", error);
+    code = reader_bytes(reader, "itemfactor", blob_chunks_size((size_t)config->items, floats, STORE_CHUNK), error);
   return code;
 }
 

@@ -124,7 +124,7 @@ int64_t model_user_count(const Model *model) { return model->users; }
 
 int model_count_users(Model *model, Error *error) {
   if (model->trained || model->users == model->users_counted) return SQLITE_OK;
-  int code = reader_count(&model->reader, "user", model->users, "users", error);
+  int code = reader_count(&model->reader, "user", model->users, error);
   if (code == SQLITE_OK) model->users_counted = model->users;
   return code;
 }
@@ -148,11 +148,10 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
   while (code == SQLITE_OK && (code = reader_step(&model->reader, statement, error)) == SQLITE_ROW) {
     int64_t index = 0, n = 0, liked = 0;
     code = reader_integer(&model->reader, statement, 0, (int64_t)item, (int64_t)items_count - 1, &index, error);
-    if (code == SQLITE_OK && index != (int64_t)item)
-      code = shadow_damaged(error, model_name(model), "an item is missing");
+    if (code == SQLITE_OK && index != (int64_t)item) code = reader_no_row(&model->reader, "item", (int64_t)item, error);
     if (code == SQLITE_OK) code = reader_integer(&model->reader, statement, 1, 0, UINT32_MAX, &n, error);
     if (code == SQLITE_OK && n && items_is_forgotten(items, item))
-      code = shadow_damaged(error, model_name(model), "an item without an id is counted");
+      code = reader_expected(&model->reader, statement, 1, error, "0, since the item has no id and was forgotten");
     if (code == SQLITE_OK) code = reader_integer(&model->reader, statement, 2, 0, n, &liked, error);
     if (code != SQLITE_OK) break;
     popularity->liked[item] = (uint32_t)liked;
@@ -160,7 +159,8 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
   }
   if (statement) sqlite3_reset(statement);
   if (code == SQLITE_DONE)
-    code = item == items_count ? SQLITE_OK : shadow_damaged(error, model_name(model), "items are missing");
+    code = item == items_count ? SQLITE_OK
+                               : reader_wrong_count(&model->reader, "item", (int64_t)items_count, (int64_t)item, error);
   if (code == SQLITE_OK && popularity) {
     popularity->stamp = model->user_stamp;
     *loaded = popularity;

@@ -44,7 +44,7 @@ int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, Neig
   }
   for (size_t row = 0; row < count && code == SQLITE_OK; row++) {
     code = reader_step(reader, statement, error);
-    if (code == SQLITE_DONE) code = shadow_damaged(error, reader->name, "lists of neighbours are missing");
+    if (code == SQLITE_DONE) code = reader_no_row(reader, "neighbor", (int64_t)(first + row), error);
     if (code == SQLITE_ROW) code = take_list(reader, statement, first + row, rows, &to, &capacity, lists, error);
     lists->start[row + 1] = to;
   }
@@ -57,8 +57,7 @@ int neighbors_read(Reader *reader, size_t first, size_t count, size_t rows, Neig
 /* Those of the items that were there when the model was trained. */
 static int load_weights(Reader *reader, ModelItems *items, Error *error) {
   size_t count = (size_t)items->shape.linked;
-  int code =
-      reader_bytes(reader, "weight", blob_chunks_size(count, count, STORE_CHUNK), "the weights of its items", error);
+  int code = reader_bytes(reader, "weight", blob_chunks_size(count, count, STORE_CHUNK), error);
   if (code == SQLITE_OK && !(items->weights = memory_alloc(count, count * sizeof *items->weights)))
     code = error_no_memory(error);
   for (size_t first = 0; first < count && code == SQLITE_OK; first += STORE_CHUNK) {

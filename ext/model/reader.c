@@ -122,6 +122,15 @@ int reader_expected(Reader *reader, sqlite3_stmt *row, int column, Error *error,
   return damaged_row(reader, row, column, what, error);
 }
 
+int reader_no_row(Reader *reader, const char *suffix, int64_t key, Error *error) {
+  return shadow_damaged(error, reader->name, "%s_%s has no row %lld", reader->name.name, suffix, key);
+}
+
+int reader_wrong_count(Reader *reader, const char *suffix, int64_t expected, int64_t found, Error *error) {
+  return shadow_damaged(error, reader->name, "%s_%s: expected %lld rows, found %lld", reader->name.name, suffix,
+                        expected, found);
+}
+
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 int reader_integer(Reader *reader, sqlite3_stmt *statement, int column, int64_t minimum, int64_t maximum,
@@ -171,21 +180,21 @@ static int query_number(Reader *reader, const char *format, const char *suffix, 
   return code;
 }
 
-int reader_count(Reader *reader, const char *suffix, int64_t count, const char *what, Error *error) {
+int reader_count(Reader *reader, const char *suffix, int64_t count, Error *error) {
   sqlite3_int64 found = 0;
   int code = query_number(reader, "SELECT count(*) FROM \"%w\".\"%w_%s\"", suffix, &found, error);
-  if (code == SQLITE_OK && found != count)
-    code = shadow_damaged(error, reader->name, "it has %lld %s, not %lld", found, what, count);
-  return code;
+  return code == SQLITE_OK && found != count ? reader_wrong_count(reader, suffix, count, found, error) : code;
 }
 
-int reader_bytes(Reader *reader, const char *suffix, size_t size, const char *what, Error *error) {
+int reader_bytes(Reader *reader, const char *suffix, size_t size, Error *error) {
   sqlite3_int64 found = 0;
   int code =
       query_number(reader, "SELECT coalesce(sum(length(data)), 0) FROM \"%w\".\"%w_%s\" WHERE typeof(data) = 'blob'",
                    suffix, &found, error);
   if (code == SQLITE_OK && (uint64_t)found != size)
-    code = shadow_damaged(error, reader->name, "%s have %lld bytes, not %lld", what, found, (sqlite3_int64)size);
+    code = shadow_damaged(error, reader->name,
+                          "data in all rows of %s_%s: expected blobs of %lld bytes together, found %lld",
+                          reader->name.name, suffix, (sqlite3_int64)size, found);
   return code;
 }
 

@@ -47,6 +47,10 @@ int reader_damaged(Reader *reader, sqlite3_stmt *row, int column, Error *error, 
 /* … "expected <format>, found <what the column holds>". */
 int reader_expected(Reader *reader, sqlite3_stmt *row, int column, Error *error, const char *format, ...);
 
+/* Damage: a shadow table has no row of this key, or `found` rows where there should be `expected`. */
+int reader_no_row(Reader *reader, const char *suffix, int64_t key, Error *error);
+int reader_wrong_count(Reader *reader, const char *suffix, int64_t expected, int64_t found, Error *error);
+
 /* An INTEGER column within limits, else damage. */
 int reader_integer(Reader *reader, sqlite3_stmt *row, int column, int64_t minimum, int64_t maximum, int64_t *value,
                    Error *error);
@@ -59,12 +63,12 @@ int reader_blob(Reader *reader, sqlite3_stmt *row, int column, size_t size, cons
 int reader_weight(Reader *reader, const char *kind, size_t number, size_t size, sqlite3_stmt **row, const void **blob,
                   Error *error);
 
-/* Damage unless a shadow table has `count` rows. `what` names them in the message. */
-int reader_count(Reader *reader, const char *suffix, int64_t count, const char *what, Error *error);
+/* Damage unless a shadow table has `count` rows. */
+int reader_count(Reader *reader, const char *suffix, int64_t count, Error *error);
 
 /* Damage unless the blobs in the column `data` of a shadow table have `size` bytes together. It reads none of them:
- * before memory is asked for by what m_config says, so much must be there. `what` names them in the message. */
-int reader_bytes(Reader *reader, const char *suffix, size_t size, const char *what, Error *error);
+ * before memory is asked for by what m_config says, so much must be there. */
+int reader_bytes(Reader *reader, const char *suffix, size_t size, Error *error);
 
 /* The first columns of a chunk statement (chunk, n, data): must be chunk `chunk` with `n` vectors. */
 int reader_chunk_head(Reader *reader, sqlite3_stmt *statement, int64_t chunk, size_t n, Error *error);

@@ -27,7 +27,7 @@ size_t users_chunk_length(const Model *model, int64_t chunk) {
 int users_step_to_chunk(Model *model, const ModelItems *items, sqlite3_stmt *statement, int64_t chunk,
                         const char **data, Error *error) {
   int code = reader_step(&model->reader, statement, error);
-  if (code == SQLITE_DONE) return shadow_damaged(error, model_name(model), "user factors are missing");
+  if (code == SQLITE_DONE) return reader_no_row(&model->reader, "userfactor", chunk, error);
   if (code != SQLITE_ROW) return code;
   return reader_chunk(&model->reader, statement, &items->shape, chunk, users_chunk_length(model, chunk), data, error);
 }
@@ -195,7 +195,7 @@ static int bind_users(Model *model, int64_t first, int64_t last, sqlite3_stmt **
 static int step_to_user(Model *model, uint32_t user, sqlite3_stmt **statement, Error *error) {
   int code = bind_users(model, user, user, statement, error);
   if (code == SQLITE_OK) code = reader_step(&model->reader, *statement, error);
-  if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "a user is missing");
+  if (code == SQLITE_DONE) code = reader_no_row(&model->reader, "user", user, error);
   return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
@@ -296,7 +296,7 @@ static int read_user_rows(Model *model, const ModelItems *items, size_t first, i
   for (size_t user = 0; code == SQLITE_OK && user < users->count; user++) {
     int64_t index;
     code = reader_step(&model->reader, statement, error);
-    if (code == SQLITE_DONE) code = shadow_damaged(error, model_name(model), "users are missing");
+    if (code == SQLITE_DONE) code = reader_no_row(&model->reader, "user", (int64_t)(first + user), error);
     if (code != SQLITE_ROW) break;
     code =
         reader_integer(&model->reader, statement, 0, (int64_t)(first + user), (int64_t)(first + user), &index, error);
@@ -304,10 +304,11 @@ static int read_user_rows(Model *model, const ModelItems *items, size_t first, i
       Id id;
       uint32_t added = 0;
       int there = id_from_column(statement, 1, &id);
-      if (there == 0) code = shadow_damaged(error, model_name(model), "a user has no id");
+      if (there == 0) code = reader_expected(&model->reader, statement, 1, error, "an id");
       if (there < 0 || (there > 0 && dictionary_add(&users->ids, &id, &added) != SQLITE_OK))
         code = error_no_memory(error);
-      if (code == SQLITE_OK && added != user) code = shadow_damaged(error, model_name(model), "two users share an id");
+      if (code == SQLITE_OK && added != user)
+        code = reader_expected(&model->reader, statement, 1, error, "an id that no other row has");
     }
     if (code == SQLITE_OK && what & USERS_WITH_HISTORIES)
       code = history_from_row(model, items, statement, &users->history[user], error);

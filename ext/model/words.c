@@ -31,7 +31,8 @@ static int load_term(Reader *reader, sqlite3_stmt *statement, const ModelItems *
   int64_t value;
   uint32_t added = 0;
   Id id;
-  if ((int64_t)term >= items->shape.terms) return shadow_damaged(error, reader->name, "it has too many terms");
+  if ((int64_t)term >= items->shape.terms)
+    return reader_damaged(reader, statement, 0, error, "expected %lld rows, found more", items->shape.terms);
   int code = reader_integer(reader, statement, 0, (int64_t)term, (int64_t)term, &value, error);
   int gone = sqlite3_column_type(statement, 1) == SQLITE_NULL; /* of an item that was forgotten, and of no other */
   if (code == SQLITE_OK)
@@ -42,18 +43,19 @@ static int load_term(Reader *reader, sqlite3_stmt *statement, const ModelItems *
     return dictionary_add_none(&words->terms) == SQLITE_OK ? SQLITE_OK : error_no_memory(error);
   }
   if (id_from_column(statement, 1, &id) < 0) return error_no_memory(error);
-  if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return shadow_damaged(error, reader->name, "a term is no text");
+  if (sqlite3_column_type(statement, 1) != SQLITE_TEXT) return reader_expected(reader, statement, 1, error, "a text");
   if (dictionary_add(&words->terms, &id, &added) != SQLITE_OK) return error_no_memory(error);
-  if (added != term) return shadow_damaged(error, reader->name, "a term is there twice");
+  if (added != term) return reader_expected(reader, statement, 1, error, "a term that no other row has");
   while (term > 0 && dictionary_is_none(&words->terms, term - 1)) term--;
   if (term > 0) {
     Id before = dictionary_id(&words->terms, term - 1);
-    if (id_compare(&before, &id) > 0) return shadow_damaged(error, reader->name, "its terms are not in order");
+    if (id_compare(&before, &id) > 0)
+      return reader_expected(reader, statement, 1, error, "a term that comes after the one before");
   }
   term = added;
   words->idf[term] = sqlite3_column_double(statement, 3);
   if (isfinite(words->idf[term]) && words->idf[term] > 0) return SQLITE_OK;
-  return shadow_damaged(error, reader->name, "a term's idf is no positive number");
+  return reader_expected(reader, statement, 3, error, "a positive number");
 }
 
 /* Room for the terms grows as they come: a damaged count must not make anybody ask for terabytes. */
@@ -68,8 +70,7 @@ static int load_terms(Reader *reader, const ModelItems *items, ModelWords *words
   if (statement) sqlite3_reset(statement);
   if (code != SQLITE_DONE) return code;
   if ((int64_t)words->terms.count == items->shape.terms) return SQLITE_OK;
-  return shadow_damaged(error, reader->name, "it has %lld terms, not %lld", (sqlite3_int64)words->terms.count,
-                        items->shape.terms);
+  return reader_wrong_count(reader, "term", items->shape.terms, (int64_t)words->terms.count, error);
 }
 
 static int load_vectors(Reader *reader, const ModelItems *items, ModelWords *words, Error *error) {

@@ -611,10 +611,10 @@ class Damage(Forgetting):
         db = self.made("both")
         db.execute("SELECT kmeans_train('ratings', 3, '{\"model\": \"groups\"}')")
         db.execute("UPDATE groups_item SET id = NULL, n = 0 WHERE id = ?", (ITEM,))
-        self.assert_error(db, "INSERT INTO groups(groups) VALUES('integrity-check')", "an item has no id")
+        self.assert_error(db, "INSERT INTO groups(groups) VALUES('integrity-check')", "expected an id, found NULL")
 
     def test_what_is_left_of_it(self):
-        for kind, sql, fragment in (("both", "UPDATE m_item SET n = 1 WHERE id IS NULL", "is counted"),
+        for kind, sql, fragment in (("both", "UPDATE m_item SET n = 1 WHERE id IS NULL", "expected 0, since the item has no id"),
                                     ("both", "UPDATE m_item SET n = NULL WHERE id IS NULL", "found NULL"),
                                     ("items", "UPDATE m_neighbor SET (n, data) = (SELECT n, data FROM m_neighbor WHERE idx = 1) "
                                               "WHERE idx = (SELECT idx FROM m_item WHERE id IS NULL)", "damaged"),
@@ -626,7 +626,7 @@ class Damage(Forgetting):
             db.execute(sql)
             self.assert_error(db, "INSERT INTO m(m) VALUES('integrity-check')", "damaged", fragment)
         for kind, table, fragment in (("both", "itemfactor", "which was forgotten, found"), ("ease", "weight", "linked"), ("items", "neighbor", "linked"),
-                                      ("words", "itemfactor", "without an id has words"), ("both", "user", "expected items that there are")):
+                                      ("words", "itemfactor", "expected no words"), ("both", "user", "expected items that there are")):
             db = self.made(kind)
             db.execute(f"CREATE TABLE kept AS SELECT * FROM m_{table}")
             db.execute(FORGET, (ITEM,))

@@ -125,7 +125,7 @@ class Damage(Fixture):
                 ("UPDATE both_user SET n = -1 WHERE idx = 3", "n in row 3 of both_user", "expected an integer from 0 to 8, found -1"),
                 ("UPDATE both_user SET history = x'00' WHERE idx = 3", "history in row 3 of both_user", "bytes, found a blob of 1 bytes"),
                 ("UPDATE both_itemfactor SET data = zeroblob(length(data))", "data in row 0 of both_itemfactor", "do not match their checksum"),
-                ("UPDATE ease_weight SET data = substr(data, 2)", "", "weights"),
+                ("UPDATE ease_weight SET data = substr(data, 2)", "data in all rows of ease_weight", "expected blobs of 264 bytes together, found 263"),
                 ("DELETE FROM groups_weight WHERE name = 'centroid/1'", "groups_weight has no row 'centroid/1'", "damaged"),
                 ("UPDATE near_items_neighbor SET n = n + 1 WHERE idx = 2", "data in row 2 of near_items_neighbor", "expected a blob of")):
             with self.subTest(sql):

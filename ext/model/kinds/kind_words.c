@@ -42,7 +42,7 @@ static int unpack_vectors(Reader *reader, sqlite3_stmt *statement, size_t first,
 
 static int load_words(Reader *reader, ModelItems *items, Error *error) {
   size_t count = items->ids.count;
-  int code = reader_count(reader, "term", items->shape.terms, "terms", error);
+  int code = reader_count(reader, "term", items->shape.terms, error);
   if (code != SQLITE_OK) return code;
   SparseMatrix vectors = {.rows = count, .columns = (size_t)items->shape.terms};
   sqlite3_stmt *statement = NULL;
@@ -56,7 +56,8 @@ static int load_words(Reader *reader, ModelItems *items, Error *error) {
   while (code == SQLITE_OK && (code = reader_step(reader, statement, error)) == SQLITE_ROW) {
     size_t n = count - item < STORE_CHUNK ? count - item : STORE_CHUNK;
     if (n == 0)
-      code = shadow_damaged(error, reader->name, "it has too many item vectors");
+      code = reader_damaged(reader, statement, 0, error, "expected chunks of %lld items, found more",
+                            (sqlite3_int64)count);
     else
       code = reader_chunk_head(reader, statement, (int64_t)(item / STORE_CHUNK), n, error);
     if (code == SQLITE_OK) code = unpack_vectors(reader, statement, item, n, &vectors, &capacity, items->norm, error);
@@ -64,10 +65,13 @@ static int load_words(Reader *reader, ModelItems *items, Error *error) {
   }
   for (size_t i = 0; i < items->forgotten_count && code == SQLITE_DONE; i++)
     if (items->forgotten[i] < item && sparse_row_length(&vectors, items->forgotten[i]))
-      code = shadow_damaged(error, reader->name, "an item without an id has words");
+      code = shadow_damaged(
+          error, reader->name,
+          "item %u of %s_itemfactor: expected no words, since the item has no id and was forgotten, found %lld",
+          items->forgotten[i], reader->name.name, (sqlite3_int64)sparse_row_length(&vectors, items->forgotten[i]));
   if (statement) sqlite3_reset(statement);
   if (code == SQLITE_DONE)
-    code = item == count ? SQLITE_OK : shadow_damaged(error, reader->name, "item vectors are missing");
+    code = item == count ? SQLITE_OK : reader_no_row(reader, "itemfactor", (int64_t)(item / STORE_CHUNK), error);
   if (code == SQLITE_OK && (code = postings_make(&items->postings, &vectors, parallel_threads(0), NULL)) != SQLITE_OK)
     error_no_memory(error);
   sparse_free(&vectors);

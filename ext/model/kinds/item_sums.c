@@ -6,6 +6,8 @@
 #include "../../base/memory.h"
 #include "../../base/parallel.h"
 
+Scorer item_links_scorer(const ModelItems *items) { return links_scorer(&items->links); }
+
 /* Both are in order of item. */
 static void drop_dislikes(const History *history, ItemSum *sum) {
   size_t kept = 0;

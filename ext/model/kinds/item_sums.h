@@ -25,6 +25,9 @@ int item_sums_pack(ItemSum *sums, ModelUsers *users);
 /* ModelKind.queries of models whose users are the sums of their own histories. */
 int item_sums_queries(Model *model, const ModelItems *items, ModelUsers *users, const Cancel *cancel, Error *error);
 
+/* ModelKind.scorer of models that link items to each other: by neighbours of items or of users, or by weights. */
+Scorer item_links_scorer(const ModelItems *items);
+
 /* ModelKind.contributions of item neighbours and item weights. */
 int link_contributions(ModelItems *items, const ModelUser *user, const History *history, uint32_t item,
                        double *contribution, const Cancel *cancel);

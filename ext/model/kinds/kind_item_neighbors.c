@@ -10,8 +10,6 @@ static int item_neighbors_fits(const ModelShape *shape) {
   return shape->links == LINK_ITEM_NEIGHBORS && !shape->cosine && !shape->clusters;
 }
 
-static Scorer item_neighbors_scorer(const ModelItems *items) { return links_scorer(&items->links); }
-
 static int copy_item_neighbors(const TrainedModel *trained, ModelItems *items) {
   int code = in_memory_neighbors(trained, 0, items->ids.count, &items->neighbors);
   items_link(items);
@@ -24,7 +22,7 @@ const ModelKind kind_item_neighbors = {
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) |
                  ABLE(ABILITY_NEIGHBORS),
     .fits = item_neighbors_fits,
-    .scorer = item_neighbors_scorer,
+    .scorer = item_links_scorer,
     .queries = item_sums_queries,
     .by_history = 1,
     .fold_user = fold_user_biases,

@@ -17,8 +17,6 @@ static int item_weights_fits(const ModelShape *shape) {
   return shape->links == LINK_ITEM_WEIGHTS && !shape->cosine && !shape->clusters;
 }
 
-static Scorer item_weights_scorer(const ModelItems *items) { return links_scorer(&items->links); }
-
 static int copy_item_weights(const TrainedModel *trained, ModelItems *items) {
   size_t count = items->ids.count;
   items->weights = memory_alloc(count, count * sizeof *items->weights);
@@ -33,7 +31,7 @@ const ModelKind kind_item_weights = {
                  ABLE(ABILITY_SIMILAR_USERS) | ABLE(ABILITY_EXPLAIN) | ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET),
     .reason = item_weights_reason,
     .fits = item_weights_fits,
-    .scorer = item_weights_scorer,
+    .scorer = item_links_scorer,
     .queries = item_sums_queries,
     .by_history = 1,
     .contributions = link_contributions,

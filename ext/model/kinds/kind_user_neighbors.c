@@ -81,8 +81,6 @@ static int user_neighbors_queries(Model *model, const ModelItems *items, ModelUs
   return code;
 }
 
-static Scorer user_neighbors_scorer(const ModelItems *items) { return links_scorer(&items->links); }
-
 /* Items have nothing of their own: what the neighbours did is their score. */
 static int load_nothing(Reader *reader, ModelItems *items, Error *error) {
   (void)reader, (void)error;
@@ -102,7 +100,7 @@ const ModelKind kind_user_neighbors = {
                  ABLE(ABILITY_LIVE) | ABLE(ABILITY_FORGET) | ABLE(ABILITY_NEIGHBORS),
     .reason = user_neighbors_reason,
     .fits = user_neighbors_fits,
-    .scorer = user_neighbors_scorer,
+    .scorer = item_links_scorer,
     .queries = user_neighbors_queries,
     .by_history = 1,
     .fold_user = fold_user_biases,

@@ -150,8 +150,9 @@ static inline void damage_blobs(Cell cell, long stride) {
     bit -= 8 * bytes;
     static const int kept[] = {0, 1, 7, 8, 9};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-      WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * kept[i], hex,
-                  cell.key, key);
+      if (fault_taken(key + (long)i))
+        WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * kept[i], hex,
+                    cell.key, key);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * bytes - 2, hex,
                 cell.key, key);
     WITH_DAMAGE(DETECTED, "UPDATE %s SET %s = x'%.*s' WHERE %s = %d", cell.table, cell.column, 2 * bytes - 8, hex,
@@ -204,11 +205,13 @@ static inline void damage_rows(const Damaged *what, long stride) {
   CHECK(sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK);
   sqlite3_free(sql);
   const char *table = what->table, *key = what->key;
-  long turn = 0;
+  long turn = 0, number = 0;
   while (sqlite3_step(rows) == SQLITE_ROW) {
     int row = sqlite3_column_int(rows, 0);
-    WITH_DAMAGE(ANYTHING, "DELETE FROM %s WHERE %s = %d", table, key, row);
-    WITH_DAMAGE(ANYTHING, "UPDATE %s SET %s = %s + 1000 WHERE %s = %d", table, key, key, key, row);
+    if (fault_taken(number++)) {
+      WITH_DAMAGE(ANYTHING, "DELETE FROM %s WHERE %s = %d", table, key, row);
+      WITH_DAMAGE(ANYTHING, "UPDATE %s SET %s = %s + 1000 WHERE %s = %d", table, key, key, key, row);
+    }
     for (int c = 0; what->columns[c]; c++)
       for (int v = 0; v < VALUES; v++)
         if (turn++ % stride == 0)
@@ -270,7 +273,7 @@ static inline void damage_config(const char *table, long stride) {
   sqlite3_finalize(keys);
   CHECK(sqlite3_close(db) == SQLITE_OK);
   for (size_t i = 0; i < config_key_count; i++)
-    if (i % (size_t)fraction == 0) damage_key(table, &config_keys[i]);
+    if (i % (size_t)fraction == 0 && fault_taken((long)i)) damage_key(table, &config_keys[i]);
   WITH_DAMAGE(DETECTED, "UPDATE %s SET value = 99 WHERE key = 'format'", table);
   WITH_DAMAGE(DETECTED, "UPDATE %s SET value = value + 1 WHERE key = 'users'", table);
   WITH_DAMAGE(DETECTED, "UPDATE %s SET value = value - 1 WHERE key = 'items'", table);

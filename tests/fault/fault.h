@@ -43,6 +43,9 @@ static inline long fault_stride(long stride) {
   return far > 0 ? far : 1;
 }
 
+/* Whether to try the nth of those of which all are tried, but for a person under a sanitizer, who waits for a third. */
+static inline int fault_taken(long n) { return !SANITIZED || fault_more() > 1 || getenv("FAULT_FULL") || n % 3 == 0; }
+
 /* ---- what a statement came to ------------------------------------------------------------------------------------ */
 
 typedef struct Outcome {

@@ -68,7 +68,7 @@ FLAGS_avx512  := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c 
 
 # Twice: obj/ for the extension, which reaches SQLite through the table of functions it is handed; core/ for programs
 # that link it and SQLite together, as the C tests do. What calls neither is compiled once: the kernels, and the rooms
-# that see no header of SQLite.
+# that see no header of SQLite. Asserts hold in the tests' programs only: who loads the extension is never aborted.
 ONCE := $(filter ext/learn/% ext/score/%,$(SOURCES))
 KERNEL_OBJECTS := $(foreach level,$(LEVELS),$(KERNELS:ext/%.c=$(BUILD)/kernels/%.$(level).o))
 OBJECTS := $(patsubst ext/%.c,$(BUILD)/obj/%.o,$(filter-out $(ONCE),$(SOURCES))) $(ONCE:ext/%.c=$(BUILD)/core/%.o) \
@@ -91,7 +91,7 @@ $(BUILD)/librecommend.a: $(CORE)
 
 $(BUILD)/obj/%.o: ext/%.c | ready
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(FLAGS) -DNDEBUG -MMD -MP -c -o $@ $<
 
 $(BUILD)/core/%.o: ext/%.c | ready
 	@mkdir -p $(@D)

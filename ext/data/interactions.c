@@ -482,9 +482,8 @@ int interactions_read(sqlite3 *db, const Source *source, const InteractionOption
   if (code == SQLITE_OK) code = fill_matrices(build);
   interactions->stars_added_up = code == SQLITE_OK && stars && interactions->duplicates > 0;
   error_from_code(error, code);
-  const SparseMatrix *trained = &interactions->by_user;
-  assert(code != SQLITE_OK ||
-         (trained->rows == interactions->users.count && trained->columns == interactions->items.count));
+  assert(code != SQLITE_OK || (interactions->by_user.rows == interactions->users.count &&
+                               interactions->by_user.columns == interactions->items.count));
   if (code != SQLITE_OK) interactions_free(interactions);
   build_free(build);
   return code;

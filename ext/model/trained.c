@@ -42,6 +42,12 @@ void trained_free(TrainedModel *model) {
 
 /* ---- invariants -------------------------------------------------------------------------------------------------- */
 
+#ifdef NDEBUG
+
+void trained_assert(const TrainedModel *model) { (void)model; }
+
+#else
+
 static void assert_ascending(const SparseMatrix *matrix, size_t row) {
   for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
     assert(matrix->index[e] < matrix->columns);
@@ -103,6 +109,8 @@ void trained_assert(const TrainedModel *model) {
   assert_words(model);
   assert((model->cluster && model->distance && model->centroid) == (model->shape.clusters != 0));
 }
+
+#endif
 
 float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to) {
   for (int head = 0; head < HEADS; head++) {

@@ -7,6 +7,8 @@
 #ifndef RECOMMEND_BASE_SIMD_H
 #define RECOMMEND_BASE_SIMD_H
 
+#include <stdint.h>
+
 typedef enum SimdLevel { SIMD_GENERIC, SIMD_AVX2, SIMD_AVX512 } SimdLevel;
 
 SimdLevel simd_level(void);        /* what this processor can run */
@@ -26,6 +28,15 @@ const char *simd_level_name(void); /* "generic", "avx2" or "avx512" */
 /* For kernels: functions that become part of their caller, and loops over a register tile that are taken apart
  * entirely, since only then do its sums become registers. */
 #define SIMD_INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+/* The bits of a mask of 16 lanes as a number. GCC 12 may spill such a mask with 16 bits and load it with 32, of which
+ * the upper ones are what was in memory before; having to hold it in a register as 16 bits keeps it from that. */
+SIMD_INLINE unsigned simd_mask_bits(uint16_t mask) {
+  __asm__("" : "+r"(mask));
+  return mask;
+}
+#endif
 #if defined(__clang__)
 #define SIMD_UNROLL _Pragma("clang loop unroll(full)")
 #else

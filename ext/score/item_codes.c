@@ -189,7 +189,7 @@ TARGET static float replace_least(CodedQuery *query, float bound) {
     place = i;
     found = _mm512_cmp_ps_mask(_mm512_loadu_ps(query->lower + i), _mm512_set1_ps(threshold), _CMP_EQ_OQ);
   }
-  query->least = place + (size_t)__builtin_ctz(found);
+  query->least = place + (size_t)__builtin_ctz(simd_mask_bits(found));
   return threshold;
 }
 
@@ -254,7 +254,7 @@ TARGET static void select_tile(const ScoreCodes *codes, const int8_t *query_code
     SIMD_UNROLL for (int b = 0; b < TILE_BLOCKS; b++) {
       __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[q * TILE_BLOCKS + b]), scale[b]);
       middle[b] = _mm512_fmadd_ps(product, _mm512_set1_ps(tile->scale[q]), bias[b]);
-      bits |= (uint32_t)_mm512_cmp_ps_mask(middle[b], _mm512_set1_ps(enough[q]), _CMP_NLT_UQ) << b * SCORE_BLOCK;
+      bits |= simd_mask_bits(_mm512_cmp_ps_mask(middle[b], _mm512_set1_ps(enough[q]), _CMP_NLT_UQ)) << b * SCORE_BLOCK;
     }
     if (__builtin_expect(bits != 0, 0)) {
       float numbers[TILE_BLOCKS * SCORE_BLOCK] __attribute__((aligned(64)));

@@ -40,7 +40,7 @@ SIMD_INLINE Vector broadcast(float value) { return value - (Vector){0}; }
 /* One bit a score that is not ≤ bound. */
 SIMD_INLINE unsigned passing(Vector score, float bound) {
 #if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)score, _mm512_set1_ps(bound), _CMP_NLE_UQ);
+  return simd_mask_bits(_mm512_cmp_ps_mask((__m512)score, _mm512_set1_ps(bound), _CMP_NLE_UQ));
 #elif defined(__AVX2__)
   return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps((__m256)score, _mm256_set1_ps(bound), _CMP_NLE_UQ));
 #elif defined(__SSE2__)

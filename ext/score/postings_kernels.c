@@ -58,7 +58,7 @@ SIMD_INLINE unsigned reaching(const int32_t *sum, const uint16_t *rest, int32_t 
   __m512i more = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)rest));
   more = _mm512_min_epi32(_mm512_mullo_epi32(more, _mm512_set1_epi32(scale)), _mm512_set1_epi32(cap));
   more = _mm512_add_epi32(more, _mm512_loadu_si512(sum));
-  return _mm512_cmpge_epi32_mask(more, _mm512_set1_epi32(limit));
+  return simd_mask_bits(_mm512_cmpge_epi32_mask(more, _mm512_set1_epi32(limit)));
 #elif defined(__AVX2__)
   unsigned bits = 0;
   SIMD_UNROLL for (int i = 0; i < 16; i += 8) {
@@ -82,7 +82,7 @@ SIMD_INLINE unsigned reaching(const int32_t *sum, const uint16_t *rest, int32_t 
 /* One bit for each of 16 sums that is above the bound. */
 SIMD_INLINE unsigned above(const int32_t *sum, int32_t bound) {
 #if defined(__AVX512F__)
-  return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(sum), _mm512_set1_epi32(bound));
+  return simd_mask_bits(_mm512_cmpgt_epi32_mask(_mm512_loadu_si512(sum), _mm512_set1_epi32(bound)));
 #elif defined(__AVX2__)
   unsigned bits = 0;
   SIMD_UNROLL for (int i = 0; i < 16; i += 8) {

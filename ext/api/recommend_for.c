@@ -39,12 +39,26 @@ static int add_liked(LikedList *list, uint32_t item, double rating) {
   return SQLITE_OK;
 }
 
+/* An element of a JSON array is an item, and not a list or an object of its own. */
+static void check_element(const TableCall *call, sqlite3_stmt *statement, Error *error) {
+  const char *type = (const char *)sqlite3_column_text(statement, 1);
+  if (!type)
+    error_no_memory(error);
+  else if (strcmp(type, "array") == 0 || strcmp(type, "object") == 0)
+    error_set(error, SQLITE_MISMATCH,
+              "%s: an array is of items alone, as in '[101, 102]', and here has an %s in it: with ratings write an "
+              "object, as in '{\"101\": 5, \"102\": 3}'",
+              call->function->name, type);
+}
+
 /* One row: an item, and a rating where there is a second column. Unknown items, and those without a rating, say
  * nothing. */
 static int take_liked(const TableCall *call, const ModelItems *items, sqlite3_stmt *statement, LikedList *list,
                       Error *error) {
   Id id;
   double rating = 1;
+  if (!list->rows && !list->keys) check_element(call, statement, error);
+  if (error->code) return error->code;
   int there = id_from_value_as(sqlite3_column_value(statement, 0), items->item_affinity, &id);
   if (there < 0) return error_no_memory(error);
   uint32_t item = there ? dictionary_find(&items->ids, &id) : DICTIONARY_NONE;
@@ -95,7 +109,7 @@ static sqlite3_stmt *prepare_profile(TableCall *call, const char *text, LikedLis
   list->rows = *first != '{' && *first != '[';
   char *sql = list->rows   ? query_profile(call, text, error)
               : list->keys ? sqlite3_mprintf("SELECT key, value FROM json_each(?1)")
-                           : sqlite3_mprintf("SELECT value FROM json_each(?1)");
+                           : sqlite3_mprintf("SELECT value, type FROM json_each(?1)");
   if (!sql) {
     error_no_memory(error); /* unless there is a reason already */
     return NULL;
@@ -144,7 +158,7 @@ static void read_profile(TableCall *call, const ModelItems *items, History *hist
   const char *text = argument_text(call, 0, error);
   sqlite3_stmt *statement = text ? prepare_profile(call, text, &list, error) : NULL;
   if (!statement) return;
-  list.with_ratings = sqlite3_column_count(statement) > 1;
+  list.with_ratings = list.keys || (list.rows && sqlite3_column_count(statement) > 1);
   while (!error->code && (stepped = sqlite3_step(statement)) == SQLITE_ROW)
     take_liked(call, items, statement, &list, error);
   if (stepped != SQLITE_ROW && stepped != SQLITE_DONE)

@@ -269,7 +269,7 @@ class SomebodyNew(Content):
 
     def test_wrong(self):
         for profile, *fragments in (('{"50": "good"}', "number", "good"), ("[50", "JSON"), ("nothing", '"nothing"', "SELECT"), ("SELECT 50, 'x'", "number"),
-                                    ("DELETE FROM items", "DELETE FROM items"), ("SELECT nope FROM items", "nope")):
+                                    ("DELETE FROM items", "DELETE FROM items"), ("[[50, 5]]", "array in it", "{"), ('[{"item": 50}]', "object in it", "{"), ("SELECT nope FROM items", "nope")):
             self.assert_error(self.db, "SELECT * FROM recommend_for(?, 5)", "recommend_for", *fragments, parameters=(profile,))
         self.assertEqual(self.rows("SELECT count(*) FROM items"), [(40,)])
         self.assert_error(self.db, "SELECT * FROM recommend_for()", "recommend_for(profile, k [, model])")

@@ -22,7 +22,7 @@ typedef struct ModelItems {
   Links links;             /* of item neighbours and item weights; of user neighbours neither sparse nor dense */
   NeighborLists neighbors; /* of items, and what links points to */
   float *weights;          /* of those that were trained on, linked × linked, likewise */
-  double *gram[HEADS]; /* what folding in over all cells needs of them: see answer/fold_in.c; NULL until asked for */
+  double *gram[HEADS];     /* what folding in over all cells needs of them: see kind_factors.c; NULL until asked for */
 } ModelItems;
 
 static inline Excluded items_forgotten(const ModelItems *items) {

@@ -79,9 +79,10 @@ void model_end(Model *model);
 /* SQLITE_ERROR and why, where the model lacks an ability; `caller`, who asks, goes before it. */
 int model_require(const Model *model, const ModelItems *items, Ability ability, const char *caller, Error *error);
 
-int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the next */
 /* What scores the items of a model. */
 Scorer items_scorer(const ModelItems *items);
+
+int64_t model_user_stamp(const Model *model); /* as of the last model_begin, like the number of users below */
 
 /* To be called before memory is sized by the number of users: damage where there are not so many rows. Counted once. */
 int model_count_users(Model *model, Error *error);

@@ -60,6 +60,13 @@ static void damage_links(void) {
   WITH_DAMAGE(DETECTED, "DELETE FROM plays_ease_weight");
   WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET data = 'a text'");
   WITH_DAMAGE(DETECTED, "UPDATE plays_ease_weight SET data = NULL");
+  /* Rows of users, which nothing could fold a rating into. */
+  WITH_DAMAGE(DETECTED,
+              "UPDATE plays_ease_config SET value = 1 WHERE key = 'rating_biases'; "
+              "INSERT INTO plays_ease_itemfactor SELECT 0, count(*), checked(zeroblob(4 * count(*))) FROM "
+              "plays_ease_item; "
+              "INSERT INTO plays_ease_userfactor SELECT 0, count(*), checked(zeroblob(4 * count(*))) FROM "
+              "plays_ease_user");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'ranking' WHERE key = 'prediction_head'");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 'rating' WHERE key = 'score_head'");
   WITH_DAMAGE(DETECTED, "UPDATE users_knn_config SET value = 5 WHERE key = 'neighbor_similarity'");

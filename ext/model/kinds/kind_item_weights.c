@@ -13,8 +13,9 @@ static const char *item_weights_reason(const ModelShape *shape, Ability ability)
   return NULL;
 }
 
+/* Users are their histories and have no rows: there is no fold_user that could make one. */
 static int item_weights_fits(const ModelShape *shape) {
-  return shape->links == LINK_ITEM_WEIGHTS && !shape->cosine && !shape->clusters;
+  return shape->links == LINK_ITEM_WEIGHTS && !shape->cosine && !shape->clusters && !shape_has_user_rows(shape);
 }
 
 static int copy_item_weights(const TrainedModel *trained, ModelItems *items) {

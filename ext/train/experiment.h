@@ -73,8 +73,8 @@ typedef struct Experiment {
   char *source;
   Interactions data; /* all of it */
   int values;        /* ValuesRead: how the source is read; -1 before a combination of options has been checked */
-  int timed;         /* some combination keeps timed histories */
   int mixed;         /* … by some of them as counts and by others not */
+  int timed;         /* some combination keeps timed histories */
   Known known;       /* whom the model that is to be stored knew before the source was read: see experiment_know */
   uint8_t *fold;     /* one an entry */
   int folds;

@@ -72,8 +72,9 @@ static int tfidf_check(const Training *training, Error *error) {
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* Keeps of a matrix of ratings what is of known items, under their new indexes, in place. Returns how many go. */
-static size_t keep_known(SparseMatrix *cells, const uint32_t *new_index, size_t columns) {
+/* Keeps of a matrix of ratings, and of when they came, what is of known items, under their new indexes, in place.
+ * Returns how many go. */
+static size_t keep_known(SparseMatrix *cells, EntryTimes *times, const uint32_t *new_index, size_t columns) {
   size_t to = 0, from = 0, before = cells->start[cells->rows];
   for (size_t user = 0; user < cells->rows; user++) {
     for (; from < cells->start[user + 1]; from++) {
@@ -81,6 +82,7 @@ static size_t keep_known(SparseMatrix *cells, const uint32_t *new_index, size_t 
       if (item == DICTIONARY_NONE) continue;
       cells->index[to] = item;
       if (cells->value) cells->value[to] = cells->value[from];
+      entry_times_copy(times, from, times, to);
       to++;
     }
     cells->start[user + 1] = to;
@@ -99,8 +101,9 @@ static int match_items(Training *training, TfidfState *state, Error *error) {
     Id id = dictionary_id(&data->items, item);
     new_index[item] = dictionary_find(items, &id);
   }
-  state->unknown_items += (int64_t)keep_known(&data->by_user, new_index, items->count);
-  if (data->held_out.start) state->unknown_items += (int64_t)keep_known(&data->held_out, new_index, items->count);
+  state->unknown_items += (int64_t)keep_known(&data->by_user, &data->trained_times, new_index, items->count);
+  if (data->held_out.start)
+    state->unknown_items += (int64_t)keep_known(&data->held_out, &data->held_out_times, new_index, items->count);
   memory_free(new_index);
   return SQLITE_OK;
 }

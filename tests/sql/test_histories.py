@@ -95,6 +95,15 @@ class Trained(TestCase):
                         for row in db.execute("SELECT item FROM recommend_history(?, 'm') WHERE held_out = 1", (user,))}
             self.assertEqual(held_out, set(db.execute("SELECT DISTINCT user, item FROM log WHERE recommend_split(42, user, item) < 0.3")))
 
+    def test_ratings_of_unknown_items_go_with_their_times(self):
+        """A model of words leaves out what it has no text of, trained on or held out."""
+        db = source(timed_rows())
+        db.execute("CREATE TABLE items AS SELECT DISTINCT item, 'word ' || item AS text FROM log WHERE item NOT IN ('i0', 'i7', 'i12')")
+        for test in (0, 0.3):
+            db.execute("SELECT tfidf_train('items', ?)", (json.dumps({"model": "m", "ratings": "log", "history": "timed", "test": test}),))
+            want = {user: [row for row in rows if row[0] not in ("i0", "i7", "i12")] for user, rows in expected(db).items()}
+            self.assertEqual(histories(db), {user: rows for user, rows in want.items() if rows})
+
     def test_without_timestamps_the_order_of_rows_counts(self):
         rows = [(user, item, rating, None) for user, item, rating, _ in timed_rows()]
         db = source(rows)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, and only that: a second run asks nobody and needs no network.
 #
-#     sh tests/install.sh build [test] [coverage] [lint] [clang]
+#     sh tests/install.sh build [test] [coverage] [lint] [clang] [peers]
 #
 # Debian, Ubuntu and their kin by apt-get, macOS by Homebrew. Elsewhere it does nothing: what is there may do, and the
 # build says what is not.

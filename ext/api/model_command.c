@@ -6,7 +6,6 @@
  * a payload, and nothing runs but what a query of the source's table or view would. */
 #include "../answer/forgetting.h"
 #include "../answer/rating_change.h"
-#include "../base/memory.h"
 #include "../data/interrupt.h"
 #include "../model/guarded_write.h"
 #include "../model/replacement.h"

@@ -1,6 +1,5 @@
 /* Planning and reading the model table: which cells a query asks for, and in what order. See model_table.c. */
 #include <assert.h>
-#include <string.h>
 
 #include "../answer/predictor.h"
 #include "../answer/ranking.h"

@@ -6,7 +6,6 @@
  * the users that are dealt out so, by recommend_split(seed, user), each to be tested in one fold on a part of what they
  * did; users with nothing to hold out are in no fold. Options that are not this function's own are the trainer's. */
 #include <math.h>
-#include <string.h>
 
 #include "../base/memory.h"
 #include "../data/option_objects.h"

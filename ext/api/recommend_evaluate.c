@@ -5,10 +5,8 @@
  * learn/metrics.c; each row of the answer says in words what it is. */
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 #include "../answer/evaluation.h"
-#include "../base/memory.h"
 #include "../base/parallel.h"
 #include "../data/interactions_subset.h"
 #include "arguments.h"

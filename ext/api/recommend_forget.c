@@ -82,7 +82,7 @@ static void append_id(sqlite3_str *json, sqlite3_value *value) {
     sqlite3_str_appendf(json, "%s", id_format(&id, text));
 }
 
-/* Ends a list: NULL where it is empty, or an error is recorded. */
+/* Ends a list: NULL where it is empty, or memory ran out, which is recorded. */
 static char *list_text(sqlite3_str *list, Error *error) {
   error_from_code(error, sqlite3_str_errcode(list));
   return sqlite3_str_finish(list);

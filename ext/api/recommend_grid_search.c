@@ -6,8 +6,6 @@
  * is before the first row. Options that are not this function's own are the trainer's, and the same in all
  * combinations unless the grid varies them. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "../base/memory.h"
 #include "../data/option_objects.h"

@@ -3,7 +3,6 @@
  *
  * A constant argument is read once a statement: what it is to the function is kept by sqlite3_set_auxdata(). */
 #include <math.h>
-#include <string.h>
 
 #include "../base/memory.h"
 #include "../train/text_query.h"

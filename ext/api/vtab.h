@@ -3,7 +3,6 @@
 #define RECOMMEND_API_VTAB_H
 
 #include <stddef.h>
-
 #include <stdint.h>
 
 #include "../data/database_error.h"

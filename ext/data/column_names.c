@@ -36,10 +36,9 @@ static const struct {
      "ratingscore ratingvalue "},
     {COLUMN_TIME,
      " timestamp ts at time unixtime unixtimestamp unixreviewtime epoch epochseconds eventtime eventtimestamp "
-     "createdat "
-     "createdon createdtime creationtime createtime ratedat ratingtime ratingtimestamp reviewedat clickedat viewedat "
-     "watchedat listenedat playedat readat boughtat purchasedat orderedat addedat likedat visitedat occurredat "
-     "happenedat clicktime purchasetime ordertime "},
+     "createdat createdon createdtime creationtime createtime ratedat ratingtime ratingtimestamp reviewedat clickedat "
+     "viewedat watchedat listenedat playedat readat boughtat purchasedat orderedat addedat likedat visitedat "
+     "occurredat happenedat clicktime purchasetime ordertime "},
     {COLUMN_CHANGED,
      " updatedat updatedon modifiedat modifiedon lastmodified lastupdated deletedat syncedat reviewtime reviewdate "
      "ratingdate orderdate purchasedate invoicedate "},

@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../base/memory.h"
-
 enum { MOST_ARGUMENTS = 32 };
 
 /* FTS5 hands its functions over through an SQL function of its own (https://sqlite.org/fts5.html#extending_fts5). */

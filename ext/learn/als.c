@@ -12,7 +12,6 @@
 #include "als.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../base/dense.h"
 #include "../base/memory.h"

@@ -2,7 +2,6 @@
 #include "als_exact.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../base/dense.h"
 #include "../base/dense_kernels.h"

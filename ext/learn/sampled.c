@@ -16,7 +16,6 @@
 #include "sampled.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../base/memory.h"
 #include "../base/parallel.h"

@@ -1,7 +1,6 @@
 /* The integrity check of a model: reads every row as queries would. See model.h. */
 #include <string.h>
 
-#include "../base/memory.h"
 #include "all_histories.h"
 #include "model.h"
 #include "store.h"

@@ -1,7 +1,6 @@
 /* The models of a connection: see connection.h. */
 #include "connection.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "../base/memory.h"

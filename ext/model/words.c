@@ -2,7 +2,6 @@
 #include "words.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../base/memory.h"
 #include "blobs.h"

@@ -4,7 +4,6 @@
 #include "item_codes.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../base/code.h"
 #include "../base/memory.h"

@@ -3,10 +3,6 @@
  */
 #include "baseline_train.h"
 
-#include <math.h>
-#include <string.h>
-
-#include "../base/memory.h"
 #include "../learn/baseline.h"
 #include "ranking_holdout.h"
 

@@ -1,7 +1,4 @@
 /* The trainer ease: weights between all items, in closed form (Steck, WWW 2019). See learn/ease.c. */
-#include <math.h>
-#include <string.h>
-
 #include "../base/memory.h"
 #include "../learn/ease.h"
 #include "link_holdout.h"

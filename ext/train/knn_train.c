@@ -1,10 +1,6 @@
 /* The trainer knn: memory-based collaborative filtering, by items (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS
  * 2004) or by users (Resnick et al., CSCW 1994). A model keeps the nearest of each item or user; what users did is
  * their histories. */
-#include <math.h>
-#include <string.h>
-
-#include "../base/memory.h"
 #include "../learn/baseline.h"
 #include "../learn/neighbor_predict.h"
 #include "../learn/neighbors.h"

@@ -1,8 +1,6 @@
 /* "gradient": gradient descent on all ratings at once, with momentum. See learn/gradient.c. */
 #include "mf_descent.h"
 
-#include <math.h>
-
 static const Option gradient_options[] = {
     MF_EPOCHS("60"),
     MF_REGULARIZATION(MF_BY("0.05 u")),

@@ -35,8 +35,7 @@ typedef struct MfOptions {
 /* `given`, or where that is NaN `otherwise`. */
 double given_or(double given, double otherwise);
 
-/* ---- rows, for the tables of algorithms: each is given its default by the algorithm -------------------------------
- */
+/* ---- rows for the algorithms' tables, each of which gives its own defaults --------------------------------------- */
 
 #define MF_AT(member) .offset = offsetof(MfOptions, member)
 /* The default: of `otherwise`, JSON, or of a rule, words. */

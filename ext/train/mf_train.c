@@ -1,6 +1,5 @@
 /* The trainer mf: matrix factorization, epoch by epoch, one head after the other. Which algorithm fits which head from
  * which data, and with what defaults: mf_learners.h. */
-
 #include <math.h>
 #include <time.h>
 

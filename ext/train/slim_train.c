@@ -1,9 +1,6 @@
 /* The trainer slim: sparse weights between items (Ning & Karypis, ICDM 2011). See learn/slim.c. A model keeps for each
  * item the list of items that it has a weight on, as models of item neighbours do; users are their histories. */
 #include "../learn/slim.h"
-
-#include <math.h>
-
 #include "link_holdout.h"
 
 typedef struct SlimTraining {

@@ -7,8 +7,6 @@
 
 #include <math.h>
 
-#include "../base/memory.h"
-
 /* ---- the source -------------------------------------------------------------------------------------------------- */
 
 static int has_kind(const Dictionary *ids, IdKind kind) {

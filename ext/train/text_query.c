@@ -3,10 +3,8 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/memory.h"
-#include "../base/simd.h"
 #include "../model/store.h"
 
 /* ---- the model's rules ------------------------------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* The options of tfidf_train: see tfidf_options.h. Their names are scikit-learn's where it has them. */
 #include "tfidf_options.h"
 
-#include <math.h>
 #include <string.h>
 
 const Option content_options[] = {

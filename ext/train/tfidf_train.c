@@ -54,9 +54,8 @@ static int tfidf_check(const Training *training, Error *error) {
       {"epochs", state->kind == CONTENT_WORD2VEC || state->kind == CONTENT_LSA, "with \"word2vec\" or \"lsa\""},
       {"window|negatives|learning_rate|subsample", state->kind == CONTENT_WORD2VEC, "with \"word2vec\""},
       {"user|item|rating|timestamp|duplicates|profile|history", options->ratings != NULL, "with \"ratings\""},
-      {"lowercase|min_token_length|ngram_range|stop_words|tokenize|weighting|sublinear_tf|smooth_idf|norm|min_df|max_"
-       "df|"
-       "max_features",
+      {"lowercase|min_token_length|ngram_range|stop_words|tokenize|weighting|sublinear_tf|smooth_idf|norm|"
+       "min_df|max_df|max_features",
        state->kind != CONTENT_EMBEDDING, "of words, not with \"embedding\""},
       {"smooth_idf", options->weighting == TFIDF_TFIDF, "with \"weighting\": \"tfidf\""},
       {"sublinear_tf", options->weighting != TFIDF_BINARY,

@@ -623,15 +623,14 @@ int training_summary(const Training *training, char **json, Error *error) {
   sqlite3 *db = training->connection->db;
   int code = sqlite3_prepare_v2(
       db,
-      "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, 'ratings', "
-      "?6, "
-      "'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
+      "SELECT json_patch(json_object('model', ?1, 'family', ?2, 'algorithm', ?3, 'users', ?4, 'items', ?5, "
+      "'ratings', ?6, 'held_out', ?7, 'left_out', ?8, 'duplicates', ?9, "
       "'heads', (SELECT json_group_object(key, json_object('epochs', value -> '$.epochs', "
       "'loss', value -> '$.loss[#-1]', 'train', value -> '$.train[#-1]', 'test', value -> '$.test[#-1]')) "
       "FROM json_each(?10)), 'columns', json(?17), 'hints', json('[' || coalesce(?14, '') || ']')), "
       "json_patch(coalesce(?13, '{}'), "
-      "json_object('zeros', ?15, 'dislikes', ?16, 'seconds', json_object('read', round(?11, 3), 'fit', round(?12, "
-      "3)))))",
+      "json_object('zeros', ?15, 'dislikes', ?16, "
+      "'seconds', json_object('read', round(?11, 3), 'fit', round(?12, 3)))))",
       -1, &statement, NULL);
   if (code == SQLITE_OK) {
     int64_t held_out = data->held_out.start ? (int64_t)data->held_out.start[data->held_out.rows] : 0;

@@ -14,7 +14,7 @@
 #include "register.h"
 
 typedef struct CrossOptions {
-  ExperimentOptions trial;
+  ExperimentOptions experiment;
 } CrossOptions;
 
 static const Option cross_options[] = {EXPERIMENT_OPTIONS(CrossOptions)};
@@ -26,7 +26,7 @@ enum { ARGUMENT_FOLDS = 2, ARGUMENT_OPTIONS };
 
 typedef struct CrossState {
   CrossOptions options;
-  Experiment trial;
+  Experiment experiment;
   char *trainer_options;
   ExperimentResult *results; /* a fold each */
   int64_t done;
@@ -39,14 +39,14 @@ static void deal_given_folds(TableCall *call, CrossState *state, Error *error) {
   int64_t count = 0;
   const char *text = sqlite3_value_type(folds) == SQLITE_TEXT ? argument_text(call, ARGUMENT_FOLDS, error) : NULL;
   if (error->code) return;
-  if (text && state->options.trial.split == EXPERIMENT_BY_USERS)
+  if (text && state->options.experiment.split == EXPERIMENT_BY_USERS)
     error_set(error, SQLITE_ERROR, "%s: the option \"split\" goes with a number of folds", name);
   else if (text && sqlite3_stricmp(text, "leave-one-out") == 0)
-    experiment_leave_one_out(&state->trial, error);
+    experiment_leave_one_out(&state->experiment, error);
   else if (text)
-    experiment_deal_by_column(&state->trial, text, error);
+    experiment_deal_by_column(&state->experiment, text, error);
   else if (value_is_whole(folds, &count) && count >= 2 && count <= EXPERIMENT_MOST_FOLDS)
-    experiment_deal(&state->trial, (int)count, 1, error);
+    experiment_deal(&state->experiment, (int)count, 1, error);
   else
     error_set(error, SQLITE_ERROR, "%s: folds must be a number from 2 to %d, the name of a column, or 'leave-one-out'",
               name, EXPERIMENT_MOST_FOLDS);
@@ -56,14 +56,15 @@ static void deal_given_folds(TableCall *call, CrossState *state, Error *error) {
 static int cross_validate_advance(TableCall *call, Error *error) {
   CrossState *state = call->state;
   if (call->row < state->done || call->row >= call->rows) return SQLITE_OK;
-  int code = experiment_run(&state->trial, (int)call->row, state->trainer_options, &state->results[call->row], error);
+  int code =
+      experiment_run(&state->experiment, (int)call->row, state->trainer_options, &state->results[call->row], error);
   if (code == SQLITE_OK) state->done++;
   return code;
 }
 
 static void cross_validate_clear(CrossState *state) {
-  experiment_end(&state->trial);
-  experiment_options_free(&state->options.trial);
+  experiment_end(&state->experiment);
+  experiment_options_free(&state->options.experiment);
   sqlite3_free(state->trainer_options);
   memory_free(state->results);
   *state = (CrossState){0};
@@ -71,25 +72,26 @@ static void cross_validate_clear(CrossState *state) {
 
 static int cross_validate_start(TableCall *call, Error *error) {
   CrossState *state = call->state;
-  Experiment *trial = &state->trial;
+  Experiment *experiment = &state->experiment;
   const char *name = call->function->name;
   char *own = NULL;
   cross_validate_clear(state);
-  experiment_set_defaults(&state->options.trial);
+  experiment_set_defaults(&state->options.experiment);
   const char *json = argument_text(call, ARGUMENT_OPTIONS, error);
   if (!error->code)
     options_part(name, json, cross_options, CROSS_OPTIONS, EXPERIMENT_SHARED, &own, &state->trainer_options, error);
   if (!error->code) options_parse(name, own, cross_options, CROSS_OPTIONS, &state->options, error);
-  experiment_check_uses(name, own, &state->options.trial, error);
+  experiment_check_uses(name, own, &state->options.experiment, error);
   sqlite3_free(own);
-  experiment_begin(trial, call->connection, name, call->argument[0], call->argument[1], &state->options.trial, error);
-  experiment_check_names(trial, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
-  experiment_check_options(trial, state->trainer_options, error);
-  experiment_read(trial, error);
+  experiment_begin(experiment, call->connection, name, call->argument[0], call->argument[1], &state->options.experiment,
+                   error);
+  experiment_check_names(experiment, state->trainer_options, cross_options, CROSS_OPTIONS, 0, error);
+  experiment_check_options(experiment, state->trainer_options, error);
+  experiment_read(experiment, error);
   deal_given_folds(call, state, error);
   if (error->code) return error->code;
-  state->results = memory_alloc_zero((size_t)trial->folds, sizeof *state->results);
-  call->rows = trial->wanted = trial->folds;
+  state->results = memory_alloc_zero((size_t)experiment->folds, sizeof *state->results);
+  call->rows = experiment->wanted = experiment->folds;
   return state->results ? cross_validate_advance(call, error) : error_no_memory(error);
 }
 
@@ -104,7 +106,7 @@ static void cross_validate_column(const TableCall *call, sqlite3_context *contex
   const CrossState *state = call->state;
   const ExperimentResult *result = &state->results[call->row];
   switch (which) {
-    case CROSS_FOLD: show_label(context, state->trial.label[call->row]); break;
+    case CROSS_FOLD: show_label(context, state->experiment.label[call->row]); break;
     case CROSS_USERS: sqlite3_result_int64(context, result->users); break;
     case CROSS_ITEMS: sqlite3_result_int64(context, result->items); break;
     case CROSS_TRAINED: sqlite3_result_int64(context, result->trained); break;

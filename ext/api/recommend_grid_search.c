@@ -16,7 +16,7 @@
 #define METRIC_CHOICES "rmse|mae|accuracy|precision|recall|map|ndcg|mrr|hit_rate|auc"
 
 typedef struct GridOptions {
-  ExperimentOptions trial;
+  ExperimentOptions experiment;
   double validation;
   int folds;      /* 0: a validation part */
   int metric;     /* -1: rmse where all have one, else ndcg */
@@ -55,7 +55,7 @@ typedef struct GridRow {
 
 typedef struct GridState {
   GridOptions options;
-  Experiment trial;
+  Experiment experiment;
   OptionGrid grid;
   char *trainer_options;
   GridRow *rows; /* a combination each */
@@ -97,13 +97,13 @@ static int blame(const GridState *state, size_t combination, int code, Error *er
 }
 
 static int try_combination(GridState *state, size_t which, GridRow *row, Error *error) {
-  int folds = state->trial.folds, code = SQLITE_OK;
+  int folds = state->experiment.folds, code = SQLITE_OK;
   char *options = options_of(state, which);
   *row = (GridRow){.combination = which};
   if (!options) return error_no_memory(error);
   for (int fold = 0; fold < folds && code == SQLITE_OK; fold++) {
     ExperimentResult result;
-    code = experiment_run(&state->trial, fold, options, &result, error);
+    code = experiment_run(&state->experiment, fold, options, &result, error);
     row->result.cold += result.cold;
     row->result.seconds += result.seconds;
     for (int i = 0; i < EXPERIMENT_METRICS; i++) row->result.metric[i] += result.metric[i] / folds;
@@ -117,13 +117,13 @@ static void check_combinations(GridState *state, Error *error) {
   for (size_t i = 0; i < state->grid.count && !error->code; i++) {
     char *options = options_of(state, i);
     if (!options) error_no_memory(error);
-    experiment_check_options(&state->trial, options, error);
+    experiment_check_options(&state->experiment, options, error);
     sqlite3_free(options);
     blame(state, i, error->code, error);
   }
 }
 
-typedef void (*ModelCheck)(Experiment *trial, const char *model, const char *options, Error *error);
+typedef void (*ModelCheck)(Experiment *experiment, const char *model, const char *options, Error *error);
 
 /* experiment_know before the source is read; and experiment_check_model before any combination is tried, lest the name
  * turn out to be taken after hours. */
@@ -131,7 +131,7 @@ static void check_stored_model(GridState *state, ModelCheck check, Error *error)
   if (error->code || !state->options.model) return;
   char *options = options_of(state, 0);
   if (!options) error_no_memory(error);
-  check(&state->trial, state->options.model, options, error);
+  check(&state->experiment, state->options.model, options, error);
   sqlite3_free(options);
   blame(state, 0, error->code, error);
 }
@@ -145,9 +145,10 @@ static int store_best(GridState *state, Error *error) {
     return error_set(error, SQLITE_ERROR,
                      "%s: the metric \"%s\" could not be computed, so that there is no best combination: choose "
                      "another with the option \"metric\"",
-                     state->trial.caller, experiment_metrics[metric]);
+                     state->experiment.caller, experiment_metrics[metric]);
   char *options = options_of(state, best);
-  int code = options ? experiment_store(&state->trial, state->options.model, options, error) : error_no_memory(error);
+  int code =
+      options ? experiment_store(&state->experiment, state->options.model, options, error) : error_no_memory(error);
   sqlite3_free(options);
   return blame(state, best, code, error);
 }
@@ -180,8 +181,8 @@ static void sort_rows(GridState *state) {
 /* ---- the function ------------------------------------------------------------------------------------------------ */
 
 static void grid_search_clear(GridState *state) {
-  experiment_end(&state->trial);
-  experiment_options_free(&state->options.trial);
+  experiment_end(&state->experiment);
+  experiment_options_free(&state->options.experiment);
   sqlite3_free(state->options.model);
   sqlite3_free(state->trainer_options);
   option_grid_free(&state->grid);
@@ -193,7 +194,7 @@ static void read_grid_options(TableCall *call, GridState *state, Error *error) {
   const char *name = call->function->name, *json = argument_text(call, ARGUMENT_OPTIONS, error),
              *grid = argument_text(call, ARGUMENT_GRID, error);
   char *own = NULL;
-  experiment_set_defaults(&state->options.trial);
+  experiment_set_defaults(&state->options.experiment);
   state->options.validation = NAN;
   state->options.metric = -1;
   state->options.stream = 1;
@@ -208,7 +209,7 @@ static void read_grid_options(TableCall *call, GridState *state, Error *error) {
   const OptionUse use = {"metric", state->options.best_first || state->options.model,
                          "with \"best_first\" or \"model\""};
   if (!error->code) options_check_uses(name, own, &use, 1, error);
-  experiment_check_uses(name, own, &state->options.trial, error);
+  experiment_check_uses(name, own, &state->options.experiment, error);
   sqlite3_free(own);
   if (state->options.folds && !isnan(state->options.validation))
     error_set(error, SQLITE_ERROR, "%s: choose between \"validation\" and \"folds\"", name);
@@ -217,27 +218,28 @@ static void read_grid_options(TableCall *call, GridState *state, Error *error) {
 
 static int grid_search_start(TableCall *call, Error *error) {
   GridState *state = call->state;
-  Experiment *trial = &state->trial;
+  Experiment *experiment = &state->experiment;
   const GridOptions *options = &state->options;
   grid_search_clear(state);
   read_grid_options(call, state, error);
-  experiment_begin(trial, call->connection, call->function->name, call->argument[0], call->argument[1], &options->trial,
-                   error);
-  experiment_check_names(trial, state->trainer_options, grid_options, GRID_OPTIONS, 0, error);
-  if (!error->code) experiment_check_names(trial, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
+  experiment_begin(experiment, call->connection, call->function->name, call->argument[0], call->argument[1],
+                   &options->experiment, error);
+  experiment_check_names(experiment, state->trainer_options, grid_options, GRID_OPTIONS, 0, error);
+  if (!error->code)
+    experiment_check_names(experiment, state->grid.combination[0], grid_options, GRID_OPTIONS, 1, error);
   check_combinations(state, error);
   check_stored_model(state, experiment_know, error);
-  experiment_read(trial, error);
+  experiment_read(experiment, error);
   if (options->folds)
-    experiment_deal(trial, options->folds, 1, error);
+    experiment_deal(experiment, options->folds, 1, error);
   else
-    experiment_deal(trial, 1, isnan(options->validation) ? 0.2 : options->validation, error);
+    experiment_deal(experiment, 1, isnan(options->validation) ? 0.2 : options->validation, error);
   check_stored_model(state, experiment_check_model, error);
   if (error->code) return error->code;
   state->rows = memory_alloc_zero(state->grid.count, sizeof *state->rows);
   if (!state->rows) return error_no_memory(error);
   call->rows = (int64_t)state->grid.count;
-  trial->wanted = call->rows * trial->folds;
+  experiment->wanted = call->rows * experiment->folds;
   do {
     if (try_next(call, error) != SQLITE_OK) return error->code;
   } while ((options->best_first || !options->stream) && state->done < call->rows);

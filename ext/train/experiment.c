@@ -34,53 +34,53 @@ void experiment_check_uses(const char *caller, const char *json, const Experimen
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
-static int choose_trainer(Experiment *trial, sqlite3_value *value, Error *error) {
+static int choose_trainer(Experiment *experiment, sqlite3_value *value, Error *error) {
   const char *name = (const char *)sqlite3_value_text(value);
   if (!name && sqlite3_value_type(value) != SQLITE_NULL) return error_no_memory(error);
-  trial->trainer = name ? trainer_find(name) : NULL;
-  if (trial->trainer && trial->trainer->reads_ratings) return SQLITE_OK;
+  experiment->trainer = name ? trainer_find(name) : NULL;
+  if (experiment->trainer && experiment->trainer->reads_ratings) return SQLITE_OK;
   char *list = trainer_names(1);
-  int code = list ? error_set(error, SQLITE_ERROR, "%s: the trainer must be one of %s, not %s%s%s", trial->caller, list,
-                              name ? "'" : "", name ? name : "NULL", name ? "'" : "")
+  int code = list ? error_set(error, SQLITE_ERROR, "%s: the trainer must be one of %s, not %s%s%s", experiment->caller,
+                              list, name ? "'" : "", name ? name : "NULL", name ? "'" : "")
                   : error_no_memory(error);
   sqlite3_free(list);
   return code;
 }
 
 /* `rating` names the column that is read in place of the ratings; NULL: the ratings. */
-static int read_experiment_source(const Experiment *trial, const char *rating, Interactions *data, Error *error) {
-  const ExperimentOptions *options = trial->options;
+static int read_experiment_source(const Experiment *experiment, const char *rating, Interactions *data, Error *error) {
+  const ExperimentOptions *options = experiment->options;
   Source source = {0};
   const InteractionOptions reading = {
-      .caller = trial->caller,
+      .caller = experiment->caller,
       .user = options->user.name,
       .item = options->item.name,
       .rating = rating ? rating : options->rating.name,
       .timestamp = options->timestamp.name,
       .implicit = !rating && options->rating.is_null,
       .no_timestamp = options->timestamp.is_null,
-      .timed = trial->timed && !rating,
+      .timed = experiment->timed && !rating,
       .duplicates = rating ? DUPLICATES_LAST : (DuplicatesRule)(options->duplicates + 1),
-      .counts = trial->values == VALUES_COUNTS,
+      .counts = experiment->values == VALUES_COUNTS,
       .threads = parallel_threads(options->threads),
   };
-  int code = source_resolve(trial->connection->db, trial->source, trial->caller, &source, error);
+  int code = source_resolve(experiment->connection->db, experiment->source, experiment->caller, &source, error);
   if (code == SQLITE_OK)
-    code = interactions_read(trial->connection->db, &source, &reading, data, &trial->interrupt.cancel, error);
+    code = interactions_read(experiment->connection->db, &source, &reading, data, &experiment->interrupt.cancel, error);
   source_free(&source);
   return code;
 }
 
-void experiment_begin(Experiment *trial, Connection *connection, const char *caller, sqlite3_value *trainer,
+void experiment_begin(Experiment *experiment, Connection *connection, const char *caller, sqlite3_value *trainer,
                       sqlite3_value *source, const ExperimentOptions *options, Error *error) {
-  *trial = (Experiment){.connection = connection, .caller = caller, .options = options, .values = -1};
-  connection_interrupt(connection, &trial->interrupt);
-  if (error->code || choose_trainer(trial, trainer, error) != SQLITE_OK) return;
+  *experiment = (Experiment){.connection = connection, .caller = caller, .options = options, .values = -1};
+  connection_interrupt(connection, &experiment->interrupt);
+  if (error->code || choose_trainer(experiment, trainer, error) != SQLITE_OK) return;
   const char *text = (const char *)sqlite3_value_text(source);
   if (sqlite3_value_type(source) != SQLITE_TEXT)
     error_set(error, SQLITE_ERROR, "%s: the source must be the name of a table or view, or a SELECT, in quotes",
               caller);
-  if (!error->code && (!text || !(trial->source = sqlite3_mprintf("%s", text)))) error_no_memory(error);
+  if (!error->code && (!text || !(experiment->source = sqlite3_mprintf("%s", text)))) error_no_memory(error);
   if (!isnan(options->held_out) && options->split != EXPERIMENT_BY_USERS)
     error_set(error, SQLITE_ERROR, "%s: the option \"held_out\" goes with \"split\": \"users\"", caller);
 }
@@ -92,31 +92,32 @@ static const char *size_name(const Trainer *trainer) {
 }
 
 /* What TrainRequest wants, out of the trainer's options, in which the size stands under its own name or as "size". */
-static int make_request(const Experiment *trial, const char *options, TrainRequest *request, char **rest,
+static int make_request(const Experiment *experiment, const char *options, TrainRequest *request, char **rest,
                         Error *error) {
-  const Trainer *trainer = trial->trainer;
+  const Trainer *trainer = experiment->trainer;
   int found = 0;
-  *request = (TrainRequest){.trainer = trainer, .source = trial->source, .size = NAN};
+  *request = (TrainRequest){.trainer = trainer, .source = experiment->source, .size = NAN};
   if (!(*rest = sqlite3_mprintf("%s", options))) return error_no_memory(error);
-  int code = trainer_take_size(trainer, trial->caller, rest, &request->size, &found, error);
+  int code = trainer_take_size(trainer, experiment->caller, rest, &request->size, &found, error);
   if (code == SQLITE_OK && trainer->size && !found && isnan(trainer->size_default))
-    code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", trial->caller, trainer->function,
-                     trainer->size, size_name(trainer));
+    code = error_set(error, SQLITE_ERROR, "%s: %s needs the %s, as in '{\"%s\": 32}'", experiment->caller,
+                     trainer->function, trainer->size, size_name(trainer));
   request->options = *rest;
   return code;
 }
 
-void experiment_check_options(Experiment *trial, const char *options, Error *error) {
+void experiment_check_options(Experiment *experiment, const char *options, Error *error) {
   TrainRequest request;
   char *rest = NULL;
   SourceNeeds needs = {VALUES_RATINGS, 0};
   if (error->code) return;
-  if (make_request(trial, options, &request, &rest, error) == SQLITE_OK) training_check(&request, &needs, error);
+  if (make_request(experiment, options, &request, &rest, error) == SQLITE_OK) training_check(&request, &needs, error);
   sqlite3_free(rest);
   /* What one combination reads as ratings is read as they are: zeros are dropped for those that want none. */
-  if (trial->values >= 0 && (trial->values == VALUES_COUNTS) != (needs.values == VALUES_COUNTS)) trial->mixed = 1;
-  if (trial->values < 0 || needs.values == VALUES_RATINGS) trial->values = (int)needs.values;
-  trial->timed |= needs.timed;
+  if (experiment->values >= 0 && (experiment->values == VALUES_COUNTS) != (needs.values == VALUES_COUNTS))
+    experiment->mixed = 1;
+  if (experiment->values < 0 || needs.values == VALUES_RATINGS) experiment->values = (int)needs.values;
+  experiment->timed |= needs.timed;
 }
 
 /* Options of trainers that make no sense here. */
@@ -152,9 +153,9 @@ static size_t gather_names(const TrainerOptions *options, const Option *own, siz
   return n;
 }
 
-void experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
-                            Error *error) {
-  const Trainer *trainer = trial->trainer;
+void experiment_check_names(const Experiment *experiment, const char *options, const Option *own, size_t count,
+                            int varied, Error *error) {
+  const Trainer *trainer = experiment->trainer;
   int found = 0;
   for (size_t i = 0; i < count && varied && !error->code; i++) {
     if (strcmp(own[i].name, "seed") == 0 || strcmp(own[i].name, "threads") == 0) continue;
@@ -163,59 +164,59 @@ void experiment_check_names(const Experiment *trial, const char *options, const 
       error_set(error, SQLITE_ERROR,
                 "%s: \"%s\" can't vary in the grid, which is of options of %s: give it once, "
                 "among the options of %s",
-                trial->caller, own[i].name, trainer->function, trial->caller);
+                experiment->caller, own[i].name, trainer->function, experiment->caller);
   }
   for (size_t i = 0; i < sizeof senseless / sizeof *senseless && !error->code; i++) {
     find_name(options, senseless[i].name, &found, error);
     if (found > 0)
-      error_set(error, SQLITE_ERROR, "%s: the option \"%s\" can't be used here: %s", trial->caller, senseless[i].name,
-                senseless[i].advice);
+      error_set(error, SQLITE_ERROR, "%s: the option \"%s\" can't be used here: %s", experiment->caller,
+                senseless[i].name, senseless[i].advice);
   }
   TrainerOptions theirs;
   if (error->code || trainer_options(trainer, 0, &theirs, error) != SQLITE_OK) return;
   Option *names = memory_alloc(count + theirs.count, sizeof *names);
   if (names)
-    options_check_names(trial->caller, options, names, gather_names(&theirs, own, count, names), error);
+    options_check_names(experiment->caller, options, names, gather_names(&theirs, own, count, names), error);
   else
     error_no_memory(error);
   memory_free(names);
   trainer_options_free(&theirs);
 }
 
-void experiment_read(Experiment *trial, Error *error) {
-  Interactions *data = &trial->data;
-  if (error->code || read_experiment_source(trial, NULL, data, error) != SQLITE_OK) return;
-  if (trial->mixed && data->explicit_ratings && data->duplicates && trial->options->duplicates < 0)
+void experiment_read(Experiment *experiment, Error *error) {
+  Interactions *data = &experiment->data;
+  if (error->code || read_experiment_source(experiment, NULL, data, error) != SQLITE_OK) return;
+  if (experiment->mixed && data->explicit_ratings && data->duplicates && experiment->options->duplicates < 0)
     error_set(error, SQLITE_ERROR,
               "%s: some users and items occur together more than once, which adds up for some algorithms of the "
               "grid and not for others: say which with the option \"duplicates\" (last, sum, mean)",
-              trial->caller);
-  if (!error->code && trial->values != VALUES_RATINGS)
-    error_from_code(error, interactions_drop_zeros(data, &trial->interrupt.cancel));
+              experiment->caller);
+  if (!error->code && experiment->values != VALUES_RATINGS)
+    error_from_code(error, interactions_drop_zeros(data, &experiment->interrupt.cancel));
   size_t entries = error->code ? 0 : data->by_user.start[data->by_user.rows];
   if (entries == 0 && data->zeros)
     error_set(error, SQLITE_ERROR,
-              "%s: \"%s\" has no ratings: %lld are 0, which says nothing where values are feedback", trial->caller,
-              trial->source, data->zeros);
+              "%s: \"%s\" has no ratings: %lld are 0, which says nothing where values are feedback", experiment->caller,
+              experiment->source, data->zeros);
   if (entries == 0)
     error_set(error, SQLITE_ERROR,
-              "%s: \"%s\" has no ratings (%lld rows, of which %lld lack a user, an item or a rating)", trial->caller,
-              trial->source, data->rows, data->left_out);
+              "%s: \"%s\" has no ratings (%lld rows, of which %lld lack a user, an item or a rating)",
+              experiment->caller, experiment->source, data->rows, data->left_out);
   if (error->code) return;
-  trial->fold = memory_alloc(entries, 1);
-  if (trial->fold)
-    memset(trial->fold, EXPERIMENT_NEVER, entries);
+  experiment->fold = memory_alloc(entries, 1);
+  if (experiment->fold)
+    memset(experiment->fold, EXPERIMENT_NEVER, entries);
   else
     error_no_memory(error);
 }
 
-void experiment_end(Experiment *trial) {
-  sqlite3_free(trial->source);
-  interactions_free(&trial->data);
-  known_free(&trial->known);
-  memory_free(trial->fold);
-  interrupt_end(&trial->interrupt);
-  *trial = (Experiment){0};
+void experiment_end(Experiment *experiment) {
+  sqlite3_free(experiment->source);
+  interactions_free(&experiment->data);
+  known_free(&experiment->known);
+  memory_free(experiment->fold);
+  interrupt_end(&experiment->interrupt);
+  *experiment = (Experiment){0};
 }
 
 /* ---- dealing ----------------------------------------------------------------------------------------------------- */
@@ -225,9 +226,9 @@ typedef struct Drawn {
   size_t entry;
 } Drawn;
 
-static double number_of_cell(const Experiment *trial, size_t user, uint32_t item) {
-  const Id key[2] = {dictionary_id(&trial->data.users, user), dictionary_id(&trial->data.items, item)};
-  return split_uniform(trial->options->seed, key, 2);
+static double number_of_cell(const Experiment *experiment, size_t user, uint32_t item) {
+  const Id key[2] = {dictionary_id(&experiment->data.users, user), dictionary_id(&experiment->data.items, item)};
+  return split_uniform(experiment->options->seed, key, 2);
 }
 
 static int compare_drawn(const void *a, const void *b) {
@@ -237,18 +238,19 @@ static int compare_drawn(const void *a, const void *b) {
 }
 
 /* Puts so many of a user's entries, drawn at random, into a fold. */
-static void hold_out(Experiment *trial, size_t user, size_t count, uint8_t fold, Drawn *drawn) {
-  const SparseMatrix *cells = &trial->data.by_user;
+static void hold_out(Experiment *experiment, size_t user, size_t count, uint8_t fold, Drawn *drawn) {
+  const SparseMatrix *cells = &experiment->data.by_user;
   size_t first = cells->start[user], n = sparse_row_length(cells, user);
-  for (size_t i = 0; i < n; i++) drawn[i] = (Drawn){number_of_cell(trial, user, cells->index[first + i]), first + i};
+  for (size_t i = 0; i < n; i++)
+    drawn[i] = (Drawn){number_of_cell(experiment, user, cells->index[first + i]), first + i};
   qsort(drawn, n, sizeof *drawn, compare_drawn);
-  for (size_t i = 0; i < count; i++) trial->fold[drawn[i].entry] = fold;
+  for (size_t i = 0; i < count; i++) experiment->fold[drawn[i].entry] = fold;
 }
 
 /* How many entries of a user of n are held out: they keep one to be known by, and have one to be tested by, if they
  * have two and not all are to be held out. */
-static size_t held_out_of(const Experiment *trial, size_t n) {
-  double part = isnan(trial->options->held_out) ? 0.2 : trial->options->held_out;
+static size_t held_out_of(const Experiment *experiment, size_t n) {
+  double part = isnan(experiment->options->held_out) ? 0.2 : experiment->options->held_out;
   size_t count = (size_t)(part * (double)n + 0.5);
   if (part >= 1 || n == 0) return n;
   if (count < 1) count = 1;
@@ -256,8 +258,8 @@ static size_t held_out_of(const Experiment *trial, size_t n) {
 }
 
 /* Room for the longest row. */
-static Drawn *alloc_drawn(const Experiment *trial) {
-  const SparseMatrix *cells = &trial->data.by_user;
+static Drawn *alloc_drawn(const Experiment *experiment) {
+  const SparseMatrix *cells = &experiment->data.by_user;
   size_t longest = 0;
   for (size_t user = 0; user < cells->rows; user++)
     if (sparse_row_length(cells, user) > longest) longest = sparse_row_length(cells, user);
@@ -265,101 +267,103 @@ static Drawn *alloc_drawn(const Experiment *trial) {
 }
 
 /* An error where a fold leaves nothing to do. */
-static int check_folds(const Experiment *trial, const char *advice, Error *error) {
-  size_t tested[EXPERIMENT_MOST_FOLDS + 2] = {0}, entries = trial->data.by_user.start[trial->data.by_user.rows];
-  for (size_t e = 0; e < entries; e++) tested[trial->fold[e]]++;
-  for (int fold = 0; fold < trial->folds; fold++)
+static int check_folds(const Experiment *experiment, const char *advice, Error *error) {
+  size_t tested[EXPERIMENT_MOST_FOLDS + 2] = {0},
+                                        entries = experiment->data.by_user.start[experiment->data.by_user.rows];
+  for (size_t e = 0; e < entries; e++) tested[experiment->fold[e]]++;
+  for (int fold = 0; fold < experiment->folds; fold++)
     if (tested[fold] == 0 || tested[fold] == entries)
-      return error_set(error, SQLITE_ERROR, "%s: fold %g leaves nothing to %s: %s", trial->caller, trial->label[fold],
-                       tested[fold] ? "train on" : "test", advice);
+      return error_set(error, SQLITE_ERROR, "%s: fold %g leaves nothing to %s: %s", experiment->caller,
+                       experiment->label[fold], tested[fold] ? "train on" : "test", advice);
   return SQLITE_OK;
 }
 
 /* Folds 1, 2 … */
-static void number_folds(Experiment *trial, int folds) {
-  trial->folds = folds;
-  for (int fold = 0; fold < folds; fold++) trial->label[fold] = fold + 1;
+static void number_folds(Experiment *experiment, int folds) {
+  experiment->folds = folds;
+  for (int fold = 0; fold < folds; fold++) experiment->label[fold] = fold + 1;
 }
 
 /* Deals rows or users out, `part` of them if there is one fold. `whole`: what is held out of them is all of them, and
  * so one at least is kept to train on. */
-static int deal_out(const Experiment *trial, Deal *deal, double part, int whole, const char *things, Error *error) {
-  const Cancel *cancel = &trial->interrupt.cancel;
+static int deal_out(const Experiment *experiment, Deal *deal, double part, int whole, const char *things,
+                    Error *error) {
+  const Cancel *cancel = &experiment->interrupt.cancel;
   size_t count = deal_count(deal);
   if (count == 0)
-    return error_set(error, SQLITE_ERROR, "%s: no user has two ratings, one to be held out", trial->caller);
-  if ((size_t)trial->folds > count)
+    return error_set(error, SQLITE_ERROR, "%s: no user has two ratings, one to be held out", experiment->caller);
+  if ((size_t)experiment->folds > count)
     return error_set(error, SQLITE_ERROR, "%s: there are more folds (%d) than %s (%lld): make fewer folds",
-                     trial->caller, trial->folds, things, (int64_t)count);
+                     experiment->caller, experiment->folds, things, (int64_t)count);
   if (count == 1 && whole)
-    return error_set(error, SQLITE_ERROR, "%s: \"%s\" has too few %s (1): some must be left to train on", trial->caller,
-                     trial->source, things);
-  return error_from_code(error, trial->folds > 1 ? deal_folds(deal, trial->folds, cancel)
-                                                 : deal_part(deal, part, whole ? count - 1 : count, cancel));
+    return error_set(error, SQLITE_ERROR, "%s: \"%s\" has too few %s (1): some must be left to train on",
+                     experiment->caller, experiment->source, things);
+  return error_from_code(error, experiment->folds > 1 ? deal_folds(deal, experiment->folds, cancel)
+                                                      : deal_part(deal, part, whole ? count - 1 : count, cancel));
 }
 
-static int deal_rows(Experiment *trial, double part, Error *error) {
-  const SparseMatrix *cells = &trial->data.by_user;
+static int deal_rows(Experiment *experiment, double part, Error *error) {
+  const SparseMatrix *cells = &experiment->data.by_user;
   Deal deal;
   int code = error_from_code(error, deal_alloc(&deal, cells->start[cells->rows]));
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++)
-      deal.number[e] = number_of_cell(trial, user, cells->index[e]);
-    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+      deal.number[e] = number_of_cell(experiment, user, cells->index[e]);
+    code = error_from_code(error, cancel_poll(&experiment->interrupt.cancel));
   }
-  if (code == SQLITE_OK) code = deal_out(trial, &deal, part, 1, "ratings", error);
-  if (code == SQLITE_OK) memcpy(trial->fold, deal.fold, deal.count);
+  if (code == SQLITE_OK) code = deal_out(experiment, &deal, part, 1, "ratings", error);
+  if (code == SQLITE_OK) memcpy(experiment->fold, deal.fold, deal.count);
   deal_free(&deal);
   return code;
 }
 
 /* Users of whom nothing can be held out are in no fold. */
-static int deal_users(Experiment *trial, double part, Error *error) {
-  const SparseMatrix *cells = &trial->data.by_user;
-  Drawn *drawn = alloc_drawn(trial);
+static int deal_users(Experiment *experiment, double part, Error *error) {
+  const SparseMatrix *cells = &experiment->data.by_user;
+  Drawn *drawn = alloc_drawn(experiment);
   Deal deal;
   int code = error_from_code(error, deal_alloc(&deal, cells->rows));
   if (code == SQLITE_OK && !drawn) code = error_no_memory(error);
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
-    const Id id = dictionary_id(&trial->data.users, user);
-    int is_tested = held_out_of(trial, sparse_row_length(cells, user)) > 0;
-    deal.number[user] = is_tested ? split_uniform(trial->options->seed, &id, 1) : NAN;
-    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+    const Id id = dictionary_id(&experiment->data.users, user);
+    int is_tested = held_out_of(experiment, sparse_row_length(cells, user)) > 0;
+    deal.number[user] = is_tested ? split_uniform(experiment->options->seed, &id, 1) : NAN;
+    code = error_from_code(error, cancel_poll(&experiment->interrupt.cancel));
   }
-  int whole = trial->options->held_out >= 1;
+  int whole = experiment->options->held_out >= 1;
   if (code == SQLITE_OK)
-    code = deal_out(trial, &deal, part, whole, whole ? "users" : "users of two ratings or more", error);
+    code = deal_out(experiment, &deal, part, whole, whole ? "users" : "users of two ratings or more", error);
   for (size_t user = 0; user < cells->rows && code == SQLITE_OK; user++) {
     if (deal.fold[user] != DEAL_NONE)
-      hold_out(trial, user, held_out_of(trial, sparse_row_length(cells, user)), deal.fold[user], drawn);
-    code = error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+      hold_out(experiment, user, held_out_of(experiment, sparse_row_length(cells, user)), deal.fold[user], drawn);
+    code = error_from_code(error, cancel_poll(&experiment->interrupt.cancel));
   }
   deal_free(&deal);
   memory_free(drawn);
   return code;
 }
 
-void experiment_deal(Experiment *trial, int folds, double part, Error *error) {
+void experiment_deal(Experiment *experiment, int folds, double part, Error *error) {
   if (error->code) return;
-  number_folds(trial, folds);
-  if (trial->options->split == EXPERIMENT_BY_USERS)
-    deal_users(trial, part, error);
+  number_folds(experiment, folds);
+  if (experiment->options->split == EXPERIMENT_BY_USERS)
+    deal_users(experiment, part, error);
   else
-    deal_rows(trial, part, error);
+    deal_rows(experiment, part, error);
 }
 
-void experiment_leave_one_out(Experiment *trial, Error *error) {
-  const SparseMatrix *cells = &trial->data.by_user;
+void experiment_leave_one_out(Experiment *experiment, Error *error) {
+  const SparseMatrix *cells = &experiment->data.by_user;
   if (error->code) return;
-  Drawn *drawn = alloc_drawn(trial);
+  Drawn *drawn = alloc_drawn(experiment);
   if (!drawn) error_no_memory(error);
-  number_folds(trial, 1);
+  number_folds(experiment, 1);
   for (size_t user = 0; user < cells->rows && !error->code; user++) {
-    if (sparse_row_length(cells, user) > 1) hold_out(trial, user, 1, 0, drawn);
-    error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+    if (sparse_row_length(cells, user) > 1) hold_out(experiment, user, 1, 0, drawn);
+    error_from_code(error, cancel_poll(&experiment->interrupt.cancel));
   }
   memory_free(drawn);
-  if (!error->code) check_folds(trial, "no user has two ratings, one to be left out", error);
+  if (!error->code) check_folds(experiment, "no user has two ratings, one to be left out", error);
 }
 
 static int compare_floats(const void *a, const void *b) {
@@ -384,9 +388,9 @@ static int distinct_values(const SparseMatrix *matrix, float *values, size_t *co
 }
 
 /* The folds of a user's entries; both rows are in order of item. */
-static void take_folds(Experiment *trial, size_t user, const Interactions *given, uint32_t row,
+static void take_folds(Experiment *experiment, size_t user, const Interactions *given, uint32_t row,
                        const uint32_t *item_index, const float *values) {
-  const SparseMatrix *cells = &trial->data.by_user, *folds = &given->by_user;
+  const SparseMatrix *cells = &experiment->data.by_user, *folds = &given->by_user;
   size_t f = folds->start[row];
   for (size_t e = cells->start[user]; e < cells->start[user + 1]; e++) {
     /* What has a fold and no rating is in `given` alone. */
@@ -395,19 +399,20 @@ static void take_folds(Experiment *trial, size_t user, const Interactions *given
       f++;
     if (f == folds->start[row + 1] || item_index[folds->index[f]] != cells->index[e]) continue;
     float value = sparse_value(folds, f);
-    for (int fold = 0; fold < trial->folds; fold++)
-      if (values[fold] == value) trial->fold[e] = (uint8_t)fold;
+    for (int fold = 0; fold < experiment->folds; fold++)
+      if (values[fold] == value) experiment->fold[e] = (uint8_t)fold;
   }
 }
 
 /* The source once more, with the column in place of the ratings. */
-static int read_folds(const Experiment *trial, const char *column, Interactions *given, Error *error) {
+static int read_folds(const Experiment *experiment, const char *column, Interactions *given, Error *error) {
   Error found = {0};
-  int code = read_experiment_source(trial, column, given, &found);
-  size_t prefix = strlen(trial->caller) + 2; /* "recommend_cross_validate: " */
+  int code = read_experiment_source(experiment, column, given, &found);
+  size_t prefix = strlen(experiment->caller) + 2; /* "recommend_cross_validate: " */
   if (found.message && (code == SQLITE_MISMATCH || code == SQLITE_ERROR))
-    error_set(error, code, "%s: column \"%s\" must say which fold each row is in, as a number: %s", trial->caller,
-              column, strncmp(found.message, trial->caller, prefix - 2) == 0 ? found.message + prefix : found.message);
+    error_set(error, code, "%s: column \"%s\" must say which fold each row is in, as a number: %s", experiment->caller,
+              column,
+              strncmp(found.message, experiment->caller, prefix - 2) == 0 ? found.message + prefix : found.message);
   else if (found.message)
     error_set(error, code, "%s", found.message);
   else if (code != SQLITE_OK)
@@ -416,30 +421,30 @@ static int read_folds(const Experiment *trial, const char *column, Interactions 
   return code;
 }
 
-void experiment_deal_by_column(Experiment *trial, const char *column, Error *error) {
+void experiment_deal_by_column(Experiment *experiment, const char *column, Error *error) {
   float values[EXPERIMENT_MOST_FOLDS + 1] = {0};
   Interactions given = {0};
   size_t count = 0;
-  if (error->code || read_folds(trial, column, &given, error) != SQLITE_OK) return;
-  error_from_code(error, distinct_values(&given.by_user, values, &count, &trial->interrupt.cancel));
+  if (error->code || read_folds(experiment, column, &given, error) != SQLITE_OK) return;
+  error_from_code(error, distinct_values(&given.by_user, values, &count, &experiment->interrupt.cancel));
   if (count < 2 || count > EXPERIMENT_MOST_FOLDS)
     error_set(error, SQLITE_ERROR, "%s: column \"%s\" must have from 2 to %d different values, one a fold: it has %s",
-              trial->caller, column, EXPERIMENT_MOST_FOLDS, count < 2 ? "fewer" : "more");
-  trial->folds = error->code ? 0 : (int)count;
-  for (int fold = 0; fold < trial->folds; fold++) trial->label[fold] = (double)values[fold];
+              experiment->caller, column, EXPERIMENT_MOST_FOLDS, count < 2 ? "fewer" : "more");
+  experiment->folds = error->code ? 0 : (int)count;
+  for (int fold = 0; fold < experiment->folds; fold++) experiment->label[fold] = (double)values[fold];
   uint32_t *item_index = memory_alloc(given.items.count, sizeof *item_index);
   if (!item_index) error_no_memory(error);
   for (size_t item = 0; !error->code && item < given.items.count; item++) {
     Id id = dictionary_id(&given.items, item);
-    item_index[item] = dictionary_find(&trial->data.items, &id);
+    item_index[item] = dictionary_find(&experiment->data.items, &id);
   }
-  for (size_t user = 0; !error->code && user < trial->data.users.count; user++) {
-    Id id = dictionary_id(&trial->data.users, user);
+  for (size_t user = 0; !error->code && user < experiment->data.users.count; user++) {
+    Id id = dictionary_id(&experiment->data.users, user);
     uint32_t row = dictionary_find(&given.users, &id);
-    if (row != DICTIONARY_NONE) take_folds(trial, user, &given, row, item_index, values);
-    error_from_code(error, cancel_poll(&trial->interrupt.cancel));
+    if (row != DICTIONARY_NONE) take_folds(experiment, user, &given, row, item_index, values);
+    error_from_code(error, cancel_poll(&experiment->interrupt.cancel));
   }
-  if (!error->code) check_folds(trial, "give its rows another fold, or none (NULL)", error);
+  if (!error->code) check_folds(experiment, "give its rows another fold, or none (NULL)", error);
   memory_free(item_index);
   interactions_free(&given);
 }
@@ -464,9 +469,9 @@ static void take_metrics(const Judge *judge, ExperimentResult *result) {
   result->cold = judge->unknown_rows;
 }
 
-static int judge_trained(Experiment *trial, const TrainedModel *trained, const Interactions *tested,
+static int judge_trained(Experiment *experiment, const TrainedModel *trained, const Interactions *tested,
                          ExperimentResult *result, Error *error) {
-  const ExperimentOptions *options = trial->options;
+  const ExperimentOptions *options = experiment->options;
   const JudgeOptions judging = {.k = {1, {options->k}},
                                 .threshold = options->relevance,
                                 .exclude_seen = 1,
@@ -474,7 +479,7 @@ static int judge_trained(Experiment *trial, const TrainedModel *trained, const I
                                 .recall = options->recall,
                                 .lists = options->lists,
                                 .threads = options->threads};
-  Judge judge = {.options = &judging, .data = tested, .cancel = &trial->interrupt.cancel};
+  Judge judge = {.options = &judging, .data = tested, .cancel = &experiment->interrupt.cancel};
   Model *model = NULL;
   int code = model_of_trained(&model, trained, error);
   if (code == SQLITE_OK) code = model_begin(model, &judge.items, error);
@@ -485,15 +490,16 @@ static int judge_trained(Experiment *trial, const TrainedModel *trained, const I
   return code;
 }
 
-static int take_interactions(const Experiment *trial, const uint8_t *wanted, uint8_t mark, Interactions *taken,
+static int take_interactions(const Experiment *experiment, const uint8_t *wanted, uint8_t mark, Interactions *taken,
                              Error *error) {
-  return error_from_code(error, interactions_take(&trial->data, wanted, mark, taken, &trial->interrupt.cancel));
+  return error_from_code(error,
+                         interactions_take(&experiment->data, wanted, mark, taken, &experiment->interrupt.cancel));
 }
 
-int experiment_run(Experiment *trial, int fold, const char *options, ExperimentResult *result, Error *error) {
+int experiment_run(Experiment *experiment, int fold, const char *options, ExperimentResult *result, Error *error) {
   static const ModelName nowhere = {"main", ""};
   struct timespec began;
-  size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
+  size_t entries = experiment->data.by_user.start[experiment->data.by_user.rows];
   uint8_t *tested = memory_alloc(entries, 1);
   Interactions training_data = {0}, test_data = {0};
   Training *training = NULL;
@@ -501,30 +507,31 @@ int experiment_run(Experiment *trial, int fold, const char *options, ExperimentR
   char *rest = NULL;
   clock_gettime(CLOCK_MONOTONIC, &began);
   *result = (ExperimentResult){0};
-  progress_say(&trial->interrupt.progress, "%s: %lld of %lld", trial->caller, ++trial->begun, trial->wanted);
-  int code = tested ? make_request(trial, options, &request, &rest, error) : error_no_memory(error);
+  progress_say(&experiment->interrupt.progress, "%s: %lld of %lld", experiment->caller, ++experiment->begun,
+               experiment->wanted);
+  int code = tested ? make_request(experiment, options, &request, &rest, error) : error_no_memory(error);
   for (size_t e = 0; code == SQLITE_OK && e < entries; e++) {
-    tested[e] = trial->fold[e] == fold;
+    tested[e] = experiment->fold[e] == fold;
     result->tested += tested[e];
   }
   result->trained = (int64_t)entries - result->tested;
-  if (code == SQLITE_OK) code = take_interactions(trial, tested, 0, &training_data, error);
-  if (code == SQLITE_OK) code = take_interactions(trial, tested, 1, &test_data, error);
+  if (code == SQLITE_OK) code = take_interactions(experiment, tested, 0, &training_data, error);
+  if (code == SQLITE_OK) code = take_interactions(experiment, tested, 1, &test_data, error);
   memory_free(tested);
   if (code == SQLITE_OK) {
     result->users = (int64_t)training_data.users.count;
     result->items = (int64_t)training_data.items.count;
     request.model = &nowhere;
     request.given = &training_data;
-    code = training_begin(trial->connection, &request, &training, error);
+    code = training_begin(experiment->connection, &request, &training, error);
   }
   if (code == SQLITE_OK) {
-    training->interrupt.progress.outer = &trial->interrupt.progress;
+    training->interrupt.progress.outer = &experiment->interrupt.progress;
     if (training->options->history == HISTORY_NONE) training->options->history = HISTORY_KEPT;
     code = training_run(training, error);
   }
-  if (code == SQLITE_OK) code = judge_trained(trial, &training->trained, &test_data, result, error);
-  progress_hide(&trial->interrupt.progress);
+  if (code == SQLITE_OK) code = judge_trained(experiment, &training->trained, &test_data, result, error);
+  progress_hide(&experiment->interrupt.progress);
   result->seconds = seconds_since(&began);
   training_end(training);
   interactions_free(&training_data);
@@ -534,36 +541,37 @@ int experiment_run(Experiment *trial, int fold, const char *options, ExperimentR
 }
 
 /* make_request() with the name of the model that is to be stored. */
-static int make_named_request(const Experiment *trial, const char *model, const char *options, TrainRequest *request,
-                              char **rest, Error *error) {
+static int make_named_request(const Experiment *experiment, const char *model, const char *options,
+                              TrainRequest *request, char **rest, Error *error) {
   char *name = options_object("model", model), *named = name ? options_merge(options, name) : NULL;
-  int code = named ? make_request(trial, named, request, rest, error) : error_no_memory(error);
+  int code = named ? make_request(experiment, named, request, rest, error) : error_no_memory(error);
   sqlite3_free(named);
   sqlite3_free(name);
   return code;
 }
 
-void experiment_know(Experiment *trial, const char *model, const char *options, Error *error) {
+void experiment_know(Experiment *experiment, const char *model, const char *options, Error *error) {
   TrainRequest request;
   char *rest = NULL;
   if (error->code) return;
-  if (make_named_request(trial, model, options, &request, &rest, error) == SQLITE_OK)
-    training_known(trial->connection, &request, &trial->known, error);
+  if (make_named_request(experiment, model, options, &request, &rest, error) == SQLITE_OK)
+    training_known(experiment->connection, &request, &experiment->known, error);
   sqlite3_free(rest);
 }
 
 /* The training of the model on everything, begun. */
-static int begin_on_all(Experiment *trial, const char *model, const char *options, Training **training, Error *error) {
+static int begin_on_all(Experiment *experiment, const char *model, const char *options, Training **training,
+                        Error *error) {
   TrainRequest request;
   Interactions all = {0};
   char *rest = NULL;
-  size_t entries = trial->data.by_user.start[trial->data.by_user.rows];
+  size_t entries = experiment->data.by_user.start[experiment->data.by_user.rows];
   uint8_t *wanted = memory_alloc_zero(entries, 1);
-  int code = wanted ? make_named_request(trial, model, options, &request, &rest, error) : error_no_memory(error);
-  if (code == SQLITE_OK) code = take_interactions(trial, wanted, 0, &all, error);
+  int code = wanted ? make_named_request(experiment, model, options, &request, &rest, error) : error_no_memory(error);
+  if (code == SQLITE_OK) code = take_interactions(experiment, wanted, 0, &all, error);
   if (code == SQLITE_OK) {
     request.given = &all;
-    code = training_begin(trial->connection, &request, training, error);
+    code = training_begin(experiment->connection, &request, training, error);
   }
   interactions_free(&all);
   memory_free(wanted);
@@ -571,22 +579,22 @@ static int begin_on_all(Experiment *trial, const char *model, const char *option
   return code;
 }
 
-void experiment_check_model(Experiment *trial, const char *model, const char *options, Error *error) {
+void experiment_check_model(Experiment *experiment, const char *model, const char *options, Error *error) {
   Training *training = NULL;
-  if (!error->code) begin_on_all(trial, model, options, &training, error);
+  if (!error->code) begin_on_all(experiment, model, options, &training, error);
   training_end(training);
 }
 
-int experiment_store(Experiment *trial, const char *model, const char *options, Error *error) {
+int experiment_store(Experiment *experiment, const char *model, const char *options, Error *error) {
   Training *training = NULL;
-  int code = begin_on_all(trial, model, options, &training, error);
-  if (code == SQLITE_OK && trial->known.is_read) { /* what is trained on is as old as that */
+  int code = begin_on_all(experiment, model, options, &training, error);
+  if (code == SQLITE_OK && experiment->known.is_read) { /* what is trained on is as old as that */
     known_free(&training->known);
-    training->known = trial->known;
-    trial->known = (Known){0};
+    training->known = experiment->known;
+    experiment->known = (Known){0};
   }
-  if (code == SQLITE_OK) training->interrupt.progress.outer = &trial->interrupt.progress;
-  progress_say(&trial->interrupt.progress, "%s: the best, on everything", trial->caller);
+  if (code == SQLITE_OK) training->interrupt.progress.outer = &experiment->interrupt.progress;
+  progress_say(&experiment->interrupt.progress, "%s: the best, on everything", experiment->caller);
   if (code == SQLITE_OK) code = training_run(training, error);
   if (code == SQLITE_OK) code = training_store(training, error);
   training_end(training);

@@ -24,32 +24,39 @@ typedef struct ExperimentOptions {
 
 enum { EXPERIMENT_BY_ROWS, EXPERIMENT_BY_USERS };
 
-#define EXPERIMENT_OPTIONS(Options)                                                                                    \
-  {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.user)},                                    \
-      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.item)},                                \
-      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.rating)},                            \
-      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, trial.timestamp)},                      \
-      {.name = "duplicates",                                                                                           \
-       .type = OPTION_CHOICE,                                                                                          \
-       .offset = offsetof(Options, trial.duplicates),                                                                  \
-       .choices = "last|sum|mean|error"},                                                                              \
-      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, trial.seed)},                                  \
-      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.threads), .maximum = 256},         \
-      {.name = "k", .type = OPTION_INTEGER, .offset = offsetof(Options, trial.k), .minimum = 1, .maximum = 1e6},       \
-      {.name = "lists", .type = OPTION_BOOLEAN, .offset = offsetof(Options, trial.lists)},                             \
-      {.name = "relevance",                                                                                            \
-       .type = OPTION_NUMBER,                                                                                          \
-       .offset = offsetof(Options, trial.relevance),                                                                   \
-       .minimum = -1e300,                                                                                              \
-       .maximum = 1e300},                                                                                              \
-      {.name = "cold_start",                                                                                           \
-       .type = OPTION_CHOICE,                                                                                          \
-       .offset = offsetof(Options, trial.cold_start),                                                                  \
-       .choices = "drop|estimate"},                                                                                    \
-      {.name = "recall", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.recall), .choices = "relevant|min"}, \
-      {.name = "split", .type = OPTION_CHOICE, .offset = offsetof(Options, trial.split), .choices = "rows|users"}, {   \
-    .name = "held_out", .type = OPTION_NUMBER, .offset = offsetof(Options, trial.held_out), .minimum = 0.01,           \
-    .maximum = 1                                                                                                       \
+#define EXPERIMENT_OPTIONS(Options)                                                                                   \
+  {.name = "user", .type = OPTION_COLUMN, .offset = offsetof(Options, experiment.user)},                              \
+      {.name = "item", .type = OPTION_COLUMN, .offset = offsetof(Options, experiment.item)},                          \
+      {.name = "rating", .type = OPTION_COLUMN, .offset = offsetof(Options, experiment.rating)},                      \
+      {.name = "timestamp", .type = OPTION_COLUMN, .offset = offsetof(Options, experiment.timestamp)},                \
+      {.name = "duplicates",                                                                                          \
+       .type = OPTION_CHOICE,                                                                                         \
+       .offset = offsetof(Options, experiment.duplicates),                                                            \
+       .choices = "last|sum|mean|error"},                                                                             \
+      {.name = "seed", .type = OPTION_SEED, .offset = offsetof(Options, experiment.seed)},                            \
+      {.name = "threads", .type = OPTION_INTEGER, .offset = offsetof(Options, experiment.threads), .maximum = 256},   \
+      {.name = "k", .type = OPTION_INTEGER, .offset = offsetof(Options, experiment.k), .minimum = 1, .maximum = 1e6}, \
+      {.name = "lists", .type = OPTION_BOOLEAN, .offset = offsetof(Options, experiment.lists)},                       \
+      {.name = "relevance",                                                                                           \
+       .type = OPTION_NUMBER,                                                                                         \
+       .offset = offsetof(Options, experiment.relevance),                                                             \
+       .minimum = -1e300,                                                                                             \
+       .maximum = 1e300},                                                                                             \
+      {.name = "cold_start",                                                                                          \
+       .type = OPTION_CHOICE,                                                                                         \
+       .offset = offsetof(Options, experiment.cold_start),                                                            \
+       .choices = "drop|estimate"},                                                                                   \
+      {.name = "recall",                                                                                              \
+       .type = OPTION_CHOICE,                                                                                         \
+       .offset = offsetof(Options, experiment.recall),                                                                \
+       .choices = "relevant|min"},                                                                                    \
+      {.name = "split",                                                                                               \
+       .type = OPTION_CHOICE,                                                                                         \
+       .offset = offsetof(Options, experiment.split),                                                                 \
+       .choices = "rows|users"},                                                                                      \
+  {                                                                                                                   \
+    .name = "held_out", .type = OPTION_NUMBER, .offset = offsetof(Options, experiment.held_out), .minimum = 0.01,     \
+    .maximum = 1                                                                                                      \
   }
 
 void experiment_set_defaults(ExperimentOptions *options);
@@ -83,7 +90,7 @@ typedef struct Experiment {
   Interrupt interrupt;
 } Experiment;
 
-/* What a trial came to. */
+/* What an experiment came to. */
 enum {
   EXPERIMENT_RMSE,
   EXPERIMENT_MAE,
@@ -111,41 +118,41 @@ typedef struct ExperimentResult {
 /* All but experiment_run and experiment_store are steps: see base/error.h.
  *
  * Finds the trainer. `trainer` and `source` are what `caller`, the function, was given. To be ended in either case. */
-void experiment_begin(Experiment *trial, Connection *connection, const char *caller, sqlite3_value *trainer,
+void experiment_begin(Experiment *experiment, Connection *connection, const char *caller, sqlite3_value *trainer,
                       sqlite3_value *source, const ExperimentOptions *options, Error *error);
 
 /* Checks the names of the trainer's options, a JSON object: of those that there are in the trainer and in `own`, the
  * function's, whose names are meant, too. `varied`: they are a grid, which can't vary what is `own`. */
-void experiment_check_names(const Experiment *trial, const char *options, const Option *own, size_t count, int varied,
-                            Error *error);
+void experiment_check_names(const Experiment *experiment, const char *options, const Option *own, size_t count,
+                            int varied, Error *error);
 
 /* Checks a combination of the trainer's options, each before the source is read: it is read as they want it. */
-void experiment_check_options(Experiment *trial, const char *options, Error *error);
+void experiment_check_options(Experiment *experiment, const char *options, Error *error);
 
 /* Before the source is read: looks whom the model that is to be stored knows, if it is there. Who is forgotten after
  * that must not come back with what has been read: experiment_store then is an error. */
-void experiment_know(Experiment *trial, const char *model, const char *options, Error *error);
+void experiment_know(Experiment *experiment, const char *model, const char *options, Error *error);
 
 /* Reads the source. */
-void experiment_read(Experiment *trial, Error *error);
+void experiment_read(Experiment *experiment, Error *error);
 
 /* Deals the entries out: evenly into `folds`, rows or users in order of their hash as the options have it; where
  * `folds` is 1, the part whose hash is below `part` into that; or one of each user's into one fold; or by a column of
  * the source. Where there are too few of them, or a column's fold leaves nothing to train on or to test, it is an
  * error. */
-void experiment_deal(Experiment *trial, int folds, double part, Error *error);
-void experiment_leave_one_out(Experiment *trial, Error *error);
-void experiment_deal_by_column(Experiment *trial, const char *column, Error *error);
+void experiment_deal(Experiment *experiment, int folds, double part, Error *error);
+void experiment_leave_one_out(Experiment *experiment, Error *error);
+void experiment_deal_by_column(Experiment *experiment, const char *column, Error *error);
 
 /* Trains on all but a fold, with the trainer's options as a JSON object, and judges by it. */
-int experiment_run(Experiment *trial, int fold, const char *options, ExperimentResult *result, Error *error);
+int experiment_run(Experiment *experiment, int fold, const char *options, ExperimentResult *result, Error *error);
 
 /* Whether the model could be trained on everything and stored under that name: what can be known before. */
-void experiment_check_model(Experiment *trial, const char *model, const char *options, Error *error);
+void experiment_check_model(Experiment *experiment, const char *model, const char *options, Error *error);
 
 /* Trains on everything and stores the model. */
-int experiment_store(Experiment *trial, const char *model, const char *options, Error *error);
+int experiment_store(Experiment *experiment, const char *model, const char *options, Error *error);
 
-void experiment_end(Experiment *trial); /* cleared is fine */
+void experiment_end(Experiment *experiment); /* cleared is fine */
 
 #endif

@@ -16,13 +16,13 @@
 enum { ITEMS_A_BLOCK = 256 };
 #define LSA_TOLERANCE 1e-5
 
-typedef struct Latent {
+typedef struct TermVectors {
   int epochs;
   Svd *svd;
   SparseMatrix transpose;
   SvdSparse sparse;
   Word2vec *word2vec;
-} Latent;
+} TermVectors;
 
 /* The rows as long as the norm makes them: what the SVD is of. */
 static void restore_lengths(SparseMatrix *vectors, const float *length) {
@@ -30,62 +30,62 @@ static void restore_lengths(SparseMatrix *vectors, const float *length) {
     for (size_t e = vectors->start[row]; e < vectors->start[row + 1]; e++) vectors->value[e] *= length[row];
 }
 
-static int begin_lsa(Training *training, const ContentOptions *options, Latent *latent, Error *error) {
+static int begin_lsa(Training *training, const ContentOptions *options, TermVectors *fit, Error *error) {
   SparseMatrix *vectors = &training->trained.vectors;
   const Cancel *cancel = &training->interrupt.cancel;
   SvdMatrix matrix;
   restore_lengths(vectors, training->trained.length);
-  latent->sparse = (SvdSparse){vectors, &latent->transpose};
-  int code = sparse_transpose(vectors, &latent->transpose, training->threads, cancel);
-  if (code == SQLITE_OK) code = svd_sparse(&matrix, &latent->sparse, training->threads, cancel);
+  fit->sparse = (SvdSparse){vectors, &fit->transpose};
+  int code = sparse_transpose(vectors, &fit->transpose, training->threads, cancel);
+  if (code == SQLITE_OK) code = svd_sparse(&matrix, &fit->sparse, training->threads, cancel);
   if (code != SQLITE_OK) return error_from_code(error, code);
   const SvdOptions svd = {
       .rank = options->lsa,
       .tolerance = LSA_TOLERANCE,
-      .iterations = latent->epochs,
+      .iterations = fit->epochs,
       .seed = options->common.seed,
       .threads = training->threads,
   };
-  return svd_create(&latent->svd, &matrix, &svd, error);
+  return svd_create(&fit->svd, &matrix, &svd, error);
 }
 
-static int begin_word2vec(Training *training, const ContentOptions *options, const Documents *documents, Latent *latent,
-                          Error *error) {
+static int begin_word2vec(Training *training, const ContentOptions *options, const Documents *documents,
+                          TermVectors *fit, Error *error) {
   const Word2vecOptions word2vec = {
       .rank = options->word2vec,
       .window = options->window,
       .negatives = options->negatives,
-      .epochs = latent->epochs,
+      .epochs = fit->epochs,
       .learning_rate = options->learning_rate,
       .subsample = options->subsample,
       .seed = options->common.seed,
       .threads = training->threads,
   };
-  return word2vec_create(&latent->word2vec, documents->words, documents->word_start, documents->documents,
+  return word2vec_create(&fit->word2vec, documents->words, documents->word_start, documents->documents,
                          training->trained.terms.count, &word2vec, error);
 }
 
-int latent_begin(Training *training, TfidfState *state, Error *error) {
+int term_vectors_begin(Training *training, TfidfState *state, Error *error) {
   const ContentOptions *options = (const ContentOptions *)training->options;
-  Latent *latent = state->latent = memory_alloc_zero(1, sizeof *latent);
-  if (!latent) return error_no_memory(error);
-  latent->epochs = options->epochs;
-  return state->kind == CONTENT_LSA ? begin_lsa(training, options, latent, error)
-                                    : begin_word2vec(training, options, &state->documents, latent, error);
+  TermVectors *fit = state->fit = memory_alloc_zero(1, sizeof *fit);
+  if (!fit) return error_no_memory(error);
+  fit->epochs = options->epochs;
+  return state->kind == CONTENT_LSA ? begin_lsa(training, options, fit, error)
+                                    : begin_word2vec(training, options, &state->documents, fit, error);
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
 
-static int step_lsa(Training *training, Latent *latent, float **item_vectors, FitRow *row, int *done, Error *error) {
+static int step_lsa(Training *training, TermVectors *fit, float **item_vectors, FitRow *row, int *done, Error *error) {
   const Cancel *cancel = &training->interrupt.cancel;
   SvdReport report;
   SvdResult result = {0};
-  int code = svd_iterate(latent->svd, &report, cancel, error);
+  int code = svd_iterate(fit->svd, &report, cancel, error);
   if (code == SQLITE_OK) {
     row->loss = report.loss;
     *done = report.done;
   }
-  if (code == SQLITE_OK && report.done) code = svd_finish(latent->svd, &result, cancel, error);
+  if (code == SQLITE_OK && report.done) code = svd_finish(fit->svd, &result, cancel, error);
   if (code == SQLITE_OK && report.done) {
     *item_vectors = result.left;
     training->trained.term_vectors = result.right;
@@ -125,13 +125,13 @@ static int average_items(void *context, size_t block, int worker) {
   return SQLITE_OK;
 }
 
-static int take_words(Training *training, const Latent *latent, float **item_vectors, Error *error) {
+static int take_words(Training *training, const TermVectors *fit, float **item_vectors, Error *error) {
   TrainedModel *trained = &training->trained;
   size_t stride = (size_t)shape_stride(&trained->shape, HEAD_RANKING), terms = trained->terms.count;
   trained->term_vectors = memory_alloc_aligned(terms, stride * sizeof *trained->term_vectors);
   *item_vectors = memory_alloc_aligned(trained->vectors.rows, stride * sizeof **item_vectors);
   if (!trained->term_vectors || !*item_vectors) return error_no_memory(error);
-  memcpy(trained->term_vectors, word2vec_vectors(latent->word2vec), terms * stride * sizeof(float));
+  memcpy(trained->term_vectors, word2vec_vectors(fit->word2vec), terms * stride * sizeof(float));
   Averaging work = {&trained->vectors, trained->term_vectors, stride, *item_vectors};
   return error_from_code(
       error, parallel_for(training->threads, (work.weights->rows + ITEMS_A_BLOCK - 1) / ITEMS_A_BLOCK, average_items,
@@ -150,22 +150,23 @@ static int check_loss(const Training *training, double loss, Error *error) {
                    loss, start, options->learning_rate);
 }
 
-int latent_step(Training *training, TfidfState *state, float **item_vectors, FitRow *row, int *done, Error *error) {
-  Latent *latent = state->latent;
-  if (state->kind == CONTENT_LSA) return step_lsa(training, latent, item_vectors, row, done, error);
-  int code = word2vec_epoch(latent->word2vec, &row->loss, &training->interrupt.cancel, error);
-  *done = state->epoch == latent->epochs;
+int term_vectors_step(Training *training, TfidfState *state, float **item_vectors, FitRow *row, int *done,
+                      Error *error) {
+  TermVectors *fit = state->fit;
+  if (state->kind == CONTENT_LSA) return step_lsa(training, fit, item_vectors, row, done, error);
+  int code = word2vec_epoch(fit->word2vec, &row->loss, &training->interrupt.cancel, error);
+  *done = state->epoch == fit->epochs;
   if (code == SQLITE_OK && *done) code = check_loss(training, row->loss, error);
-  if (code == SQLITE_OK && *done) code = take_words(training, latent, item_vectors, error);
+  if (code == SQLITE_OK && *done) code = take_words(training, fit, item_vectors, error);
   return error_from_code(error, code);
 }
 
-void latent_end(TfidfState *state) {
-  Latent *latent = state->latent;
-  if (!latent) return;
-  svd_destroy(latent->svd);
-  sparse_free(&latent->transpose);
-  word2vec_destroy(latent->word2vec);
-  memory_free(latent);
-  state->latent = NULL;
+void term_vectors_end(TfidfState *state) {
+  TermVectors *fit = state->fit;
+  if (!fit) return;
+  svd_destroy(fit->svd);
+  sparse_free(&fit->transpose);
+  word2vec_destroy(fit->word2vec);
+  memory_free(fit);
+  state->fit = NULL;
 }

@@ -321,7 +321,7 @@ static int tfidf_start(Training *training, Error *error) {
     code = describe(training, state, &weights, error);
   }
   if (code == SQLITE_OK && (state->kind == CONTENT_LSA || state->kind == CONTENT_WORD2VEC))
-    code = latent_begin(training, state, error);
+    code = term_vectors_begin(training, state, error);
   return code;
 }
 
@@ -448,7 +448,7 @@ static int tfidf_step(Training *training, FitRow *row, int *done, Error *error) 
   if (state->kind == CONTENT_EMBEDDING)
     code = take_embeddings(state, training->data.items.count, stride, &item, error);
   else if (state->kind != CONTENT_TERMS)
-    code = latent_step(training, state, &item, row, done, error);
+    code = term_vectors_step(training, state, &item, row, done, error);
   if (code == SQLITE_OK && item)
     code = fill_factors(training, item, error); /* owns them now, whatever happens */
   else
@@ -459,7 +459,7 @@ static int tfidf_step(Training *training, FitRow *row, int *done, Error *error) 
 
 static void tfidf_end(Training *training) {
   TfidfState *state = training->state;
-  latent_end(state);
+  term_vectors_end(state);
   documents_free(&state->documents);
   dictionary_free(&state->stop_words);
 }

@@ -18,15 +18,16 @@ typedef struct TfidfState {
   Documents documents;
   TermRules rules;
   Dictionary stop_words;
-  int64_t unknown_items; /* ratings of items that the source does not have */
-  struct Latent *latent; /* LSA, WORD2VEC: see term_vectors.c */
+  int64_t unknown_items;   /* ratings of items that the source does not have */
+  struct TermVectors *fit; /* LSA, WORD2VEC: see term_vectors.c */
   int epoch;
 } TfidfState;
 
 /* term_vectors.c: vectors of items made of their words. begin takes the weights, one row an item; step makes an epoch,
  * and with the last one the items' vectors, items × stride, and those of terms, into training->trained. */
-int latent_begin(Training *training, TfidfState *state, Error *error);
-int latent_step(Training *training, TfidfState *state, float **item_vectors, FitRow *row, int *done, Error *error);
-void latent_end(TfidfState *state);
+int term_vectors_begin(Training *training, TfidfState *state, Error *error);
+int term_vectors_step(Training *training, TfidfState *state, float **item_vectors, FitRow *row, int *done,
+                      Error *error);
+void term_vectors_end(TfidfState *state);
 
 #endif

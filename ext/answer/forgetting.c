@@ -19,6 +19,7 @@
 #include "forgetting.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "../base/memory.h"
 #include "../data/interrupt.h"
@@ -122,12 +123,13 @@ static int fold_chunk(Forgetting *forgetting, const ModelUsers *users, size_t fi
   for (size_t place = 0; place < STORE_CHUNK && start + place < users->count && code == SQLITE_OK; place++) {
     if (!changed[start + place]) continue;
     History reduced = {0};
+    float *row = forgetting->rows + place * floats;
     any++;
+    memset(row, 0, floats * sizeof *row); /* that of a chunk before */
     code = history_without(&users->history[start + place], forgetting->item, &reduced) == SQLITE_OK
-               ? fold_user_row(&forgetting->without, NULL, &reduced, forgetting->rows + place * floats,
-                               &forgetting->interrupt.cancel, error)
+               ? fold_user_row(&forgetting->without, NULL, &reduced, row, &forgetting->interrupt.cancel, error)
                : error_no_memory(error);
-    if (code == SQLITE_OK) code = check_row(forgetting, forgetting->rows + place * floats, error);
+    if (code == SQLITE_OK) code = check_row(forgetting, row, error);
     history_free(&reduced);
   }
   if (code != SQLITE_OK || !any) return code;
@@ -172,7 +174,7 @@ static int forget_item(Forgetting *forgetting, Error *error) {
   size_t floats = store_row_floats(&items->shape);
   int code = SQLITE_OK;
   if (floats && shape_can(&items->shape, ABILITY_FOLD_IN)) { /* not into bpr and logistic */
-    forgetting->rows = memory_alloc_zero(STORE_CHUNK, floats * sizeof *forgetting->rows);
+    forgetting->rows = memory_alloc(STORE_CHUNK, floats * sizeof *forgetting->rows);
     code = forgetting->rows && items_without(items, forgetting->item, &forgetting->without) == SQLITE_OK
                ? SQLITE_OK
                : error_no_memory(error);

@@ -134,7 +134,7 @@ int model_count_users(Model *model, Error *error) {
 Popularity *popularity_alloc(size_t items) {
   Popularity *popularity = memory_alloc(1, sizeof *popularity + 2 * items * sizeof *popularity->count);
   if (!popularity) return NULL;
-  *popularity = (Popularity){.references = 1};
+  *popularity = (Popularity){.references = 1, .items = items};
   popularity->liked = popularity->count + items;
   return popularity;
 }
@@ -170,10 +170,16 @@ static int load_popularity(Model *model, const ModelItems *items, Popularity **l
   return code;
 }
 
+/* As of what is observed, sizes must fit, whoever has written into the shadow tables. */
+static int popularity_is_valid(const Model *model, const ModelItems *items) {
+  const Popularity *popularity = model->popularity;
+  return popularity->stamp == model->user_stamp && popularity->items == items->ids.count;
+}
+
 int model_popularity(Model *model, const ModelItems *items, Popularity **popularity, Error *error) {
   int code = SQLITE_OK;
   *popularity = NULL;
-  if (model->popularity && model->popularity->stamp != model->user_stamp) {
+  if (model->popularity && !popularity_is_valid(model, items)) {
     popularity_release(model->popularity);
     model->popularity = NULL;
   }

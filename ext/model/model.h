@@ -93,6 +93,7 @@ int64_t model_user_count(const Model *model); /* how many users there are: 0 …
 typedef struct Popularity {
   int references;
   int64_t stamp;   /* the users', since every rating counts */
+  size_t items;    /* the length of both: */
   uint32_t *liked; /* behind: */
   uint32_t count[];
 } Popularity;

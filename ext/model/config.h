@@ -60,7 +60,8 @@ uint64_t config_hash(const ModelConfig *config, uint64_t hash);
 /* Writes the rows: see store_write. */
 int config_write(sqlite3 *db, ModelName name, const ModelConfig *config, Error *error);
 
-/* Reads and checks them. SQLITE_CORRUPT_VTAB where the format is one that is not read, says what to do then. */
+/* Reads and checks them. SQLITE_CORRUPT_VTAB for damage, and where the format is one that is not read; the message
+ * says what to do then. */
 int config_read(Reader *reader, ModelConfig *config, Error *error);
 
 /* Sets what a model of an older format does not have. `seen` tells of each of the `count` keys whether it was there.

@@ -138,10 +138,8 @@ static int check_counts(Reader *reader, const ModelConfig *config, Error *error)
 /* Are there vectors of that length? */
 static int check_sizes(Reader *reader, const ModelConfig *config, const ModelShape *shape, Error *error) {
   size_t floats = store_row_floats(shape);
-  int code = SQLITE_OK;
-  if (floats)
-    code = reader_bytes(reader, "itemfactor", blob_chunks_size((size_t)config->items, floats, STORE_CHUNK), error);
-  return code;
+  if (!floats) return SQLITE_OK;
+  return reader_bytes(reader, "itemfactor", blob_chunks_size((size_t)config->items, floats, STORE_CHUNK), error);
 }
 
 int items_load(Reader *reader, int64_t stamp, ModelItems **loaded, Error *error) {

@@ -6,8 +6,8 @@
 #include "../score/postings.h"
 #include "reader.h"
 
-/* The item side of a model, shared by everything that reads it. Never changed after loading, but for
- * what is worked out when it is first asked for (gram). */
+/* The item side of a model, shared by everything that reads it. Never changed after loading, but for what is worked out
+ * when it is first asked for (gram). */
 typedef struct ModelItems {
   int references;
   int64_t stamp;

@@ -1,5 +1,4 @@
-/* Reading the neighbours of items or users, and the weights between items. See blobs.c for
- * the bytes. */
+/* Reading the neighbours of items or users, and the weights between items. See blobs.c for the bytes. */
 #ifndef RECOMMEND_MODEL_NEIGHBOR_ROWS_H
 #define RECOMMEND_MODEL_NEIGHBOR_ROWS_H
 

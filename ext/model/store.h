@@ -23,7 +23,7 @@ static inline size_t store_block(size_t list, size_t most) {
  * fails (INSERT … SELECT into the model, or CREATE VIRTUAL TABLE): on error the tables are half written. */
 int store_write(sqlite3 *db, ModelName name, const TrainedModel *model, Error *error);
 
-/* Floats in one stored vector, user's or item's: the fitted heads' factors side by side, then the rating bias. */
+/* Floats in one stored vector, user's or item's: the fitted heads' factors side by side, then each head's bias. */
 size_t store_row_floats(const ModelShape *shape);
 
 /* Where a head's factors, and its bias, stand in it. */

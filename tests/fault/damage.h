@@ -122,8 +122,7 @@ static inline void with_damage(const char *damage, Expectation expectation) {
     sqlite3_free(damage);                        \
   } while (0)
 
-/* ---- blobs ----------------------------------------------------------------------------------------------------------
- */
+/* ---- blobs ------------------------------------------------------------------------------------------------------- */
 
 typedef struct Cell {
   const char *table, *column, *key;
@@ -167,8 +166,7 @@ static inline void damage_blobs(Cell cell, long stride) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static const char *const values[] = {"NULL",
                                      "-1",
@@ -227,8 +225,7 @@ static inline void damage_rows(const Damaged *what, long stride) {
   WITH_DAMAGE(DETECTED, "INSERT INTO %s(%s) VALUES(-1)", table, key);
 }
 
-/* ---- m_config
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- m_config ---------------------------------------------------------------------------------------------------- */
 
 /* A key of the table that m_config is read by: gone, of no type that it may have, and beyond its bounds. */
 static inline void damage_key(const char *table, const ConfigKey *key) {
@@ -281,8 +278,7 @@ static inline void damage_config(const char *table, long stride) {
   WITH_DAMAGE(DETECTED, "DELETE FROM %s", table);
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 /* `used` and `unused` are lists of suffixes that end with NULL; `other` is a model of another shape. */
 static inline void damage_tables(const char *model, const char *const *used, const char *const *unused,

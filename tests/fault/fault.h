@@ -590,7 +590,7 @@ static inline sqlite3 *open_image(const Image *image) {
   return db;
 }
 
-/* The tables of content, and the three models if `trained`. */
+/* The tables of content, and their models if `trained`. */
 static inline void fill_with_content(sqlite3 *db, int trained) {
   must(db, make_data);
   must(db, make_content);

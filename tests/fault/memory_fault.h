@@ -64,8 +64,7 @@ static inline long disarm(void) {
   return atomic_load(&faults);
 }
 
-/* ---- sweeps ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sweeps ------------------------------------------------------------------------------------------------------ */
 
 /* SQLite 3.40 reports the failure to connect an eponymous table as SQLITE_ERROR, whatever xConnect returned. */
 static inline int is_no_memory(const Outcome *outcome) {

@@ -79,8 +79,7 @@ static void sweep(const Image *image, const char *sql, int serves) {
   }
 }
 
-/* ---- during a long training
- * ----------------------------------------------------------------------------------------------- */
+/* ---- during a long training -------------------------------------------------------------------------------------- */
 
 static const char make_big[] =
     "CREATE TABLE big(user INTEGER, item INTEGER, rating REAL);"

@@ -268,8 +268,7 @@ static void check_top_k(const Problem *problem, size_t k, int threads) {
   free(found);
 }
 
-/* ---- enough queries for the sieve of item_codes.h, with numbers that are hard on its bounds ----------------------
- */
+/* ---- enough queries for the sieve of item_codes.h, with numbers that are hard on its bounds ---------------------- */
 
 enum {
   SIEVE_NORMAL,

@@ -6,7 +6,8 @@ static const char *baseline_reason(const ModelShape *shape, Ability ability) {
   (void)shape;
   switch (ability) {
     case ABILITY_SIMILAR_ITEMS:
-      return "is a baseline, which can't compare items: use one of mf_train, knn_train, ease_train, slim_train or tfidf_train";
+      return "is a baseline, which can't compare items: use one of mf_train, knn_train, ease_train, slim_train or "
+             "tfidf_train";
     case ABILITY_SIMILAR_USERS:
       return "is a baseline, which can't compare users: use one of mf_train, knn_train, ease_train or slim_train";
     default: return NULL;

@@ -78,8 +78,7 @@ static int load_words(Reader *reader, ModelItems *items, Error *error) {
   return code;
 }
 
-/* ---- scoring, and what a score is due to --------------------------------------------------------------------------
- */
+/* ---- scoring, and what a score is due to ------------------------------------------------------------------------- */
 
 static Scorer words_scorer(const ModelItems *items) { return postings_scorer(&items->postings); }
 

@@ -255,9 +255,19 @@ int training_model(const Training *training, const char *key, const char *name, 
   return code == SQLITE_OK ? code : connection_find(training->connection, caller, need, name, model, error);
 }
 
+/* What was given may be timed for others, as for another combination of a grid. */
+static void drop_unwanted_times(Training *training) {
+  if (training->options->history == HISTORY_TIMED) return;
+  entry_times_free(&training->data.trained_times);
+  entry_times_free(&training->data.held_out_times);
+}
+
 int training_read_ratings(Training *training, const Source *source, IdAffinity item_as, Error *error) {
   const TrainOptions *options = training->options;
-  if (training->given) return drop_zeros(training, source, error);
+  if (training->given) {
+    drop_unwanted_times(training);
+    return drop_zeros(training, source, error);
+  }
   const InteractionOptions reading = {
       .caller = training->trainer->function,
       .advice = training->trainer->advice,

@@ -194,6 +194,9 @@ class Asked(TestCase):
         db.execute("SELECT * FROM recommend_grid_search('mf', 'log', ?, ?)",
                    (json.dumps({"rank": [1, 2]}), json.dumps({"epochs": 2, "history": "timed", "model": "m"}))).fetchall()
         self.assertEqual(histories(db), expected(db))
+        db.execute("SELECT * FROM recommend_grid_search('mf', 'log', ?, ?)",   # of equals the first is stored
+                   (json.dumps({"history": [True, "timed"]}), json.dumps({"rank": 2, "epochs": 2, "model": "n"}))).fetchall()
+        self.assertEqual({row[2] for rows in histories(db, "n").values() for row in rows}, {None})
 
     def test_retraining(self):
         db = source(timed_rows())

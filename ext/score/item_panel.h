@@ -45,7 +45,8 @@ void score_panel_scores(const ScorePanel *panel, const float *query, float *scor
 int score_panel_top_k(const ScorePanel *panel, const float *query, size_t queries, const Excluded *excluded, size_t k,
                       Scored *best, size_t *found, int threads, const Cancel *cancel);
 
-/* All this as a Scorer, whose queries are vectors of `stride` floats. The panel is borrowed. */
+/* All this as a Scorer, whose queries are vectors of `stride` floats. The panel is borrowed. Its scores_for alone adds
+ * in another order, sixteen lanes side by side, and may round the last digit otherwise. */
 Scorer score_panel_scorer(const ScorePanel *panel);
 
 #endif

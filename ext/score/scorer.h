@@ -1,7 +1,7 @@
 /* What scores items for queries. Whoever ranks holds a Scorer, and asks neither how the items are kept nor what a query
  * is: a vector (item_panel.h), words (postings.h), a history (item_links.h), or what another kind of model takes.
  *
- * The score of one cell has the same bytes whichever way it is asked for. */
+ * The score of one cell has the same bytes whichever way it is asked for, but for scores_for of a panel. */
 #ifndef RECOMMEND_SCORE_SCORER_H
 #define RECOMMEND_SCORE_SCORER_H
 

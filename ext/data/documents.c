@@ -218,12 +218,12 @@ static void sort_items(Reader *reader) {
   Error *error = reader->error;
   if (error->code) return;
   uint32_t *new_index = memory_alloc(documents->items.count, sizeof *new_index);
-  error_from_code(error, new_index
-                             ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
-                             : SQLITE_NOMEM);
-  for (size_t row = 0; row < reader->rows && !error->code; row++)
+  int code = new_index ? dictionary_sort(&documents->items, new_index, reader->options->threads, reader->cancel)
+                       : SQLITE_NOMEM;
+  for (size_t row = 0; row < reader->rows && code == SQLITE_OK; row++)
     if (reader->row_item[row] != DICTIONARY_NONE) reader->row_item[row] = new_index[reader->row_item[row]];
   memory_free(new_index);
+  error_from_code(error, code);
 }
 
 static void gather_terms(Reader *reader) {

@@ -166,7 +166,7 @@ static void resolve_name(sqlite3 *db, const char *text, const char *caller, Sour
   if (!first || !second) error_no_memory(error);
   each_row(db, sqlite3_mprintf("PRAGMA database_list"), add_schema, &schemas, caller, error);
   look_up(db, &schemas, NULL, text, caller, source, error);
-  if (!error->code && name_split(text, first, second)) {
+  if (!error->code && first && second && name_split(text, first, second)) {
     schema = *first ? find_schema(&schemas, first) : NULL;
     if (schema || !*first) name = second;
   }

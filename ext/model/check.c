@@ -51,7 +51,7 @@ static int check_lookups(Model *model, const ModelUsers *users, size_t first, Er
       code =
           shadow_damaged(error, model_name(model),
                          "row %lld of %s_user is not found by its id, so that the index of the table must be damaged",
-                         (sqlite3_int64)(first + user), model_name(model).name);
+                         (sqlite3_int64)first + (sqlite3_int64)user, model_name(model).name);
   }
   return code;
 }

@@ -107,7 +107,7 @@ static void entry_copy(const History *from, size_t i, History *to, size_t j) {
   to->item[j] = from->item[i];
   if (to->rating) to->rating[j] = from->rating ? from->rating[i] : 1;
   if (to->held_out) to->held_out[j] = from->held_out ? from->held_out[i] : 0;
-  if (to->time) to->time[j] = from->time[i];
+  if (to->time) to->time[j] = from->time ? from->time[i] : NO_TIME;
 }
 
 /* The order of the entries but that at `place`, which is closed up. Returns how many there are. */

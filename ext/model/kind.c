@@ -75,9 +75,9 @@ unsigned kind_abilities(const ModelShape *shape, int64_t users) {
   return shape->kind->lacks ? abilities & ~shape->kind->lacks(shape) : abilities;
 }
 
-#define LIVE_REASON                                                                                                 \
-  "keeps no histories, so that it can't take or remove ratings: train it without \"history\": false, or, if it is " \
-  "a model of content, with the option \"ratings\""
+static const char keeps_no_histories[] =
+    "keeps no histories, so that it can't take or remove ratings: train it without \"history\": false, or, if it is "
+    "a model of content, with the option \"ratings\"";
 
 /* What to say where the kind has nothing special to say: of what needs histories, that they were not kept. */
 static const char *const reasons[ABILITIES] = {
@@ -88,7 +88,7 @@ static const char *const reasons[ABILITIES] = {
     [ABILITY_SIMILAR_ITEMS] = "can't compare items",
     [ABILITY_SIMILAR_USERS] = "can't compare users",
     [ABILITY_EXPLAIN] = "keeps no histories, which explanations are made of: train it without \"history\": false",
-    [ABILITY_LIVE] = LIVE_REASON,
+    [ABILITY_LIVE] = keeps_no_histories,
     [ABILITY_FORGET] = "was trained with \"history\": false, and does not know who had what: it can't forget",
     [ABILITY_NEIGHBORS] = "keeps no neighbours, as knn_train makes them",
     [ABILITY_CLUSTERS] = "has no clusters: name a model that kmeans_train made",

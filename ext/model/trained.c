@@ -42,11 +42,7 @@ void trained_free(TrainedModel *model) {
 
 /* ---- invariants -------------------------------------------------------------------------------------------------- */
 
-#ifdef NDEBUG
-
-void trained_assert(const TrainedModel *model) { (void)model; }
-
-#else
+#ifndef NDEBUG
 
 static void assert_ascending(const SparseMatrix *matrix, size_t row) {
   for (size_t e = matrix->start[row]; e < matrix->start[row + 1]; e++) {
@@ -98,7 +94,12 @@ static void assert_words(const TrainedModel *model) {
   for (size_t item = 0; item < vectors->rows; item++) assert_ascending(vectors, item);
 }
 
+#endif
+
 void trained_assert(const TrainedModel *model) {
+#ifdef NDEBUG
+  (void)model;
+#else
   assert(model->shape.kind->fits(&model->shape));
   assert(!model->users.count || model->user_count);
   assert(!model->items.count || (model->item_count && model->item_liked));
@@ -108,9 +109,8 @@ void trained_assert(const TrainedModel *model) {
   assert_links(model);
   assert_words(model);
   assert((model->cluster && model->distance && model->centroid) == (model->shape.clusters != 0));
-}
-
 #endif
+}
 
 float *trained_row(const TrainedModel *model, int of_users, size_t row, float *to) {
   for (int head = 0; head < HEADS; head++) {

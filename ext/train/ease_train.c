@@ -93,17 +93,7 @@ static int ease_start(Training *training, Error *error) {
   int code = check_costs(training, error);
   if (code != SQLITE_OK) return code;
   trained->algorithm = "ease";
-  trained->shape = (ModelShape){
-      .kind = &kind_item_weights,
-      .score_head = HEAD_RANKING,
-      .prediction_head = -1,
-      .minimum = training->data.minimum,
-      .maximum = training->data.maximum,
-      .average = training->data.mean,
-      .rated = options->values && training->data.explicit_ratings,
-      .links = LINK_ITEM_WEIGHTS,
-      .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
-  };
+  trained->shape = item_links_shape(&training->data, &kind_item_weights, LINK_ITEM_WEIGHTS, options->values);
   return SQLITE_OK;
 }
 

@@ -29,3 +29,17 @@ int links_test(Training *training, const Links *links, int weighted, double *tes
   holdout_free(&holdout);
   return code;
 }
+
+ModelShape item_links_shape(const Interactions *data, const ModelKind *kind, LinkKind links, int of_ratings) {
+  return (ModelShape){
+      .kind = kind,
+      .score_head = HEAD_RANKING,
+      .prediction_head = -1,
+      .minimum = data->minimum,
+      .maximum = data->maximum,
+      .average = data->mean,
+      .rated = of_ratings && data->explicit_ratings,
+      .links = links,
+      .profile = of_ratings ? PROFILE_RATING : PROFILE_MEAN,
+  };
+}

@@ -64,17 +64,7 @@ static int slim_start(Training *training, Error *error) {
     return error_set(error, SQLITE_ERROR,
                      "slim_train: the model can't answer without what users did: leave \"history\": false out");
   trained->algorithm = "slim";
-  trained->shape = (ModelShape){
-      .kind = &kind_item_neighbors,
-      .score_head = HEAD_RANKING,
-      .prediction_head = -1,
-      .minimum = training->data.minimum,
-      .maximum = training->data.maximum,
-      .average = training->data.mean,
-      .rated = options->values && training->data.explicit_ratings,
-      .links = LINK_ITEM_NEIGHBORS,
-      .profile = options->values ? PROFILE_RATING : PROFILE_MEAN,
-  };
+  trained->shape = item_links_shape(&training->data, &kind_item_neighbors, LINK_ITEM_NEIGHBORS, options->values);
   return SQLITE_OK;
 }
 

@@ -15,7 +15,7 @@ import statistics
 import numpy as np
 import scipy.sparse
 
-from bench import RANK, THREADS, clock, finished, per_epoch, ratio, seconds  # noqa: E402
+from bench import RANK, THREADS, clock, finished, per_epoch, ratio, seconds
 
 RUNS = int(os.environ.get("BENCH_RUNS") or 5)
 SHORT, LONG = 2, 8  # iterations of the two fits whose difference is timed

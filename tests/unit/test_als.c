@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/simd.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/als.h"
@@ -431,11 +432,6 @@ static void test_memory(void) {
   options.solver = ALS_CONJUGATE_GRADIENT, options.threads = 1;
   check_memory(&data, &options);
   free_data(&data);
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void check_cancel(const Data *data, const AlsOptions *options, long least) {

@@ -4,14 +4,10 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/als_fold.h"
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
-}
 
 /* ---- a trained model, and the entries of its users --------------------------------------------------------------- */
 

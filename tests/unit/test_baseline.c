@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/baseline.h"
@@ -251,11 +252,6 @@ static void test_memory(void) {
   assert_int_equal(code, SQLITE_OK);
   assert_true(n > 5);
   free_data(&data);
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void test_cancel(void) {

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "learn/ease.h"
 
@@ -393,11 +394,6 @@ static void test_bytes(void) {
   }
   CHECK_NEAR((double)ease_bytes(100000, 10000000, 0) / 4e10, 1, .03);
   assert_int_equal(ease_bytes((size_t)1 << 33, 5, 0), UINT64_MAX);
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void test_cancel(void) {

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/neighbor_predict.h"
@@ -471,11 +472,6 @@ static void test_large_values(void) {
     neighbor_lists_free(&lists);
     free_data(&data);
   }
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void test_cancel(void) {

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/slim.h"
@@ -214,11 +215,6 @@ static void test_large_values(void) {
   CHECK(strstr(error.message, "too large") && !lists.start);
   error_clear(&error);
   sparse_free(&data);
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void test_cancel(void) {

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/svd.h"
@@ -471,11 +472,6 @@ static void test_memory(void) {
     CHECK(code == SQLITE_OK && n > 30);
   }
   free_data(&data);
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void test_cancel(void) {

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sqlite.h"
+#include "cancelling.h"
 #include "check.h"
 #include "failing_memory.h"
 #include "learn/word2vec.h"
@@ -321,11 +322,6 @@ static void test_memory(void) {
   assert_int_equal(code, SQLITE_OK);
   assert_true(n > 15);
   free_corpus(&corpus);
-}
-
-static int count_down(void *context) {
-  long *left = context;
-  return (*left)-- <= 0 ? SQLITE_INTERRUPT : SQLITE_OK;
 }
 
 static void test_cancel(void) {
